@@ -1,0 +1,108 @@
+//! Artworks: a picture file, decoded with limits, and what is known about it.
+//!
+//! Nothing here knows of tensors or widgets. See [`Artwork::open`].
+
+mod decode;
+mod features;
+mod label;
+mod questions;
+mod view;
+
+pub use decode::{MAX_FILE_BYTES, MAX_PIXELS};
+pub use features::{
+    Balance, Colour, Contrast, FormalFeatures, Kind, LightKey, Saturation, Symmetry, Warmth,
+};
+pub use label::Label;
+pub use questions::{Question, description};
+pub use view::{VIEW_SIZE, View, ViewJitter};
+
+use std::path::{Path, PathBuf};
+
+use image::RgbImage;
+use sha2::{Digest, Sha256};
+
+/// What can go wrong with a picture file. Each message says what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum ArtError {
+    #[error("no file at {0}; check the path (Tab completes it in the TUI)")]
+    Missing(String),
+    #[error("{0} is a directory; name one picture file inside it")]
+    Directory(String),
+    #[error("{0} is not a regular file; copy the picture to a normal file first")]
+    NotAFile(String),
+    #[error("{0} is empty (0 bytes); copy or download it again")]
+    Empty(String),
+    #[error("{path} is {bytes} bytes; the limit is {limit}, so save a smaller copy first")]
+    FileTooLarge { path: String, bytes: u64, limit: u64 },
+    #[error(
+        "{path} is {width}x{height} ({megapixels} megapixels); the limit is {limit} megapixels, so scale it down first"
+    )]
+    TooManyPixels { path: String, width: u32, height: u32, megapixels: u64, limit: u64 },
+    #[error(
+        "{0} is not a picture in a known format; convert it to JPEG, PNG, WebP, GIF, TIFF or BMP"
+    )]
+    NotAnImage(String),
+    #[error("{path} is damaged or cut short ({reason}); copy or download it again")]
+    Damaged { path: String, reason: String },
+    #[error("cannot read {path}: {source}; check its permissions")]
+    Io {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the label file {path} is not valid TOML ({reason}); mend it or move it away")]
+    Label { path: String, reason: String },
+}
+
+/// One decoded artwork.
+#[derive(Debug, Clone)]
+pub struct Artwork {
+    pub path: PathBuf,
+    /// Hex sha256 of the file's bytes.
+    pub sha256: String,
+    /// Upright (EXIF orientation applied), alpha flattened on white.
+    pub image: RgbImage,
+    /// From the sidecar file, where there is one.
+    pub label: Option<Label>,
+    /// Remarks a user should see, such as "only the first frame is used".
+    pub notes: Vec<String>,
+}
+
+impl Artwork {
+    /// Reads and decodes the picture at `path`, and the label beside it.
+    pub fn open(path: &Path) -> Result<Self, ArtError> {
+        let bytes = decode::read_limited(path)?;
+        let (image, notes) = decode::decode(path, &bytes)?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            sha256: hex(&Sha256::digest(&bytes)),
+            image,
+            label: Label::beside(path)?,
+            notes,
+        })
+    }
+
+    /// The view the model gets: the whole picture, squeezed to a square as the reference does.
+    pub fn view(&self) -> View {
+        View::whole(&self.image)
+    }
+
+    /// A short name for lists: the label's title, or the file's name.
+    pub fn display_name(&self) -> String {
+        self.label.as_ref().and_then(|l| l.title.clone()).unwrap_or_else(|| {
+            self.path.file_name().map_or_else(
+                || self.path.display().to_string(),
+                |n| n.to_string_lossy().into_owned(),
+            )
+        })
+    }
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut s, b| {
+        let _ = write!(s, "{b:02x}");
+        s
+    })
+}

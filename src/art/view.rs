@@ -1,0 +1,140 @@
+//! The square of pixels a vision encoder sees, and the changes training makes to it.
+
+use image::imageops::{self, FilterType};
+use image::{RgbImage, imageops::crop_imm};
+use rand::Rng;
+
+/// Side of a view in pixels.
+pub const VIEW_SIZE: u32 = 224;
+
+/// `VIEW_SIZE` x `VIEW_SIZE` RGB.
+#[derive(Debug, Clone)]
+pub struct View(RgbImage);
+
+impl View {
+    /// The whole picture, resized with a bicubic filter (MiniGPT-4's `blip_processors.py`).
+    pub fn whole(image: &RgbImage) -> Self {
+        Self(resize(image))
+    }
+
+    /// A part of the picture, changed by `jitter`.
+    pub fn jittered(image: &RgbImage, jitter: &ViewJitter) -> Self {
+        let (w, h) = image.dimensions();
+        let (cw, ch) = (
+            ((w as f32 * jitter.width) as u32).clamp(1, w),
+            ((h as f32 * jitter.height) as u32).clamp(1, h),
+        );
+        let x = ((w - cw) as f32 * jitter.left) as u32;
+        let y = ((h - ch) as f32 * jitter.top) as u32;
+        let mut view = resize(&crop_imm(image, x, y, cw, ch).to_image());
+        if jitter.flip {
+            imageops::flip_horizontal_in_place(&mut view);
+        }
+        for pixel in view.pixels_mut() {
+            pixel.0 = jitter.colour(pixel.0);
+        }
+        Self(view)
+    }
+
+    pub fn pixels(&self) -> &RgbImage {
+        &self.0
+    }
+}
+
+fn resize(image: &RgbImage) -> RgbImage {
+    // Very large pictures go down in two steps: the box filter of `thumbnail` is fast and does
+    // not alias, the bicubic step then has little left to do.
+    let (w, h) = image.dimensions();
+    if w > 4 * VIEW_SIZE && h > 4 * VIEW_SIZE {
+        let small = imageops::thumbnail(image, 2 * VIEW_SIZE, 2 * VIEW_SIZE);
+        return imageops::resize(&small, VIEW_SIZE, VIEW_SIZE, FilterType::CatmullRom);
+    }
+    imageops::resize(image, VIEW_SIZE, VIEW_SIZE, FilterType::CatmullRom)
+}
+
+/// A crop, a flip and a colour change. The questions' answers are computed after it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ViewJitter {
+    /// Fractions of the picture's sides.
+    pub width: f32,
+    pub height: f32,
+    /// Where in the room that is left the crop lies, 0 to 1.
+    pub left: f32,
+    pub top: f32,
+    pub flip: bool,
+    /// Exponent on the pixel value; below 1 brightens.
+    pub gamma: f32,
+    /// Factor around the middle grey.
+    pub contrast: f32,
+    /// Factor around the pixel's own grey.
+    pub saturation: f32,
+    /// Added to red and taken from blue, in units of full scale.
+    pub warmth: f32,
+}
+
+impl ViewJitter {
+    pub const NONE: Self = Self {
+        width: 1.0,
+        height: 1.0,
+        left: 0.0,
+        top: 0.0,
+        flip: false,
+        gamma: 1.0,
+        contrast: 1.0,
+        saturation: 1.0,
+        warmth: 0.0,
+    };
+
+    /// Draws one; a third of the views keep their own colours, so that real ones are common.
+    pub fn random(rng: &mut impl Rng) -> Self {
+        let area = rng.random_range(0.5f32..=1.0);
+        let ratio = rng.random_range(-0.2f32..=0.2).exp();
+        let mut jitter = Self {
+            width: (area * ratio).sqrt().min(1.0),
+            height: (area / ratio).sqrt().min(1.0),
+            left: rng.random(),
+            top: rng.random(),
+            flip: rng.random(),
+            ..Self::NONE
+        };
+        if rng.random_range(0..3) > 0 {
+            jitter.gamma = rng.random_range(-0.9f32..=0.9).exp();
+            jitter.contrast = rng.random_range(0.4..=1.4);
+            jitter.saturation = rng.random_range(0.1..=2.2);
+            jitter.warmth = rng.random_range(-0.14..=0.14);
+        }
+        jitter
+    }
+
+    fn colour(&self, rgb: [u8; 3]) -> [u8; 3] {
+        let mut c = rgb.map(|v| (f32::from(v) / 255.0).powf(self.gamma));
+        let grey = 0.299 * c[0] + 0.587 * c[1] + 0.114 * c[2];
+        let shift = [self.warmth, 0.0, -self.warmth];
+        for (v, s) in c.iter_mut().zip(shift) {
+            *v = grey + (*v - grey) * self.saturation + s;
+            *v = 0.5 + (*v - 0.5) * self.contrast;
+        }
+        c.map(|v| (v.clamp(0.0, 1.0) * 255.0).round() as u8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_jitter_changes_nothing() {
+        let image = RgbImage::from_fn(300, 200, |x, y| image::Rgb([x as u8, y as u8, 77]));
+        let plain = View::whole(&image);
+        let same = View::jittered(&image, &ViewJitter::NONE);
+        assert_eq!(plain.pixels(), same.pixels());
+    }
+
+    #[test]
+    fn a_one_pixel_picture_has_a_view() {
+        let image = RgbImage::from_pixel(1, 1, image::Rgb([200, 10, 10]));
+        let view = View::whole(&image);
+        assert_eq!(view.pixels().dimensions(), (VIEW_SIZE, VIEW_SIZE));
+        assert_eq!(view.pixels().get_pixel(100, 100).0, [200, 10, 10]);
+    }
+}

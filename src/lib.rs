@@ -1,0 +1,3 @@
+//! ArtGPT-4 in the terminal: the library behind the `artgpt-tui` binary.
+pub mod art;
+pub mod text;

@@ -1,0 +1,42 @@
+//! Text that is safe to put on a terminal.
+
+/// Replaces control and text-direction characters, which could move the cursor, change colours
+/// or reverse a line, with U+FFFD. Newline and tab become a space.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c == '\n' || c == '\t' { ' ' } else { harmless(c) }).collect()
+}
+
+/// As [`printable`], but keeps line breaks (and turns a tab into spaces).
+pub fn printable_lines(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => out.push('\n'),
+            '\r' => {}
+            '\t' => out.push_str("    "),
+            c => out.push(harmless(c)),
+        }
+    }
+    out
+}
+
+fn harmless(c: char) -> char {
+    // Bidirectional overrides and isolates can disguise a file name (CVE-2021-42574).
+    let reorders =
+        matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
+    if c.is_control() || reorders { '\u{fffd}' } else { c }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_do_not_survive() {
+        assert_eq!(
+            printable("a\u{1b}[2Jb\u{9b}c\u{202e}d\te"),
+            "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d e"
+        );
+        assert_eq!(printable_lines("a\r\nb\u{7}"), "a\nb\u{fffd}");
+    }
+}
