@@ -1,3 +1,4 @@
 //! ArtGPT-4 in the terminal: the library behind the `artgpt-tui` binary.
 pub mod art;
+pub mod model;
 pub mod text;

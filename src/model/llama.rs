@@ -1,0 +1,233 @@
+//! LLaMA (arXiv 2302.13971) with the paper's image adapter in its blocks.
+
+use std::marker::PhantomData;
+
+use candle_core::{D, DType, Device, Result, Tensor};
+
+use super::kv_cache::KvCache;
+use super::matrix::Matrix;
+use super::mode::{Mode, RopeLayout};
+use super::peft::Bottleneck;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct LlamaConfig {
+    pub hidden_size: usize,
+    pub num_hidden_layers: usize,
+    pub num_attention_heads: usize,
+    pub num_key_value_heads: usize,
+    pub head_dim: usize,
+    pub vocab_size: usize,
+    pub context_length: usize,
+    pub rms_norm_eps: f64,
+    pub rope_theta: f32,
+    pub rope_layout: RopeLayout,
+}
+
+/// The language model. `M` says whether it runs or trains.
+pub struct Llama<M> {
+    pub config: LlamaConfig,
+    pub embed_tokens: Matrix,
+    pub layers: Vec<Block>,
+    pub norm: Tensor,
+    pub lm_head: Matrix,
+    /// (context, head_dim / 2)
+    cos: Tensor,
+    sin: Tensor,
+    device: Device,
+    mode: PhantomData<M>,
+}
+
+/// One transformer block; `adapter` is the paper's addition.
+pub struct Block {
+    /// (hidden)
+    pub input_layernorm: Tensor,
+    /// q, k and v stacked: ((heads + 2 kv heads) * head_dim, hidden)
+    pub qkv_proj: Matrix,
+    pub o_proj: Matrix,
+    pub adapter: Option<Bottleneck>,
+    pub post_attention_layernorm: Tensor,
+    /// gate and up stacked: (2 * intermediate, hidden)
+    pub gate_up_proj: Matrix,
+    pub down_proj: Matrix,
+}
+
+/// Rotary tables of the tokens in one pass: (tokens, head_dim / 2) each.
+#[derive(Debug, Clone)]
+pub struct Rotary {
+    cos: Tensor,
+    sin: Tensor,
+}
+
+impl<M: Mode> Llama<M> {
+    pub fn new(
+        config: LlamaConfig,
+        embed_tokens: Matrix,
+        layers: Vec<Block>,
+        norm: Tensor,
+        lm_head: Matrix,
+        device: &Device,
+    ) -> Result<Self> {
+        let (cos, sin) = rotary_tables(&config, device)?;
+        let device = device.clone();
+        Ok(Self {
+            config,
+            embed_tokens,
+            layers,
+            norm,
+            lm_head,
+            cos,
+            sin,
+            device,
+            mode: PhantomData,
+        })
+    }
+
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Token ids to (1, ids, hidden).
+    pub fn embed(&self, ids: &[u32]) -> Result<Tensor> {
+        self.embed_tokens.rows(ids, &self.device)?.unsqueeze(0)
+    }
+
+    pub fn new_cache(&self) -> Result<KvCache> {
+        let c = &self.config;
+        KvCache::new(c.num_hidden_layers, c.num_key_value_heads, c.head_dim, &self.device)
+    }
+
+    /// Rotary tables for given positions (training packs several texts in one sequence).
+    pub fn rotary_at(&self, positions: &[u32]) -> Result<Rotary> {
+        let index = Tensor::new(positions, &self.device)?;
+        Ok(Rotary {
+            cos: self.cos.index_select(&index, 0)?,
+            sin: self.sin.index_select(&index, 0)?,
+        })
+    }
+
+    /// Reads `x`, (1, tokens, hidden), after what `cache` holds, and adds it to the cache.
+    /// The result is the last block's normed output, (1, tokens, hidden).
+    pub fn extend(&self, x: &Tensor, cache: &mut KvCache) -> Result<Tensor> {
+        let (_, tokens, _) = x.dims3()?;
+        let past = cache.len();
+        if past + tokens > self.config.context_length {
+            candle_core::bail!(
+                "{} tokens do not fit the context of {}",
+                past + tokens,
+                self.config.context_length
+            );
+        }
+        let rotary = Rotary {
+            cos: self.cos.narrow(0, past, tokens)?,
+            sin: self.sin.narrow(0, past, tokens)?,
+        };
+        let mask = (tokens > 1)
+            .then(|| super::mode::causal_mask(tokens, past, &self.device))
+            .transpose()?;
+        cache.reserve(tokens)?;
+        let y = self.blocks(x, &rotary, mask.as_ref(), Some(&mut *cache))?;
+        cache.commit(tokens);
+        Ok(y)
+    }
+
+    /// One pass with no cache under any mask of (tokens, tokens).
+    pub fn forward(&self, x: &Tensor, rotary: &Rotary, mask: &Tensor) -> Result<Tensor> {
+        self.blocks(x, rotary, Some(mask), None)
+    }
+
+    /// (batch, tokens, hidden) to (batch, tokens, vocabulary).
+    pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        self.lm_head.forward(hidden)
+    }
+
+    fn blocks(
+        &self,
+        x: &Tensor,
+        rotary: &Rotary,
+        mask: Option<&Tensor>,
+        mut cache: Option<&mut KvCache>,
+    ) -> Result<Tensor> {
+        let mut x = x.clone();
+        for (i, block) in self.layers.iter().enumerate() {
+            let eps = self.config.rms_norm_eps;
+            let h = M::rms_norm(&x, &block.input_layernorm, eps)?;
+            x = (x + self.attention(i, block, &h, rotary, mask, cache.as_deref_mut())?)?;
+            if let Some(adapter) = &block.adapter {
+                x = adapter.forward(&x)?;
+            }
+            let h = M::rms_norm(&x, &block.post_attention_layernorm, eps)?;
+            x = (x + mlp(block, &h)?)?;
+        }
+        M::rms_norm(&x, &self.norm, self.config.rms_norm_eps)
+    }
+
+    fn attention(
+        &self,
+        index: usize,
+        block: &Block,
+        x: &Tensor,
+        rotary: &Rotary,
+        mask: Option<&Tensor>,
+        cache: Option<&mut KvCache>,
+    ) -> Result<Tensor> {
+        let c = &self.config;
+        let (batch, tokens, _) = x.dims3()?;
+        let (heads, kv_heads, width) = (c.num_attention_heads, c.num_key_value_heads, c.head_dim);
+        let qkv = block.qkv_proj.forward(x)?; // (batch, tokens, (heads + 2 kv) * width)
+        let part = |start: usize, count: usize| -> Result<Tensor> {
+            qkv.narrow(D::Minus1, start * width, count * width)?
+                .reshape((batch, tokens, count, width))?
+                .transpose(1, 2) // (batch, count, tokens, width)
+        };
+        let q = M::rope(&part(0, heads)?, &rotary.cos, &rotary.sin, c.rope_layout)?;
+        let k = M::rope(&part(heads, kv_heads)?, &rotary.cos, &rotary.sin, c.rope_layout)?;
+        let v = part(heads + kv_heads, kv_heads)?.contiguous()?;
+        let (k, v) = match cache {
+            Some(cache) => cache.append(index, &k, &v)?,
+            None => (k, v),
+        };
+        let keys = k.dim(2)?;
+        // The query heads of one kv head are neighbours, so they are extra rows of one product.
+        let q = (q / (width as f64).sqrt())?.reshape((
+            batch,
+            kv_heads,
+            heads / kv_heads * tokens,
+            width,
+        ))?;
+        let mut scores =
+            q.matmul(&k.transpose(D::Minus2, D::Minus1)?)?.reshape((batch, heads, tokens, keys))?;
+        if let Some(mask) = mask {
+            scores = scores.broadcast_add(mask)?;
+        }
+        let weights =
+            M::softmax(&scores)?.reshape((batch, kv_heads, heads / kv_heads * tokens, keys))?;
+        let y = weights
+            .matmul(&v)?
+            .reshape((batch, heads, tokens, width))?
+            .transpose(1, 2)?
+            .reshape((batch, tokens, heads * width))?;
+        block.o_proj.forward(&y)
+    }
+}
+
+/// SwiGLU.
+fn mlp(block: &Block, x: &Tensor) -> Result<Tensor> {
+    let both = block.gate_up_proj.forward(x)?; // (batch, tokens, 2 * intermediate)
+    let inner = both.dim(D::Minus1)? / 2;
+    let gate = both.narrow(D::Minus1, 0, inner)?.silu()?;
+    let up = both.narrow(D::Minus1, inner, inner)?;
+    block.down_proj.forward(&(gate * up)?)
+}
+
+fn rotary_tables(config: &LlamaConfig, device: &Device) -> Result<(Tensor, Tensor)> {
+    let half = config.head_dim / 2;
+    let inverse: Vec<f32> = (0..half)
+        .map(|i| 1.0 / config.rope_theta.powf(2.0 * i as f32 / config.head_dim as f32))
+        .collect();
+    let inverse = Tensor::from_vec(inverse, (1, half), device)?;
+    let positions = Tensor::arange(0, config.context_length as u32, device)?
+        .to_dtype(DType::F32)?
+        .reshape(((), 1))?;
+    let angles = positions.matmul(&inverse)?;
+    Ok((angles.cos()?, angles.sin()?))
+}

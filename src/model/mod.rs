@@ -1,0 +1,65 @@
+//! The network as the paper draws it: vision encoder, Q-Former, projection, LLaMA with adapters.
+//!
+//! Nothing here knows of prompts, of the user's files or of threads.
+
+pub mod bridge;
+pub mod checkpoint;
+pub mod kv_cache;
+pub mod llama;
+pub mod matrix;
+pub mod mode;
+pub mod peft;
+pub mod projection;
+pub mod qformer;
+pub mod sampling;
+pub mod vision;
+
+use std::path::Path;
+
+/// What can go wrong with weights.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot read or write {path}: {source}")]
+    Io {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(
+        "the model file {path} is damaged ({reason}); `artgpt-tui models verify` names what is wrong, `models install` mends it"
+    )]
+    Corrupt { path: String, reason: String },
+    #[error("{path}: {what} is not supported; {hint}")]
+    Unsupported { path: String, what: String, hint: String },
+    #[error("tensor computation failed: {0}")]
+    Tensor(#[from] candle_core::Error),
+}
+
+impl Error {
+    pub(crate) fn corrupt(path: &Path, reason: impl std::fmt::Display) -> Self {
+        let mut reason = reason.to_string();
+        // candle's messages carry a backtrace after the first line.
+        reason.truncate(reason.find('\n').unwrap_or(reason.len()));
+        Self::Corrupt { path: path.display().to_string(), reason }
+    }
+}
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What is being loaded, for progress displays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadStage {
+    Language,
+    Vision,
+    Bridge,
+}
+
+impl LoadStage {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Language => "language model",
+            Self::Vision => "vision encoder",
+            Self::Bridge => "bridge",
+        }
+    }
+}

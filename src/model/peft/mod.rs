@@ -1,0 +1,5 @@
+//! Parameter-efficient fine-tuning methods, one file each.
+
+mod bottleneck;
+
+pub use bottleneck::Bottleneck;
