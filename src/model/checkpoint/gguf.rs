@@ -141,7 +141,7 @@ impl GgufFile {
         let key = |name: &str| format!("blk.{i}.{name}.weight");
         let trained = extras.weights.as_ref().map(|w| w.pp("llama_model.model.layers").pp(i));
         // A norm that was trained replaces the file's.
-        let mut norm = |this: &mut Self, name: &str, trained_name: &str| -> Result<Tensor> {
+        let norm = |this: &mut Self, name: &str, trained_name: &str| -> Result<Tensor> {
             match &trained {
                 Some(w) if w.contains_tensor(&format!("{trained_name}.weight")) => {
                     Ok(w.get(config.hidden_size, &format!("{trained_name}.weight"))?)

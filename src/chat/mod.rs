@@ -1,0 +1,26 @@
+//! Conversations as text: tokenizer, prompt templates, incremental detokenizer, context budget.
+
+mod budget;
+mod detokenizer;
+mod prompt;
+mod tokenizer;
+
+pub use budget::{Budget, fit};
+pub use detokenizer::Detokenizer;
+pub use prompt::{IMAGE_MARKER, Piece, Role, Template, Turn, count_markers, raw_prompt};
+pub use tokenizer::Tokenizer;
+
+/// What can go wrong between text and tokens.
+#[derive(Debug, thiserror::Error)]
+pub enum ChatError {
+    #[error("the tokenizer {path} cannot be used ({reason}); install the model again")]
+    Tokenizer { path: String, reason: String },
+    #[error("the text cannot be tokenised: {0}")]
+    Encode(String),
+    #[error(
+        "the prompt has {markers} `<image>` markers but {images} images; make the numbers equal"
+    )]
+    Markers { markers: usize, images: usize },
+    #[error("the prompt is {tokens} tokens long and the model reads {context}; shorten it")]
+    TooLong { tokens: usize, context: usize },
+}

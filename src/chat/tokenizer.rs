@@ -1,0 +1,146 @@
+//! Text to token ids and back.
+
+use std::path::Path;
+
+use candle_core::quantized::gguf_file::Value;
+use tokenizers::decoders::byte_level::ByteLevel;
+use tokenizers::models::bpe::BPE;
+use tokenizers::pre_tokenizers::PreTokenizerWrapper;
+use tokenizers::pre_tokenizers::digits::Digits;
+use tokenizers::pre_tokenizers::sequence::Sequence;
+use tokenizers::{AddedToken, Tokenizer as Inner};
+
+use super::ChatError;
+
+/// A tokenizer with its special tokens. Text from a user never becomes a special token.
+pub struct Tokenizer {
+    inner: Inner,
+    special: Vec<(String, u32)>,
+    pub bos: Option<u32>,
+    pub eos: Option<u32>,
+}
+
+impl Tokenizer {
+    /// From the metadata of a GGUF file with a byte-level BPE vocabulary (`gpt2`).
+    pub fn from_gguf<'a>(
+        path: &Path,
+        metadata: impl Fn(&str) -> Option<&'a Value>,
+    ) -> Result<Self, ChatError> {
+        let fail = |reason: &str| ChatError::Tokenizer {
+            path: path.display().to_string(),
+            reason: reason.to_string(),
+        };
+        let strings = |key: &str| -> Result<Vec<String>, ChatError> {
+            metadata(key)
+                .and_then(|v| v.to_vec().ok())
+                .and_then(|v| v.iter().map(|s| s.to_string().ok().cloned()).collect())
+                .ok_or_else(|| fail(&format!("`{key}` is missing")))
+        };
+        let kind = metadata("tokenizer.ggml.model").and_then(|v| v.to_string().ok());
+        if kind.map(String::as_str) != Some("gpt2") {
+            return Err(fail(
+                "only byte-level BPE can be read from GGUF; name a tokenizer.json in the manifest",
+            ));
+        }
+        let tokens = strings("tokenizer.ggml.tokens")?;
+        let merges = strings("tokenizer.ggml.merges")?
+            .iter()
+            .map(|m| m.split_once(' ').map(|(a, b)| (a.to_string(), b.to_string())))
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| fail("a merge has no space"))?;
+        let vocab: tokenizers::models::bpe::Vocab =
+            tokens.iter().enumerate().map(|(i, t)| (t.clone(), i as u32)).collect();
+        let bpe = BPE::builder()
+            .vocab_and_merges(vocab, merges)
+            .build()
+            .map_err(|e| fail(&e.to_string()))?;
+        let mut inner = Inner::new(bpe);
+        // llama.cpp calls these pre-tokenizers by the model's name (`llama-vocab.cpp`).
+        let byte_level = || ByteLevel::new(false, true, true);
+        match metadata("tokenizer.ggml.pre").and_then(|v| v.to_string().ok()).map(String::as_str) {
+            Some("smollm") => inner.with_pre_tokenizer(Some(Sequence::new(vec![
+                PreTokenizerWrapper::Digits(Digits::new(true)),
+                PreTokenizerWrapper::ByteLevel(byte_level()),
+            ]))),
+            Some("gpt-2" | "default") | None => inner.with_pre_tokenizer(Some(byte_level())),
+            Some(other) => return Err(fail(&format!("pre-tokenizer `{other}` is not known"))),
+        };
+        inner.with_decoder(Some(ByteLevel::default()));
+        // Type 3 is a control token (`ggml/docs/gguf.md`).
+        let types = metadata("tokenizer.ggml.token_type").and_then(|v| v.to_vec().ok());
+        let special: Vec<AddedToken> = types
+            .into_iter()
+            .flatten()
+            .zip(&tokens)
+            .filter(|(kind, _)| kind.to_i32().ok() == Some(3) || kind.to_u32().ok() == Some(3))
+            .map(|(_, token)| AddedToken::from(token.clone(), true))
+            .collect();
+        inner.add_special_tokens(&special);
+        let id = |key: &str| metadata(key).and_then(|v| v.to_u32().ok());
+        let adds_bos = metadata("tokenizer.ggml.add_bos_token").and_then(|v| v.to_bool().ok());
+        let bos = id("tokenizer.ggml.bos_token_id").filter(|_| adds_bos == Some(true));
+        Ok(Self::wrap(inner, bos, id("tokenizer.ggml.eos_token_id")))
+    }
+
+    /// From a `tokenizer.json`.
+    pub fn from_file(path: &Path, bos: Option<u32>, eos: Option<u32>) -> Result<Self, ChatError> {
+        let inner = Inner::from_file(path).map_err(|e| ChatError::Tokenizer {
+            path: path.display().to_string(),
+            reason: e.to_string(),
+        })?;
+        Ok(Self::wrap(inner, bos, eos))
+    }
+
+    fn wrap(mut inner: Inner, bos: Option<u32>, eos: Option<u32>) -> Self {
+        // Special tokens inside text are read as plain characters; see `encode_with_special`.
+        inner.set_encode_special_tokens(true);
+        let mut special: Vec<(String, u32)> = inner
+            .get_added_tokens_decoder()
+            .into_iter()
+            .filter(|(_, t)| t.special)
+            .map(|(id, t)| (t.content, id))
+            .collect();
+        special.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
+        Self { inner, special, bos, eos }
+    }
+
+    /// Plain text; `<|im_end|>` in it is ten ordinary characters.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, ChatError> {
+        let encoding =
+            self.inner.encode_fast(text, false).map_err(|e| ChatError::Encode(e.to_string()))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Text in which special tokens are meant, as in a raw prompt.
+    pub fn encode_with_special(&self, text: &str) -> Result<Vec<u32>, ChatError> {
+        let mut ids = Vec::new();
+        let mut rest = text;
+        while !rest.is_empty() {
+            let next = self
+                .special
+                .iter()
+                .filter_map(|(token, id)| rest.find(token.as_str()).map(|at| (at, token, *id)))
+                .min_by_key(|(at, token, _)| (*at, std::cmp::Reverse(token.len())));
+            let Some((at, token, id)) = next else {
+                ids.extend(self.encode(rest)?);
+                break;
+            };
+            if at > 0 {
+                ids.extend(self.encode(&rest[..at])?);
+            }
+            ids.push(id);
+            rest = &rest[at + token.len()..];
+        }
+        Ok(ids)
+    }
+
+    /// The id of a special token.
+    pub fn special(&self, token: &str) -> Option<u32> {
+        self.special.iter().find(|(t, _)| t == token).map(|(_, id)| *id)
+    }
+
+    /// Text of `ids`, special tokens left out; bytes that are no UTF-8 yet become U+FFFD.
+    pub fn decode(&self, ids: &[u32]) -> String {
+        self.inner.decode(ids, true).unwrap_or_default()
+    }
+}
