@@ -1,5 +1,15 @@
 //! ArtGPT-4 in the terminal: the library behind the `artgpt-tui` binary.
+//!
+//! Data flows one way through the rooms (see `ARCHITECTURE.md`):
+//! `art` -> `model` -> `chat`, `training`, `evaluation` -> `inference`, `store` -> `cli`, `tui`.
+
 pub mod art;
 pub mod chat;
+pub mod cli;
+pub mod config;
+pub mod device;
+pub mod fetch;
 pub mod model;
+pub mod signals;
 pub mod text;
+pub mod training;

@@ -15,6 +15,8 @@ pub use tokenizer::Tokenizer;
 pub enum ChatError {
     #[error("the tokenizer {path} cannot be used ({reason}); install the model again")]
     Tokenizer { path: String, reason: String },
+    #[error("the prompt template `{0}` is not known; use chatml, minigpt4 or vicuna")]
+    Template(String),
     #[error("the text cannot be tokenised: {0}")]
     Encode(String),
     #[error(

@@ -49,6 +49,16 @@ pub enum Template {
 }
 
 impl Template {
+    /// By the name a manifest uses.
+    pub fn by_name(name: &str) -> Result<Self, ChatError> {
+        match name {
+            "chatml" => Ok(Self::ChatMl),
+            "minigpt4" => Ok(Self::MiniGpt4),
+            "vicuna" => Ok(Self::Vicuna),
+            other => Err(ChatError::Template(other.to_string())),
+        }
+    }
+
     /// What ends an answer, besides the end-of-sequence token.
     pub fn stop_strings(self) -> &'static [&'static str] {
         match self {

@@ -2,10 +2,12 @@
 //!
 //! Nothing here knows of prompts, of the user's files or of threads.
 
+pub mod artgpt;
 pub mod bridge;
 pub mod checkpoint;
 pub mod kv_cache;
 pub mod llama;
+pub mod manifest;
 pub mod matrix;
 pub mod mode;
 pub mod peft;

@@ -107,6 +107,25 @@ impl GgufFile {
         })
     }
 
+    /// Copies the norms that the reference trains (every block's post-attention norm, and the
+    /// input norm of even blocks), under the names they have in `ArtGPT-4.pth`.
+    pub fn copy_norms(
+        &mut self,
+        mut set: impl FnMut(&str, &Tensor) -> candle_core::Result<()>,
+        device: &Device,
+    ) -> Result<()> {
+        for i in 0..self.llama_config()?.num_hidden_layers {
+            let prefix = format!("llama_model.model.layers.{i}");
+            let norm = self.vector(&format!("blk.{i}.ffn_norm.weight"), device)?;
+            set(&format!("{prefix}.post_attention_layernorm.weight"), &norm)?;
+            if i.is_multiple_of(2) {
+                let norm = self.vector(&format!("blk.{i}.attn_norm.weight"), device)?;
+                set(&format!("{prefix}.input_layernorm.weight"), &norm)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Reads the model. `progress` gets the fraction done.
     pub fn llama<M: Mode>(
         &mut self,

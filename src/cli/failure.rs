@@ -1,0 +1,69 @@
+//! How a command fails: one clear sentence, what to do, the right exit code.
+
+use std::process::ExitCode;
+
+/// An error at the edge of the program.
+#[derive(Debug)]
+pub struct Failure {
+    /// A stable word for scripts.
+    pub kind: &'static str,
+    pub message: String,
+    pub hint: String,
+    /// 1 failure, 2 wrong usage, 130 interrupted.
+    pub code: u8,
+}
+
+impl Failure {
+    /// `message` may hold its advice after a semicolon, as the library's errors do.
+    pub fn new(kind: &'static str, message: impl std::fmt::Display) -> Self {
+        let text = crate::text::printable(&message.to_string());
+        let (message, hint) = match text.rsplit_once("; ") {
+            Some((message, hint)) => (message.to_string(), hint.to_string()),
+            None => (text, String::new()),
+        };
+        Self { kind, message, hint, code: 1 }
+    }
+
+    pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { kind: "usage", message: message.into(), hint: hint.into(), code: 2 }
+    }
+
+    pub fn interrupted() -> Self {
+        Self { kind: "interrupted", message: "interrupted".into(), hint: String::new(), code: 130 }
+    }
+
+    pub fn report(&self, json: bool) -> ExitCode {
+        if json {
+            let error = serde_json::json!({
+                "error": { "kind": self.kind, "message": self.message, "hint": self.hint }
+            });
+            println!("{error}");
+        } else if self.hint.is_empty() {
+            eprintln!("artgpt-tui: {}", self.message);
+        } else {
+            eprintln!("artgpt-tui: {}; {}", self.message, self.hint);
+        }
+        ExitCode::from(self.code)
+    }
+}
+
+/// Library errors keep their words; the room gives the kind.
+macro_rules! failure_from {
+    ($($error:ty => $kind:literal),+ $(,)?) => {
+        $(impl From<$error> for Failure {
+            fn from(e: $error) -> Self {
+                Self::new($kind, e)
+            }
+        })+
+    };
+}
+
+failure_from! {
+    crate::art::ArtError => "artwork",
+    crate::chat::ChatError => "prompt",
+    crate::config::ConfigError => "config",
+    crate::fetch::FetchError => "fetch",
+    crate::model::Error => "model",
+    crate::training::TrainError => "training",
+    candle_core::Error => "tensor",
+}

@@ -1,0 +1,66 @@
+//! The command line: one file per subcommand. Results go to stdout, all else to stderr.
+
+mod args;
+mod failure;
+mod models;
+mod progress;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use failure::Failure;
+
+use crate::config::{Paths, Settings};
+use args::{Args, Command};
+
+/// What a subcommand runs with.
+pub struct Context {
+    pub settings: Settings,
+    pub paths: Paths,
+    pub json: bool,
+    pub verbose: u8,
+}
+
+/// Parses the command line and runs it.
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(e) => return usage_error(&e),
+    };
+    let json = args.common.json;
+    match run(args) {
+        Ok(code) => code,
+        Err(failure) => failure.report(json),
+    }
+}
+
+fn run(args: Args) -> Result<ExitCode, Failure> {
+    let named = args.common.config.is_some();
+    let paths = Paths::new(args.common.data_dir, args.common.config).ok_or_else(|| {
+        Failure::usage("no home directory is known", "set HOME, or give --data-dir and --config")
+    })?;
+    let mut settings = Settings::load(&paths.config_file, named)?;
+    if let Some(device) = args.common.device {
+        settings.device = device;
+    }
+    let context = Context { settings, paths, json: args.common.json, verbose: args.common.verbose };
+    match args.command {
+        Some(Command::Models(command)) => models::run(&context, command),
+        Some(Command::Train(command)) => train::run(&context, command),
+        None => Err(Failure::usage("no command", "see --help")),
+    }
+}
+
+/// clap prints help and its own errors; with `--json` an error becomes an object.
+fn usage_error(e: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().any(|a| a == "--json");
+    if json && e.use_stderr() {
+        let text = e.to_string();
+        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        return Failure::usage(first, "see --help").report(true);
+    }
+    let _ = e.print();
+    ExitCode::from(if e.use_stderr() { 2 } else { 0 })
+}

@@ -1,0 +1,245 @@
+//! `train CONFIG.toml [--resume RUN] [--set key=value]...`
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use candle_core::Device;
+
+use super::args::TrainArgs;
+use super::progress::install_with_bar;
+use super::{Context, Failure};
+use crate::chat::{Template, Tokenizer};
+use crate::device;
+use crate::fetch::is_installed;
+use crate::model::artgpt::{load_trainable, load_vision};
+use crate::model::bridge::Bridge;
+use crate::model::checkpoint::GgufFile;
+use crate::model::manifest::{Manifest, Model};
+use crate::model::mode::Differentiable;
+use crate::training::{
+    Metrics, Outcome, Paintings, Params, RunDir, RunState, TrainConfig, TrainError, Trainer,
+};
+
+pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
+    let device = device::open(&context.settings.device)?;
+    let runs = context.paths.runs();
+    let (config, resumed) = match &args.resume {
+        Some(run) => {
+            let path = find_run(&runs, run)?;
+            let run = RunDir::open(&path)?;
+            (with_overrides(run.config()?, &args.set)?, Some(run))
+        }
+        None => {
+            let path = args.config_file.unwrap_or_default();
+            let text = std::fs::read_to_string(&path).map_err(|e| {
+                Failure::usage(
+                    format!("cannot read {}: {e}", path.display()),
+                    "name a training configuration, such as examples/train/artgpt-smol.toml",
+                )
+            })?;
+            let config: TrainConfig = toml::from_str(&text)
+                .map_err(|e| TrainError::Config(format!("{}: {}", path.display(), e.message())))?;
+            (with_overrides(config, &args.set)?, None)
+        }
+    };
+    config.check()?;
+    let model = ready(context, &config.model)?;
+    let folder = data_folder(context, &config.data)?;
+    let paintings = Paintings::open(&folder)?;
+    let split = paintings.split(config.seed, config.held_out)?;
+    let mut run = match resumed {
+        Some(run) => run,
+        None => {
+            let id = ulid::Ulid::generate().to_string();
+            RunDir::create(&runs, &id, &config, &split)?
+        }
+    };
+    eprintln!("run {}", run.path.display());
+
+    let trainer_parts = Parts::load(&model, &config, &device)?;
+    let trainer = trainer_parts.trainer(config.clone(), &paintings, split, &device);
+    let stop = stop_on_signal()?;
+    let total = config.total_steps();
+    let json = context.json;
+    let outcome = trainer.run(&mut run, &stop, |m| show(m, total, json));
+    match outcome {
+        Ok(Outcome::Finished) => {
+            println!("{}", run.path.join("bridge.safetensors").display());
+            Ok(ExitCode::SUCCESS)
+        }
+        Ok(Outcome::Stopped) => {
+            eprintln!("stopped; go on with: artgpt-tui train --resume {}", run_id(&run.path));
+            Ok(ExitCode::from(130))
+        }
+        Err(e) => {
+            // The reason goes into status.json too; a second failure there changes nothing.
+            let _ = run.set_status(RunState::Failed, 0, total, Some(e.to_string()));
+            Err(e.into())
+        }
+    }
+}
+
+/// What a trainer borrows.
+struct Parts {
+    vision: Box<dyn crate::model::vision::VisionEncoder>,
+    bridge: Bridge,
+    language: crate::model::llama::Llama<Differentiable>,
+    params: Params,
+    tokenizer: Tokenizer,
+    template: Template,
+}
+
+impl Parts {
+    fn load(model: &Model, config: &TrainConfig, device: &Device) -> Result<Self, Failure> {
+        let lacks = |what: &str| {
+            Failure::new("training", format!("{} has no {what}; name another model", config.model))
+        };
+        let manifest: &Manifest = &model.manifest;
+        let qformer = manifest.qformer.as_ref().ok_or_else(|| lacks("[qformer]"))?;
+        let path = model.language_path().ok_or_else(|| lacks("[language]"))?;
+        let mut file = GgufFile::open(&path)?;
+        let params = Params::new(config.seed, device);
+        if config.train_norms {
+            file.copy_norms(|name, norm| params.set(name, norm), device)?;
+        }
+        let language =
+            load_trainable(&mut file, params.builder(), config.zero_up, device, |_, _| {})?;
+        let tokenizer = Tokenizer::from_gguf(&path, |key| file.metadata(key))?;
+        let bridge = Bridge::load(&qformer.config, language.config.hidden_size, params.builder())?;
+        let vision = load_vision(model, device)?.ok_or_else(|| lacks("[vision]"))?;
+        let template = Template::by_name(manifest.template_name())?;
+        Ok(Self { vision, bridge, language, params, tokenizer, template })
+    }
+
+    fn trainer<'a>(
+        &'a self,
+        config: TrainConfig,
+        paintings: &'a Paintings,
+        split: crate::training::Split,
+        device: &Device,
+    ) -> Trainer<'a> {
+        Trainer {
+            config,
+            vision: self.vision.as_ref(),
+            bridge: &self.bridge,
+            language: &self.language,
+            params: self.params.clone(),
+            tokenizer: &self.tokenizer,
+            template: self.template,
+            paintings,
+            split,
+            device: device.clone(),
+        }
+    }
+}
+
+/// A model whose files are here, fetched first if need be.
+pub(super) fn ready(context: &Context, name: &str) -> Result<Model, Failure> {
+    let model = Model::find(name, &context.paths.models())?;
+    if !is_installed(&model) {
+        install_with_bar(&model)?;
+    }
+    Ok(model)
+}
+
+/// The folder of a data set: a manifest's, or the user's own.
+pub(super) fn data_folder(context: &Context, data: &str) -> Result<PathBuf, Failure> {
+    if Path::new(data).join("objects.json").is_file() {
+        return Ok(PathBuf::from(data));
+    }
+    Ok(ready(context, data)?.dir.join("files"))
+}
+
+fn find_run(runs: &Path, run: &str) -> Result<PathBuf, Failure> {
+    [PathBuf::from(run), runs.join(run)]
+        .into_iter()
+        .find(|p| p.join("config.toml").is_file())
+        .ok_or_else(|| {
+            Failure::usage(
+                format!("there is no run {}", crate::text::printable(run)),
+                format!("runs are kept in {}", runs.display()),
+            )
+        })
+}
+
+fn run_id(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Applies `--set a.b=c` on the TOML form of the configuration.
+fn with_overrides(config: TrainConfig, set: &[String]) -> Result<TrainConfig, Failure> {
+    let wrong = |e: &dyn std::fmt::Display| Failure::from(TrainError::Config(e.to_string()));
+    let mut value = toml::Value::try_from(&config).map_err(|e| wrong(&e))?;
+    for pair in set {
+        let bad = || Failure::usage(format!("--set {pair} is not KEY=VALUE"), "try --set seed=3");
+        let (key, text) = pair.split_once('=').ok_or_else(bad)?;
+        // A bare word is a string.
+        let parsed = format!("v = {text}").parse::<toml::Table>().ok();
+        let new = parsed
+            .and_then(|t| t.get("v").cloned())
+            .unwrap_or_else(|| toml::Value::String(text.to_string()));
+        let mut place = &mut value;
+        for part in key.split('.') {
+            place = match place {
+                toml::Value::Array(items) => {
+                    part.parse::<usize>().ok().and_then(|i| items.get_mut(i)).ok_or_else(bad)?
+                }
+                toml::Value::Table(table) => {
+                    table.entry(part).or_insert(toml::Value::Boolean(false))
+                }
+                _ => return Err(bad()),
+            };
+        }
+        *place = new;
+    }
+    value.try_into().map_err(|e: toml::de::Error| wrong(&e.message()))
+}
+
+fn show(m: &Metrics, total: usize, json: bool) {
+    if json {
+        if let Ok(line) = serde_json::to_string(m) {
+            println!("{line}");
+        }
+    } else if m.split != "train" || m.step.is_multiple_of(10) || m.step == 1 {
+        let accuracy = m.accuracy.map_or(String::new(), |a| format!(" accuracy {:.1}%", a * 100.0));
+        eprintln!(
+            "{:>6}/{total} {:<6} {:<8} loss {:.4}{accuracy} lr {:.2e} grad norm {:.2} {:.1} tokens/s {:.0} s",
+            m.step, m.stage, m.split, m.loss, m.lr, m.grad_norm, m.tokens_per_second, m.elapsed_s
+        );
+    }
+}
+
+/// Ctrl-C and SIGTERM set the flag; the run then writes a checkpoint and ends.
+fn stop_on_signal() -> Result<Arc<AtomicBool>, Failure> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let seen = flag.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new("system", e))?;
+    std::thread::spawn(move || {
+        runtime.block_on(async move {
+            crate::signals::terminate().await;
+            seen.store(true, Ordering::Relaxed);
+        });
+    });
+    Ok(flag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overrides_reach_into_stages() {
+        let text = "model = \"m\"\ndata = \"d\"\n[[stage]]\nkind = \"align\"\nsteps = 1\nbatch = 1\nlr = 0.1\n";
+        let config: TrainConfig = toml::from_str(text).expect("parses");
+        let set = ["seed=3", "stage.0.lr=0.5", "data=other"].map(String::from);
+        let new = with_overrides(config.clone(), &set).expect("sets");
+        assert_eq!((new.seed, new.stage[0].lr, new.data.as_str()), (3, 0.5, "other"));
+        assert!(with_overrides(config.clone(), &["sead=3".into()]).is_err());
+        assert!(with_overrides(config, &["stage.9.lr=1.0".into()]).is_err());
+    }
+}

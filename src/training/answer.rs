@@ -1,0 +1,23 @@
+//! The answer stage: next-token cross-entropy on the answers' tokens.
+
+use candle_core::{Result, Tensor};
+use candle_nn::loss;
+
+use super::Packed;
+use crate::model::llama::Llama;
+use crate::model::mode::Mode;
+
+/// Mean loss over the answer tokens of a packed sequence. `image` is (1, queries, hidden).
+pub fn answer_loss<M: Mode>(model: &Llama<M>, packed: &Packed, image: &Tensor) -> Result<Tensor> {
+    let device = model.device();
+    let before = model.embed(&packed.before)?;
+    let after = model.embed(&packed.after)?;
+    let x = Tensor::cat(&[&before, image, &after], 1)?; // (1, places, hidden)
+    let rotary = model.rotary_at(&packed.positions)?;
+    let hidden = model.forward(&x, &rotary, &packed.mask(device)?)?;
+    let (places, tokens): (Vec<u32>, Vec<u32>) = packed.targets.iter().copied().unzip();
+    // Only scored places go through the large output matrix.
+    let scored = hidden.squeeze(0)?.index_select(&Tensor::new(places, device)?, 0)?;
+    let logits = model.logits(&scored.unsqueeze(0)?)?.squeeze(0)?;
+    loss::cross_entropy(&logits, &Tensor::new(tokens, device)?)
+}

@@ -1,0 +1,151 @@
+//! What a run is told: `train CONFIG.toml`.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Result, TrainError};
+
+/// A run's configuration. Every field has a default but `model`, `data` and `stage`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// The manifest whose frozen parts are used.
+    pub model: String,
+    /// A data manifest's name, or a folder with pictures and `objects.json`.
+    pub data: String,
+    #[serde(default = "seed")]
+    pub seed: u64,
+    /// Paintings kept out of training.
+    #[serde(default = "held_out")]
+    pub held_out: usize,
+    /// Start the adapters' second Linear at zero (identity) instead of PyTorch's default.
+    #[serde(default = "yes")]
+    pub zero_up: bool,
+    /// Train the norms that the reference trains: every block's post-attention norm, and the
+    /// input norm of even blocks.
+    #[serde(default = "yes")]
+    pub train_norms: bool,
+    #[serde(default = "betas")]
+    pub betas: (f64, f64),
+    /// On tensors of two or more dimensions only.
+    #[serde(default = "weight_decay")]
+    pub weight_decay: f64,
+    /// Largest global gradient norm.
+    #[serde(default = "clip")]
+    pub clip: f64,
+    /// Steps between checkpoints.
+    #[serde(default = "every")]
+    pub checkpoint_every: usize,
+    /// Checkpoints kept; older ones go.
+    #[serde(default = "keep")]
+    pub checkpoints_kept: usize,
+    /// Steps between losses on held-out paintings; 0 is never.
+    #[serde(default = "every")]
+    pub validate_every: usize,
+    pub stage: Vec<Stage>,
+}
+
+/// One stage: a loss, its length and its learning rates.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    pub kind: StageKind,
+    pub steps: usize,
+    /// Views a step.
+    pub batch: usize,
+    /// Learning rate after the warm-up, and at the end of the cosine.
+    pub lr: f64,
+    #[serde(default)]
+    pub min_lr: f64,
+    /// Learning rate at the first step.
+    #[serde(default)]
+    pub warmup_lr: f64,
+    #[serde(default)]
+    pub warmup_steps: usize,
+    /// Factor on the learning rate of Q-Former and projection.
+    #[serde(default = "one")]
+    pub bridge_lr_scale: f64,
+    /// Questions asked of one view (answer stage).
+    #[serde(default = "questions")]
+    pub questions: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StageKind {
+    /// The projected query tokens are pulled to the language model's embeddings of the true
+    /// answers' words; the language model itself does not run.
+    Align,
+    /// Cross-entropy on the answer's tokens, through the language model.
+    Answer,
+}
+
+impl TrainConfig {
+    pub fn check(&self) -> Result<()> {
+        let wrong = |what: String| Err(TrainError::Config(what));
+        if self.stage.is_empty() {
+            return wrong("there is no [[stage]]".into());
+        }
+        for (i, s) in self.stage.iter().enumerate() {
+            if s.batch == 0 || s.questions == 0 || s.steps == 0 {
+                return wrong(format!("stage {i}: steps, batch and questions must be above 0"));
+            }
+            if !(s.lr.is_finite() && s.lr > 0.0) {
+                return wrong(format!("stage {i}: lr must be above 0"));
+            }
+        }
+        if self.clip <= 0.0 {
+            return wrong("clip must be above 0".into());
+        }
+        if self.checkpoint_every == 0 || self.checkpoints_kept == 0 {
+            return wrong("checkpoint_every and checkpoints_kept must be above 0".into());
+        }
+        Ok(())
+    }
+
+    pub fn total_steps(&self) -> usize {
+        self.stage.iter().map(|s| s.steps).sum()
+    }
+
+    /// The stage of a step (from 0), its index, and the step within it.
+    pub fn stage_at(&self, step: usize) -> Option<(usize, &Stage, usize)> {
+        let mut start = 0;
+        for (i, stage) in self.stage.iter().enumerate() {
+            if step < start + stage.steps {
+                return Some((i, stage, step - start));
+            }
+            start += stage.steps;
+        }
+        None
+    }
+}
+
+fn seed() -> u64 {
+    7
+}
+fn held_out() -> usize {
+    35
+}
+fn yes() -> bool {
+    true
+}
+fn betas() -> (f64, f64) {
+    (0.9, 0.999)
+}
+fn weight_decay() -> f64 {
+    0.05
+}
+fn clip() -> f64 {
+    1.0
+}
+fn every() -> usize {
+    200
+}
+fn keep() -> usize {
+    2
+}
+fn one() -> f64 {
+    1.0
+}
+fn questions() -> usize {
+    8
+}

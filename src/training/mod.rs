@@ -1,0 +1,58 @@
+//! Training the small parts: data, schedule, optimiser, step loop, checkpoints, metrics.
+
+mod align;
+mod answer;
+mod config;
+mod examples;
+mod optimiser;
+mod pack;
+mod paintings;
+mod params;
+mod run_dir;
+mod schedule;
+mod trainer;
+
+pub use answer::answer_loss;
+pub use config::{Stage, StageKind, TrainConfig};
+pub use examples::{Example, NO_PICTURE, NOT_ON_LABEL};
+pub use optimiser::AdamW;
+pub use pack::{Packed, pack};
+pub use paintings::{Painting, Paintings, Split};
+pub use params::Params;
+pub use run_dir::{Metrics, RunDir, RunState, Status};
+pub use schedule::Schedule;
+pub use trainer::{Outcome, Trainer};
+
+/// What can go wrong in a run.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    #[error("the training configuration is wrong: {0}")]
+    Config(String),
+    #[error("cannot read or write {path}: {source}; check permissions and free space")]
+    Io {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the data set at {path} cannot be used ({reason})")]
+    Data { path: String, reason: String },
+    #[error("the checkpoint {path} cannot be resumed ({reason})")]
+    Checkpoint { path: String, reason: String },
+    #[error(
+        "the loss became {loss} at step {step}; lower the learning rate and resume from the last checkpoint"
+    )]
+    Diverged { step: usize, loss: f32 },
+    #[error(transparent)]
+    Model(#[from] crate::model::Error),
+    #[error(transparent)]
+    Chat(#[from] crate::chat::ChatError),
+    #[error("tensor computation failed: {0}")]
+    Tensor(#[from] candle_core::Error),
+}
+
+pub type Result<T> = std::result::Result<T, TrainError>;
+
+fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> TrainError {
+    let path = path.display().to_string();
+    |source| TrainError::Io { path, source }
+}

@@ -1,0 +1,166 @@
+//! AdamW (arXiv 1711.05101) whose moments can be saved; candle's own hides them.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use candle_core::backprop::GradStore;
+use candle_core::{Result, Tensor, Var};
+
+use super::params::Params;
+
+struct Slot {
+    name: String,
+    var: Var,
+    first: Tensor,
+    second: Tensor,
+    decays: bool,
+}
+
+pub struct AdamW {
+    slots: Vec<Slot>,
+    betas: (f64, f64),
+    weight_decay: f64,
+    /// Updates made, for the bias correction.
+    updates: usize,
+}
+
+const EPS: f64 = 1e-8;
+
+impl AdamW {
+    /// Weight decay is for tensors of two or more dimensions.
+    pub fn new(vars: Vec<(String, Var)>, betas: (f64, f64), weight_decay: f64) -> Result<Self> {
+        let slots = vars
+            .into_iter()
+            .map(|(name, var)| {
+                let zero = var.as_tensor().zeros_like()?.detach();
+                let decays = var.rank() >= 2;
+                Ok(Slot { name, first: zero.clone(), second: zero, decays, var })
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { slots, betas, weight_decay, updates: 0 })
+    }
+
+    /// One update from gradients summed over micro-batches; `lr` gives each tensor's rate.
+    /// Returns the global gradient norm before clipping.
+    pub fn step(&mut self, grads: &Gradients, clip: f64, lr: impl Fn(&str) -> f64) -> Result<f64> {
+        let mut squares = 0f64;
+        for slot in &self.slots {
+            if let Some(g) = grads.get(&slot.name) {
+                squares += f64::from(g.sqr()?.sum_all()?.to_scalar::<f32>()?);
+            }
+        }
+        let norm = squares.sqrt();
+        if !norm.is_finite() {
+            return Ok(norm);
+        }
+        let scale = if norm > clip { clip / norm } else { 1.0 };
+        self.updates += 1;
+        let (b1, b2) = self.betas;
+        let (c1, c2) = (1.0 - b1.powi(self.updates as i32), 1.0 - b2.powi(self.updates as i32));
+        for slot in &mut self.slots {
+            let Some(g) = grads.get(&slot.name) else { continue };
+            let lr = lr(&slot.name);
+            let g = (g * scale)?;
+            slot.first = ((&slot.first * b1)? + (&g * (1.0 - b1))?)?;
+            slot.second = ((&slot.second * b2)? + (g.sqr()? * (1.0 - b2))?)?;
+            let step = ((&slot.first / c1)? / ((&slot.second / c2)?.sqrt()? + EPS)?)?;
+            let decay = if slot.decays { 1.0 - lr * self.weight_decay } else { 1.0 };
+            slot.var.set(&((slot.var.as_detached_tensor() * decay)? - (step * lr)?)?)?;
+        }
+        Ok(norm)
+    }
+
+    /// Forgets the moments, for a new stage.
+    pub fn reset(&mut self) -> Result<()> {
+        for slot in &mut self.slots {
+            slot.first = slot.first.zeros_like()?;
+            slot.second = slot.second.zeros_like()?;
+        }
+        self.updates = 0;
+        Ok(())
+    }
+
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let mut tensors = HashMap::new();
+        for slot in &self.slots {
+            tensors.insert(format!("first.{}", slot.name), slot.first.clone());
+            tensors.insert(format!("second.{}", slot.name), slot.second.clone());
+        }
+        tensors.insert(
+            "updates".to_string(),
+            Tensor::new(&[self.updates as i64], &candle_core::Device::Cpu)?,
+        );
+        candle_core::safetensors::save(&tensors, path)
+    }
+
+    pub fn load(&mut self, path: &Path, params: &Params) -> Result<()> {
+        let device = params.builder().device().clone();
+        let mut tensors = candle_core::safetensors::load(path, &device)?;
+        let mut take = |key: String| match tensors.remove(&key) {
+            Some(t) => Ok(t),
+            None => candle_core::bail!("{key} is missing"),
+        };
+        for slot in &mut self.slots {
+            slot.first = take(format!("first.{}", slot.name))?;
+            slot.second = take(format!("second.{}", slot.name))?;
+        }
+        let updates: Vec<i64> = take("updates".into())?.to_vec1()?;
+        self.updates = updates.first().copied().unwrap_or(0).max(0) as usize;
+        Ok(())
+    }
+}
+
+/// Gradients by name, summed over the micro-batches of a step.
+#[derive(Default)]
+pub struct Gradients(HashMap<String, Tensor>);
+
+impl Gradients {
+    pub fn add(&mut self, store: &GradStore, vars: &[(String, Var)], weight: f64) -> Result<()> {
+        for (name, var) in vars {
+            let Some(g) = store.get(var) else { continue };
+            let g = (g.detach() * weight)?;
+            let sum = match self.0.remove(name) {
+                Some(old) => (old + g)?,
+                None => g,
+            };
+            self.0.insert(name.clone(), sum);
+        }
+        Ok(())
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Tensor> {
+        self.0.get(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn moments_survive_a_save_and_the_next_step_is_the_same() -> Result<()> {
+        let dir = tempfile::tempdir().map_err(candle_core::Error::wrap)?;
+        let path = dir.path().join("o.safetensors");
+        let run = |stop_at: Option<usize>| -> Result<Vec<f32>> {
+            let params = Params::new(1, &Device::Cpu);
+            params.set("w", &Tensor::new(&[[1f32, -2.0]], &Device::Cpu)?)?;
+            let mut opt = AdamW::new(params.trainable(), (0.9, 0.99), 0.1)?;
+            for i in 0..6 {
+                if stop_at == Some(i) {
+                    opt.save(&path)?;
+                    opt = AdamW::new(params.trainable(), (0.9, 0.99), 0.1)?;
+                    opt.load(&path, &params)?;
+                }
+                let vars = params.trainable();
+                let loss = vars[0].1.as_tensor().powf(4.0)?.sum_all()?;
+                let mut grads = Gradients::default();
+                grads.add(&loss.backward()?, &vars, 1.0)?;
+                opt.step(&grads, 1.0, |_| 0.1)?;
+            }
+            params.all()[0].1.flatten_all()?.to_vec1()
+        };
+        assert_eq!(run(None)?, run(Some(3))?);
+        Ok(())
+    }
+}

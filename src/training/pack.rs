@@ -1,0 +1,130 @@
+//! Several questions about one view in one sequence.
+//!
+//! The system text and the image are read once; each question sees them and itself, not its
+//! neighbours. The loss and its gradient equal those of separate sequences, for a third of the
+//! work (a test compares them).
+
+use candle_core::{Device, Result, Tensor};
+
+use super::Example;
+use crate::chat::{ChatError, Piece, Template, Tokenizer};
+
+/// One packed sequence.
+#[derive(Debug, Clone)]
+pub struct Packed {
+    /// Tokens before the image.
+    pub before: Vec<u32>,
+    /// Tokens after the image, all segments.
+    pub after: Vec<u32>,
+    /// Rotary position of each place: before, image, after.
+    pub positions: Vec<u32>,
+    /// Places (in the whole sequence) whose next token is scored, and that token.
+    pub targets: Vec<(u32, u32)>,
+    /// For each place after the image: its segment, and whether the segment sees the image.
+    segments: Vec<(usize, bool)>,
+    image_tokens: usize,
+}
+
+/// Packs the examples of one view. All share the text before the image.
+pub fn pack(
+    examples: &[Example],
+    image_tokens: usize,
+    template: Template,
+    tokenizer: &Tokenizer,
+) -> std::result::Result<Packed, ChatError> {
+    let stop = template.stop_strings()[0];
+    let end = match tokenizer.special(stop) {
+        Some(id) => vec![id],
+        None => tokenizer.encode(stop)?,
+    };
+    let mut packed = Packed {
+        before: Vec::new(),
+        after: Vec::new(),
+        positions: Vec::new(),
+        targets: Vec::new(),
+        segments: Vec::new(),
+        image_tokens,
+    };
+    let mut rendered = Vec::new();
+    for example in examples {
+        let pieces = template.render(None, &example.turns, tokenizer)?;
+        let sees = pieces.iter().any(|p| matches!(p, Piece::Image(_)));
+        if let (true, Some(Piece::Tokens(ids))) = (sees, pieces.first()) {
+            packed.before = ids.clone();
+        }
+        let mut answer = tokenizer.encode(&example.answer)?;
+        answer.extend(&end);
+        rendered.push((pieces, sees, answer));
+    }
+    let shared = packed.before.len();
+    packed.positions = (0..(shared + image_tokens) as u32).collect();
+    for (segment, (pieces, sees, answer)) in rendered.into_iter().enumerate() {
+        let all: Vec<u32> = pieces
+            .into_iter()
+            .flat_map(|p| match p {
+                Piece::Tokens(ids) => ids,
+                Piece::Image(_) => Vec::new(),
+            })
+            .collect();
+        // A template writes the same tokens up to the place of the image in every conversation.
+        if all.get(..shared) != Some(&packed.before[..]) {
+            return Err(ChatError::Encode(
+                "the questions of one view differ before its image".into(),
+            ));
+        }
+        let question = &all[shared..];
+        let mut position = (shared + if sees { image_tokens } else { 0 }) as u32;
+        let start = shared + image_tokens + packed.after.len();
+        for (i, id) in answer.iter().enumerate() {
+            packed.targets.push(((start + question.len() + i - 1) as u32, *id));
+        }
+        // The last token of the answer is a target only; it need not be read.
+        let read = question.iter().chain(&answer[..answer.len() - 1]);
+        for id in read {
+            packed.after.push(*id);
+            packed.positions.push(position);
+            packed.segments.push((segment, sees));
+            position += 1;
+        }
+    }
+    Ok(packed)
+}
+
+impl Packed {
+    /// Places in the sequence.
+    pub fn len(&self) -> usize {
+        self.positions.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.positions.is_empty()
+    }
+
+    /// 0 where a place may look, minus infinity where not: (places, places).
+    pub fn mask(&self, device: &Device) -> Result<Tensor> {
+        let n = self.len();
+        let text = self.before.len();
+        let shared = text + self.image_tokens;
+        let mut data = vec![f32::NEG_INFINITY; n * n];
+        for q in 0..n {
+            for k in 0..=q {
+                let sees = if q < shared {
+                    true
+                } else {
+                    let (segment, sees_image) = self.segments[q - shared];
+                    if k < text {
+                        true
+                    } else if k < shared {
+                        sees_image
+                    } else {
+                        self.segments[k - shared].0 == segment
+                    }
+                };
+                if sees {
+                    data[q * n + k] = 0.0;
+                }
+            }
+        }
+        Tensor::from_vec(data, (n, n), device)
+    }
+}

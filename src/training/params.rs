@@ -1,0 +1,133 @@
+//! The trainable tensors of a run: named, seeded, saved and restored.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::{DType, Device, Result, Shape, Tensor, Var};
+use candle_nn::var_builder::SimpleBackend;
+use candle_nn::{Init, VarBuilder};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Creates each tensor when the network first asks for it, from a seed and its own name, so that
+/// neither the order of creation nor the machine changes a run. (candle's `VarMap` draws from an
+/// unseeded generator on the CPU.)
+#[derive(Clone)]
+pub struct Params {
+    vars: Arc<Mutex<BTreeMap<String, Var>>>,
+    seed: u64,
+    device: Device,
+}
+
+/// Tensors under this prefix are measured, not trained.
+pub const BUFFER_PREFIX: &str = "vision_norm.";
+
+impl Params {
+    pub fn new(seed: u64, device: &Device) -> Self {
+        Self { vars: Arc::default(), seed, device: device.clone() }
+    }
+
+    pub fn builder(&self) -> VarBuilder<'static> {
+        VarBuilder::from_backend(Box::new(self.clone()), DType::F32, self.device.clone())
+    }
+
+    /// All tensors by name, in alphabetical order.
+    pub fn all(&self) -> Vec<(String, Var)> {
+        let vars = self.vars.lock().unwrap_or_else(PoisonError::into_inner);
+        vars.iter().map(|(k, v)| (k.clone(), v.clone())).collect()
+    }
+
+    pub fn trainable(&self) -> Vec<(String, Var)> {
+        self.all().into_iter().filter(|(name, _)| !name.starts_with(BUFFER_PREFIX)).collect()
+    }
+
+    /// Puts `value` under `name`, whether or not it is there.
+    pub fn set(&self, name: &str, value: &Tensor) -> Result<()> {
+        let mut vars = self.vars.lock().unwrap_or_else(PoisonError::into_inner);
+        match vars.get(name) {
+            Some(var) => var.set(&value.to_device(&self.device)?),
+            None => {
+                vars.insert(name.to_string(), Var::from_tensor(&value.to_device(&self.device)?)?);
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes all tensors as `dtype`.
+    pub fn save(&self, path: &Path, dtype: DType) -> Result<()> {
+        let tensors: HashMap<String, Tensor> = self
+            .all()
+            .into_iter()
+            .map(|(name, var)| Ok((name, var.as_tensor().to_dtype(dtype)?)))
+            .collect::<Result<_>>()?;
+        candle_core::safetensors::save(&tensors, path)
+    }
+
+    /// Restores what `path` holds.
+    pub fn load(&self, path: &Path) -> Result<()> {
+        for (name, tensor) in candle_core::safetensors::load(path, &self.device)? {
+            self.set(&name, &tensor.to_dtype(DType::F32)?)?;
+        }
+        Ok(())
+    }
+
+    fn create(&self, name: &str, shape: &Shape, init: Init) -> Result<Var> {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed ^ name_hash(name));
+        let n = shape.elem_count();
+        let values: Vec<f32> = match init {
+            Init::Const(c) => vec![c as f32; n],
+            Init::Randn { mean, stdev } => {
+                (0..n).map(|_| (mean + stdev * normal(&mut rng)) as f32).collect()
+            }
+            Init::Uniform { lo, up } => (0..n).map(|_| rng.random_range(lo..up) as f32).collect(),
+            // PyTorch's Linear: uniform within 1 / sqrt(inputs).
+            Init::Kaiming { .. } => {
+                let bound = 1.0 / (shape.dims().last().copied().unwrap_or(1) as f64).sqrt();
+                (0..n).map(|_| rng.random_range(-bound..bound) as f32).collect()
+            }
+        };
+        Var::from_vec(values, shape.clone(), &self.device)
+    }
+}
+
+impl SimpleBackend for Params {
+    fn get(&self, s: Shape, name: &str, h: Init, dtype: DType, _: &Device) -> Result<Tensor> {
+        let mut vars = self.vars.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(var) = vars.get(name) {
+            if var.shape() != &s {
+                candle_core::bail!("{name} has shape {:?}, not {s:?}", var.shape());
+            }
+            return var.as_tensor().to_dtype(dtype);
+        }
+        let var = self.create(name, &s, h)?;
+        let tensor = var.as_tensor().clone();
+        vars.insert(name.to_string(), var);
+        Ok(tensor)
+    }
+
+    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> Result<Tensor> {
+        let vars = self.vars.lock().unwrap_or_else(PoisonError::into_inner);
+        match vars.get(name) {
+            Some(var) => Ok(var.as_tensor().clone()),
+            None => candle_core::bail!("no tensor {name}"),
+        }
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.vars.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name)
+    }
+}
+
+/// FNV-1a: stable between versions of Rust, unlike `DefaultHasher`.
+pub(super) fn name_hash(name: &str) -> u64 {
+    name.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
+}
+
+/// Box and Muller.
+fn normal(rng: &mut impl Rng) -> f64 {
+    let u: f64 = rng.random_range(f64::MIN_POSITIVE..1.0);
+    let v: f64 = rng.random();
+    (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
+}

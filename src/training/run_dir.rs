@@ -1,0 +1,200 @@
+//! `runs/RUN_ID/`: everything a run leaves behind. Files are written whole and then renamed, or
+//! appended a full line at a time.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use candle_core::DType;
+use serde::{Deserialize, Serialize};
+
+use super::optimiser::AdamW;
+use super::params::Params;
+use super::{Result, Split, TrainConfig, TrainError, io};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    Queued,
+    Running,
+    Paused,
+    Finished,
+    Failed,
+    Stopped,
+}
+
+/// `status.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    pub state: RunState,
+    pub pid: u32,
+    pub step: usize,
+    pub total_steps: usize,
+    /// RFC 3339, of the last write.
+    pub heartbeat: String,
+    pub exit_reason: Option<String>,
+}
+
+/// One line of `metrics.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    pub step: usize,
+    /// Passes over the training paintings.
+    pub epoch: f64,
+    pub stage: String,
+    /// `train` or `held_out`.
+    pub split: String,
+    pub loss: f64,
+    pub lr: f64,
+    /// Before clipping.
+    pub grad_norm: f64,
+    pub tokens_per_second: f64,
+    pub samples_per_second: f64,
+    pub elapsed_s: f64,
+    /// Share of closed questions the query tokens answer (align stage).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+}
+
+pub struct RunDir {
+    pub path: PathBuf,
+    metrics: File,
+}
+
+/// `checkpoints/step-N/state.json`: where the run stood. The data order follows from it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Position {
+    step: usize,
+    elapsed_s: f64,
+}
+
+impl RunDir {
+    /// Makes a new run below `runs`.
+    pub fn create(runs: &Path, id: &str, config: &TrainConfig, split: &Split) -> Result<Self> {
+        let path = runs.join(id);
+        let checkpoints = path.join("checkpoints");
+        std::fs::create_dir_all(&checkpoints).map_err(io(&checkpoints))?;
+        let text = toml::to_string(config).map_err(|e| TrainError::Config(e.to_string()))?;
+        write_whole(&path.join("config.toml"), text.as_bytes())?;
+        write_json(&path.join("split.json"), split)?;
+        Self::open(&path)
+    }
+
+    pub fn open(path: &Path) -> Result<Self> {
+        let log = path.join("metrics.jsonl");
+        let metrics = OpenOptions::new().create(true).append(true).open(&log).map_err(io(&log))?;
+        Ok(Self { path: path.to_path_buf(), metrics })
+    }
+
+    pub fn config(&self) -> Result<TrainConfig> {
+        let path = self.path.join("config.toml");
+        let text = std::fs::read_to_string(&path).map_err(io(&path))?;
+        toml::from_str(&text).map_err(|e| TrainError::Config(e.message().to_string()))
+    }
+
+    pub fn log(&mut self, metrics: &Metrics) -> Result<()> {
+        let mut line =
+            serde_json::to_vec(metrics).map_err(|e| TrainError::Config(e.to_string()))?;
+        line.push(b'\n');
+        self.metrics.write_all(&line).map_err(io(&self.path.join("metrics.jsonl")))
+    }
+
+    pub fn set_status(
+        &self,
+        state: RunState,
+        step: usize,
+        total: usize,
+        why: Option<String>,
+    ) -> Result<()> {
+        let status = Status {
+            state,
+            pid: std::process::id(),
+            step,
+            total_steps: total,
+            heartbeat: jiff::Timestamp::now().to_string(),
+            exit_reason: why,
+        };
+        write_json(&self.path.join("status.json"), &status)
+    }
+
+    /// Saves a checkpoint after `step` steps, and drops all but the last `keep`.
+    pub fn save(
+        &self,
+        step: usize,
+        elapsed_s: f64,
+        params: &Params,
+        optimiser: &AdamW,
+        keep: usize,
+    ) -> Result<()> {
+        let root = self.path.join("checkpoints");
+        let target = root.join(format!("step-{step}"));
+        let staging = root.join(format!(".step-{step}.partial"));
+        let _ = std::fs::remove_dir_all(&staging);
+        std::fs::create_dir_all(&staging).map_err(io(&staging))?;
+        params.save(&staging.join("weights.safetensors"), DType::F32)?;
+        optimiser.save(&staging.join("optimiser.safetensors"))?;
+        write_json(&staging.join("state.json"), &Position { step, elapsed_s })?;
+        let _ = std::fs::remove_dir_all(&target);
+        std::fs::rename(&staging, &target).map_err(io(&target))?;
+        let mut all = self.checkpoints()?;
+        while all.len() > keep {
+            let (_, old) = all.remove(0);
+            std::fs::remove_dir_all(&old).map_err(io(&old))?;
+        }
+        Ok(())
+    }
+
+    /// Restores the newest checkpoint. Returns its step and the time spent, or zeros.
+    ///
+    /// Metrics after the checkpoint are cut off: they will be written again.
+    pub fn restore(&mut self, params: &Params, optimiser: &mut AdamW) -> Result<(usize, f64)> {
+        let Some((_, path)) = self.checkpoints()?.pop() else { return Ok((0, 0.0)) };
+        let bad =
+            |reason: String| TrainError::Checkpoint { path: path.display().to_string(), reason };
+        let state = path.join("state.json");
+        let text = std::fs::read_to_string(&state).map_err(io(&state))?;
+        let position: Position = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
+        params.load(&path.join("weights.safetensors")).map_err(|e| bad(e.to_string()))?;
+        optimiser
+            .load(&path.join("optimiser.safetensors"), params)
+            .map_err(|e| bad(e.to_string()))?;
+        let log = self.path.join("metrics.jsonl");
+        let text = std::fs::read_to_string(&log).map_err(io(&log))?;
+        let kept: String = text
+            .lines()
+            .filter(|l| serde_json::from_str::<Metrics>(l).is_ok_and(|m| m.step <= position.step))
+            .flat_map(|l| [l, "\n"])
+            .collect();
+        write_whole(&log, kept.as_bytes())?;
+        self.metrics = OpenOptions::new().append(true).open(&log).map_err(io(&log))?;
+        Ok((position.step, position.elapsed_s))
+    }
+
+    fn checkpoints(&self) -> Result<Vec<(usize, PathBuf)>> {
+        let root = self.path.join("checkpoints");
+        let mut all: Vec<(usize, PathBuf)> = std::fs::read_dir(&root)
+            .map_err(io(&root))?
+            .filter_map(|e| {
+                let path = e.ok()?.path();
+                let step = path.file_name()?.to_str()?.strip_prefix("step-")?.parse().ok()?;
+                Some((step, path))
+            })
+            .collect();
+        all.sort();
+        Ok(all)
+    }
+}
+
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let bytes = serde_json::to_vec_pretty(value).map_err(|e| TrainError::Config(e.to_string()))?;
+    write_whole(path, &bytes)
+}
+
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(io(path))?;
+    file.write_all(bytes).map_err(io(path))?;
+    file.as_file().sync_all().map_err(io(path))?;
+    file.persist(path).map_err(|e| io(path)(e.error))?;
+    Ok(())
+}

@@ -1,0 +1,321 @@
+//! The step loop: stages in order, one checkpointed run.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use candle_core::{DType, Device, Tensor, Var};
+use rand::SeedableRng;
+use rand::seq::IndexedRandom;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use super::align::AlignTargets;
+use super::optimiser::{AdamW, Gradients};
+use super::paintings::Painting;
+use super::params::{Params, name_hash};
+use super::{
+    Metrics, Paintings, Result, RunDir, RunState, Schedule, Split, Stage, StageKind, TrainConfig,
+    TrainError, answer_loss, examples, pack,
+};
+use crate::art::{FormalFeatures, Label, View, ViewJitter};
+use crate::chat::{Template, Tokenizer};
+use crate::model::bridge::Bridge;
+use crate::model::llama::Llama;
+use crate::model::mode::Differentiable;
+use crate::model::vision::VisionEncoder;
+
+/// Paintings looked at for a held-out loss.
+const VALIDATION_VIEWS: usize = 8;
+/// Views over which the vision tokens are standardised.
+const NORM_VIEWS: usize = 256;
+/// Tags rarer than this in the training paintings are not taught by the align stage.
+const LEAST_TAG_COUNT: usize = 4;
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Finished,
+    /// Asked to stop; a checkpoint was written.
+    Stopped,
+}
+
+/// All that a run needs.
+pub struct Trainer<'a> {
+    pub config: TrainConfig,
+    pub vision: &'a dyn VisionEncoder,
+    pub bridge: &'a Bridge,
+    pub language: &'a Llama<Differentiable>,
+    pub params: Params,
+    pub tokenizer: &'a Tokenizer,
+    pub template: Template,
+    pub paintings: &'a Paintings,
+    pub split: Split,
+    pub device: Device,
+}
+
+/// Views with what is known of them.
+struct Batch<'a> {
+    /// (views, tokens, width)
+    tokens: Tensor,
+    truth: Vec<(&'a Painting, FormalFeatures)>,
+}
+
+impl<'a> Trainer<'a> {
+    /// Runs from the newest checkpoint of `run` to the end, or until `stop` is set.
+    pub fn run(
+        &self,
+        run: &mut RunDir,
+        stop: &AtomicBool,
+        mut report: impl FnMut(&Metrics),
+    ) -> Result<Outcome> {
+        self.config.check()?;
+        let total = self.config.total_steps();
+        let trainable = self.params.trainable();
+        let mut optimiser =
+            AdamW::new(trainable.clone(), self.config.betas, self.config.weight_decay)?;
+        let (first, spent) = run.restore(&self.params, &mut optimiser)?;
+        if first == 0 {
+            self.measure_channels()?;
+        }
+        let tags = self.paintings.common_tags(&self.split, LEAST_TAG_COUNT);
+        let align =
+            AlignTargets::new(&self.language.embed_tokens, self.tokenizer, &tags, &self.device)?;
+        let started = Instant::now();
+        for step in first..total {
+            let elapsed = || spent + started.elapsed().as_secs_f64();
+            if stop.load(Ordering::Relaxed) {
+                run.save(step, elapsed(), &self.params, &optimiser, self.config.checkpoints_kept)?;
+                run.set_status(RunState::Stopped, step, total, Some("asked to stop".into()))?;
+                return Ok(Outcome::Stopped);
+            }
+            let Some((index, stage, within)) = self.config.stage_at(step) else { break };
+            if within == 0 {
+                optimiser.reset()?;
+            }
+            let clock = Instant::now();
+            let batch = self.batch(index, stage, step, &self.split.train, true)?;
+            let (loss, grads, tokens, accuracy) =
+                self.gradients(stage, step, &batch, &align, &tags, &trainable)?;
+            if !loss.is_finite() {
+                return Err(TrainError::Diverged { step, loss });
+            }
+            let lr = Schedule::of(stage).at(within);
+            let rate = |name: &str| {
+                if name.starts_with("llama_model.") { lr } else { lr * stage.bridge_lr_scale }
+            };
+            let grad_norm = optimiser.step(&grads, self.config.clip, rate)?;
+            if !grad_norm.is_finite() {
+                return Err(TrainError::Diverged { step, loss: grad_norm as f32 });
+            }
+            let took = clock.elapsed().as_secs_f64();
+            let metrics = Metrics {
+                step: step + 1,
+                epoch: self.epoch(step + 1),
+                stage: stage_name(stage.kind).into(),
+                split: "train".into(),
+                loss: f64::from(loss),
+                lr,
+                grad_norm,
+                tokens_per_second: tokens as f64 / took,
+                samples_per_second: stage.batch as f64 / took,
+                elapsed_s: elapsed(),
+                accuracy,
+            };
+            run.log(&metrics)?;
+            report(&metrics);
+            let done = step + 1;
+            if self.config.validate_every > 0 && done.is_multiple_of(self.config.validate_every) {
+                let held_out = self.validate(index, stage, &align, &tags)?;
+                let metrics = Metrics {
+                    split: "held_out".into(),
+                    loss: held_out.0,
+                    accuracy: held_out.1,
+                    ..metrics
+                };
+                run.log(&metrics)?;
+                report(&metrics);
+            }
+            if done.is_multiple_of(self.config.checkpoint_every) || done == total {
+                run.save(done, elapsed(), &self.params, &optimiser, self.config.checkpoints_kept)?;
+            }
+            run.set_status(RunState::Running, done, total, None)?;
+        }
+        self.params.save(&run.path.join("bridge.safetensors"), DType::F16)?;
+        run.set_status(RunState::Finished, total, total, None)?;
+        Ok(Outcome::Finished)
+    }
+
+    /// Loss, gradients, tokens read and accuracy of one step.
+    fn gradients(
+        &self,
+        stage: &Stage,
+        step: usize,
+        batch: &Batch,
+        align: &AlignTargets,
+        tags: &[String],
+        trainable: &[(String, Var)],
+    ) -> Result<(f32, Gradients, usize, Option<f64>)> {
+        let mut grads = Gradients::default();
+        match stage.kind {
+            StageKind::Align => {
+                let projected = self.bridge.forward::<Differentiable>(&batch.tokens)?;
+                let (loss, accuracy) = align.loss(&projected, &batch.truth)?;
+                grads.add(&loss.backward()?, trainable, 1.0)?;
+                let tokens = batch.tokens.elem_count() / self.vision.width();
+                Ok((loss.to_scalar()?, grads, tokens, Some(accuracy)))
+            }
+            StageKind::Answer => {
+                let (mut total, mut tokens) = (0f32, 0);
+                let weight = 1.0 / batch.truth.len() as f64;
+                // One view at a time bounds the memory of the graph.
+                for (row, truth) in batch.truth.iter().enumerate() {
+                    let (loss, read) =
+                        self.view_loss(stage, truth, &batch.tokens, row, step, tags)?;
+                    grads.add(&loss.backward()?, trainable, weight)?;
+                    total += loss.to_scalar::<f32>()? * weight as f32;
+                    tokens += read;
+                }
+                Ok((total, grads, tokens, None))
+            }
+        }
+    }
+
+    fn view_loss(
+        &self,
+        stage: &Stage,
+        (painting, features): &(&Painting, FormalFeatures),
+        tokens: &Tensor,
+        row: usize,
+        step: usize,
+        tags: &[String],
+    ) -> Result<(Tensor, usize)> {
+        let mut rng = self.rng("questions", step * 1009 + row);
+        let labels: Vec<&Label> = self
+            .split
+            .train
+            .iter()
+            .filter_map(|id| self.paintings.get(*id))
+            .map(|p| &p.label)
+            .collect();
+        let drawn = examples::draw(painting, features, &labels, tags, stage.questions, &mut rng);
+        let image = self.bridge.forward::<Differentiable>(&tokens.narrow(0, row, 1)?)?;
+        let packed = pack(&drawn, image.dim(1)?, self.template, self.tokenizer)?;
+        Ok((answer_loss(self.language, &packed, &image)?, packed.len()))
+    }
+
+    /// Loss and accuracy on fixed views of held-out paintings.
+    fn validate(
+        &self,
+        index: usize,
+        stage: &Stage,
+        align: &AlignTargets,
+        tags: &[String],
+    ) -> Result<(f64, Option<f64>)> {
+        if self.split.held_out.is_empty() {
+            return Ok((f64::NAN, None));
+        }
+        let fixed = Stage { batch: VALIDATION_VIEWS, ..stage.clone() };
+        let batch = self.batch(index, &fixed, usize::MAX >> 32, &self.split.held_out, false)?;
+        match stage.kind {
+            StageKind::Align => {
+                let projected = self.bridge.forward::<Differentiable>(&batch.tokens)?.detach();
+                let (loss, accuracy) = align.loss(&projected, &batch.truth)?;
+                Ok((f64::from(loss.to_scalar::<f32>()?), Some(accuracy)))
+            }
+            StageKind::Answer => {
+                let mut total = 0.0;
+                for (row, truth) in batch.truth.iter().enumerate() {
+                    let (loss, _) = self.view_loss(&fixed, truth, &batch.tokens, row, 0, tags)?;
+                    total += f64::from(loss.to_scalar::<f32>()?);
+                }
+                Ok((total / batch.truth.len() as f64, None))
+            }
+        }
+    }
+
+    /// Draws a batch of views from paintings; the draw depends on the step alone.
+    fn batch(
+        &self,
+        index: usize,
+        stage: &Stage,
+        step: usize,
+        ids: &[u64],
+        jitter: bool,
+    ) -> Result<Batch<'a>> {
+        let mut rng = self.rng(&format!("views {index}"), step);
+        let drawn: Vec<(&Painting, ViewJitter)> = (0..stage.batch)
+            .filter_map(|i| {
+                let id = if jitter { ids.choose(&mut rng) } else { ids.get(i % ids.len()) }?;
+                let painting = self.paintings.get(*id)?;
+                Some((
+                    painting,
+                    if jitter { ViewJitter::random(&mut rng) } else { ViewJitter::NONE },
+                ))
+            })
+            .collect();
+        let views: Vec<(View, FormalFeatures)> = drawn
+            .par_iter()
+            .map(|(painting, jitter)| {
+                let view = View::jittered(&painting.image, jitter);
+                let features = FormalFeatures::measure(&view);
+                (view, features)
+            })
+            .collect();
+        let pixels: Vec<&View> = views.iter().map(|(v, _)| v).collect();
+        let tokens = self.vision.encode(&self.vision.pixels(&pixels, &self.device)?)?;
+        let truth = drawn.iter().map(|(p, _)| *p).zip(views.into_iter().map(|(_, f)| f)).collect();
+        Ok(Batch { tokens: tokens.detach(), truth })
+    }
+
+    /// Sets the channel means and deviations of the vision tokens from training views.
+    fn measure_channels(&self) -> Result<()> {
+        let width = self.vision.width();
+        let (mut sum, mut squares, mut count) = (vec![0f64; width], vec![0f64; width], 0usize);
+        let stage = Stage { batch: 16, ..self.config.stage[0].clone() };
+        for i in 0..NORM_VIEWS / stage.batch {
+            let batch = self.batch(usize::MAX, &stage, i, &self.split.train, true)?;
+            for token in batch.tokens.flatten_to(1)?.to_vec2::<f32>()? {
+                for (c, v) in token.iter().enumerate() {
+                    sum[c] += f64::from(*v);
+                    squares[c] += f64::from(*v).powi(2);
+                }
+                count += 1;
+            }
+        }
+        let n = count.max(1) as f64;
+        let mean: Vec<f32> = sum.iter().map(|s| (s / n) as f32).collect();
+        let std: Vec<f32> = sum
+            .iter()
+            .zip(&squares)
+            .map(|(s, q)| ((q / n - (s / n).powi(2)).max(0.0).sqrt() as f32).max(1e-2))
+            .collect();
+        self.params.set("vision_norm.mean", &Tensor::from_vec(mean, width, &self.device)?)?;
+        self.params.set("vision_norm.std", &Tensor::from_vec(std, width, &self.device)?)?;
+        Ok(())
+    }
+
+    /// Passes over the training paintings after `steps` steps.
+    fn epoch(&self, steps: usize) -> f64 {
+        let mut left = steps;
+        let mut views = 0;
+        for stage in &self.config.stage {
+            let here = left.min(stage.steps);
+            views += here * stage.batch;
+            left -= here;
+        }
+        views as f64 / self.split.train.len().max(1) as f64
+    }
+
+    fn rng(&self, what: &str, position: usize) -> ChaCha8Rng {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed ^ name_hash(what));
+        rng.set_stream(position as u64);
+        rng
+    }
+}
+
+fn stage_name(kind: StageKind) -> &'static str {
+    match kind {
+        StageKind::Align => "align",
+        StageKind::Answer => "answer",
+    }
+}
