@@ -10,6 +10,7 @@ pub mod config;
 pub mod device;
 pub mod fetch;
 pub mod model;
+pub mod runtime;
 pub mod signals;
 pub mod text;
 pub mod training;

@@ -13,6 +13,7 @@ use clap::Parser;
 pub use failure::Failure;
 
 use crate::config::{Paths, Settings};
+use crate::runtime::{self, Workload};
 use args::{Args, Command};
 
 /// What a subcommand runs with.
@@ -29,6 +30,10 @@ pub fn main() -> ExitCode {
         Ok(args) => args,
         Err(e) => return usage_error(&e),
     };
+    runtime::prepare(match args.command {
+        Some(Command::Train(_)) => Workload::Training,
+        _ => Workload::Chat,
+    });
     let json = args.common.json;
     match run(args) {
         Ok(code) => code,

@@ -59,7 +59,7 @@ pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
     eprintln!("run {}", run.path.display());
 
     let trainer_parts = Parts::load(&model, &config, &device)?;
-    let trainer = trainer_parts.trainer(config.clone(), &paintings, split, &device);
+    let trainer = trainer_parts.trainer(config.clone(), &paintings, split, &device)?;
     let stop = stop_on_signal()?;
     let total = config.total_steps();
     let json = context.json;
@@ -119,8 +119,9 @@ impl Parts {
         paintings: &'a Paintings,
         split: crate::training::Split,
         device: &Device,
-    ) -> Trainer<'a> {
-        Trainer {
+    ) -> Result<Trainer<'a>, Failure> {
+        Ok(Trainer {
+            pool: config.thread_pool()?,
             config,
             vision: self.vision.as_ref(),
             bridge: &self.bridge,
@@ -131,7 +132,7 @@ impl Parts {
             paintings,
             split,
             device: device.clone(),
-        }
+        })
     }
 }
 

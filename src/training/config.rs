@@ -41,6 +41,9 @@ pub struct TrainConfig {
     /// Steps between losses on held-out paintings; 0 is never.
     #[serde(default = "every")]
     pub validate_every: usize,
+    /// Views computed at the same time; 0 is one a core.
+    #[serde(default)]
+    pub threads: usize,
     pub stage: Vec<Stage>,
 }
 
@@ -100,6 +103,14 @@ impl TrainConfig {
             return wrong("checkpoint_every and checkpoints_kept must be above 0".into());
         }
         Ok(())
+    }
+
+    /// Where views are computed.
+    pub fn thread_pool(&self) -> Result<rayon::ThreadPool> {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(if self.threads == 0 { crate::runtime::cores() } else { self.threads })
+            .build()
+            .map_err(|e| TrainError::Config(e.to_string()))
     }
 
     pub fn total_steps(&self) -> usize {

@@ -132,7 +132,7 @@ fn look(turns: &mut [Turn], label: Option<Label>) {
 
 /// Labels are drawn from all training paintings, so that the answer must be read, not recalled.
 fn some_label(labels: &[&Label], rng: &mut impl Rng) -> Option<Label> {
-    if rng.random_range(0..10) < 6 {
+    if rng.random_range(0..10) < 7 {
         return None;
     }
     labels.choose(rng).map(|l| partial(l, rng))

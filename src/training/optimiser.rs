@@ -128,6 +128,18 @@ impl Gradients {
         Ok(())
     }
 
+    /// Adds the sums of another micro-batch.
+    pub fn merge(&mut self, other: Self) -> Result<()> {
+        for (name, g) in other.0 {
+            let sum = match self.0.remove(&name) {
+                Some(old) => (old + g)?,
+                None => g,
+            };
+            self.0.insert(name, sum);
+        }
+        Ok(())
+    }
+
     pub fn get(&self, name: &str) -> Option<&Tensor> {
         self.0.get(name)
     }

@@ -51,6 +51,8 @@ pub struct Trainer<'a> {
     pub paintings: &'a Paintings,
     pub split: Split,
     pub device: Device,
+    /// See [`TrainConfig::thread_pool`].
+    pub pool: rayon::ThreadPool,
 }
 
 /// Views with what is known of them.
@@ -165,14 +167,28 @@ impl<'a> Trainer<'a> {
                 Ok((loss.to_scalar()?, grads, tokens, Some(accuracy)))
             }
             StageKind::Answer => {
-                let (mut total, mut tokens) = (0f32, 0);
                 let weight = 1.0 / batch.truth.len() as f64;
-                // One view at a time bounds the memory of the graph.
-                for (row, truth) in batch.truth.iter().enumerate() {
-                    let (loss, read) =
-                        self.view_loss(stage, truth, &batch.tokens, row, step, tags)?;
-                    grads.add(&loss.backward()?, trainable, weight)?;
-                    total += loss.to_scalar::<f32>()? * weight as f32;
+                // One view a thread: a graph is small, and nothing waits for a neighbour. The
+                // gradients are added in the order of the views, so that a run repeats.
+                let views: Vec<(f32, Gradients, usize)> = self.pool.install(|| {
+                    batch
+                        .truth
+                        .par_iter()
+                        .enumerate()
+                        .with_max_len(1)
+                        .map(|(row, truth)| {
+                            let (loss, read) =
+                                self.view_loss(stage, truth, &batch.tokens, row, step, tags)?;
+                            let mut grads = Gradients::default();
+                            grads.add(&loss.backward()?, trainable, weight)?;
+                            Ok((loss.to_scalar::<f32>()?, grads, read))
+                        })
+                        .collect::<Result<_>>()
+                })?;
+                let (mut total, mut tokens) = (0f32, 0);
+                for (loss, view_grads, read) in views {
+                    grads.merge(view_grads)?;
+                    total += loss * weight as f32;
                     tokens += read;
                 }
                 Ok((total, grads, tokens, None))
@@ -253,17 +269,20 @@ impl<'a> Trainer<'a> {
                 ))
             })
             .collect();
-        let views: Vec<(View, FormalFeatures)> = drawn
-            .par_iter()
-            .map(|(painting, jitter)| {
-                let view = View::jittered(&painting.image, jitter);
-                let features = FormalFeatures::measure(&view);
-                (view, features)
-            })
-            .collect();
-        let pixels: Vec<&View> = views.iter().map(|(v, _)| v).collect();
-        let tokens = self.vision.encode(&self.vision.pixels(&pixels, &self.device)?)?;
-        let truth = drawn.iter().map(|(p, _)| *p).zip(views.into_iter().map(|(_, f)| f)).collect();
+        // One view a task: its intermediate tensors stay in the cache, a batch's would not.
+        let views: Vec<(Tensor, FormalFeatures)> = self.pool.install(|| {
+            drawn
+                .par_iter()
+                .map(|(painting, jitter)| {
+                    let view = View::jittered(&painting.image, jitter);
+                    let pixels = self.vision.pixels(&[&view], &self.device)?;
+                    Ok((self.vision.encode(&pixels)?, FormalFeatures::measure(&view)))
+                })
+                .collect::<Result<_>>()
+        })?;
+        let (tokens, features): (Vec<_>, Vec<_>) = views.into_iter().unzip();
+        let tokens = Tensor::cat(&tokens, 0)?;
+        let truth = drawn.iter().map(|(p, _)| *p).zip(features).collect();
         Ok(Batch { tokens: tokens.detach(), truth })
     }
 
