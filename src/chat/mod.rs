@@ -1,13 +1,19 @@
 //! Conversations as text: tokenizer, prompt templates, incremental detokenizer, context budget.
 
+mod answer;
 mod budget;
+mod conversation;
 mod detokenizer;
 mod prompt;
+mod stop;
 mod tokenizer;
 
+pub use answer::{Answer, FinishReason, Timings, Usage};
 pub use budget::{Budget, fit};
+pub use conversation::{ArtworkRef, Conversation, Session, TurnRecord};
 pub use detokenizer::Detokenizer;
 pub use prompt::{IMAGE_MARKER, Piece, Role, Template, Turn, count_markers, raw_prompt};
+pub use stop::StopFilter;
 pub use tokenizer::Tokenizer;
 
 /// What can go wrong between text and tokens.

@@ -1,0 +1,343 @@
+//! A loaded model with its caches: prompts in, tokens out, on the calling thread.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use candle_core::{D, Device, Tensor};
+
+use super::image_cache::ImageCache;
+use super::prefix::{Place, places, reusable};
+use super::{Cancel, InferenceError, Picture, Prompt, Request, Result};
+use crate::chat::{
+    Answer, Budget, ChatError, Detokenizer, FinishReason, Piece, StopFilter, Template, Timings,
+    Tokenizer, Usage, fit, raw_prompt,
+};
+use crate::model::LoadStage;
+use crate::model::artgpt::ArtGpt;
+use crate::model::checkpoint::GgufFile;
+use crate::model::kv_cache::KvCache;
+use crate::model::manifest::Model;
+use crate::model::sampling::Sampler;
+
+/// Tokens read in one pass; between passes a request can be cancelled.
+const PREFILL_CHUNK: usize = 256;
+
+/// A model that answers.
+pub struct Engine {
+    pub name: String,
+    model: ArtGpt,
+    pub tokenizer: Tokenizer,
+    template: Template,
+    cache: KvCache,
+    /// What `cache` holds.
+    held: Vec<Place>,
+    images: ImageCache,
+    load_ms: f64,
+}
+
+/// What happens while an answer is made.
+#[derive(Debug, Clone, PartialEq)]
+pub enum GenerateEvent<'a> {
+    /// The prompt has been read.
+    Prefilled(Usage),
+    /// New text to show, and how many tokens the answer has so far.
+    Text(&'a str, usize),
+}
+
+/// Log-probabilities (natural) of a given answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Score {
+    pub token_ids: Vec<u32>,
+    pub logprobs: Vec<f32>,
+}
+
+/// A prompt ready to be read.
+struct Prepared {
+    places: Vec<Place>,
+    /// The projected query tokens of each picture, (1, queries, hidden).
+    images: Vec<Option<Tensor>>,
+    pieces: Vec<Piece>,
+    encode_ms: f64,
+    image_tokens: usize,
+    dropped_turns: usize,
+}
+
+impl Engine {
+    /// Loads an installed model.
+    pub fn load(
+        model: &Model,
+        device: &Device,
+        progress: impl FnMut(LoadStage, f32),
+    ) -> Result<Self> {
+        let started = Instant::now();
+        let name = model.manifest.name.clone();
+        let path = model
+            .language_path()
+            .ok_or_else(|| InferenceError::Incomplete { model: name.clone(), part: "language" })?;
+        let mut file = GgufFile::open(&path)?;
+        let tokenizer = Tokenizer::from_gguf(&path, |key| file.metadata(key))?;
+        let template = Template::by_name(model.manifest.template_name())?;
+        let model = ArtGpt::load(model, &mut file, device, progress)?;
+        let cache = model.language.new_cache()?;
+        Ok(Self {
+            name,
+            model,
+            tokenizer,
+            template,
+            cache,
+            held: Vec::new(),
+            images: ImageCache::default(),
+            load_ms: ms(started),
+        })
+    }
+
+    pub fn context_length(&self) -> usize {
+        self.model.language.config.context_length
+    }
+
+    pub fn sees(&self) -> bool {
+        self.model.vision.is_some() && self.model.bridge.is_some()
+    }
+
+    /// Generates one answer. `on_event` gets the text as it comes.
+    pub fn generate(
+        &mut self,
+        request: &Request,
+        cancel: &Cancel,
+        mut on_event: impl FnMut(GenerateEvent),
+    ) -> Result<Answer> {
+        if let Some(problem) = request.sampling.problem() {
+            return Err(InferenceError::Sampling(problem));
+        }
+        let prompt = self.prepare(&request.prompt, &request.pictures, request.max_new_tokens)?;
+        let started = Instant::now();
+        let cached_tokens = self.rewind(&prompt.places);
+        let mut usage = Usage {
+            prompt_tokens: prompt.places.len(),
+            cached_tokens,
+            image_tokens: prompt.image_tokens,
+            answer_tokens: 0,
+        };
+        let mut timings =
+            Timings { load_ms: self.load_ms, encode_ms: prompt.encode_ms, ..Timings::default() };
+        let mut hidden = self.prefill(&prompt, cached_tokens, cancel)?;
+        timings.prefill_ms = ms(started);
+        on_event(GenerateEvent::Prefilled(usage));
+
+        let started = Instant::now();
+        let mut sampler = Sampler::new(&request.sampling);
+        let mut detokenizer = Detokenizer::new();
+        let mut stops = StopFilter::new(self.template.stop_strings().iter().map(|s| s.to_string()));
+        let (mut ids, mut text) = (Vec::new(), String::new());
+        let mut finish_reason = FinishReason::Length;
+        let mut stop_string = false;
+        let ends = self.end_tokens();
+        while let Some(last) = hidden.take() {
+            if cancel.is_cancelled() {
+                finish_reason = FinishReason::Cancelled;
+                break;
+            }
+            if ids.len() >= request.max_new_tokens {
+                break;
+            }
+            let logits = self.model.language.logits(&last)?.flatten_all()?; // (vocabulary)
+            let id = sampler.next(&logits, &ids)?;
+            if ends.contains(&id) {
+                finish_reason = FinishReason::Stop;
+                break;
+            }
+            ids.push(id);
+            let (shown, stop) = stops.push(&detokenizer.push(id, &self.tokenizer));
+            if !shown.is_empty() {
+                text.push_str(&shown);
+                on_event(GenerateEvent::Text(&shown, ids.len()));
+            }
+            if stop {
+                finish_reason = FinishReason::Stop;
+                stop_string = true;
+                break;
+            }
+            if self.cache.len() < self.context_length() && ids.len() < request.max_new_tokens {
+                let x = self.model.language.embed(&[id])?;
+                hidden = Some(self.model.language.extend(&x, &mut self.cache)?);
+                self.held.push(Place::Token(id));
+            }
+        }
+        if cancel.is_cancelled() {
+            finish_reason = FinishReason::Cancelled;
+        }
+        // A stop string ends the text; what the detokenizer holds lies behind it.
+        if !stop_string {
+            let (mut rest, stop) = stops.push(&detokenizer.finish(&self.tokenizer));
+            if !stop {
+                rest.push_str(&stops.finish());
+            }
+            if !rest.is_empty() {
+                text.push_str(&rest);
+                on_event(GenerateEvent::Text(&rest, ids.len()));
+            }
+        }
+        timings.decode_ms = ms(started);
+        if timings.decode_ms > 0.0 {
+            timings.tokens_per_second = ids.len() as f64 * 1000.0 / timings.decode_ms;
+        }
+        usage.answer_tokens = ids.len();
+        Ok(Answer {
+            text,
+            token_ids: ids,
+            finish_reason,
+            usage,
+            timings,
+            dropped_turns: prompt.dropped_turns,
+        })
+    }
+
+    /// Log-probabilities of `answer` after `prompt`.
+    pub fn score(
+        &mut self,
+        prompt: &Prompt,
+        pictures: &[Picture],
+        answer: &str,
+        raw: bool,
+    ) -> Result<Score> {
+        let token_ids = if raw {
+            self.tokenizer.encode_with_special(answer)?
+        } else {
+            self.tokenizer.encode(answer)?
+        };
+        if token_ids.is_empty() {
+            return Err(InferenceError::EmptyAnswer);
+        }
+        let prepared = self.prepare(prompt, pictures, token_ids.len())?;
+        let total = prepared.places.len() + token_ids.len();
+        if total > self.context_length() {
+            let context = self.context_length();
+            return Err(ChatError::TooLong { tokens: total, context }.into());
+        }
+        let from = self.rewind(&prepared.places);
+        let never = Cancel::default();
+        let mut hidden = self.prefill(&prepared, from, &never)?;
+        let mut logprobs = Vec::with_capacity(token_ids.len());
+        for id in &token_ids {
+            let Some(last) = hidden.take() else { break };
+            let logits = self.model.language.logits(&last)?;
+            let row = candle_nn::ops::log_softmax(&logits, D::Minus1)?.flatten_all()?;
+            logprobs.push(row.get(*id as usize)?.to_scalar::<f32>()?);
+            if logprobs.len() < token_ids.len() {
+                let x = self.model.language.embed(&[*id])?;
+                hidden = Some(self.model.language.extend(&x, &mut self.cache)?);
+                self.held.push(Place::Token(*id));
+            }
+        }
+        Ok(Score { token_ids, logprobs })
+    }
+
+    /// Renders a prompt and encodes its pictures.
+    fn prepare(
+        &mut self,
+        prompt: &Prompt,
+        pictures: &[Picture],
+        max_new_tokens: usize,
+    ) -> Result<Prepared> {
+        let context = self.context_length();
+        let queries = self.model.image_tokens;
+        // Half the window at most is kept for the answer, so that a question always has room.
+        let answer = max_new_tokens.clamp(1, context / 2);
+        let budget = Budget { context, answer, image: queries };
+        let (pieces, dropped_turns) = match prompt {
+            Prompt::Chat { system, turns } => {
+                let (template, tokenizer) = (self.template, &self.tokenizer);
+                fit(turns, budget, |turns| template.render(system.as_deref(), turns, tokenizer))?
+            }
+            Prompt::Raw(text) => {
+                let pieces = raw_prompt(text, pictures.len(), &self.tokenizer)?;
+                let tokens = budget.count(&pieces);
+                if tokens >= context {
+                    return Err(ChatError::TooLong { tokens, context }.into());
+                }
+                (pieces, 0)
+            }
+        };
+        let keys: Vec<Arc<str>> = pictures.iter().map(|p| p.key.clone()).collect();
+        let started = Instant::now();
+        let mut images = vec![None; pictures.len()];
+        let mut image_tokens = 0;
+        let mut encoded = false;
+        for piece in &pieces {
+            let Piece::Image(i) = piece else { continue };
+            let Some(picture) = pictures.get(*i) else { continue };
+            image_tokens += queries;
+            if images[*i].is_none() {
+                let (tensor, new) = self.encode(picture)?;
+                images[*i] = Some(tensor);
+                encoded |= new;
+            }
+        }
+        let encode_ms = if encoded { ms(started) } else { 0.0 };
+        let places = places(&pieces, &keys, queries);
+        Ok(Prepared { places, images, pieces, encode_ms, image_tokens, dropped_turns })
+    }
+
+    /// A picture's query tokens, and whether they had to be computed.
+    fn encode(&mut self, picture: &Picture) -> Result<(Tensor, bool)> {
+        if let Some(tensor) = self.images.get(&picture.key) {
+            return Ok((tensor, false));
+        }
+        let tensor = self
+            .model
+            .encode(&picture.view)?
+            .ok_or_else(|| InferenceError::Blind(self.name.clone()))?;
+        self.images.insert(picture.key.clone(), tensor.clone());
+        Ok((tensor, true))
+    }
+
+    /// Shortens the cache to what the prompt can use; returns how much that is.
+    fn rewind(&mut self, prompt: &[Place]) -> usize {
+        let keep = reusable(&self.held, prompt);
+        self.held.truncate(keep);
+        self.cache.truncate(keep);
+        keep
+    }
+
+    /// Reads the prompt from place `from` on. The result is the last place's output,
+    /// (1, 1, hidden); `None` when cancelled.
+    fn prefill(
+        &mut self,
+        prompt: &Prepared,
+        from: usize,
+        cancel: &Cancel,
+    ) -> Result<Option<Tensor>> {
+        let mut parts = Vec::new();
+        for piece in &prompt.pieces {
+            match piece {
+                Piece::Tokens(ids) if ids.is_empty() => {}
+                Piece::Tokens(ids) => parts.push(self.model.language.embed(ids)?),
+                Piece::Image(i) => parts.extend(prompt.images.get(*i).cloned().flatten()),
+            }
+        }
+        let all = Tensor::cat(&parts, 1)?; // (1, places, hidden)
+        let mut at = from;
+        let mut last = None;
+        while at < prompt.places.len() {
+            if cancel.is_cancelled() {
+                return Ok(None);
+            }
+            let count = (prompt.places.len() - at).min(PREFILL_CHUNK);
+            let y = self.model.language.extend(&all.narrow(1, at, count)?, &mut self.cache)?;
+            self.held.extend_from_slice(&prompt.places[at..at + count]);
+            last = Some(y.narrow(1, count - 1, 1)?);
+            at += count;
+        }
+        Ok(last)
+    }
+
+    /// Tokens that end an answer.
+    fn end_tokens(&self) -> Vec<u32> {
+        let stops = self.template.stop_strings().iter();
+        stops.filter_map(|s| self.tokenizer.special(s)).chain(self.tokenizer.eos).collect()
+    }
+}
+
+fn ms(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1000.0
+}

@@ -1,0 +1,86 @@
+//! The inference task: one thread owns the model; requests go in, a stream of events comes out.
+
+mod engine;
+mod image_cache;
+mod prefix;
+mod worker;
+
+pub use engine::{Engine, GenerateEvent, Score};
+pub use worker::{Event, ModelInfo, Worker};
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::art::{Artwork, View};
+use crate::chat::{ChatError, Turn};
+use crate::model::sampling::SamplingConfig;
+
+/// What can go wrong with a request.
+#[derive(Debug, thiserror::Error)]
+pub enum InferenceError {
+    #[error(transparent)]
+    Model(#[from] crate::model::Error),
+    #[error(transparent)]
+    Chat(#[from] ChatError),
+    #[error(transparent)]
+    Fetch(#[from] crate::fetch::FetchError),
+    #[error("{0} has no vision encoder; name a model that sees, or ask without a picture")]
+    Blind(String),
+    #[error("{model} has no [{part}] in its manifest; name another model")]
+    Incomplete { model: String, part: &'static str },
+    #[error("the sampling settings are wrong: {0}; mend the flag or the configuration")]
+    Sampling(String),
+    #[error("the answer is empty; give --answer some text")]
+    EmptyAnswer,
+    #[error("tensor computation failed: {0}; if memory is short, close other programs")]
+    Tensor(#[from] candle_core::Error),
+}
+
+pub type Result<T> = std::result::Result<T, InferenceError>;
+
+/// A picture as a request carries it.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    /// Names the content: equal keys mean equal pixels.
+    pub key: Arc<str>,
+    pub view: Arc<View>,
+}
+
+impl Picture {
+    pub fn of(artwork: &Artwork) -> Self {
+        Self { key: artwork.sha256.as_str().into(), view: Arc::new(artwork.view()) }
+    }
+}
+
+/// What the model is to read.
+#[derive(Debug, Clone)]
+pub enum Prompt {
+    /// Through the model's template.
+    Chat { system: Option<String>, turns: Vec<Turn> },
+    /// As it is, around its `<image>` markers.
+    Raw(String),
+}
+
+/// One answer to generate.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub prompt: Prompt,
+    /// What the prompt's image numbers refer to.
+    pub pictures: Vec<Picture>,
+    pub sampling: SamplingConfig,
+    pub max_new_tokens: usize,
+}
+
+/// Stops an answer from another thread.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,122 @@
+//! The thread that owns the model.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use super::{Cancel, Engine, GenerateEvent, InferenceError, Request};
+use crate::chat::{Answer, Usage};
+use crate::fetch::{self, Progress};
+use crate::model::LoadStage;
+use crate::model::manifest::Model;
+
+/// What the thread tells.
+#[derive(Debug)]
+pub enum Event {
+    /// Files of the model are being fetched.
+    Fetching(Progress),
+    Loading(LoadStage, f32),
+    Ready(ModelInfo),
+    /// The model cannot be used; the text says why and what to do.
+    Unusable(String),
+    Prefilled(u64, Usage),
+    /// New text, and the answer's tokens so far.
+    Text(u64, String, usize),
+    Finished(u64, Box<Answer>),
+    Failed(u64, String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelInfo {
+    pub name: String,
+    pub context_length: usize,
+    pub sees: bool,
+}
+
+enum Command {
+    Generate(u64, Request, Cancel),
+    Load,
+}
+
+/// The handle. Dropping it ends the thread after its current answer.
+pub struct Worker(Sender<Command>);
+
+impl Worker {
+    /// Starts the thread, which fetches what is missing and loads the model at once.
+    pub fn spawn(
+        model: String,
+        models_dir: PathBuf,
+        device: String,
+        on_event: impl FnMut(Event) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let (sender, receiver) = channel();
+        let _ = sender.send(Command::Load);
+        std::thread::Builder::new()
+            .name("inference".into())
+            .spawn(move || run(&model, &models_dir, &device, &receiver, on_event))?;
+        Ok(Self(sender))
+    }
+
+    /// Asks for an answer; its events carry `id`.
+    pub fn generate(&self, id: u64, request: Request, cancel: Cancel) {
+        // A thread that has ended has told why.
+        let _ = self.0.send(Command::Generate(id, request, cancel));
+    }
+
+    /// Tries again after [`Event::Unusable`].
+    pub fn reload(&self) {
+        let _ = self.0.send(Command::Load);
+    }
+}
+
+fn run(
+    name: &str,
+    models_dir: &std::path::Path,
+    device: &str,
+    commands: &Receiver<Command>,
+    mut on_event: impl FnMut(Event),
+) {
+    let mut engine: Option<Engine> = None;
+    while let Ok(command) = commands.recv() {
+        match command {
+            Command::Load => match load(name, models_dir, device, &mut on_event) {
+                Ok(loaded) => {
+                    on_event(Event::Ready(ModelInfo {
+                        name: loaded.name.clone(),
+                        context_length: loaded.context_length(),
+                        sees: loaded.sees(),
+                    }));
+                    engine = Some(loaded);
+                }
+                Err(e) => on_event(Event::Unusable(e.to_string())),
+            },
+            Command::Generate(id, request, cancel) => {
+                let Some(engine) = &mut engine else {
+                    on_event(Event::Failed(id, "the model is not loaded".into()));
+                    continue;
+                };
+                let result = engine.generate(&request, &cancel, |e| match e {
+                    GenerateEvent::Prefilled(usage) => on_event(Event::Prefilled(id, usage)),
+                    GenerateEvent::Text(text, n) => on_event(Event::Text(id, text.to_string(), n)),
+                });
+                match result {
+                    Ok(answer) => on_event(Event::Finished(id, Box::new(answer))),
+                    Err(e) => on_event(Event::Failed(id, e.to_string())),
+                }
+            }
+        }
+    }
+}
+
+fn load(
+    name: &str,
+    models_dir: &std::path::Path,
+    device: &str,
+    on_event: &mut impl FnMut(Event),
+) -> Result<Engine, InferenceError> {
+    let model = Model::find(name, models_dir)?;
+    if !fetch::is_installed(&model) {
+        fetch::install(&model, |p| on_event(Event::Fetching(p)))?;
+    }
+    let device = crate::device::open(device)?;
+    Engine::load(&model, &device, |stage, part| on_event(Event::Loading(stage, part)))
+}
