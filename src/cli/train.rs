@@ -19,7 +19,7 @@ use crate::model::checkpoint::GgufFile;
 use crate::model::manifest::{Manifest, Model};
 use crate::model::mode::Differentiable;
 use crate::training::{
-    Metrics, Outcome, Paintings, Params, RunDir, RunState, TrainConfig, TrainError, Trainer,
+    Metrics, Outcome, Paintings, Params, RunDir, RunState, TrainConfig, TrainError, Trainer, ViewPool,
 };
 
 pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
@@ -121,7 +121,8 @@ impl Parts {
         device: &Device,
     ) -> Result<Trainer<'a>, Failure> {
         Ok(Trainer {
-            pool: config.thread_pool()?,
+            threads: config.thread_pool()?,
+            views: ViewPool::new(config.view_pool),
             config,
             vision: self.vision.as_ref(),
             bridge: &self.bridge,

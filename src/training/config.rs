@@ -44,6 +44,10 @@ pub struct TrainConfig {
     /// Views computed at the same time; 0 is one a core.
     #[serde(default)]
     pub threads: usize,
+    /// Views drawn and encoded once and then used again; 0 encodes new ones at every step. A view
+    /// takes 150 kB with the default encoder.
+    #[serde(default)]
+    pub view_pool: usize,
     pub stage: Vec<Stage>,
 }
 

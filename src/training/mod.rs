@@ -11,6 +11,7 @@ mod params;
 mod run_dir;
 mod schedule;
 mod trainer;
+mod view_pool;
 
 pub use answer::answer_loss;
 pub use config::{Stage, StageKind, TrainConfig};
@@ -21,6 +22,7 @@ pub use paintings::{Painting, Paintings, Split};
 pub use params::Params;
 pub use run_dir::{Metrics, RunDir, RunState, Status};
 pub use schedule::Schedule;
+pub use view_pool::ViewPool;
 pub use trainer::{Outcome, Trainer};
 
 /// What can go wrong in a run.

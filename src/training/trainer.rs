@@ -4,8 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor, Var};
-use rand::SeedableRng;
-use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
@@ -13,6 +12,7 @@ use super::align::AlignTargets;
 use super::optimiser::{AdamW, Gradients};
 use super::paintings::Painting;
 use super::params::{Params, name_hash};
+use super::view_pool::ViewPool;
 use super::{
     Metrics, Paintings, Result, RunDir, RunState, Schedule, Split, Stage, StageKind, TrainConfig,
     TrainError, answer_loss, examples, pack,
@@ -52,7 +52,9 @@ pub struct Trainer<'a> {
     pub split: Split,
     pub device: Device,
     /// See [`TrainConfig::thread_pool`].
-    pub pool: rayon::ThreadPool,
+    pub threads: rayon::ThreadPool,
+    /// See [`TrainConfig::view_pool`].
+    pub views: ViewPool,
 }
 
 /// Views with what is known of them.
@@ -60,6 +62,14 @@ struct Batch<'a> {
     /// (views, tokens, width)
     tokens: Tensor,
     truth: Vec<(&'a Painting, FormalFeatures)>,
+}
+
+/// One view to look at.
+struct Draw {
+    id: u64,
+    jitter: ViewJitter,
+    /// Its place in the pool.
+    slot: Option<usize>,
 }
 
 impl<'a> Trainer<'a> {
@@ -170,7 +180,7 @@ impl<'a> Trainer<'a> {
                 let weight = 1.0 / batch.truth.len() as f64;
                 // One view a thread: a graph is small, and nothing waits for a neighbour. The
                 // gradients are added in the order of the views, so that a run repeats.
-                let views: Vec<(f32, Gradients, usize)> = self.pool.install(|| {
+                let views: Vec<(f32, Gradients, usize)> = self.threads.install(|| {
                     batch
                         .truth
                         .par_iter()
@@ -259,31 +269,53 @@ impl<'a> Trainer<'a> {
         jitter: bool,
     ) -> Result<Batch<'a>> {
         let mut rng = self.rng(&format!("views {index}"), step);
-        let drawn: Vec<(&Painting, ViewJitter)> = (0..stage.batch)
-            .filter_map(|i| {
-                let id = if jitter { ids.choose(&mut rng) } else { ids.get(i % ids.len()) }?;
-                let painting = self.paintings.get(*id)?;
-                Some((
-                    painting,
-                    if jitter { ViewJitter::random(&mut rng) } else { ViewJitter::NONE },
-                ))
+        let drawn: Vec<Draw> = (0..stage.batch)
+            .map(|i| match (jitter, self.views.len()) {
+                (false, _) => Draw { id: ids[i % ids.len()], jitter: ViewJitter::NONE, slot: None },
+                (true, 0) => {
+                    let id = ids[rng.random_range(0..ids.len())];
+                    Draw { id, jitter: ViewJitter::random(&mut rng), slot: None }
+                }
+                (true, pool) => {
+                    let slot = rng.random_range(0..pool);
+                    // A slot's view depends on its number alone, so a resumed run has the same.
+                    let jitter = ViewJitter::random(&mut self.rng("view pool", slot));
+                    Draw { id: ids[slot % ids.len()], jitter, slot: Some(slot) }
+                }
             })
             .collect();
         // One view a task: its intermediate tensors stay in the cache, a batch's would not.
-        let views: Vec<(Tensor, FormalFeatures)> = self.pool.install(|| {
+        let views: Vec<(Tensor, FormalFeatures)> = self.threads.install(|| {
             drawn
                 .par_iter()
-                .map(|(painting, jitter)| {
-                    let view = View::jittered(&painting.image, jitter);
-                    let pixels = self.vision.pixels(&[&view], &self.device)?;
-                    Ok((self.vision.encode(&pixels)?, FormalFeatures::measure(&view)))
+                .map(|draw| {
+                    let painting = self.painting(draw.id)?;
+                    let look = || -> Result<(Tensor, FormalFeatures)> {
+                        let view = View::jittered(&painting.image, &draw.jitter);
+                        let pixels = self.vision.pixels(&[&view], &self.device)?;
+                        Ok((self.vision.encode(&pixels)?, FormalFeatures::measure(&view)))
+                    };
+                    match draw.slot {
+                        Some(slot) => self.views.get(slot, look),
+                        None => look(),
+                    }
                 })
                 .collect::<Result<_>>()
         })?;
         let (tokens, features): (Vec<_>, Vec<_>) = views.into_iter().unzip();
         let tokens = Tensor::cat(&tokens, 0)?;
-        let truth = drawn.iter().map(|(p, _)| *p).zip(features).collect();
+        let truth = drawn
+            .iter()
+            .zip(features)
+            .map(|(draw, features)| Ok((self.painting(draw.id)?, features)))
+            .collect::<Result<_>>()?;
         Ok(Batch { tokens: tokens.detach(), truth })
+    }
+
+    fn painting(&self, id: u64) -> Result<&'a Painting> {
+        self.paintings
+            .get(id)
+            .ok_or_else(|| TrainError::Config(format!("the data set has no painting {id}")))
     }
 
     /// Sets the channel means and deviations of the vision tokens from training views.
