@@ -114,6 +114,11 @@ impl Paths {
         self.data.join("sessions.sled")
     }
 
+    /// Copies of the sessions' pictures, named by content.
+    pub fn pictures(&self) -> PathBuf {
+        self.data.join("pictures")
+    }
+
     pub fn logs(&self) -> PathBuf {
         self.data.join("logs")
     }

@@ -5,6 +5,7 @@
 mod decode;
 mod features;
 mod label;
+mod museum;
 mod questions;
 mod view;
 
@@ -13,7 +14,8 @@ pub use features::{
     Balance, Colour, Contrast, FormalFeatures, Kind, LightKey, Saturation, Symmetry, Warmth,
 };
 pub use label::Label;
-pub use questions::{Question, description};
+pub use museum::{Painting, Paintings, Split};
+pub use questions::{PRESENCE_WORDINGS, Question, description};
 pub use view::{VIEW_SIZE, View, ViewJitter};
 
 use std::path::{Path, PathBuf};
@@ -50,6 +52,10 @@ pub enum ArtError {
         #[source]
         source: std::io::Error,
     },
+    #[error("the paintings in {path} cannot be read ({reason}); install the data set again")]
+    Museum { path: String, reason: String },
+    #[error("held_out = {held_out} leaves nothing of {all} paintings to train on; lower it")]
+    HeldOut { held_out: usize, all: usize },
     #[error("the label file {path} is not valid TOML ({reason}); mend it or move it away")]
     Label { path: String, reason: String },
 }
@@ -62,7 +68,7 @@ pub struct Artwork {
     pub sha256: String,
     /// Upright (EXIF orientation applied), alpha flattened on white.
     pub image: RgbImage,
-    /// From the sidecar file, where there is one.
+    /// From the sidecar file, or a museum's `objects.json` in the same folder.
     pub label: Option<Label>,
     /// Remarks a user should see, such as "only the first frame is used".
     pub notes: Vec<String>,
@@ -77,7 +83,7 @@ impl Artwork {
             path: path.to_path_buf(),
             sha256: hex(&Sha256::digest(&bytes)),
             image,
-            label: Label::beside(path)?,
+            label: Label::beside(path)?.or_else(|| museum::label_in_folder(path)),
             notes,
         })
     }

@@ -7,6 +7,10 @@ use super::{
     Balance, Colour, Contrast, FormalFeatures, Kind, LightKey, Saturation, Symmetry, Warmth,
 };
 
+/// Ways to ask whether something is there; `{}` is the thing.
+pub const PRESENCE_WORDINGS: &[&str] =
+    &["Do you see {}?", "Is this in the picture: {}?", "Does the painting show {}?"];
+
 /// A question type with a closed set of answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

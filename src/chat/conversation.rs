@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{FinishReason, Role, Timings, Turn, Usage};
+use super::{Answer, FinishReason, Role, Timings, Turn, Usage};
 use crate::art::Label;
 
 /// All of a conversation but its turns.
@@ -86,6 +86,30 @@ impl Session {
             updated: now,
             artworks: Vec::new(),
         }
+    }
+
+    /// The number of an artwork in this session, which is added if it is new.
+    pub fn add_artwork(&mut self, artwork: ArtworkRef) -> usize {
+        let known = self
+            .artworks
+            .iter()
+            .position(|a| a.sha256 == artwork.sha256 && a.label == artwork.label);
+        known.unwrap_or_else(|| {
+            self.artworks.push(artwork);
+            self.artworks.len() - 1
+        })
+    }
+}
+
+impl TurnRecord {
+    /// This turn with the answer that was made for it.
+    pub fn finished(mut self, answer: &Answer) -> Self {
+        self.text.clone_from(&answer.text);
+        self.usage = Some(answer.usage);
+        self.timings = Some(answer.timings);
+        self.finish_reason = Some(answer.finish_reason);
+        self.complete = true;
+        self
     }
 }
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::config::GraphicsChoice;
+
 /// Talk about artworks with ArtGPT-4 in the terminal.
 #[derive(Debug, Parser)]
 #[command(name = "artgpt-tui", version, about)]
@@ -35,11 +37,138 @@ pub struct Common {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// The terminal interface (also without a subcommand).
+    Tui(TuiArgs),
+    /// One answer, streamed as plain text.
+    Ask(AskArgs),
+    /// Log-probabilities of a given answer, without sampling.
+    Score(ScoreArgs),
+    /// Stored conversations.
+    #[command(subcommand)]
+    Sessions(SessionsCommand),
+    /// Measure what the model does.
+    #[command(subcommand)]
+    Eval(EvalCommand),
     /// Manifests, downloads and checks.
     #[command(subcommand)]
     Models(ModelsCommand),
     /// One training run in the foreground.
     Train(TrainArgs),
+}
+
+#[derive(Debug, Default, clap::Args)]
+pub struct TuiArgs {
+    /// A model's name, manifest or folder.
+    #[arg(long)]
+    pub model: Option<String>,
+    /// How pictures are drawn.
+    #[arg(long, value_enum)]
+    pub graphics: Option<GraphicsChoice>,
+    /// Go on with a stored session, by its id or the beginning of it.
+    #[arg(long, value_name = "ID")]
+    pub session: Option<String>,
+    /// An artwork to open.
+    pub image: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct AskArgs {
+    #[command(flatten)]
+    pub input: InputArgs,
+    /// Go on with a stored session and keep this round in it; `new` begins one.
+    #[arg(long, value_name = "ID", conflicts_with = "raw_prompt")]
+    pub session: Option<String>,
+    /// Replaces the template's system text.
+    #[arg(long, value_name = "TEXT", conflicts_with = "raw_prompt")]
+    pub system: Option<String>,
+    /// Always the likeliest token.
+    #[arg(long, conflicts_with_all = ["temperature", "top_p", "top_k"])]
+    pub greedy: bool,
+    #[arg(long)]
+    pub temperature: Option<f64>,
+    #[arg(long)]
+    pub top_p: Option<f64>,
+    #[arg(long)]
+    pub top_k: Option<usize>,
+    #[arg(long)]
+    pub repetition_penalty: Option<f32>,
+    #[arg(long)]
+    pub seed: Option<u64>,
+    #[arg(long, value_name = "N")]
+    pub max_new_tokens: Option<usize>,
+    /// The question; `-` reads it from stdin.
+    pub prompt: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ScoreArgs {
+    #[command(flatten)]
+    pub input: InputArgs,
+    #[arg(long, value_name = "P")]
+    pub prompt: String,
+    #[arg(long, value_name = "A")]
+    pub answer: String,
+}
+
+/// What `ask` and `score` read besides the prompt.
+#[derive(Debug, clap::Args)]
+pub struct InputArgs {
+    /// A model's name, manifest or folder.
+    #[arg(long)]
+    pub model: Option<String>,
+    /// A picture; may be given several times.
+    #[arg(long = "image", value_name = "FILE")]
+    pub images: Vec<PathBuf>,
+    /// Skip the chat template; `<image>` in the text places each picture.
+    #[arg(long)]
+    pub raw_prompt: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SessionsCommand {
+    /// All sessions, newest change first.
+    List,
+    /// A session as text.
+    Show { id: String },
+    /// Sessions whose title, label or turns hold a text.
+    Search { text: String },
+    /// A session for other programs and readers.
+    Export {
+        id: String,
+        #[arg(long, value_enum, default_value = "md")]
+        format: ExportFormat,
+    },
+    /// Read a conversation that `export --format json` wrote.
+    Import { file: PathBuf },
+    /// Delete a session.
+    Rm { id: String },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ExportFormat {
+    Md,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum EvalCommand {
+    /// Does it see? Held-out paintings with the right picture, a wrong one, and none.
+    Seeing(SeeingArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct SeeingArgs {
+    #[arg(long)]
+    pub model: Option<String>,
+    /// A data manifest's name, or a folder with pictures and `objects.json`.
+    #[arg(long, default_value = "met-paintings")]
+    pub data: String,
+    /// The split a training run wrote; the default model's is built in.
+    #[arg(long, value_name = "FILE")]
+    pub split: Option<PathBuf>,
+    /// Ask the wordings that training saw instead of the one it never saw.
+    #[arg(long)]
+    pub trained_wording: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -64,6 +64,9 @@ failure_from! {
     crate::config::ConfigError => "config",
     crate::fetch::FetchError => "fetch",
     crate::model::Error => "model",
+    crate::inference::InferenceError => "inference",
+    crate::store::StoreError => "sessions",
     crate::training::TrainError => "training",
+    crate::tui::TuiError => "terminal",
     candle_core::Error => "tensor",
 }

@@ -1,10 +1,16 @@
 //! The command line: one file per subcommand. Results go to stdout, all else to stderr.
 
 mod args;
+mod ask;
+mod eval;
 mod failure;
+mod input;
 mod models;
 mod progress;
+mod score;
+mod sessions;
 mod train;
+mod tui;
 
 use std::process::ExitCode;
 
@@ -54,7 +60,12 @@ fn run(args: Args) -> Result<ExitCode, Failure> {
     match args.command {
         Some(Command::Models(command)) => models::run(&context, command),
         Some(Command::Train(command)) => train::run(&context, command),
-        None => Err(Failure::usage("no command", "see --help")),
+        Some(Command::Ask(command)) => ask::run(&context, command),
+        Some(Command::Score(command)) => score::run(&context, command),
+        Some(Command::Sessions(command)) => sessions::run(&context, command),
+        Some(Command::Eval(command)) => eval::run(&context, command),
+        Some(Command::Tui(command)) => tui::run(context, command),
+        None => tui::run(context, args::TuiArgs::default()),
     }
 }
 

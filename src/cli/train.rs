@@ -2,24 +2,22 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::Device;
 
 use super::args::TrainArgs;
-use super::progress::install_with_bar;
+use super::input::{cancel_on_signal, data_folder, ready};
 use super::{Context, Failure};
+use crate::art::{Paintings, Split};
 use crate::chat::{Template, Tokenizer};
 use crate::device;
-use crate::fetch::is_installed;
 use crate::model::artgpt::{load_trainable, load_vision};
 use crate::model::bridge::Bridge;
 use crate::model::checkpoint::GgufFile;
 use crate::model::manifest::{Manifest, Model};
 use crate::model::mode::Differentiable;
 use crate::training::{
-    Metrics, Outcome, Paintings, Params, RunDir, RunState, TrainConfig, TrainError, Trainer, ViewPool,
+    Metrics, Outcome, Params, RunDir, RunState, TrainConfig, TrainError, Trainer, ViewPool,
 };
 
 pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
@@ -60,10 +58,10 @@ pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
 
     let trainer_parts = Parts::load(&model, &config, &device)?;
     let trainer = trainer_parts.trainer(config.clone(), &paintings, split, &device)?;
-    let stop = stop_on_signal()?;
+    let stop = cancel_on_signal()?;
     let total = config.total_steps();
     let json = context.json;
-    let outcome = trainer.run(&mut run, &stop, |m| show(m, total, json));
+    let outcome = trainer.run(&mut run, &|| stop.is_cancelled(), |m| show(m, total, json));
     match outcome {
         Ok(Outcome::Finished) => {
             println!("{}", run.path.join("bridge.safetensors").display());
@@ -117,7 +115,7 @@ impl Parts {
         &'a self,
         config: TrainConfig,
         paintings: &'a Paintings,
-        split: crate::training::Split,
+        split: Split,
         device: &Device,
     ) -> Result<Trainer<'a>, Failure> {
         Ok(Trainer {
@@ -135,23 +133,6 @@ impl Parts {
             device: device.clone(),
         })
     }
-}
-
-/// A model whose files are here, fetched first if need be.
-pub(super) fn ready(context: &Context, name: &str) -> Result<Model, Failure> {
-    let model = Model::find(name, &context.paths.models())?;
-    if !is_installed(&model) {
-        install_with_bar(&model)?;
-    }
-    Ok(model)
-}
-
-/// The folder of a data set: a manifest's, or the user's own.
-pub(super) fn data_folder(context: &Context, data: &str) -> Result<PathBuf, Failure> {
-    if Path::new(data).join("objects.json").is_file() {
-        return Ok(PathBuf::from(data));
-    }
-    Ok(ready(context, data)?.dir.join("files"))
 }
 
 fn find_run(runs: &Path, run: &str) -> Result<PathBuf, Failure> {
@@ -211,23 +192,6 @@ fn show(m: &Metrics, total: usize, json: bool) {
             m.step, m.stage, m.split, m.loss, m.lr, m.grad_norm, m.tokens_per_second, m.elapsed_s
         );
     }
-}
-
-/// Ctrl-C and SIGTERM set the flag; the run then writes a checkpoint and ends.
-fn stop_on_signal() -> Result<Arc<AtomicBool>, Failure> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let seen = flag.clone();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Failure::new("system", e))?;
-    std::thread::spawn(move || {
-        runtime.block_on(async move {
-            crate::signals::terminate().await;
-            seen.store(true, Ordering::Relaxed);
-        });
-    });
-    Ok(flag)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Instant;
 
 use super::{Cancel, Engine, GenerateEvent, InferenceError, Request};
 use crate::chat::{Answer, Usage};
@@ -19,8 +20,8 @@ pub enum Event {
     /// The model cannot be used; the text says why and what to do.
     Unusable(String),
     Prefilled(u64, Usage),
-    /// New text, and the answer's tokens so far.
-    Text(u64, String, usize),
+    /// New text, the answer's tokens so far, and tokens per second.
+    Text(u64, String, usize, f64),
     Finished(u64, Box<Answer>),
     Failed(u64, String),
 }
@@ -94,9 +95,16 @@ fn run(
                     on_event(Event::Failed(id, "the model is not loaded".into()));
                     continue;
                 };
+                let mut decoding = Instant::now();
                 let result = engine.generate(&request, &cancel, |e| match e {
-                    GenerateEvent::Prefilled(usage) => on_event(Event::Prefilled(id, usage)),
-                    GenerateEvent::Text(text, n) => on_event(Event::Text(id, text.to_string(), n)),
+                    GenerateEvent::Prefilled(usage) => {
+                        decoding = Instant::now();
+                        on_event(Event::Prefilled(id, usage));
+                    }
+                    GenerateEvent::Text(text, n) => {
+                        let rate = n as f64 / decoding.elapsed().as_secs_f64().max(1e-6);
+                        on_event(Event::Text(id, text.to_string(), n, rate));
+                    }
                 });
                 match result {
                     Ok(answer) => on_event(Event::Finished(id, Box::new(answer))),

@@ -138,6 +138,9 @@ pub const BUILTIN: &[(&str, &str)] = &[
 const BUILTIN_WEIGHTS: &[(&str, &[u8])] =
     &[("artgpt-smol.safetensors", include_bytes!("../../models/artgpt-smol.safetensors"))];
 
+/// The paintings that the default model never saw, as its training run wrote them.
+pub const BUILTIN_SPLIT: &str = include_str!("../../models/artgpt-smol.split.json");
+
 /// A manifest and where its files are.
 #[derive(Debug, Clone)]
 pub struct Model {

@@ -228,7 +228,7 @@ impl Trouble {
 }
 
 /// A session by its id or the beginning of it.
-pub(super) fn find<'a>(all: &'a [Session], id: &str) -> Result<&'a Session> {
+pub fn find<'a>(all: &'a [Session], id: &str) -> Result<&'a Session> {
     let wanted = id.to_ascii_uppercase();
     let shown = || crate::text::printable(id);
     if wanted.is_empty() {
@@ -242,6 +242,7 @@ pub(super) fn find<'a>(all: &'a [Session], id: &str) -> Result<&'a Session> {
     }
 }
 
+/// `sessions.jsonl` beside the store's folder.
 pub fn mirror_path(folder: &Path) -> PathBuf {
     folder.with_extension("jsonl")
 }

@@ -8,7 +8,7 @@ mod mirror;
 mod pictures;
 
 pub use actor::{Store, StoreEvent};
-pub use database::{Database, Opened};
+pub use database::{Database, Opened, find, mirror_path};
 pub use drafts::DraftKey;
 pub use export::{to_json, to_markdown};
 pub use mirror::read_mirror;

@@ -5,8 +5,7 @@ use candle_core::{D, DType, Device, Result, Tensor};
 use candle_nn::loss;
 
 use super::examples::kind_index;
-use super::paintings::Painting;
-use crate::art::{FormalFeatures, Question};
+use crate::art::{FormalFeatures, Painting, Question};
 use crate::chat::Tokenizer;
 use crate::model::matrix::Matrix;
 

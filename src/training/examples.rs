@@ -3,8 +3,9 @@
 use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
 
-use super::paintings::Painting;
-use crate::art::{FormalFeatures, Kind, Label, Question, description};
+use crate::art::{
+    FormalFeatures, Kind, Label, PRESENCE_WORDINGS, Painting, Question, description,
+};
 use crate::chat::{Role, Turn};
 
 /// A conversation up to the assistant's last answer, and that answer.
@@ -190,8 +191,7 @@ fn presence(painting: &Painting, tags: &[String], rng: &mut impl Rng) -> (String
         absent.choose(rng).copied()
     };
     let tag = tag.map_or("anything", String::as_str);
-    let wordings = ["Do you see {}?", "Is this in the picture: {}?", "Does the painting show {}?"];
-    let asked = pick(&wordings, rng).replace("{}", tag);
+    let asked = pick(PRESENCE_WORDINGS, rng).replace("{}", tag);
     let answer = if painting.tags.iter().any(|t| t == tag) {
         format!("Yes, I see {tag}.")
     } else {

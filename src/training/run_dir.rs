@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::optimiser::AdamW;
 use super::params::Params;
-use super::{Result, Split, TrainConfig, TrainError, io};
+use super::{Result, TrainConfig, TrainError, io};
+use crate::art::Split;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,6 +1,5 @@
 //! The step loop: stages in order, one checkpointed run.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor, Var};
@@ -10,14 +9,13 @@ use rayon::prelude::*;
 
 use super::align::AlignTargets;
 use super::optimiser::{AdamW, Gradients};
-use super::paintings::Painting;
 use super::params::{Params, name_hash};
 use super::view_pool::ViewPool;
 use super::{
-    Metrics, Paintings, Result, RunDir, RunState, Schedule, Split, Stage, StageKind, TrainConfig,
+    Metrics, Result, RunDir, RunState, Schedule, Stage, StageKind, TrainConfig,
     TrainError, answer_loss, examples, pack,
 };
-use crate::art::{FormalFeatures, Label, View, ViewJitter};
+use crate::art::{FormalFeatures, Label, Painting, Paintings, Split, View, ViewJitter};
 use crate::chat::{Template, Tokenizer};
 use crate::model::bridge::Bridge;
 use crate::model::llama::Llama;
@@ -73,11 +71,11 @@ struct Draw {
 }
 
 impl<'a> Trainer<'a> {
-    /// Runs from the newest checkpoint of `run` to the end, or until `stop` is set.
+    /// Runs from the newest checkpoint of `run` to the end, or until `stop` says so.
     pub fn run(
         &self,
         run: &mut RunDir,
-        stop: &AtomicBool,
+        stop: &dyn Fn() -> bool,
         mut report: impl FnMut(&Metrics),
     ) -> Result<Outcome> {
         self.config.check()?;
@@ -95,7 +93,7 @@ impl<'a> Trainer<'a> {
         let started = Instant::now();
         for step in first..total {
             let elapsed = || spent + started.elapsed().as_secs_f64();
-            if stop.load(Ordering::Relaxed) {
+            if stop() {
                 run.save(step, elapsed(), &self.params, &optimiser, self.config.checkpoints_kept)?;
                 run.set_status(RunState::Stopped, step, total, Some("asked to stop".into()))?;
                 return Ok(Outcome::Stopped);

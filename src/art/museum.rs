@@ -12,11 +12,14 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Result, TrainError};
-use crate::art::{Artwork, Kind, Label};
+use super::{ArtError, Artwork, Kind, Label};
+
+type Result<T> = std::result::Result<T, ArtError>;
 
 /// Longer sides are scaled down to this when a painting is held in memory.
 const LONG_SIDE: u32 = 512;
+/// An `objects.json` beyond this is not searched for a label.
+const MAX_RECORDS_BYTES: u64 = 32 << 20;
 
 #[derive(Debug, Clone)]
 pub struct Painting {
@@ -75,9 +78,11 @@ struct Tag {
 impl Paintings {
     /// Reads `objects.json` and the pictures it names.
     pub fn open(folder: &Path) -> Result<Self> {
-        let bad = |reason: String| TrainError::Data { path: folder.display().to_string(), reason };
+        let bad =
+            |reason: String| ArtError::Museum { path: folder.display().to_string(), reason };
         let index = folder.join("objects.json");
-        let text = std::fs::read_to_string(&index).map_err(super::io(&index))?;
+        let text = std::fs::read_to_string(&index)
+            .map_err(|source| ArtError::Io { path: index.display().to_string(), source })?;
         let records: Records = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
         let mut all = records
             .objects
@@ -99,10 +104,7 @@ impl Paintings {
     /// Draws the held-out paintings from a seed.
     pub fn split(&self, seed: u64, held_out: usize) -> Result<Split> {
         if held_out >= self.all.len() {
-            return Err(TrainError::Config(format!(
-                "held_out = {held_out} leaves nothing of {} paintings to train on",
-                self.all.len()
-            )));
+            return Err(ArtError::HeldOut { held_out, all: self.all.len() });
         }
         let mut ids: Vec<u64> = self.all.iter().map(|p| p.id).collect();
         ids.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
@@ -122,26 +124,44 @@ impl Paintings {
     }
 }
 
+/// The record that the folder's `objects.json` has of the picture `ID.jpg`, if any.
+///
+/// A folder with no such file, or with one of another form, just has no labels.
+pub(super) fn label_in_folder(picture: &Path) -> Option<Label> {
+    let id: u64 = picture.file_stem()?.to_str()?.parse().ok()?;
+    let index = picture.with_file_name("objects.json");
+    if std::fs::metadata(&index).ok()?.len() > MAX_RECORDS_BYTES {
+        return None;
+    }
+    let records: Records = serde_json::from_slice(&std::fs::read(&index).ok()?).ok()?;
+    records.objects.into_iter().find(|r| r.id == id).map(|r| r.label())
+}
+
 impl Record {
-    fn painting(self, image: RgbImage) -> Painting {
-        let known = |s: String| {
+    fn label(&self) -> Label {
+        let known = |s: &str| {
             let s = crate::text::printable(s.trim());
             (!s.is_empty()).then_some(s)
         };
+        Label {
+            title: known(&self.title),
+            artist: known(&self.artist_display_name),
+            date: known(&self.object_date),
+            medium: known(&self.medium),
+            culture: known(&self.culture),
+            credit: known(&self.credit_line),
+        }
+    }
+
+    fn painting(self, image: RgbImage) -> Painting {
+        let label = self.label();
         let tags: Vec<String> = self.tags.into_iter().flatten().map(|t| t.term).collect();
         Painting {
             id: self.id,
             kind: Kind::from_tags(&tags),
             // A museum's "Saint John the Baptist" stays; plural nouns go into lower case.
             tags: tags.into_iter().map(|t| tag_text(&t)).collect(),
-            label: Label {
-                title: known(self.title),
-                artist: known(self.artist_display_name),
-                date: known(self.object_date),
-                medium: known(self.medium),
-                culture: known(self.culture),
-                credit: known(self.credit_line),
-            },
+            label,
             image,
         }
     }

@@ -1,0 +1,201 @@
+//! `ask`: one answer, streamed as plain text.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use super::args::AskArgs;
+use super::{Context, Failure, input};
+use crate::art::Artwork;
+use crate::chat::{Answer, ArtworkRef, Conversation, FinishReason, Session, TurnRecord};
+use crate::inference::{GenerateEvent, Picture, Prompt, Request};
+use crate::model::sampling::SamplingConfig;
+use crate::store::{Database, DraftKey, Pictures};
+use crate::text::printable_lines;
+
+/// At most this much of an answer is lost when the process is killed.
+const DRAFT_EVERY: Duration = Duration::from_secs(1);
+
+pub fn run(context: &Context, args: AskArgs) -> Result<ExitCode, Failure> {
+    let text = input::text_or_stdin(&args.prompt)?;
+    let sampling = sampling(context, &args)?;
+    let max_new_tokens = args.max_new_tokens.unwrap_or(context.settings.max_new_tokens);
+    if max_new_tokens == 0 {
+        return Err(Failure::usage("--max-new-tokens is 0", "give 1 or more"));
+    }
+    let art = input::artworks(&args.input.images)?;
+    let cancel = input::cancel_on_signal()?;
+    let system = args.system.clone().or_else(|| context.settings.system.clone());
+    let mut kept = match &args.session {
+        Some(id) => Some(Kept::open(context, id, &args, system.clone(), &text, &art)?),
+        None => None,
+    };
+    let mut engine = input::engine(context, args.input.model.as_deref())?;
+    let (prompt, pictures) = match &kept {
+        Some(kept) => kept.prompt()?,
+        None => (input::prompt(&args.input, system, &text, &art), input::pictures(&art)),
+    };
+    let request = Request { prompt, pictures, sampling, max_new_tokens };
+    let json = context.json;
+    let mut out = std::io::stdout().lock();
+    let mut trouble: Option<Failure> = None;
+    let answer = engine.generate(&request, &cancel, |event| {
+        let GenerateEvent::Text(text, _) = event else { return };
+        if !json && out.write_all(printable_lines(text).as_bytes()).and_then(|()| out.flush()).is_err()
+        {
+            cancel.cancel(); // nobody reads any more
+        }
+        if let Some(Err(e)) = kept.as_mut().map(|k| k.draft(text)) {
+            trouble.get_or_insert(e);
+        }
+    })?;
+    if let Some(kept) = &kept {
+        kept.finish(&answer)?;
+    }
+    if let Some(trouble) = trouble {
+        eprintln!("artgpt-tui: {}", trouble.message);
+    }
+    let written = if json {
+        writeln!(out, "{}", to_json(&engine.name, &answer))
+    } else {
+        writeln!(out)
+    };
+    if answer.dropped_turns > 0 {
+        eprintln!("artgpt-tui: {} old turn(s) no longer fit the context", answer.dropped_turns);
+    }
+    Ok(match answer.finish_reason {
+        FinishReason::Cancelled if written.is_ok() => ExitCode::from(130),
+        _ => ExitCode::SUCCESS,
+    })
+}
+
+fn sampling(context: &Context, args: &AskArgs) -> Result<SamplingConfig, Failure> {
+    let mut sampling = context.settings.sampling.clone();
+    if args.greedy {
+        sampling.temperature = 0.0;
+    }
+    // Asking for a way to draw means drawing.
+    let draws = args.top_p.is_some() || args.top_k.is_some() || args.seed.is_some();
+    if draws && args.temperature.is_none() && !args.greedy && sampling.temperature == 0.0 {
+        sampling.temperature = 1.0;
+    }
+    sampling.temperature = args.temperature.unwrap_or(sampling.temperature);
+    sampling.top_p = args.top_p.unwrap_or(sampling.top_p);
+    sampling.top_k = args.top_k.unwrap_or(sampling.top_k);
+    sampling.repetition_penalty = args.repetition_penalty.unwrap_or(sampling.repetition_penalty);
+    sampling.seed = args.seed.or(sampling.seed);
+    match sampling.problem() {
+        Some(problem) => Err(Failure::usage(problem, "see ask --help")),
+        None => Ok(sampling),
+    }
+}
+
+fn to_json(model: &str, answer: &Answer) -> serde_json::Value {
+    serde_json::json!({
+        "model": model,
+        "prompt_tokens": answer.usage.prompt_tokens,
+        "cached_tokens": answer.usage.cached_tokens,
+        "image_tokens": answer.usage.image_tokens,
+        "token_ids": answer.token_ids,
+        "text": answer.text,
+        "finish_reason": answer.finish_reason,
+        "timings": answer.timings,
+    })
+}
+
+/// A round that is kept in a session.
+struct Kept {
+    database: Database,
+    pictures: Pictures,
+    conversation: Conversation,
+    answer: TurnRecord,
+    draft: DraftKey,
+    pieces: u32,
+    waiting: String,
+    last: Instant,
+}
+
+impl Kept {
+    /// Opens or begins the session and stores the question.
+    fn open(
+        context: &Context,
+        id: &str,
+        args: &AskArgs,
+        system: Option<String>,
+        text: &str,
+        art: &[Artwork],
+    ) -> Result<Self, Failure> {
+        let opened = Database::open(&context.paths.sessions())?;
+        if let Some(notice) = opened.notice {
+            eprintln!("artgpt-tui: {notice}");
+        }
+        let database = opened.database;
+        let pictures = Pictures::new(context.paths.pictures());
+        let mut conversation = if id == "new" {
+            let model = args.input.model.as_deref().unwrap_or(&context.settings.model);
+            let session = Session::new(model, system.clone());
+            eprintln!("session {}", session.id);
+            Conversation::new(session)
+        } else {
+            database.get(id)?
+        };
+        if args.system.is_some() {
+            conversation.session.system = system;
+        }
+        let mut shown = Vec::new();
+        for a in art {
+            pictures.keep(&a.path, &a.sha256)?;
+            shown.push(conversation.session.add_artwork(ArtworkRef {
+                path: std::path::absolute(&a.path).unwrap_or_else(|_| a.path.clone()),
+                sha256: a.sha256.clone(),
+                label: a.label.clone(),
+            }));
+        }
+        let question = conversation.user_turn(text, shown);
+        conversation.turns.push(question.clone());
+        conversation.derive_title();
+        conversation.session.updated = question.created;
+        database.put_turn(&conversation.session, &question)?;
+        let answer = conversation.assistant_turn("");
+        let draft = database.begin_draft(&conversation.session, &answer)?;
+        Ok(Self {
+            database,
+            pictures,
+            conversation,
+            answer,
+            draft,
+            pieces: 0,
+            waiting: String::new(),
+            last: Instant::now(),
+        })
+    }
+
+    fn prompt(&self) -> Result<(Prompt, Vec<Picture>), Failure> {
+        let session = &self.conversation.session;
+        let pictures = session
+            .artworks
+            .iter()
+            .map(|a| Ok(Picture::of(&Artwork::open(&self.pictures.locate(a))?)))
+            .collect::<Result<_, Failure>>()?;
+        let turns = self.conversation.template_turns(None);
+        Ok((Prompt::Chat { system: session.system.clone(), turns }, pictures))
+    }
+
+    fn draft(&mut self, text: &str) -> Result<(), Failure> {
+        self.waiting.push_str(text);
+        if self.last.elapsed() >= DRAFT_EVERY {
+            self.pieces += 1;
+            self.database.append_draft(&self.draft, self.pieces, &self.waiting)?;
+            self.waiting.clear();
+            self.last = Instant::now();
+        }
+        Ok(())
+    }
+
+    fn finish(&self, answer: &Answer) -> Result<(), Failure> {
+        let mut session = self.conversation.session.clone();
+        let turn = self.answer.clone().finished(answer);
+        session.updated = jiff::Timestamp::now();
+        Ok(self.database.put_turn(&session, &turn)?)
+    }
+}

@@ -1,0 +1,94 @@
+//! `eval seeing`: the table of the README.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use super::args::{EvalCommand, SeeingArgs};
+use super::{Context, Failure, input};
+use crate::art::{Label, Paintings, Split};
+use crate::chat::{Role, Turn};
+use crate::evaluation::{Answerer, Shown, seeing};
+use crate::inference::{Cancel, Engine, InferenceError, Picture, Prompt, Request};
+use crate::model::manifest::BUILTIN_SPLIT;
+use crate::model::sampling::SamplingConfig;
+
+/// Tags rarer than this in the training paintings are not asked for.
+const LEAST_TAG_COUNT: usize = 4;
+/// Answers to closed questions are shorter.
+const MAX_NEW_TOKENS: usize = 24;
+
+pub fn run(context: &Context, command: EvalCommand) -> Result<ExitCode, Failure> {
+    match command {
+        EvalCommand::Seeing(args) => see(context, &args),
+    }
+}
+
+fn see(context: &Context, args: &SeeingArgs) -> Result<ExitCode, Failure> {
+    let text = match &args.split {
+        Some(path) => std::fs::read_to_string(path).map_err(|e| {
+            Failure::usage(
+                format!("cannot read {}: {e}", path.display()),
+                "a training run writes split.json",
+            )
+        })?,
+        None => BUILTIN_SPLIT.to_string(),
+    };
+    let split: Split = serde_json::from_str(&text)
+        .map_err(|e| Failure::usage(format!("the split is not valid: {e}"), "name a split.json"))?;
+    let paintings = Paintings::open(&input::data_folder(context, &args.data)?)?;
+    let held_out: Vec<_> = split.held_out.iter().filter_map(|id| paintings.get(*id)).collect();
+    if held_out.is_empty() {
+        return Err(Failure::usage(
+            "none of the split's held-out paintings is in the data",
+            "name the data set and the split of one training run",
+        ));
+    }
+    let tags = paintings.common_tags(&split, LEAST_TAG_COUNT);
+    let mut engine = input::engine(context, args.model.as_deref())?;
+    let name = engine.name.clone();
+    let table = seeing(
+        &mut Local(&mut engine),
+        &name,
+        &held_out,
+        &tags,
+        args.trained_wording,
+        |done, all| {
+            if context.verbose > 0 {
+                eprintln!("{done}/{all} paintings");
+            }
+        },
+    )?;
+    if context.json {
+        println!("{}", serde_json::json!(table));
+    } else {
+        print!("{}", table.to_markdown());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The engine as the evaluation sees it.
+struct Local<'a>(&'a mut Engine);
+
+impl Answerer for Local<'_> {
+    type Error = InferenceError;
+
+    fn answer(
+        &mut self,
+        picture: Option<&Shown>,
+        question: &str,
+    ) -> Result<String, InferenceError> {
+        let mut turn = Turn::new(Role::User, question);
+        turn.images = picture.iter().map(|_| (0, Label::as_prompt(None))).collect();
+        let pictures = picture
+            .map(|p| Picture { key: p.key.as_str().into(), view: Arc::new(p.view.clone()) })
+            .into_iter()
+            .collect();
+        let request = Request {
+            prompt: Prompt::Chat { system: None, turns: vec![turn] },
+            pictures,
+            sampling: SamplingConfig::greedy(),
+            max_new_tokens: MAX_NEW_TOKENS,
+        };
+        Ok(self.0.generate(&request, &Cancel::default(), |_| {})?.text)
+    }
+}

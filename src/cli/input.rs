@@ -1,0 +1,109 @@
+//! What several subcommands need: a loaded model, opened pictures, a stop on Ctrl-C.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::args::InputArgs;
+use super::progress::install_with_bar;
+use super::{Context, Failure};
+use crate::art::Artwork;
+use crate::device;
+use crate::fetch::is_installed;
+use crate::inference::{Cancel, Engine, Picture, Prompt};
+use crate::model::manifest::Model;
+
+/// A model whose files are here, fetched first if need be.
+pub fn ready(context: &Context, name: &str) -> Result<Model, Failure> {
+    let model = Model::find(name, &context.paths.models())?;
+    if !is_installed(&model) {
+        install_with_bar(&model)?;
+    }
+    Ok(model)
+}
+
+/// The folder of a data set: a manifest's, or the user's own.
+pub fn data_folder(context: &Context, data: &str) -> Result<PathBuf, Failure> {
+    if Path::new(data).join("objects.json").is_file() {
+        return Ok(PathBuf::from(data));
+    }
+    Ok(ready(context, data)?.dir.join("files"))
+}
+
+/// Loads the model that the flag or the settings name.
+pub fn engine(context: &Context, model: Option<&str>) -> Result<Engine, Failure> {
+    let model = ready(context, model.unwrap_or(&context.settings.model))?;
+    let device = device::open(&context.settings.device)?;
+    if context.verbose > 0 {
+        eprintln!("loading {} on {:?}", model.manifest.name, device.location());
+    }
+    Ok(Engine::load(&model, &device, |_, _| {})?)
+}
+
+/// Opens all pictures; remarks go to stderr.
+pub fn artworks(paths: &[PathBuf]) -> Result<Vec<Artwork>, Failure> {
+    paths
+        .iter()
+        .map(|path| {
+            let artwork = Artwork::open(path)?;
+            for note in &artwork.notes {
+                eprintln!("artgpt-tui: {}", crate::text::printable(note));
+            }
+            Ok(artwork)
+        })
+        .collect()
+}
+
+/// A prompt with pictures outside any session.
+pub fn prompt(args: &InputArgs, system: Option<String>, text: &str, art: &[Artwork]) -> Prompt {
+    if args.raw_prompt {
+        return Prompt::Raw(text.to_string());
+    }
+    let mut turn = crate::chat::Turn::new(crate::chat::Role::User, text);
+    turn.images = art
+        .iter()
+        .enumerate()
+        .map(|(i, a)| (i, crate::art::Label::as_prompt(a.label.as_ref())))
+        .collect();
+    Prompt::Chat { system, turns: vec![turn] }
+}
+
+pub fn pictures(art: &[Artwork]) -> Vec<Picture> {
+    art.iter().map(Picture::of).collect()
+}
+
+/// `-` is stdin.
+pub fn text_or_stdin(text: &str) -> Result<String, Failure> {
+    let text = match text {
+        "-" => {
+            let mut read = String::new();
+            std::io::stdin()
+                .take(MAX_STDIN)
+                .read_to_string(&mut read)
+                .map_err(|e| Failure::usage(format!("cannot read stdin: {e}"), "send UTF-8 text"))?;
+            read.trim_end_matches(['\n', '\r']).to_string()
+        }
+        text => text.to_string(),
+    };
+    if text.trim().is_empty() {
+        return Err(Failure::usage("the prompt is empty", "ask something"));
+    }
+    Ok(text)
+}
+
+/// Far beyond any context window.
+const MAX_STDIN: u64 = 16 << 20;
+
+/// Ctrl-C and SIGTERM cancel instead of killing.
+pub fn cancel_on_signal() -> Result<Cancel, Failure> {
+    let cancel = Cancel::default();
+    let seen = cancel.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new("system", e))?;
+    std::thread::spawn(move || {
+        runtime.block_on(crate::signals::terminate());
+        seen.cancel();
+    });
+    Ok(cancel)
+}

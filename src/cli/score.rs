@@ -1,0 +1,36 @@
+//! `score`: log-probabilities of an answer's tokens, without sampling.
+
+use std::process::ExitCode;
+
+use super::args::ScoreArgs;
+use super::{Context, Failure, input};
+
+pub fn run(context: &Context, args: ScoreArgs) -> Result<ExitCode, Failure> {
+    let text = input::text_or_stdin(&args.prompt)?;
+    if args.answer.is_empty() {
+        return Err(Failure::usage("--answer is empty", "give the text to score"));
+    }
+    let art = input::artworks(&args.input.images)?;
+    let mut engine = input::engine(context, args.input.model.as_deref())?;
+    let prompt = input::prompt(&args.input, context.settings.system.clone(), &text, &art);
+    let pictures = input::pictures(&art);
+    let score = engine.score(&prompt, &pictures, &args.answer, args.input.raw_prompt)?;
+    let sum: f64 = score.logprobs.iter().map(|l| f64::from(*l)).sum();
+    if context.json {
+        println!(
+            "{}",
+            serde_json::json!({
+                "token_ids": score.token_ids,
+                "logprobs": score.logprobs,
+                "sum": sum,
+            })
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    for (id, logprob) in score.token_ids.iter().zip(&score.logprobs) {
+        let token = crate::text::printable(&engine.tokenizer.decode(&[*id]));
+        println!("{logprob:>10.4}  {id:>6}  {token}");
+    }
+    println!("{sum:>10.4}  sum");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,42 @@
+//! `tui`, which is also what runs without a subcommand.
+
+use std::process::ExitCode;
+
+use super::args::TuiArgs;
+use super::{Context, Failure};
+use crate::config::{GraphicsChoice, Settings};
+use crate::tui::{Options, run as run_tui};
+
+pub fn run(context: Context, args: TuiArgs) -> Result<ExitCode, Failure> {
+    let Context { settings, paths, .. } = context;
+    // Flags stay on top when the file is edited.
+    let flags = Flags {
+        model: args.model,
+        graphics: args.graphics,
+        device: settings.device.clone(),
+    };
+    let file = paths.config_file.clone();
+    let settings = flags.over(settings);
+    let reload = Box::new(move || {
+        Settings::load(&file, false).map(|s| flags.over(s)).map_err(|e| e.to_string())
+    });
+    run_tui(Options { settings, paths, reload, image: args.image, session: args.session })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+struct Flags {
+    model: Option<String>,
+    graphics: Option<GraphicsChoice>,
+    device: String,
+}
+
+impl Flags {
+    fn over(&self, mut settings: Settings) -> Settings {
+        if let Some(model) = &self.model {
+            settings.model.clone_from(model);
+        }
+        settings.graphics = self.graphics.unwrap_or(settings.graphics);
+        settings.device.clone_from(&self.device);
+        settings
+    }
+}

@@ -1,0 +1,29 @@
+//! Measuring what a model does. A running model is reached through [`Answerer`], which this room
+//! owns.
+
+mod seeing;
+
+pub use seeing::{Row, SeeingTable, seeing};
+
+use crate::art::{Artwork, View};
+
+/// A picture to ask about.
+#[derive(Clone)]
+pub struct Shown {
+    /// Names the content.
+    pub key: String,
+    pub view: View,
+}
+
+impl From<&Artwork> for Shown {
+    fn from(artwork: &Artwork) -> Self {
+        Self { key: artwork.sha256.clone(), view: artwork.view() }
+    }
+}
+
+/// A model that answers a question about a picture, or about none, greedily.
+pub trait Answerer {
+    type Error;
+
+    fn answer(&mut self, picture: Option<&Shown>, question: &str) -> Result<String, Self::Error>;
+}

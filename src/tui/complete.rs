@@ -1,0 +1,84 @@
+//! Completion of a path to a picture.
+
+use std::path::{Path, PathBuf};
+
+const EXTENSIONS: &[&str] =
+    &["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"];
+/// Names listed at most.
+const LIMIT: usize = 500;
+
+/// `~` is the home folder, as in a shell.
+pub fn expand(text: &str) -> PathBuf {
+    match text.strip_prefix('~') {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => directories::BaseDirs::new()
+            .map_or_else(
+                || PathBuf::from(text),
+                |b| b.home_dir().join(rest.trim_start_matches('/')),
+            ),
+        _ => PathBuf::from(text),
+    }
+}
+
+/// What could stand in place of `text`: folders (with a slash) and pictures, in order.
+pub fn candidates(text: &str) -> Vec<String> {
+    let (folder, start) = match text.rfind('/') {
+        Some(at) => text.split_at(at + 1),
+        None => ("", text),
+    };
+    let path = if folder.is_empty() { PathBuf::from(".") } else { expand(folder) };
+    let Ok(entries) = std::fs::read_dir(path) else { return Vec::new() };
+    let mut found: Vec<String> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let hidden = name.starts_with('.') && !start.starts_with('.');
+            if hidden || !name.starts_with(start) {
+                return None;
+            }
+            if entry.path().is_dir() {
+                return Some(format!("{folder}{name}/"));
+            }
+            is_picture(&name).then(|| format!("{folder}{name}"))
+        })
+        .take(LIMIT)
+        .collect();
+    found.sort();
+    found
+}
+
+/// The longest beginning that all candidates share.
+pub fn common_prefix(candidates: &[String]) -> Option<String> {
+    let first = candidates.first()?;
+    let shared = candidates[1..].iter().fold(first.len(), |n, c| {
+        let same = first.bytes().zip(c.bytes()).take_while(|(a, b)| a == b).count();
+        n.min(same)
+    });
+    let end = (0..=shared).rev().find(|i| first.is_char_boundary(*i))?;
+    Some(first[..end].to_string())
+}
+
+fn is_picture(name: &str) -> bool {
+    let extension = Path::new(name).extension().and_then(|e| e.to_str());
+    extension.is_some_and(|e| EXTENSIONS.contains(&e.to_ascii_lowercase().as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_and_pictures_complete_and_other_files_do_not() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        std::fs::create_dir(dir.path().join("night")).expect("dir");
+        for name in ["night.jpg", "night.txt", "née.png", ".night.png"] {
+            std::fs::write(dir.path().join(name), b"x").expect("write");
+        }
+        let base = format!("{}/", dir.path().display());
+        let found = candidates(&format!("{base}ni"));
+        assert_eq!(found, [format!("{base}night.jpg"), format!("{base}night/")]);
+        assert_eq!(common_prefix(&found), Some(format!("{base}night")));
+        assert_eq!(candidates(&format!("{base}n")).len(), 3);
+        assert_eq!(common_prefix(&["é".into(), "è".into()]), Some(String::new()));
+        assert!(candidates("/no/such/folder/").is_empty());
+    }
+}

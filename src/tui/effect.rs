@@ -1,0 +1,32 @@
+//! What to do outside the state.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use image::RgbImage;
+
+use crate::chat::{ArtworkRef, Session, TurnRecord};
+use crate::inference::{Cancel, Request};
+
+#[derive(Debug)]
+pub enum Effect {
+    /// Read a picture.
+    OpenArtwork(PathBuf),
+    /// Read a picture of a resumed session (its id), with its number there.
+    ResumeArtwork(ArtworkRef, String, usize),
+    Complete(String),
+    /// Scale a picture to pixels.
+    Scale { sha256: String, image: Arc<RgbImage>, size: (u32, u32) },
+    Generate(u64, Box<Request>, Cancel),
+    ReloadModel,
+    PutTurn(Box<(Session, TurnRecord)>),
+    BeginDraft(Box<(Session, TurnRecord)>),
+    AppendDraft(String),
+    KeepPicture(PathBuf, String),
+    ListSessions,
+    LoadSession(String),
+    RemoveSession(String),
+    /// Draw every cell and picture again.
+    Redraw,
+    Quit,
+}

@@ -1,0 +1,18 @@
+//! The terminal interface: state, messages, a pure update, effects, and views.
+
+mod app;
+mod complete;
+mod effect;
+mod graphics;
+mod keymap;
+mod message;
+mod questions;
+mod run;
+mod runner;
+mod screen;
+mod theme;
+mod update;
+mod view;
+mod watch;
+
+pub use run::{Options, TuiError, run};

@@ -1,0 +1,228 @@
+//! The loop: events become messages, messages change the state, effects go out, the screen
+//! follows.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crossterm::event::{Event as TermEvent, EventStream, KeyCode, KeyEvent, KeyModifiers};
+use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
+use futures_util::StreamExt;
+use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Rect;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+use super::app::{State, Terminal};
+use super::effect::Effect;
+use super::graphics::{Environment, PicturePrinter, Protocol, choose, probe};
+use super::message::Message;
+use super::runner::Runner;
+use super::screen::Screen;
+use super::theme::{Theme, ThemeError};
+use super::update::{picture_cells, update};
+use super::view::view;
+use super::watch::Watch;
+use crate::config::{Paths, Settings};
+use crate::inference::Worker;
+use crate::store::{Pictures, Store};
+
+/// Where a terminal does not say how large its cells are.
+const USUAL_CELL: (u16, u16) = (8, 16);
+/// Messages handled before the screen is drawn again.
+const BATCH: usize = 256;
+
+/// What the interface starts with.
+pub struct Options {
+    pub settings: Settings,
+    pub paths: Paths,
+    /// Reads the settings again, with the flags on top.
+    pub reload: Box<dyn Fn() -> Result<Settings, String> + Send>,
+    pub image: Option<PathBuf>,
+    pub session: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum TuiError {
+    #[error(transparent)]
+    Theme(#[from] ThemeError),
+    #[error("the terminal cannot be used ({0}); run this in a terminal, or use `artgpt-tui ask`")]
+    Terminal(io::Error),
+    #[error("a thread cannot be started: {0}; close other programs")]
+    Thread(io::Error),
+}
+
+type Backend = ratatui::Terminal<CrosstermBackend<io::Stdout>>;
+
+/// Runs until the user quits.
+pub fn run(options: Options) -> Result<(), TuiError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(TuiError::Thread)?;
+    let result = runtime.block_on(main_loop(options));
+    // A picture that is still being decoded must not keep the user.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    result
+}
+
+async fn main_loop(options: Options) -> Result<(), TuiError> {
+    let Options { settings, paths, reload, image, session } = options;
+    let env = Environment::read();
+    let theme = Theme::load(&settings.theme, !env.no_color)?;
+    let screen_guard = Screen::enter().map_err(TuiError::Terminal)?;
+    let mut terminal =
+        ratatui::Terminal::new(CrosstermBackend::new(io::stdout())).map_err(TuiError::Terminal)?;
+    let size = terminal.size().map_err(TuiError::Terminal)?;
+    let screen = Rect::new(0, 0, size.width, size.height);
+    let graphics = settings.graphics;
+    let unknown =
+        Terminal { protocol: Protocol::Blocks, colours: env.colours(), cell: USUAL_CELL };
+    let mut state = State::new(settings, theme, screen, unknown);
+    // The first frame comes before the model, the store and the terminal's answers.
+    terminal.draw(|frame| view(&state, frame)).map_err(TuiError::Terminal)?;
+
+    let (messages, mut inbox) = unbounded_channel::<Message>();
+    let worker = {
+        let messages = messages.clone();
+        Worker::spawn(
+            state.settings.model.clone(),
+            paths.models(),
+            state.settings.device.clone(),
+            move |event| drop(messages.send(Message::Model(event))),
+        )
+        .map_err(TuiError::Thread)?
+    };
+    let pictures = Pictures::new(paths.pictures());
+    let store = {
+        let messages = messages.clone();
+        Store::spawn(paths.sessions(), pictures.clone(), move |event| {
+            drop(messages.send(Message::Store(event)));
+        })
+        .map_err(TuiError::Thread)?
+    };
+    let runner = Runner { worker, store, pictures, messages: messages.clone() };
+
+    let replies = env.wants_probe(graphics).then(|| probe().unwrap_or_default());
+    let wanted = choose(graphics, &env, replies.as_ref());
+    let (mut printer, protocol) = PicturePrinter::new(wanted);
+    state.terminal.protocol = protocol;
+    if let Some(cell) = replies.as_ref().and_then(|r| r.cell) {
+        state.terminal.cell = cell;
+    }
+    for key in typed_keys(&replies.unwrap_or_default().typed) {
+        let _ = messages.send(Message::Key(key));
+    }
+    let _watch = Watch::start(
+        &paths.config_file,
+        &state.settings.theme,
+        !env.no_color,
+        reload,
+        messages.clone(),
+    );
+    if let Some(id) = session {
+        runner.run(Effect::LoadSession(id));
+    }
+    if let Some(path) = image {
+        runner.run(Effect::OpenArtwork(path));
+    }
+    listen_for_signals(messages);
+
+    let mut events = EventStream::new();
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        let streaming = state.answer.is_some();
+        let message = tokio::select! {
+            event = events.next() => match event {
+                Some(Ok(event)) => from_terminal(event),
+                // The terminal is gone: nothing more can come or be shown.
+                Some(Err(_)) | None => Some(Message::Terminate),
+            },
+            message = inbox.recv() => message,
+            _ = ticks.tick(), if streaming => Some(Message::Tick),
+        };
+        let mut next = message;
+        let mut redraw_all = false;
+        let mut handled = 0;
+        while let Some(message) = next {
+            for effect in update(&mut state, message) {
+                match effect {
+                    Effect::Quit => {
+                        drop(runner); // waits for the store
+                        printer.forget().ok();
+                        drop(screen_guard);
+                        return Ok(());
+                    }
+                    Effect::Redraw => redraw_all = true,
+                    effect => runner.run(effect),
+                }
+            }
+            handled += 1;
+            next = if handled < BATCH { inbox.try_recv().ok() } else { None };
+        }
+        draw(&state, &mut terminal, &mut printer, redraw_all).map_err(TuiError::Terminal)?;
+    }
+}
+
+/// One synchronised update: text by ratatui, then the picture over the cells it left alone.
+fn draw(
+    state: &State,
+    terminal: &mut Backend,
+    printer: &mut PicturePrinter,
+    redraw_all: bool,
+) -> io::Result<()> {
+    let mut out = io::stdout();
+    crossterm::queue!(out, BeginSynchronizedUpdate)?;
+    if redraw_all {
+        printer.forget()?;
+        terminal.clear()?;
+    }
+    terminal.draw(|frame| view(state, frame))?;
+    let cells = picture_cells(state).filter(|_| state.popup.is_none());
+    let wanted = cells.and_then(|cells| {
+        let scaled = state.scaled.as_ref()?;
+        let (key, _) = state.shown_picture()?;
+        let current = state.scaling.as_ref()?;
+        (scaled.sha256 == key && scaled.size == current.1).then_some((key, &scaled.image, cells))
+    });
+    if printer.show(wanted, state.screen)?.is_some() {
+        // Blank cells on the screen are unknown to ratatui: it draws all text again.
+        terminal.clear()?;
+        terminal.draw(|frame| view(state, frame))?;
+        printer.forget()?;
+        printer.show(wanted, state.screen)?;
+    }
+    crossterm::execute!(out, EndSynchronizedUpdate)
+}
+
+fn from_terminal(event: TermEvent) -> Option<Message> {
+    match event {
+        TermEvent::Key(key) => Some(Message::Key(key)),
+        TermEvent::Paste(text) => Some(Message::Paste(text)),
+        TermEvent::Resize(width, height) => Some(Message::Resize(width, height)),
+        _ => None,
+    }
+}
+
+/// Keys typed while the terminal was asked: plain characters, Enter and Backspace.
+fn typed_keys(bytes: &[u8]) -> Vec<KeyEvent> {
+    String::from_utf8_lossy(bytes)
+        .chars()
+        .filter_map(|c| {
+            let code = match c {
+                '\r' | '\n' => KeyCode::Enter,
+                '\u{7f}' => KeyCode::Backspace,
+                c if c.is_control() => return None,
+                c => KeyCode::Char(c),
+            };
+            Some(KeyEvent::new(code, KeyModifiers::NONE))
+        })
+        .collect()
+}
+
+fn listen_for_signals(messages: UnboundedSender<Message>) {
+    tokio::spawn(async move {
+        crate::signals::terminate().await;
+        let _ = messages.send(Message::Terminate);
+    });
+}

@@ -1,0 +1,97 @@
+//! Carries out effects on tokio and on the worker threads; answers come back as messages.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use image::imageops::{FilterType, resize, thumbnail};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::effect::Effect;
+use super::message::{Message, Opened, Scaled};
+use crate::art::{ArtError, Artwork};
+use crate::inference::{Picture, Worker};
+use crate::store::{Pictures, Store};
+
+/// Pictures for the screen are kept no larger than this.
+const SCREEN_SIDE: u32 = 1600;
+
+pub struct Runner {
+    pub worker: Worker,
+    pub store: Store,
+    pub pictures: Pictures,
+    pub messages: UnboundedSender<Message>,
+}
+
+impl Runner {
+    /// Carries out one effect. `Redraw` and `Quit` belong to the loop.
+    pub fn run(&self, effect: Effect) {
+        match effect {
+            Effect::OpenArtwork(path) => {
+                self.blocking(move || opened(open(&path, &path, None)));
+            }
+            Effect::ResumeArtwork(artwork, session, number) => {
+                let file = self.pictures.locate(&artwork);
+                self.blocking(move || opened(open(&file, &artwork.path, Some((session, number)))));
+            }
+            Effect::Complete(text) => self.blocking(move || {
+                let found = super::complete::candidates(&text);
+                Message::Completed(text, found)
+            }),
+            Effect::Scale { sha256, image, size } => self.blocking(move || {
+                let image = Arc::new(resize(&*image, size.0, size.1, FilterType::Triangle));
+                Message::Scaled(Scaled { sha256, size, image })
+            }),
+            Effect::Generate(id, request, cancel) => self.worker.generate(id, *request, cancel),
+            Effect::ReloadModel => self.worker.reload(),
+            Effect::PutTurn(pair) => self.store.put_turn(pair.0, pair.1),
+            Effect::BeginDraft(pair) => self.store.begin_draft(pair.0, pair.1),
+            Effect::AppendDraft(text) => self.store.append_draft(text),
+            Effect::KeepPicture(path, sha256) => self.store.keep_picture(path, sha256),
+            Effect::ListSessions => self.store.list(),
+            Effect::LoadSession(id) => self.store.load(id),
+            Effect::RemoveSession(id) => self.store.remove(id),
+            Effect::Redraw | Effect::Quit => {}
+        }
+    }
+
+    fn blocking(&self, work: impl FnOnce() -> Message + Send + 'static) {
+        let messages = self.messages.clone();
+        tokio::task::spawn_blocking(move || {
+            // The loop has ended when nobody listens.
+            let _ = messages.send(work());
+        });
+    }
+}
+
+fn opened(result: Result<Opened, ArtError>) -> Message {
+    match result {
+        Ok(opened) => Message::Opened(Box::new(opened)),
+        Err(e) => Message::NotOpened(e.to_string()),
+    }
+}
+
+/// Reads the picture in `file`; `path` is where the user knows it.
+fn open(
+    file: &Path,
+    path: &Path,
+    resumed: Option<(String, usize)>,
+) -> Result<Opened, ArtError> {
+    let artwork = Artwork::open(file)?;
+    let picture = Picture::of(&artwork);
+    let (w, h) = artwork.image.dimensions();
+    let image = if w.max(h) > SCREEN_SIDE {
+        let scale = |v: u32| (u64::from(v) * u64::from(SCREEN_SIDE) / u64::from(w.max(h))).max(1);
+        thumbnail(&artwork.image, scale(w) as u32, scale(h) as u32)
+    } else {
+        artwork.image
+    };
+    Ok(Opened {
+        path: std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path)),
+        sha256: artwork.sha256,
+        label: artwork.label,
+        notes: artwork.notes,
+        image: Arc::new(image),
+        picture,
+        resumed,
+    })
+}

@@ -1,0 +1,156 @@
+//! State changes. Pure: what has to happen outside comes back as effects.
+
+mod answer;
+mod artwork;
+mod keys;
+mod session;
+
+pub use artwork::picture_cells;
+
+use super::app::{ModelState, State};
+use super::effect::Effect;
+use super::message::Message;
+use super::view::layout::{composer_rows, layout};
+use crate::fetch::Progress;
+use crate::inference::Event;
+use crate::store::StoreEvent;
+
+/// Applies one message.
+pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
+    let mut effects = apply(state, message);
+    effects.extend(artwork::scale_if_needed(state));
+    effects
+}
+
+fn apply(state: &mut State, message: Message) -> Vec<Effect> {
+    match message {
+        Message::Key(key) => keys::key(state, key),
+        Message::Paste(text) => keys::paste(state, &text),
+        Message::Resize(width, height) => {
+            state.screen = ratatui::layout::Rect::new(0, 0, width, height);
+            clamp_scroll(state);
+            Vec::new()
+        }
+        Message::Model(event) => model(state, event),
+        Message::Store(event) => store(state, event),
+        Message::Opened(opened) => artwork::opened(state, *opened),
+        Message::NotOpened(reason) => {
+            state.complain(reason);
+            Vec::new()
+        }
+        Message::Completed(text, found) => artwork::completed(state, &text, found),
+        Message::Scaled(scaled) => {
+            state.scaled = Some(scaled);
+            Vec::new()
+        }
+        Message::Settings(pair) => {
+            let (settings, theme) = *pair;
+            let text = state.composer.lines().join("\n");
+            let model_changed = settings.model != state.settings.model;
+            state.settings = settings;
+            state.theme = theme;
+            state.composer = state.new_composer(&text);
+            state.tell(match model_changed {
+                true => "settings read again; start the program again for another model",
+                false => "settings read again",
+            });
+            Vec::new()
+        }
+        Message::Notice(text) => {
+            state.complain(text);
+            Vec::new()
+        }
+        Message::Tick => answer::tick(state),
+        Message::Terminate => quit(state),
+    }
+}
+
+fn model(state: &mut State, event: Event) -> Vec<Effect> {
+    match event {
+        Event::Fetching(progress) => {
+            match progress {
+                Progress::File { name, bytes } => {
+                    state.model = ModelState::Fetching { name, done: 0, bytes };
+                }
+                Progress::Bytes(n) => {
+                    if let ModelState::Fetching { done, .. } = &mut state.model {
+                        *done = n;
+                    }
+                }
+                Progress::Step(step) => state.model = ModelState::Preparing(step),
+            }
+            Vec::new()
+        }
+        Event::Loading(stage, fraction) => {
+            state.model = ModelState::Loading { part: stage.name(), fraction };
+            Vec::new()
+        }
+        Event::Ready(info) => {
+            state.model = ModelState::Ready(info);
+            Vec::new()
+        }
+        Event::Unusable(reason) => {
+            let reason = crate::text::printable(&reason);
+            state.complain(format!("{reason}; Ctrl-R tries again"));
+            state.model = ModelState::Unusable(reason);
+            Vec::new()
+        }
+        Event::Prefilled(id, usage) => answer::prefilled(state, id, usage),
+        Event::Text(id, text, tokens, rate) => answer::text(state, id, &text, tokens, rate),
+        Event::Finished(id, made) => answer::finished(state, id, &made),
+        Event::Failed(id, reason) => answer::failed(state, id, reason),
+    }
+}
+
+fn store(state: &mut State, event: StoreEvent) -> Vec<Effect> {
+    match event {
+        StoreEvent::Opened(notice) => {
+            if let Some(notice) = notice {
+                state.tell(notice);
+            }
+            Vec::new()
+        }
+        StoreEvent::ReadOnly(reason) => {
+            state.complain(format!("not saved: {reason}"));
+            state.unsaved = Some(reason);
+            Vec::new()
+        }
+        StoreEvent::Sessions(list) => session::listed(state, list),
+        StoreEvent::Loaded(conversation) => session::loaded(state, *conversation),
+        StoreEvent::Saved { session, seq } => answer::saved(state, &session, seq),
+        StoreEvent::Failed(reason) => {
+            state.complain(format!("not saved: {reason}"));
+            answer::not_saved(state);
+            Vec::new()
+        }
+    }
+}
+
+/// Ends the program; an answer in the making is kept as far as it came.
+fn quit(state: &mut State) -> Vec<Effect> {
+    let mut effects = answer::cut_off(state);
+    effects.push(Effect::Quit);
+    effects
+}
+
+/// Keeps the scroll position inside the conversation.
+fn clamp_scroll(state: &mut State) {
+    let areas = layout(state.screen, state.shown.is_some(), composer_rows(state));
+    let height = usize::from(areas.conversation.height);
+    let total = super::view::conversation::line_count(state, areas.conversation.width);
+    state.scroll = state.scroll.min(total.saturating_sub(height));
+}
+
+fn scroll(state: &mut State, lines: isize) {
+    state.scroll = state.scroll.saturating_add_signed(lines);
+    clamp_scroll(state);
+}
+
+/// Lines of a page.
+fn page(state: &State) -> isize {
+    let areas = layout(state.screen, state.shown.is_some(), composer_rows(state));
+    isize::try_from(areas.conversation.height.saturating_sub(1)).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests;
