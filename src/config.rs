@@ -59,7 +59,7 @@ pub enum ConfigError {
 impl Settings {
     /// Reads the layers. `file` must exist when it was named by the user.
     pub fn load(file: &Path, named: bool) -> Result<Self, ConfigError> {
-        Self::layers(file, named, config::Environment::with_prefix("ARTGPT").separator("__"))
+        Self::layers(file, named, environment())
     }
 
     fn layers(file: &Path, named: bool, env: config::Environment) -> Result<Self, ConfigError> {
@@ -83,6 +83,11 @@ impl Settings {
             None => Ok(settings),
         }
     }
+}
+
+/// `ARTGPT_MAX_NEW_TOKENS=9`, `ARTGPT_SAMPLING__TOP_K=3`.
+fn environment() -> config::Environment {
+    config::Environment::with_prefix("ARTGPT").prefix_separator("_").separator("__")
 }
 
 /// The folders of DESIGN section 4. Nothing is written anywhere else.
@@ -130,7 +135,7 @@ mod tests {
 
     fn env(pairs: &[(&str, &str)]) -> config::Environment {
         let map = pairs.iter().map(|(k, v)| ((*k).to_string(), (*v).to_string())).collect();
-        config::Environment::with_prefix("ARTGPT").separator("__").source(Some(map))
+        environment().source(Some(map))
     }
 
     #[test]
@@ -140,7 +145,8 @@ mod tests {
         std::fs::write(&file, "theme = \"paper\"\nmax_new_tokens = 50\n[sampling]\ntop_k = 3\n")
             .expect("write");
         let s =
-            Settings::layers(&file, true, env(&[("ARTGPT_MAX_NEW_TOKENS", "9")])).expect("loads");
+            Settings::layers(&file, true, env(&[("ARTGPT_MAX_NEW_TOKENS", "9"), ("ARTGPT_SAMPLING__TOP_P", "0.5")])).expect("loads");
+        assert!((s.sampling.top_p - 0.5).abs() < 1e-9);
         assert_eq!((s.theme.as_str(), s.max_new_tokens, s.sampling.top_k), ("paper", 9, 3));
         assert_eq!(s.model, Settings::default().model);
         let none = Settings::layers(&dir.path().join("no.toml"), false, env(&[])).expect("loads");

@@ -78,8 +78,7 @@ struct Tag {
 impl Paintings {
     /// Reads `objects.json` and the pictures it names.
     pub fn open(folder: &Path) -> Result<Self> {
-        let bad =
-            |reason: String| ArtError::Museum { path: folder.display().to_string(), reason };
+        let bad = |reason: String| ArtError::Museum { path: folder.display().to_string(), reason };
         let index = folder.join("objects.json");
         let text = std::fs::read_to_string(&index)
             .map_err(|source| ArtError::Io { path: index.display().to_string(), source })?;

@@ -41,7 +41,8 @@ pub fn run(context: &Context, args: AskArgs) -> Result<ExitCode, Failure> {
     let mut trouble: Option<Failure> = None;
     let answer = engine.generate(&request, &cancel, |event| {
         let GenerateEvent::Text(text, _) = event else { return };
-        if !json && out.write_all(printable_lines(text).as_bytes()).and_then(|()| out.flush()).is_err()
+        if !json
+            && out.write_all(printable_lines(text).as_bytes()).and_then(|()| out.flush()).is_err()
         {
             cancel.cancel(); // nobody reads any more
         }
@@ -55,11 +56,8 @@ pub fn run(context: &Context, args: AskArgs) -> Result<ExitCode, Failure> {
     if let Some(trouble) = trouble {
         eprintln!("artgpt-tui: {}", trouble.message);
     }
-    let written = if json {
-        writeln!(out, "{}", to_json(&engine.name, &answer))
-    } else {
-        writeln!(out)
-    };
+    let written =
+        if json { writeln!(out, "{}", to_json(&engine.name, &answer)) } else { writeln!(out) };
     if answer.dropped_turns > 0 {
         eprintln!("artgpt-tui: {} old turn(s) no longer fit the context", answer.dropped_turns);
     }

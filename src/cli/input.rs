@@ -76,10 +76,9 @@ pub fn text_or_stdin(text: &str) -> Result<String, Failure> {
     let text = match text {
         "-" => {
             let mut read = String::new();
-            std::io::stdin()
-                .take(MAX_STDIN)
-                .read_to_string(&mut read)
-                .map_err(|e| Failure::usage(format!("cannot read stdin: {e}"), "send UTF-8 text"))?;
+            std::io::stdin().take(MAX_STDIN).read_to_string(&mut read).map_err(|e| {
+                Failure::usage(format!("cannot read stdin: {e}"), "send UTF-8 text")
+            })?;
             read.trim_end_matches(['\n', '\r']).to_string()
         }
         text => text.to_string(),

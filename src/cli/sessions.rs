@@ -99,7 +99,9 @@ fn open(context: &Context) -> Result<Reader, Failure> {
             Ok(Reader::Database(Box::new(opened.database)))
         }
         Err(StoreError::Locked(_)) => {
-            eprintln!("artgpt-tui: another artgpt-tui has the sessions open; this is what it has saved so far");
+            eprintln!(
+                "artgpt-tui: another artgpt-tui has the sessions open; this is what it has saved so far"
+            );
             Ok(Reader::Mirror(read_mirror(&mirror_path(&folder))?))
         }
         Err(e) => Err(e.into()),

@@ -10,11 +10,8 @@ use crate::tui::{Options, run as run_tui};
 pub fn run(context: Context, args: TuiArgs) -> Result<ExitCode, Failure> {
     let Context { settings, paths, .. } = context;
     // Flags stay on top when the file is edited.
-    let flags = Flags {
-        model: args.model,
-        graphics: args.graphics,
-        device: settings.device.clone(),
-    };
+    let flags =
+        Flags { model: args.model, graphics: args.graphics, device: settings.device.clone() };
     let file = paths.config_file.clone();
     let settings = flags.over(settings);
     let reload = Box::new(move || {

@@ -54,8 +54,7 @@ pub fn seeing<A: Answerer>(
         .map(|p| Shown { key: format!("painting {}", p.id), view: View::whole(&p.image) })
         .collect();
     let wrong = others(paintings.len(), &mut rng);
-    let mut tally: Vec<Tally> =
-        (0..=Question::ALL.len()).map(|_| Tally::default()).collect();
+    let mut tally: Vec<Tally> = (0..=Question::ALL.len()).map(|_| Tally::default()).collect();
     for (i, painting) in paintings.iter().enumerate() {
         progress(i, paintings.len());
         let asked = questions(painting, &shown[i].view, tags, trained_wording, &mut rng);
@@ -170,12 +169,7 @@ impl SeeingTable {
             let _ = writeln!(
                 out,
                 "| {} | {} | {:.0} % | {:.0} % | {:.0} % | {:.0} % |",
-                r.question,
-                r.asked,
-                r.right_picture,
-                r.wrong_picture,
-                r.no_picture,
-                r.majority
+                r.question, r.asked, r.right_picture, r.wrong_picture, r.no_picture, r.majority
             );
         }
         out

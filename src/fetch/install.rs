@@ -269,9 +269,7 @@ pub fn remove(model: &Model) -> Result<()> {
             _ => {}
         }
     }
-    for rest in [".staging"] {
-        let _ = std::fs::remove_dir_all(model.dir.join(rest));
-    }
+    let _ = std::fs::remove_dir_all(model.dir.join(".staging"));
     for rest in [RECORD, ".lock"] {
         let _ = std::fs::remove_file(model.dir.join(rest));
     }

@@ -23,7 +23,7 @@ pub enum InferenceError {
     #[error(transparent)]
     Chat(#[from] ChatError),
     #[error(transparent)]
-    Fetch(#[from] crate::fetch::FetchError),
+    Fetch(Box<crate::fetch::FetchError>),
     #[error("{0} has no vision encoder; name a model that sees, or ask without a picture")]
     Blind(String),
     #[error("{model} has no [{part}] in its manifest; name another model")]
@@ -34,6 +34,12 @@ pub enum InferenceError {
     EmptyAnswer,
     #[error("tensor computation failed: {0}; if memory is short, close other programs")]
     Tensor(#[from] candle_core::Error),
+}
+
+impl From<crate::fetch::FetchError> for InferenceError {
+    fn from(e: crate::fetch::FetchError) -> Self {
+        Self::Fetch(Box::new(e))
+    }
 }
 
 pub type Result<T> = std::result::Result<T, InferenceError>;

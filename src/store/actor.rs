@@ -17,7 +17,10 @@ pub enum StoreEvent {
     Sessions(Vec<Session>),
     Loaded(Box<Conversation>),
     /// A turn is durable.
-    Saved { session: String, seq: u64 },
+    Saved {
+        session: String,
+        seq: u64,
+    },
     Failed(String),
 }
 
@@ -184,9 +187,7 @@ impl<F: FnMut(StoreEvent)> Task<F> {
                 let found = read_mirror(&mirror)?.into_iter().find(|c| c.session.id == id);
                 Some(StoreEvent::Loaded(Box::new(found.ok_or(StoreError::Unknown(id))?)))
             }
-            Command::Turn(pair) => {
-                Some(StoreEvent::Saved { session: pair.0.id, seq: pair.1.seq })
-            }
+            Command::Turn(pair) => Some(StoreEvent::Saved { session: pair.0.id, seq: pair.1.seq }),
             Command::Remove(_) => Some(StoreEvent::Failed(
                 "the sessions cannot be changed now; close the other artgpt-tui first".into(),
             )),

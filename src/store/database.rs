@@ -40,9 +40,15 @@ impl Database {
         match Self::try_open(folder) {
             Err(Trouble::Told(e)) => Err(e),
             Ok((database, recovered)) => {
-                let notice = (recovered > 0).then(|| {
-                    format!("{recovered} unfinished answer(s) of an earlier run were kept")
-                });
+                // sled opens a damaged log as an empty or shorter one and says nothing.
+                let restored = database.restore_lost(&read_mirror(&mirror_path(folder))?)?;
+                let notice = match (restored, recovered) {
+                    (0, 0) => None,
+                    (0, n) => Some(format!("{n} unfinished answer(s) of an earlier run were kept")),
+                    (n, _) => Some(format!(
+                        "the session store was damaged; {n} turn(s) were restored from its mirror"
+                    )),
+                };
                 Ok(Opened { database, notice })
             }
             Err(Trouble::Corrupt(reason)) => {
@@ -171,6 +177,29 @@ impl Database {
         Ok(())
     }
 
+    /// Writes what `saved` has and the store lacks. Returns how many turns that were.
+    fn restore_lost(&self, saved: &[Conversation]) -> Result<usize> {
+        let mut restored = 0;
+        for conversation in saved {
+            let session = &conversation.session;
+            let known = self.sessions.contains_key(&session.id).map_err(io(&self.path))?;
+            for turn in &conversation.turns {
+                let key = turn_key(&session.id, turn.seq);
+                if !self.messages.contains_key(&key).map_err(io(&self.path))? {
+                    self.messages.insert(key, encode(turn)).map_err(io(&self.path))?;
+                    restored += 1;
+                }
+            }
+            if !known {
+                self.sessions.insert(&session.id, encode(session)).map_err(io(&self.path))?;
+            }
+        }
+        if restored > 0 {
+            self.flush()?;
+        }
+        Ok(restored)
+    }
+
     /// Removes a session and its turns.
     pub fn remove(&self, id: &str) -> Result<Session> {
         let session = find(&self.list()?, id)?.clone();
@@ -220,9 +249,7 @@ impl Trouble {
     fn told(self, folder: &Path) -> StoreError {
         match self {
             Self::Told(e) => e,
-            Self::Corrupt(reason) => {
-                StoreError::Io { path: folder.display().to_string(), reason }
-            }
+            Self::Corrupt(reason) => StoreError::Io { path: folder.display().to_string(), reason },
         }
     }
 }
@@ -298,7 +325,12 @@ mod tests {
         let first = open(dir.path()).database;
         let folder = dir.path().join("sessions.sled");
         assert!(matches!(Database::open(&folder), Err(StoreError::Locked(_))));
-        first.db.open_tree("meta").expect("tree").insert("schema", &9u32.to_be_bytes()).expect("set");
+        first
+            .db
+            .open_tree("meta")
+            .expect("tree")
+            .insert("schema", &9u32.to_be_bytes())
+            .expect("set");
         first.flush().expect("flush");
         drop(first);
         assert!(matches!(Database::open(&folder), Err(StoreError::Newer { found: 9, .. })));
@@ -310,7 +342,8 @@ mod tests {
         let c = conversation();
         open(dir.path()).database.insert(&c).expect("writes");
         for file in ["conf", "db"] {
-            std::fs::write(dir.path().join("sessions.sled").join(file), b"not sled").expect("write");
+            std::fs::write(dir.path().join("sessions.sled").join(file), b"not sled")
+                .expect("write");
         }
         let opened = open(dir.path());
         assert!(opened.notice.expect("says so").contains("damaged"));

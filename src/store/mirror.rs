@@ -105,6 +105,6 @@ pub fn read_mirror(path: &Path) -> Result<Vec<Conversation>> {
     for conversation in &mut all {
         conversation.turns.sort_by_key(|t| t.seq);
     }
-    all.sort_by(|a, b| b.session.updated.cmp(&a.session.updated));
+    all.sort_by_key(|c| std::cmp::Reverse(c.session.updated));
     Ok(all)
 }

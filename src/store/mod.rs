@@ -26,13 +26,17 @@ pub enum StoreError {
         "the sessions in {path} were written by a newer artgpt-tui (schema {found}, this one knows {known}); update the program"
     )]
     Newer { path: String, found: u32, known: u32 },
-    #[error("cannot keep sessions in {path}: {reason}; free some space, make the folder writable, or choose another --data-dir")]
+    #[error(
+        "cannot keep sessions in {path}: {reason}; free some space, make the folder writable, or choose another --data-dir"
+    )]
     Io { path: String, reason: String },
     #[error("there is no session {0}; `artgpt-tui sessions list` shows them")]
     Unknown(String),
     #[error("more than one session begins with {0}; give more of its id")]
     Ambiguous(String),
-    #[error("{path} is not a conversation ({reason}); export one with `sessions export ID --format json` to see the form")]
+    #[error(
+        "{path} is not a conversation ({reason}); export one with `sessions export ID --format json` to see the form"
+    )]
     Import { path: String, reason: String },
 }
 

@@ -3,9 +3,7 @@
 use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
 
-use crate::art::{
-    FormalFeatures, Kind, Label, PRESENCE_WORDINGS, Painting, Question, description,
-};
+use crate::art::{FormalFeatures, Kind, Label, PRESENCE_WORDINGS, Painting, Question, description};
 use crate::chat::{Role, Turn};
 
 /// A conversation up to the assistant's last answer, and that answer.

@@ -20,8 +20,8 @@ pub use pack::{Packed, pack};
 pub use params::Params;
 pub use run_dir::{Metrics, RunDir, RunState, Status};
 pub use schedule::Schedule;
-pub use view_pool::ViewPool;
 pub use trainer::{Outcome, Trainer};
+pub use view_pool::ViewPool;
 
 /// What can go wrong in a run.
 #[derive(Debug, thiserror::Error)]

@@ -12,8 +12,8 @@ use super::optimiser::{AdamW, Gradients};
 use super::params::{Params, name_hash};
 use super::view_pool::ViewPool;
 use super::{
-    Metrics, Result, RunDir, RunState, Schedule, Stage, StageKind, TrainConfig,
-    TrainError, answer_loss, examples, pack,
+    Metrics, Result, RunDir, RunState, Schedule, Stage, StageKind, TrainConfig, TrainError,
+    answer_loss, examples, pack,
 };
 use crate::art::{FormalFeatures, Label, Painting, Paintings, Split, View, ViewJitter};
 use crate::chat::{Template, Tokenizer};

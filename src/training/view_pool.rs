@@ -56,9 +56,7 @@ mod tests {
         let pool = ViewPool::new(2);
         let view = View::whole(&image::RgbImage::new(8, 8));
         let tokens = Tensor::new(&[0.1f32, 0.7], &Device::Cpu).expect("tensor");
-        let first = pool
-            .get(1, || Ok((tokens, FormalFeatures::measure(&view))))
-            .expect("looks");
+        let first = pool.get(1, || Ok((tokens, FormalFeatures::measure(&view)))).expect("looks");
         let second = pool.get(1, || unreachable!("it is known")).expect("is known");
         let values = |t: &Tensor| t.to_vec1::<f32>().expect("values");
         assert_eq!(values(&first.0), values(&second.0));

@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-const EXTENSIONS: &[&str] =
-    &["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"];
+const EXTENSIONS: &[&str] = &["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"];
 /// Names listed at most.
 const LIMIT: usize = 500;
 

@@ -16,7 +16,11 @@ pub enum Effect {
     ResumeArtwork(ArtworkRef, String, usize),
     Complete(String),
     /// Scale a picture to pixels.
-    Scale { sha256: String, image: Arc<RgbImage>, size: (u32, u32) },
+    Scale {
+        sha256: String,
+        image: Arc<RgbImage>,
+        size: (u32, u32),
+    },
     Generate(u64, Box<Request>, Cancel),
     ReloadModel,
     PutTurn(Box<(Session, TurnRecord)>),

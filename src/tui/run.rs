@@ -76,8 +76,7 @@ async fn main_loop(options: Options) -> Result<(), TuiError> {
     let size = terminal.size().map_err(TuiError::Terminal)?;
     let screen = Rect::new(0, 0, size.width, size.height);
     let graphics = settings.graphics;
-    let unknown =
-        Terminal { protocol: Protocol::Blocks, colours: env.colours(), cell: USUAL_CELL };
+    let unknown = Terminal { protocol: Protocol::Blocks, colours: env.colours(), cell: USUAL_CELL };
     let mut state = State::new(settings, theme, screen, unknown);
     // The first frame comes before the model, the store and the terminal's answers.
     terminal.draw(|frame| view(&state, frame)).map_err(TuiError::Terminal)?;

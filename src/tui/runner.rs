@@ -71,11 +71,7 @@ fn opened(result: Result<Opened, ArtError>) -> Message {
 }
 
 /// Reads the picture in `file`; `path` is where the user knows it.
-fn open(
-    file: &Path,
-    path: &Path,
-    resumed: Option<(String, usize)>,
-) -> Result<Opened, ArtError> {
+fn open(file: &Path, path: &Path, resumed: Option<(String, usize)>) -> Result<Opened, ArtError> {
     let artwork = Artwork::open(file)?;
     let picture = Picture::of(&artwork);
     let (w, h) = artwork.image.dimensions();

@@ -153,4 +153,4 @@ fn page(state: &State) -> isize {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

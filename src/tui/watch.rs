@@ -28,16 +28,17 @@ impl Watch {
         let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
         let files = [config_file.to_path_buf(), PathBuf::from(theme)];
         let watched = files.clone();
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // An editor replaces the file, so its folder is watched and its name compared.
-            if let Ok(event) = event
-                && !event.kind.is_access()
-                && event.paths.iter().any(|p| watched.iter().any(|w| same_file(p, w)))
-            {
-                let _ = sender.send(());
-            }
-        })
-        .ok()?;
+        let mut watcher =
+            notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+                // An editor replaces the file, so its folder is watched and its name compared.
+                if let Ok(event) = event
+                    && !event.kind.is_access()
+                    && event.paths.iter().any(|p| watched.iter().any(|w| same_file(p, w)))
+                {
+                    let _ = sender.send(());
+                }
+            })
+            .ok()?;
         for file in &files {
             let folder = file.parent().filter(|p| !p.as_os_str().is_empty());
             if let Some(folder) = folder.filter(|f| f.is_dir()) {
@@ -49,8 +50,7 @@ impl Watch {
                 tokio::time::sleep(SETTLE).await;
                 while events.try_recv().is_ok() {}
                 let read = reload().and_then(|settings| {
-                    let theme =
-                        Theme::load(&settings.theme, colour).map_err(|e| e.to_string())?;
+                    let theme = Theme::load(&settings.theme, colour).map_err(|e| e.to_string())?;
                     Ok((settings, theme))
                 });
                 let message = match read {

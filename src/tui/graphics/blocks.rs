@@ -58,15 +58,12 @@ fn colour(rgb: [u8; 3], depth: ColourDepth) -> Color {
 /// The nearer of the 6x6x6 cube's colour and the grey ramp's.
 fn xterm256(rgb: [u8; 3]) -> u8 {
     const STEPS: [i32; 6] = [0, 95, 135, 175, 215, 255];
-    let nearest = |v: u8| {
-        (0..6).min_by_key(|i| (STEPS[*i] - i32::from(v)).abs()).unwrap_or(0)
-    };
+    let nearest = |v: u8| (0..6).min_by_key(|i| (STEPS[*i] - i32::from(v)).abs()).unwrap_or(0);
     let cube = rgb.map(nearest);
     let mean = rgb.iter().map(|v| i32::from(*v)).sum::<i32>() / 3;
     let step = ((mean - 8).max(0) / 10).min(23);
-    let distance = |c: [i32; 3]| -> i32 {
-        c.iter().zip(rgb).map(|(a, b)| (a - i32::from(b)).pow(2)).sum()
-    };
+    let distance =
+        |c: [i32; 3]| -> i32 { c.iter().zip(rgb).map(|(a, b)| (a - i32::from(b)).pow(2)).sum() };
     if distance([8 + 10 * step; 3]) < distance(cube.map(|i| STEPS[i])) {
         232 + step as u8
     } else {
@@ -94,9 +91,8 @@ fn ansi16(rgb: [u8; 3]) -> u8 {
         [85, 255, 255],
         [255, 255, 255],
     ];
-    let distance = |c: &[i32; 3]| -> i32 {
-        c.iter().zip(rgb).map(|(a, b)| (a - i32::from(b)).pow(2)).sum()
-    };
+    let distance =
+        |c: &[i32; 3]| -> i32 { c.iter().zip(rgb).map(|(a, b)| (a - i32::from(b)).pow(2)).sum() };
     (0..16u8).min_by_key(|i| distance(&COLOURS[usize::from(*i)])).unwrap_or(0)
 }
 
@@ -111,7 +107,10 @@ mod tests {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 3, 2));
         paint(&image, Rect::new(1, 0, 2, 1), ColourDepth::True, &mut buffer);
         let cell = &buffer[(1, 0)];
-        assert_eq!((cell.symbol(), cell.fg, cell.bg), ("▀", Color::Rgb(255, 0, 0), Color::Rgb(0, 0, 0)));
+        assert_eq!(
+            (cell.symbol(), cell.fg, cell.bg),
+            ("▀", Color::Rgb(255, 0, 0), Color::Rgb(0, 0, 0))
+        );
         assert_eq!(buffer[(0, 0)].symbol(), " ");
         // Without colours, light and dark still differ.
         paint(&image, Rect::new(1, 0, 2, 1), ColourDepth::None, &mut buffer);

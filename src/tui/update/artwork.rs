@@ -21,8 +21,11 @@ pub fn opened(state: &mut State, opened: Opened) -> Vec<Effect> {
         return Vec::new();
     }
     state.pictures.insert(opened.sha256.clone(), shown);
-    let artwork =
-        ArtworkRef { path: opened.path.clone(), sha256: opened.sha256.clone(), label: opened.label };
+    let artwork = ArtworkRef {
+        path: opened.path.clone(),
+        sha256: opened.sha256.clone(),
+        label: opened.label,
+    };
     let known = state.conversation.session.artworks.len();
     let number = state.conversation.session.add_artwork(artwork);
     state.shown = Some(number);
@@ -73,9 +76,7 @@ pub fn scale_if_needed(state: &mut State) -> Option<Effect> {
     let (key, shown) = state.shown_picture()?;
     let (cell_w, cell_h) = state.terminal.cell;
     let size = match state.terminal.protocol {
-        Protocol::Blocks | Protocol::None => {
-            (u32::from(cells.width), 2 * u32::from(cells.height))
-        }
+        Protocol::Blocks | Protocol::None => (u32::from(cells.width), 2 * u32::from(cells.height)),
         _ => (
             u32::from(cells.width) * u32::from(cell_w),
             u32::from(cells.height) * u32::from(cell_h),

@@ -42,7 +42,9 @@ pub fn paste(state: &mut State, text: &str) -> Vec<Effect> {
         }
         Some(_) => Vec::new(),
         None => {
-            state.composer.insert_str(printable_lines(&text.replace("\r\n", "\n").replace('\r', "\n")));
+            state
+                .composer
+                .insert_str(printable_lines(&text.replace("\r\n", "\n").replace('\r', "\n")));
             Vec::new()
         }
     }
@@ -160,12 +162,7 @@ fn open_window(state: &mut State) -> Vec<Effect> {
 }
 
 /// `popup` is put back unless the key closes it.
-fn in_popup(
-    state: &mut State,
-    popup: Popup,
-    key: KeyEvent,
-    action: Option<Action>,
-) -> Vec<Effect> {
+fn in_popup(state: &mut State, popup: Popup, key: KeyEvent, action: Option<Action>) -> Vec<Effect> {
     if action == Some(Action::Cancel) {
         if let Popup::Sessions { list, selected, confirm: true } = popup {
             state.popup = Some(Popup::Sessions { list, selected, confirm: false });

@@ -20,9 +20,7 @@ pub fn loaded(state: &mut State, conversation: Conversation) -> Vec<Effect> {
     let id = conversation.session.id.clone();
     clear(state, conversation);
     let artworks = state.conversation.session.artworks.iter().enumerate();
-    effects.extend(
-        artworks.map(|(i, a)| Effect::ResumeArtwork(a.clone(), id.clone(), i)),
-    );
+    effects.extend(artworks.map(|(i, a)| Effect::ResumeArtwork(a.clone(), id.clone(), i)));
     state.tell("session resumed");
     effects
 }

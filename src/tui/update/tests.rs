@@ -1,1 +1,245 @@
+use std::sync::Arc;
 
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use image::RgbImage;
+use ratatui::layout::Rect;
+
+use super::*;
+use crate::art::View;
+use crate::chat::{Answer, FinishReason, Role, Timings, Usage};
+use crate::config::Settings;
+use crate::inference::{ModelInfo, Picture};
+use crate::tui::app::{Popup, Terminal};
+use crate::tui::graphics::{ColourDepth, Protocol};
+use crate::tui::message::Opened;
+use crate::tui::theme::Theme;
+
+pub fn state(width: u16, height: u16) -> State {
+    let terminal =
+        Terminal { protocol: Protocol::Blocks, colours: ColourDepth::True, cell: (8, 16) };
+    let screen = Rect::new(0, 0, width, height);
+    let mut state = State::new(Settings::default(), Theme::plain(), screen, terminal);
+    let info = ModelInfo { name: "artgpt-smol".into(), context_length: 2048, sees: true };
+    update(&mut state, Message::Model(Event::Ready(info)));
+    state
+}
+
+pub fn press(state: &mut State, code: KeyCode, modifiers: KeyModifiers) -> Vec<Effect> {
+    update(state, Message::Key(KeyEvent::new(code, modifiers)))
+}
+
+pub fn type_text(state: &mut State, text: &str) {
+    for c in text.chars() {
+        press(state, KeyCode::Char(c), KeyModifiers::NONE);
+    }
+}
+
+pub fn open(state: &mut State, name: &str) -> Vec<Effect> {
+    let image = RgbImage::from_pixel(64, 32, image::Rgb([200, 30, 20]));
+    let view = Arc::new(View::whole(&image));
+    let opened = Opened {
+        path: format!("/art/{name}").into(),
+        sha256: name.into(),
+        label: None,
+        notes: vec![],
+        image: Arc::new(image),
+        picture: Picture { key: name.into(), view },
+        resumed: None,
+    };
+    update(state, Message::Opened(Box::new(opened)))
+}
+
+pub fn answer(text: &str) -> Answer {
+    Answer {
+        text: text.into(),
+        token_ids: vec![1, 2],
+        finish_reason: FinishReason::Stop,
+        usage: Usage { prompt_tokens: 90, cached_tokens: 60, image_tokens: 32, answer_tokens: 2 },
+        timings: Timings { tokens_per_second: 50.0, ..Timings::default() },
+        dropped_turns: 0,
+    }
+}
+
+/// Asks and answers one round.
+pub fn round(state: &mut State, question: &str, text: &str) {
+    type_text(state, question);
+    press(state, KeyCode::Enter, KeyModifiers::NONE);
+    let id = state.next_request;
+    let made = answer(text);
+    update(state, Message::Model(Event::Prefilled(id, made.usage)));
+    update(state, Message::Model(Event::Text(id, text.into(), 2, 50.0)));
+    update(state, Message::Model(Event::Finished(id, Box::new(made))));
+    let (session, seq) =
+        (state.conversation.session.id.clone(), state.answer.as_ref().expect("saving").seq);
+    update(state, Message::Store(StoreEvent::Saved { session, seq }));
+}
+
+#[test]
+fn a_question_carries_the_new_artwork_once() {
+    let mut s = state(80, 24);
+    let effects = open(&mut s, "a.png");
+    assert!(effects.iter().any(|e| matches!(e, Effect::KeepPicture(..))));
+    assert!(effects.iter().any(|e| matches!(e, Effect::Scale { .. })));
+    round(&mut s, "what is it?", "A portrait.");
+    assert_eq!(s.conversation.turns[0].artworks, [0]);
+    round(&mut s, "and now?", "Red.");
+    assert!(s.conversation.turns[2].artworks.is_empty());
+    assert_eq!(s.conversation.turns.len(), 4);
+    // The same artwork again is not shown twice.
+    open(&mut s, "a.png");
+    assert!(s.pending.is_empty());
+}
+
+#[test]
+fn the_question_is_stored_before_the_model_is_asked() {
+    let mut s = state(80, 24);
+    type_text(&mut s, "hello");
+    let effects = press(&mut s, KeyCode::Enter, KeyModifiers::NONE);
+    let order: Vec<_> = effects
+        .iter()
+        .map(|e| match e {
+            Effect::PutTurn(pair) => format!("put {}", pair.1.seq),
+            Effect::BeginDraft(pair) => format!("draft {}", pair.1.seq),
+            Effect::Generate(..) => "generate".into(),
+            e => format!("{e:?}"),
+        })
+        .collect();
+    assert_eq!(order, ["put 0", "draft 1", "generate"]);
+    assert!(s.composer.is_empty());
+}
+
+#[test]
+fn an_answer_is_done_only_when_it_is_durable() {
+    let mut s = state(80, 24);
+    type_text(&mut s, "hello");
+    press(&mut s, KeyCode::Enter, KeyModifiers::NONE);
+    update(&mut s, Message::Model(Event::Text(1, "Good".into(), 1, 9.0)));
+    assert!(matches!(&update(&mut s, Message::Tick)[..], [Effect::AppendDraft(t)] if t == "Good"));
+    assert!(update(&mut s, Message::Tick).is_empty(), "nothing new, nothing written");
+    let effects = update(&mut s, Message::Model(Event::Finished(1, Box::new(answer("Good day.")))));
+    assert!(matches!(&effects[..], [Effect::PutTurn(p)] if p.1.text == "Good day."));
+    assert!(s.answer.is_some());
+    let session = s.conversation.session.id.clone();
+    update(&mut s, Message::Store(StoreEvent::Saved { session, seq: 1 }));
+    assert!(s.answer.is_none());
+}
+
+#[test]
+fn esc_cancels_and_late_text_of_another_answer_is_ignored() {
+    let mut s = state(80, 24);
+    type_text(&mut s, "hello");
+    press(&mut s, KeyCode::Enter, KeyModifiers::NONE);
+    press(&mut s, KeyCode::Esc, KeyModifiers::NONE);
+    assert!(s.answer.as_ref().expect("runs").cancel.is_cancelled());
+    update(&mut s, Message::Model(Event::Text(99, "other".into(), 1, 1.0)));
+    assert_eq!(s.answer.as_ref().expect("runs").text, "");
+}
+
+#[test]
+fn quitting_in_mid_answer_keeps_what_came() {
+    let mut s = state(80, 24);
+    type_text(&mut s, "hello");
+    press(&mut s, KeyCode::Enter, KeyModifiers::NONE);
+    update(&mut s, Message::Model(Event::Text(1, "Half an ans".into(), 3, 9.0)));
+    let effects = press(&mut s, KeyCode::Char('q'), KeyModifiers::CONTROL);
+    assert!(
+        matches!(&effects[..], [Effect::PutTurn(p), Effect::Quit] if p.1.text == "Half an ans")
+    );
+}
+
+#[test]
+fn another_answer_is_a_branch_beside_the_first() {
+    let mut s = state(80, 24);
+    round(&mut s, "what?", "First.");
+    let effects = press(&mut s, KeyCode::Char('r'), KeyModifiers::CONTROL);
+    assert!(matches!(effects.last(), Some(Effect::Generate(..))));
+    let id = s.next_request;
+    update(&mut s, Message::Model(Event::Finished(id, Box::new(answer("Second.")))));
+    let texts: Vec<_> = s.conversation.path(None).iter().map(|t| t.text.clone()).collect();
+    assert_eq!(texts, ["what?", "Second."]);
+    assert_eq!(s.conversation.turns.len(), 3);
+}
+
+#[test]
+fn up_recalls_earlier_questions_and_typing_is_never_lost() {
+    let mut s = state(80, 24);
+    round(&mut s, "one", "1");
+    round(&mut s, "two", "2");
+    press(&mut s, KeyCode::Up, KeyModifiers::NONE);
+    assert_eq!(s.composer.lines(), ["two"]);
+    press(&mut s, KeyCode::Up, KeyModifiers::NONE);
+    assert_eq!(s.composer.lines(), ["one"]);
+    press(&mut s, KeyCode::Down, KeyModifiers::NONE);
+    press(&mut s, KeyCode::Down, KeyModifiers::NONE);
+    assert!(s.composer.is_empty());
+    type_text(&mut s, "mine");
+    press(&mut s, KeyCode::Up, KeyModifiers::NONE);
+    assert_eq!(s.composer.lines(), ["mine"]);
+}
+
+#[test]
+fn a_path_is_completed_and_opened() {
+    let mut s = state(80, 24);
+    press(&mut s, KeyCode::Char('o'), KeyModifiers::CONTROL);
+    type_text(&mut s, "/a");
+    let found = vec!["/art/a.png".into(), "/art/b.png".into()];
+    update(&mut s, Message::Completed("/a".into(), found.clone()));
+    press(&mut s, KeyCode::Tab, KeyModifiers::NONE);
+    let Some(Popup::Open { input, .. }) = &s.popup else { panic!("closed") };
+    assert_eq!(input.lines(), ["/art/"]);
+    // An answer to an older text is ignored.
+    update(&mut s, Message::Completed("/a".into(), vec!["/x".into()]));
+    update(&mut s, Message::Completed("/art/".into(), found));
+    press(&mut s, KeyCode::Down, KeyModifiers::NONE);
+    press(&mut s, KeyCode::Down, KeyModifiers::NONE);
+    let effects = press(&mut s, KeyCode::Enter, KeyModifiers::NONE);
+    assert!(matches!(&effects[..], [Effect::OpenArtwork(p)] if p.ends_with("b.png")));
+}
+
+#[test]
+fn a_resumed_session_opens_its_artworks_again() {
+    let mut s = state(80, 24);
+    open(&mut s, "a.png");
+    round(&mut s, "what?", "Red.");
+    let stored = s.conversation.clone();
+    press(&mut s, KeyCode::Char('n'), KeyModifiers::CONTROL);
+    assert!(s.conversation.turns.is_empty());
+    assert_eq!(s.pending, [0], "the picture on the screen stays");
+    let effects = update(&mut s, Message::Store(StoreEvent::Loaded(Box::new(stored.clone()))));
+    assert!(effects.iter().any(|e| matches!(e, Effect::ResumeArtwork(_, _, 0))));
+    assert_eq!(s.conversation, stored);
+    assert!(s.pending.is_empty());
+}
+
+#[test]
+fn deleting_a_session_asks_first() {
+    let mut s = state(80, 24);
+    round(&mut s, "what?", "Red.");
+    let other = crate::chat::Session::new("m", None);
+    press(&mut s, KeyCode::Char('t'), KeyModifiers::CONTROL);
+    update(&mut s, Message::Store(StoreEvent::Sessions(vec![other.clone()])));
+    let d = |s: &mut State| press(s, KeyCode::Char('d'), KeyModifiers::NONE);
+    assert!(d(&mut s).is_empty());
+    assert!(matches!(&d(&mut s)[..], [Effect::RemoveSession(id)] if *id == other.id));
+}
+
+#[test]
+fn a_store_that_fails_is_told_and_the_answer_stays() {
+    let mut s = state(80, 24);
+    type_text(&mut s, "hello");
+    press(&mut s, KeyCode::Enter, KeyModifiers::NONE);
+    update(&mut s, Message::Model(Event::Finished(1, Box::new(answer("Good day.")))));
+    update(&mut s, Message::Store(StoreEvent::Failed("no space left on device".into())));
+    assert!(s.answer.is_none());
+    assert_eq!(s.conversation.path(None).last().expect("answer").text, "Good day.");
+    let notice = s.notice.as_ref().expect("says so");
+    assert!(notice.error && notice.text.contains("no space left"));
+}
+
+#[test]
+fn control_characters_in_messages_never_reach_the_screen() {
+    let mut s = state(80, 24);
+    update(&mut s, Message::NotOpened("no file at \u{1b}[2Jx".into()));
+    assert!(!s.notice.as_ref().expect("says so").text.contains('\u{1b}'));
+    assert_eq!(s.conversation.turns.iter().filter(|t| t.role == Role::User).count(), 0);
+}

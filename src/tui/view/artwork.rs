@@ -35,10 +35,9 @@ pub fn draw(state: &State, areas: &Areas, frame: &mut Frame) {
 }
 
 fn draw_label(state: &State, areas: &Areas, frame: &mut Frame) {
-    let (Some(area), Some(artwork)) = (
-        areas.label,
-        state.shown.and_then(|i| state.conversation.session.artworks.get(i)),
-    ) else {
+    let (Some(area), Some(artwork)) =
+        (areas.label, state.shown.and_then(|i| state.conversation.session.artworks.get(i)))
+    else {
         return;
     };
     let theme = &state.theme;

@@ -95,7 +95,8 @@ mod tests {
                 let screen = Rect::new(0, 0, width, height);
                 for rows in [1, 9, 400] {
                     let a = layout(screen, true, rows);
-                    for part in [a.picture, a.label, Some(a.conversation), Some(a.composer), a.status]
+                    for part in
+                        [a.picture, a.label, Some(a.conversation), Some(a.composer), a.status]
                     {
                         let part = part.unwrap_or_default();
                         let inside = part.is_empty() || screen.union(part) == screen;

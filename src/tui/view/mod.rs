@@ -6,6 +6,8 @@ pub mod conversation;
 pub mod layout;
 mod popup;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use ratatui::Frame;
 use ratatui::widgets::Block;
