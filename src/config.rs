@@ -144,8 +144,12 @@ mod tests {
         let file = dir.path().join("config.toml");
         std::fs::write(&file, "theme = \"paper\"\nmax_new_tokens = 50\n[sampling]\ntop_k = 3\n")
             .expect("write");
-        let s =
-            Settings::layers(&file, true, env(&[("ARTGPT_MAX_NEW_TOKENS", "9"), ("ARTGPT_SAMPLING__TOP_P", "0.5")])).expect("loads");
+        let s = Settings::layers(
+            &file,
+            true,
+            env(&[("ARTGPT_MAX_NEW_TOKENS", "9"), ("ARTGPT_SAMPLING__TOP_P", "0.5")]),
+        )
+        .expect("loads");
         assert!((s.sampling.top_p - 0.5).abs() < 1e-9);
         assert_eq!((s.theme.as_str(), s.max_new_tokens, s.sampling.top_k), ("paper", 9, 3));
         assert_eq!(s.model, Settings::default().model);

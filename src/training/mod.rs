@@ -15,7 +15,7 @@ mod view_pool;
 pub use answer::answer_loss;
 pub use config::{Stage, StageKind, TrainConfig};
 pub use examples::{Example, NO_PICTURE, NOT_ON_LABEL};
-pub use optimiser::AdamW;
+pub use optimiser::{AdamW, Gradients};
 pub use pack::{Packed, pack};
 pub use params::Params;
 pub use run_dir::{Metrics, RunDir, RunState, Status};

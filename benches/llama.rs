@@ -1,0 +1,108 @@
+//! Prefill, decode and one training pass of the default model: `cargo bench --bench llama`.
+//!
+//! The model must be installed in the usual data folder, or `ARTGPT_BENCH_DATA` names another:
+//! `artgpt-tui models install artgpt-smol`.
+
+use std::path::PathBuf;
+
+use artgpt::art::View;
+use artgpt::chat::{Role, Template, Tokenizer, Turn};
+use artgpt::config::Paths;
+use artgpt::model::artgpt::{ArtGpt, load_trainable};
+use artgpt::model::bridge::Bridge;
+use artgpt::model::checkpoint::GgufFile;
+use artgpt::model::llama::Llama;
+use artgpt::model::manifest::Model;
+use artgpt::model::mode::{Differentiable, Fused};
+use artgpt::runtime::{self, Workload};
+use artgpt::training::{Example, Params, answer_loss, pack};
+use candle_core::{Device, Tensor};
+use divan::Bencher;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const PROMPT: usize = 128;
+
+fn main() {
+    runtime::prepare(Workload::Chat);
+    divan::main();
+}
+
+fn model() -> Model {
+    let data = std::env::var_os("ARTGPT_BENCH_DATA").map(PathBuf::from);
+    let paths = Paths::new(data, None).expect("a home folder");
+    Model::find("artgpt-smol", &paths.models()).expect("is built in")
+}
+
+fn open(model: &Model) -> GgufFile {
+    let path = model.language_path().expect("has one");
+    GgufFile::open(&path).expect("run `artgpt-tui models install artgpt-smol` first")
+}
+
+fn language() -> Llama<Fused> {
+    let model = model();
+    ArtGpt::load(&model, &mut open(&model), &Device::Cpu, |_, _| {}).expect("loads").language
+}
+
+#[divan::bench]
+fn prefill_128(bencher: Bencher) {
+    let language = language();
+    let x = language.embed(&[504; PROMPT]).expect("embeds");
+    bencher.bench_local(|| {
+        let mut cache = language.new_cache().expect("a cache");
+        language.extend(&x, &mut cache).expect("reads")
+    });
+}
+
+#[divan::bench]
+fn decode_one_token_after_128(bencher: Bencher) {
+    let language = language();
+    let mut cache = language.new_cache().expect("a cache");
+    let x = language.embed(&[504; PROMPT]).expect("embeds");
+    language.extend(&x, &mut cache).expect("reads");
+    let x = language.embed(&[314]).expect("embeds");
+    bencher.bench_local(|| {
+        cache.truncate(PROMPT);
+        let hidden = language.extend(&x, &mut cache).expect("reads");
+        language.logits(&hidden).expect("logits")
+    });
+}
+
+#[divan::bench(sample_count = 10)]
+fn see_one_picture(bencher: Bencher) {
+    let model = model();
+    let artgpt = ArtGpt::load(&model, &mut open(&model), &Device::Cpu, |_, _| {}).expect("loads");
+    let view = View::whole(&image::RgbImage::from_pixel(300, 200, image::Rgb([90, 60, 30])));
+    bencher.bench_local(|| artgpt.encode(&view).expect("encodes"));
+}
+
+/// Forward and backward of one view with four questions.
+#[divan::bench(sample_count = 5)]
+fn training_pass(bencher: Bencher) {
+    let model = model();
+    let mut file = open(&model);
+    let device = Device::Cpu;
+    let params = Params::new(7, &device);
+    let language: Llama<Differentiable> =
+        load_trainable(&mut file, params.builder(), true, &device, |_, _| {}).expect("loads");
+    let path = model.language_path().expect("has one");
+    let tokenizer = Tokenizer::from_gguf(&path, |key| file.metadata(key)).expect("reads");
+    let config = &model.manifest.qformer.as_ref().expect("has one").config;
+    let bridge =
+        Bridge::load(config, language.config.hidden_size, params.builder()).expect("makes");
+    let tokens =
+        Tensor::randn(0f32, 1.0, (1, 49, config.encoder_width), &device).expect("a tensor");
+    let examples: Vec<Example> = ["palette", "contrast", "light key", "composition"]
+        .map(|what| {
+            let mut turn = Turn::new(Role::User, format!("What is the {what}?"));
+            turn.images.push((0, "none".into()));
+            Example { turns: vec![turn], answer: "Mostly brown, with black.".into() }
+        })
+        .into();
+    let packed = pack(&examples, config.num_query_tokens, Template::ChatMl, &tokenizer).expect("packs");
+    bencher.bench_local(|| {
+        let image = bridge.forward::<Differentiable>(&tokens).expect("runs");
+        answer_loss(&language, &packed, &image).expect("runs").backward().expect("runs")
+    });
+}

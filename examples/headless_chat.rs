@@ -1,0 +1,51 @@
+//! A conversation about one picture with no terminal interface.
+//!
+//!     cargo run --release --example headless_chat -- PICTURE "What is the palette?" "And the light?"
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context;
+use artgpt::art::{Artwork, Label};
+use artgpt::chat::{Role, Turn};
+use artgpt::config::{Paths, Settings};
+use artgpt::fetch;
+use artgpt::inference::{Cancel, Engine, GenerateEvent, Picture, Prompt, Request};
+use artgpt::model::manifest::Model;
+use candle_core::Device;
+
+fn main() -> anyhow::Result<()> {
+    let mut args = std::env::args().skip(1);
+    let artwork = Artwork::open(Path::new(&args.next().context("name a picture")?))?;
+    let paths = Paths::new(None, None).context("no home folder is known")?;
+    let settings = Settings::default();
+    let model = Model::find(&settings.model, &paths.models())?;
+    if !fetch::is_installed(&model) {
+        fetch::install(&model, |_| {})?;
+    }
+    let mut engine = Engine::load(&model, &Device::Cpu, |_, _| {})?;
+    let mut turns: Vec<Turn> = Vec::new();
+    for question in args {
+        let mut turn = Turn::new(Role::User, question.as_str());
+        if turns.is_empty() {
+            turn.images.push((0, Label::as_prompt(artwork.label.as_ref())));
+        }
+        turns.push(turn);
+        println!("> {question}");
+        let request = Request {
+            prompt: Prompt::Chat { system: None, turns: turns.clone() },
+            pictures: vec![Picture::of(&artwork)],
+            sampling: settings.sampling.clone(),
+            max_new_tokens: settings.max_new_tokens,
+        };
+        let answer = engine.generate(&request, &Cancel::default(), |event| {
+            if let GenerateEvent::Text(text, _) = event {
+                print!("{text}");
+                let _ = std::io::stdout().flush();
+            }
+        })?;
+        println!("\n  ({} of {} prompt tokens were cached)", answer.usage.cached_tokens, answer.usage.prompt_tokens);
+        turns.push(Turn::new(Role::Assistant, answer.text));
+    }
+    Ok(())
+}

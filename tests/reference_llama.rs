@@ -1,0 +1,86 @@
+//! The language model and its tokenizer against llama.cpp on the same GGUF
+//! (`tests/reference/make_llama.py`).
+
+mod common;
+
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Reference {
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    prompt: String,
+    prompt_ids: Vec<u32>,
+    token_ids: Vec<u32>,
+    logprobs: Vec<f64>,
+}
+
+fn cases() -> Vec<Case> {
+    let text = include_str!("reference/llama.json");
+    serde_json::from_str::<Reference>(text).expect("parses").cases
+}
+
+#[test]
+fn prompts_have_llama_cpps_token_ids() {
+    let model = common::model("artgpt-smol");
+    let path = model.language_path().expect("has one");
+    let file = artgpt::model::checkpoint::GgufFile::open(&path).expect("opens");
+    let tokenizer =
+        artgpt::chat::Tokenizer::from_gguf(&path, |key| file.metadata(key)).expect("reads");
+    for case in cases() {
+        assert_eq!(tokenizer.encode_with_special(&case.prompt).expect("encodes"), case.prompt_ids);
+    }
+}
+
+#[test]
+fn greedy_answers_are_llama_cpps() {
+    let plain = common::plain_model();
+    for case in cases() {
+        let out = common::json(&[
+            "ask",
+            "--model",
+            &plain,
+            "--json",
+            "--greedy",
+            "--raw-prompt",
+            "--max-new-tokens",
+            &case.token_ids.len().to_string(),
+            &case.prompt,
+        ]);
+        let ids: Vec<u32> = serde_json::from_value(out["token_ids"].clone()).expect("ids");
+        assert_eq!(out["prompt_tokens"], case.prompt_ids.len());
+        assert_eq!(ids, case.token_ids, "{}", case.prompt);
+    }
+}
+
+/// Both programs round activations to 8 bits, in blocks of their own choosing.
+#[test]
+fn log_probabilities_agree_within_a_twentieth() {
+    let plain = common::plain_model();
+    for case in cases() {
+        let tokenizer = common::tokenizer();
+        let answer = tokenizer.decode(&case.token_ids);
+        // Only where the text is the same tokens again can it be scored as text.
+        if tokenizer.encode(&answer).expect("encodes") != case.token_ids {
+            continue;
+        }
+        let out = common::json(&[
+            "score",
+            "--model",
+            &plain,
+            "--json",
+            "--raw-prompt",
+            "--prompt",
+            &case.prompt,
+            "--answer",
+            &answer,
+        ]);
+        let ours: Vec<f64> = serde_json::from_value(out["logprobs"].clone()).expect("numbers");
+        for (i, (a, b)) in ours.iter().zip(&case.logprobs).enumerate() {
+            assert!((a - b).abs() < 0.05, "{} token {i}: {a} {b}", case.prompt);
+        }
+    }
+}
