@@ -13,6 +13,7 @@ use artgpt::model::bridge::Bridge;
 use artgpt::model::checkpoint::GgufFile;
 use artgpt::model::llama::Llama;
 use artgpt::model::manifest::Model;
+use artgpt::model::matrix::Precision;
 use artgpt::model::mode::{Differentiable, Fused};
 use artgpt::runtime::{self, Workload};
 use artgpt::training::{Example, Params, answer_loss, pack};
@@ -51,7 +52,7 @@ fn prefill_128(bencher: Bencher) {
     let x = language.embed(&[504; PROMPT]).expect("embeds");
     bencher.bench_local(|| {
         let mut cache = language.new_cache().expect("a cache");
-        language.extend(&x, &mut cache).expect("reads")
+        language.extend(&x, &mut cache, Precision::Fast).expect("reads")
     });
 }
 
@@ -60,12 +61,12 @@ fn decode_one_token_after_128(bencher: Bencher) {
     let language = language();
     let mut cache = language.new_cache().expect("a cache");
     let x = language.embed(&[504; PROMPT]).expect("embeds");
-    language.extend(&x, &mut cache).expect("reads");
+    language.extend(&x, &mut cache, Precision::Fast).expect("reads");
     let x = language.embed(&[314]).expect("embeds");
     bencher.bench_local(|| {
         cache.truncate(PROMPT);
-        let hidden = language.extend(&x, &mut cache).expect("reads");
-        language.logits(&hidden).expect("logits")
+        let hidden = language.extend(&x, &mut cache, Precision::Fast).expect("reads");
+        language.logits(&hidden, Precision::Fast).expect("logits")
     });
 }
 
@@ -100,7 +101,8 @@ fn training_pass(bencher: Bencher) {
             Example { turns: vec![turn], answer: "Mostly brown, with black.".into() }
         })
         .into();
-    let packed = pack(&examples, config.num_query_tokens, Template::ChatMl, &tokenizer).expect("packs");
+    let packed =
+        pack(&examples, config.num_query_tokens, Template::ChatMl, &tokenizer).expect("packs");
     bencher.bench_local(|| {
         let image = bridge.forward::<Differentiable>(&tokens).expect("runs");
         answer_loss(&language, &packed, &image).expect("runs").backward().expect("runs")

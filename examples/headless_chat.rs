@@ -44,7 +44,10 @@ fn main() -> anyhow::Result<()> {
                 let _ = std::io::stdout().flush();
             }
         })?;
-        println!("\n  ({} of {} prompt tokens were cached)", answer.usage.cached_tokens, answer.usage.prompt_tokens);
+        println!(
+            "\n  ({} of {} prompt tokens were cached)",
+            answer.usage.cached_tokens, answer.usage.prompt_tokens
+        );
         turns.push(Turn::new(Role::Assistant, answer.text));
     }
     Ok(())

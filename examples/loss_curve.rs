@@ -14,8 +14,7 @@ fn main() -> anyhow::Result<()> {
     let path = run.join("metrics.jsonl");
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     // The last line of a live run may be half written.
-    let metrics: Vec<Metrics> =
-        text.lines().filter_map(|l| serde_json::from_str(l).ok()).collect();
+    let metrics: Vec<Metrics> = text.lines().filter_map(|l| serde_json::from_str(l).ok()).collect();
     let points = |split: &str| -> Vec<(f64, f64)> {
         metrics.iter().filter(|m| m.split == split).map(|m| (m.step as f64, m.loss)).collect()
     };
@@ -30,11 +29,13 @@ fn main() -> anyhow::Result<()> {
             .style(Style::new().fg(colour))
             .data(points)
     };
-    let chart =
-        Chart::new(vec![line("train", &train, Color::Cyan), line("held out", &held_out, Color::Yellow)])
-            .block(Block::bordered().title(run.display().to_string()))
-            .x_axis(Axis::default().bounds([0.0, last]).labels(["0".into(), format!("step {last}")]))
-            .y_axis(Axis::default().bounds([0.0, highest]).labels(["0".into(), format!("{highest:.2}")]));
+    let chart = Chart::new(vec![
+        line("train", &train, Color::Cyan),
+        line("held out", &held_out, Color::Yellow),
+    ])
+    .block(Block::bordered().title(run.display().to_string()))
+    .x_axis(Axis::default().bounds([0.0, last]).labels(["0".into(), format!("step {last}")]))
+    .y_axis(Axis::default().bounds([0.0, highest]).labels(["0".into(), format!("{highest:.2}")]));
     let size = crossterm::terminal::size().unwrap_or((80, 24));
     let area = Rect::new(0, 0, size.0, size.1.saturating_sub(2).max(8));
     let mut buffer = Buffer::empty(area);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use artgpt::model::llama::{Block, Llama, LlamaConfig};
-use artgpt::model::matrix::Matrix;
+use artgpt::model::matrix::{Matrix, Precision};
 use artgpt::model::mode::{Differentiable, Fused, Mode, RopeLayout, causal_mask};
 use artgpt::model::peft::Bottleneck;
 use artgpt::model::qformer::{QFormer, QFormerConfig};
@@ -79,16 +79,16 @@ fn llama_with_adapters_is_pytorchs_in_both_modes() -> Result<()> {
     let fused = llama::<Fused>(&all)?;
     let mut cache = fused.new_cache()?;
     // In two pieces, so that the KV cache is part of what is compared.
-    let first = fused.extend(&fused.embed(&ids[..7])?, &mut cache)?;
-    let second = fused.extend(&fused.embed(&ids[7..])?, &mut cache)?;
-    let logits = fused.logits(&Tensor::cat(&[first, second], 1)?)?;
+    let first = fused.extend(&fused.embed(&ids[..7])?, &mut cache, Precision::Exact)?;
+    let second = fused.extend(&fused.embed(&ids[7..])?, &mut cache, Precision::Exact)?;
+    let logits = fused.logits(&Tensor::cat(&[first, second], 1)?, Precision::Exact)?;
     assert_close(&logits, &all["output"], "fused");
 
     let trained = llama::<Differentiable>(&all)?;
     let positions: Vec<u32> = (0..ids.len() as u32).collect();
     let mask = causal_mask(ids.len(), 0, &Device::Cpu)?;
     let hidden = trained.forward(&trained.embed(&ids)?, &trained.rotary_at(&positions)?, &mask)?;
-    assert_close(&trained.logits(&hidden)?, &all["output"], "differentiable");
+    assert_close(&trained.logits(&hidden, Precision::Exact)?, &all["output"], "differentiable");
     Ok(())
 }
 

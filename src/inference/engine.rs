@@ -17,6 +17,7 @@ use crate::model::artgpt::ArtGpt;
 use crate::model::checkpoint::GgufFile;
 use crate::model::kv_cache::KvCache;
 use crate::model::manifest::Model;
+use crate::model::matrix::Precision;
 use crate::model::sampling::Sampler;
 
 /// Tokens read in one pass; between passes a request can be cancelled.
@@ -120,7 +121,7 @@ impl Engine {
         };
         let mut timings =
             Timings { load_ms: self.load_ms, encode_ms: prompt.encode_ms, ..Timings::default() };
-        let mut hidden = self.prefill(&prompt, cached_tokens, cancel)?;
+        let mut hidden = self.prefill(&prompt, cached_tokens, cancel, Precision::Fast)?;
         timings.prefill_ms = ms(started);
         on_event(GenerateEvent::Prefilled(usage));
 
@@ -140,7 +141,7 @@ impl Engine {
             if ids.len() >= request.max_new_tokens {
                 break;
             }
-            let logits = self.model.language.logits(&last)?.flatten_all()?; // (vocabulary)
+            let logits = self.model.language.logits(&last, Precision::Fast)?.flatten_all()?; // (vocabulary)
             let id = sampler.next(&logits, &ids)?;
             if ends.contains(&id) {
                 finish_reason = FinishReason::Stop;
@@ -159,7 +160,8 @@ impl Engine {
             }
             if self.cache.len() < self.context_length() && ids.len() < request.max_new_tokens {
                 let x = self.model.language.embed(&[id])?;
-                hidden = Some(self.model.language.extend(&x, &mut self.cache)?);
+                let y = self.model.language.extend(&x, &mut self.cache, Precision::Fast)?;
+                hidden = Some(y);
                 self.held.push(Place::Token(id));
             }
         }
@@ -214,21 +216,22 @@ impl Engine {
             let context = self.context_length();
             return Err(ChatError::TooLong { tokens: total, context }.into());
         }
-        let from = self.rewind(&prepared.places);
-        let never = Cancel::default();
-        let mut hidden = self.prefill(&prepared, from, &never)?;
-        let mut logprobs = Vec::with_capacity(token_ids.len());
-        for id in &token_ids {
-            let Some(last) = hidden.take() else { break };
-            let logits = self.model.language.logits(&last)?;
-            let row = candle_nn::ops::log_softmax(&logits, D::Minus1)?.flatten_all()?;
-            logprobs.push(row.get(*id as usize)?.to_scalar::<f32>()?);
-            if logprobs.len() < token_ids.len() {
-                let x = self.model.language.embed(&[*id])?;
-                hidden = Some(self.model.language.extend(&x, &mut self.cache)?);
-                self.held.push(Place::Token(*id));
-            }
+        // Nothing of an answer's cache, which was computed fast, is used again.
+        self.rewind(&[]);
+        let last = self.prefill(&prepared, 0, &Cancel::default(), Precision::Exact)?;
+        let Some(last) = last else { return Err(InferenceError::EmptyAnswer) };
+        let mut outputs = vec![last];
+        let (_, given) = token_ids.split_last().unwrap_or((&0, &[]));
+        if !given.is_empty() {
+            let x = self.model.language.embed(given)?;
+            outputs.push(self.model.language.extend(&x, &mut self.cache, Precision::Exact)?);
         }
+        let hidden = Tensor::cat(&outputs, 1)?; // (1, answer tokens, hidden)
+        let logits = self.model.language.logits(&hidden, Precision::Exact)?.squeeze(0)?;
+        let rows = candle_nn::ops::log_softmax(&logits, D::Minus1)?;
+        let index = Tensor::new(token_ids.as_slice(), rows.device())?.unsqueeze(1)?;
+        let logprobs = rows.gather(&index, 1)?.flatten_all()?.to_vec1()?;
+        self.rewind(&[]);
         Ok(Score { token_ids, logprobs })
     }
 
@@ -306,6 +309,7 @@ impl Engine {
         prompt: &Prepared,
         from: usize,
         cancel: &Cancel,
+        precision: Precision,
     ) -> Result<Option<Tensor>> {
         let mut parts = Vec::new();
         for piece in &prompt.pieces {
@@ -323,7 +327,8 @@ impl Engine {
                 return Ok(None);
             }
             let count = (prompt.places.len() - at).min(PREFILL_CHUNK);
-            let y = self.model.language.extend(&all.narrow(1, at, count)?, &mut self.cache)?;
+            let x = all.narrow(1, at, count)?;
+            let y = self.model.language.extend(&x, &mut self.cache, precision)?;
             self.held.extend_from_slice(&prompt.places[at..at + count]);
             last = Some(y.narrow(1, count - 1, 1)?);
             at += count;

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use candle_core::{D, DType, Device, Result, Tensor};
 
 use super::kv_cache::KvCache;
-use super::matrix::Matrix;
+use super::matrix::{Matrix, Precision};
 use super::mode::{Mode, RopeLayout};
 use super::peft::Bottleneck;
 
@@ -58,6 +58,14 @@ pub struct Rotary {
     sin: Tensor,
 }
 
+/// What all blocks of one pass share.
+#[derive(Clone, Copy)]
+struct Pass<'a> {
+    rotary: &'a Rotary,
+    mask: Option<&'a Tensor>,
+    precision: Precision,
+}
+
 impl<M: Mode> Llama<M> {
     pub fn new(
         config: LlamaConfig,
@@ -107,7 +115,7 @@ impl<M: Mode> Llama<M> {
 
     /// Reads `x`, (1, tokens, hidden), after what `cache` holds, and adds it to the cache.
     /// The result is the last block's normed output, (1, tokens, hidden).
-    pub fn extend(&self, x: &Tensor, cache: &mut KvCache) -> Result<Tensor> {
+    pub fn extend(&self, x: &Tensor, cache: &mut KvCache, precision: Precision) -> Result<Tensor> {
         let (_, tokens, _) = x.dims3()?;
         let past = cache.len();
         if past + tokens > self.config.context_length {
@@ -125,19 +133,19 @@ impl<M: Mode> Llama<M> {
             .then(|| super::mode::causal_mask(tokens, past, &self.device))
             .transpose()?;
         cache.reserve(tokens)?;
-        let y = self.blocks(x, &rotary, mask.as_ref(), Some(&mut *cache))?;
+        let y = self.blocks(x, &rotary, mask.as_ref(), Some(&mut *cache), precision)?;
         cache.commit(tokens);
         Ok(y)
     }
 
     /// One pass with no cache under any mask of (tokens, tokens).
     pub fn forward(&self, x: &Tensor, rotary: &Rotary, mask: &Tensor) -> Result<Tensor> {
-        self.blocks(x, rotary, Some(mask), None)
+        self.blocks(x, rotary, Some(mask), None, Precision::Exact)
     }
 
     /// (batch, tokens, hidden) to (batch, tokens, vocabulary).
-    pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        self.lm_head.forward(hidden)
+    pub fn logits(&self, hidden: &Tensor, precision: Precision) -> Result<Tensor> {
+        self.lm_head.forward(hidden, precision)
     }
 
     fn blocks(
@@ -146,17 +154,19 @@ impl<M: Mode> Llama<M> {
         rotary: &Rotary,
         mask: Option<&Tensor>,
         mut cache: Option<&mut KvCache>,
+        precision: Precision,
     ) -> Result<Tensor> {
         let mut x = x.clone();
         for (i, block) in self.layers.iter().enumerate() {
             let eps = self.config.rms_norm_eps;
             let h = M::rms_norm(&x, &block.input_layernorm, eps)?;
-            x = (x + self.attention(i, block, &h, rotary, mask, cache.as_deref_mut())?)?;
+            let pass = Pass { rotary, mask, precision };
+            x = (x + self.attention(i, block, &h, &pass, cache.as_deref_mut())?)?;
             if let Some(adapter) = &block.adapter {
                 x = adapter.forward(&x)?;
             }
             let h = M::rms_norm(&x, &block.post_attention_layernorm, eps)?;
-            x = (x + mlp(block, &h)?)?;
+            x = (x + mlp(block, &h, precision)?)?;
         }
         M::rms_norm(&x, &self.norm, self.config.rms_norm_eps)
     }
@@ -166,14 +176,14 @@ impl<M: Mode> Llama<M> {
         index: usize,
         block: &Block,
         x: &Tensor,
-        rotary: &Rotary,
-        mask: Option<&Tensor>,
+        pass: &Pass,
         cache: Option<&mut KvCache>,
     ) -> Result<Tensor> {
+        let Pass { rotary, mask, precision } = *pass;
         let c = &self.config;
         let (batch, tokens, _) = x.dims3()?;
         let (heads, kv_heads, width) = (c.num_attention_heads, c.num_key_value_heads, c.head_dim);
-        let qkv = block.qkv_proj.forward(x)?; // (batch, tokens, (heads + 2 kv) * width)
+        let qkv = block.qkv_proj.forward(x, precision)?; // (batch, tokens, (heads + 2 kv) * width)
         let part = |start: usize, count: usize| -> Result<Tensor> {
             qkv.narrow(D::Minus1, start * width, count * width)?
                 .reshape((batch, tokens, count, width))?
@@ -206,17 +216,17 @@ impl<M: Mode> Llama<M> {
             .reshape((batch, heads, tokens, width))?
             .transpose(1, 2)?
             .reshape((batch, tokens, heads * width))?;
-        block.o_proj.forward(&y)
+        block.o_proj.forward(&y, precision)
     }
 }
 
 /// SwiGLU.
-fn mlp(block: &Block, x: &Tensor) -> Result<Tensor> {
-    let both = block.gate_up_proj.forward(x)?; // (batch, tokens, 2 * intermediate)
+fn mlp(block: &Block, x: &Tensor, precision: Precision) -> Result<Tensor> {
+    let both = block.gate_up_proj.forward(x, precision)?; // (batch, tokens, 2 * intermediate)
     let inner = both.dim(D::Minus1)? / 2;
     let gate = both.narrow(D::Minus1, 0, inner)?.silu()?;
     let up = both.narrow(D::Minus1, inner, inner)?;
-    block.down_proj.forward(&(gate * up)?)
+    block.down_proj.forward(&(gate * up)?, precision)
 }
 
 fn rotary_tables(config: &LlamaConfig, device: &Device) -> Result<(Tensor, Tensor)> {

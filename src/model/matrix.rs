@@ -14,17 +14,28 @@ pub enum Matrix {
     Dense(Tensor),
 }
 
+/// How a quantised matrix multiplies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// Few rows are rounded to 8 bits, too, which is what makes decoding fast.
+    Fast,
+    /// Rows stay f32, so that a score does not depend on how many tokens are read at a time.
+    Exact,
+}
+
 /// From this many rows on, unpacking a quantised matrix once and multiplying in f32 is faster
 /// than the quantised dot products (`cargo bench --bench llama` shows both sides).
 const UNPACK_FROM_ROWS: usize = 12;
 
 impl Matrix {
     /// (batch, tokens, in) to (batch, tokens, out).
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub fn forward(&self, x: &Tensor, precision: Precision) -> Result<Tensor> {
         let (batch, tokens, width) = x.dims3()?;
         let rows = x.reshape((batch * tokens, width))?;
         let y = match self {
-            Self::Quantised(q) if batch * tokens < UNPACK_FROM_ROWS => {
+            Self::Quantised(q)
+                if precision == Precision::Fast && batch * tokens < UNPACK_FROM_ROWS =>
+            {
                 rows.contiguous()?.apply_op1_no_bwd(q.as_ref())?
             }
             Self::Quantised(q) => rows.matmul(&unpack(q, x.device())?.t()?)?,
@@ -163,8 +174,11 @@ mod tests {
         let w = Tensor::randn(0f32, 1.0, (48, 64), d)?;
         let m = Matrix::Quantised(Arc::new(QTensor::quantize(&w, GgmlDType::Q8_0)?));
         let x = Tensor::randn(0f32, 1.0, (1, UNPACK_FROM_ROWS, 64), d)?;
-        let many = m.forward(&x)?;
-        let few = m.forward(&x.narrow(1, 0, 1)?)?;
+        let many = m.forward(&x, Precision::Fast)?;
+        let few = m.forward(&x.narrow(1, 0, 1)?, Precision::Fast)?;
+        let exact = m.forward(&x.narrow(1, 0, 1)?, Precision::Exact)?;
+        let gap = (many.narrow(1, 0, 1)? - exact)?.abs()?.max_all()?.to_scalar::<f32>()?;
+        assert!(gap < 1e-4, "{gap}");
         let gap = (many.narrow(1, 0, 1)? - few)?.abs()?.max_all()?.to_scalar::<f32>()?;
         assert!(gap < 0.2, "{gap}"); // the quantised path also rounds x to 8 bits
         Ok(())
@@ -189,7 +203,8 @@ mod tests {
         let d = &Device::Cpu;
         let w = Tensor::randn(0f32, 1.0, (5, 7), d)?;
         let x = Var::randn(0f32, 1.0, (1, 3, 7), d)?;
-        let ours = Matrix::Dense(w.clone()).forward(&x)?.sqr()?.sum_all()?.backward()?;
+        let ours =
+            Matrix::Dense(w.clone()).forward(&x, Precision::Fast)?.sqr()?.sum_all()?.backward()?;
         let plain = x.reshape((3, 7))?.matmul(&w.t()?)?.sqr()?.sum_all()?.backward()?;
         let get = |g: &candle_core::backprop::GradStore| -> Result<Vec<f32>> {
             g.get(&x).expect("has a gradient").flatten_all()?.to_vec1()

@@ -5,6 +5,7 @@ use candle_nn::loss;
 
 use super::Packed;
 use crate::model::llama::Llama;
+use crate::model::matrix::Precision;
 use crate::model::mode::Mode;
 
 /// Mean loss over the answer tokens of a packed sequence. `image` is (1, queries, hidden).
@@ -18,6 +19,6 @@ pub fn answer_loss<M: Mode>(model: &Llama<M>, packed: &Packed, image: &Tensor) -
     let (places, tokens): (Vec<u32>, Vec<u32>) = packed.targets.iter().copied().unzip();
     // Only scored places go through the large output matrix.
     let scored = hidden.squeeze(0)?.index_select(&Tensor::new(places, device)?, 0)?;
-    let logits = model.logits(&scored.unsqueeze(0)?)?.squeeze(0)?;
+    let logits = model.logits(&scored.unsqueeze(0)?, Precision::Exact)?.squeeze(0)?;
     loss::cross_entropy(&logits, &Tensor::new(tokens, device)?)
 }

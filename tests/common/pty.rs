@@ -63,7 +63,7 @@ impl Pty {
         drop(pair.slave);
         let mut reader = pair.master.try_clone_reader().expect("a reader");
         let writer = Arc::new(Mutex::new(pair.master.take_writer().expect("a writer")));
-        let parser = vt100::Parser::new(size.1, size.0, 0);
+        let parser = vt100::Parser::new(cells(size.1), cells(size.0), 0);
         let screen = Arc::new(Mutex::new(Recorded { parser, bytes: Vec::new() }));
         let (seen, answers) = (screen.clone(), writer.clone());
         std::thread::spawn(move || {
@@ -104,7 +104,12 @@ impl Pty {
     }
 
     pub fn resize(&self, size: (u16, u16)) {
-        self.screen.lock().expect("no panic").parser.screen_mut().set_size(size.1, size.0);
+        self.screen
+            .lock()
+            .expect("no panic")
+            .parser
+            .screen_mut()
+            .set_size(cells(size.1), cells(size.0));
         self.master.resize(pty_size(size)).expect("resizes");
     }
 
@@ -144,6 +149,10 @@ impl Drop for Pty {
     fn drop(&mut self) {
         self.child.kill().ok();
     }
+}
+
+fn cells(n: u16) -> std::num::NonZeroU16 {
+    std::num::NonZeroU16::new(n).expect("a screen has cells")
 }
 
 fn pty_size((cols, rows): (u16, u16)) -> PtySize {

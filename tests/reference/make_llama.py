@@ -1,9 +1,13 @@
-"""Greedy token ids and log-probabilities from llama.cpp, for tests/reference_llama.rs.
+"""What llama.cpp and transformers make of the default GGUF, for tests/reference_llama.rs.
 
-    pip install xllamacpp
+    pip install xllamacpp torch transformers gguf accelerate
     python tests/reference/make_llama.py DATA/models/artgpt-smol/SmolLM2-135M-Instruct.Q8_0.gguf
 
-The GGUF is the one that `artgpt-tui models install artgpt-smol` leaves. Writes llama.json.
+The GGUF is the one that `artgpt-tui models install artgpt-smol` leaves. Writes llama.json: token ids
+of the prompts and of greedy answers from llama.cpp, and the log-probabilities of these answers from
+transformers, which unpacks the same weights and computes in f32. (llama.cpp rounds activations to 8
+bits; its own log-probabilities differ from f32 by up to 0.17 on such prompts. The prompts are ones
+whose likeliest token always leads the next by more than that.)
 """
 
 import json
@@ -11,14 +15,19 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import torch
 import xllamacpp
+from transformers import AutoModelForCausalLM
 
 PROMPTS = [
-    "The capital of France is",
-    "<|im_start|>user\nWhat is a still life?<|im_end|>\n<|im_start|>assistant\n",
-    "In 1889, Vincent van Gogh painted 2 pictures of caf\u00e9s \U0001f3a8 \u2014 the night one shows",
+    "1, 2, 3, 4, 5, 6,",
+    "<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n",
+    "Caf\u00e9, cr\u00e8me br\u00fbl\u00e9e, \U0001f3a8 \u2014 Leonardo da Vinci painted the Mona Lisa. "
+    "The Mona Lisa was painted by",
 ]
-TOKENS = 24
+TOKENS, EOS = 24, 2
+path = Path(sys.argv[1])
+exact = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
 
 params = xllamacpp.CommonParams()
 params.model.path = sys.argv[1]
@@ -43,12 +52,15 @@ for prompt in PROMPTS:
             "cache_prompt": False,
         }
     )
-    top = answer["choices"][0]["logprobs"]["content"]
+    ids_made = [t["id"] for t in answer["choices"][0]["logprobs"]["content"]]
+    if EOS in ids_made:
+        ids_made = ids_made[: ids_made.index(EOS)]
+    with torch.no_grad():
+        logits = exact(torch.tensor([ids + ids_made])).logits[0]
+    rows = torch.log_softmax(logits, -1)[len(ids) - 1 : -1]
+    logprobs = [round(rows[i, t].item(), 6) for i, t in enumerate(ids_made)]
     cases.append(
-        {
-            "prompt": prompt, "prompt_ids": ids,
-            "token_ids": [t["id"] for t in top], "logprobs": [round(t["logprob"], 5) for t in top],
-        }
+        {"prompt": prompt, "prompt_ids": ids, "token_ids": ids_made, "logprobs": logprobs}
     )
 out = Path(__file__).parent / "llama.json"
 out.write_text(json.dumps({"model": Path(sys.argv[1]).name, "cases": cases}, indent=1) + "\n")

@@ -53,6 +53,9 @@ fn draw_label(state: &State, areas: &Areas, frame: &mut Frame) {
                 };
                 lines.push(Line::styled(printable(value), style));
             }
+            if let Some(credit) = &label.credit {
+                lines.push(Line::styled(printable(credit), theme.dim));
+            }
         }
         None => {
             lines.push(Line::styled(printable(&name), theme.accent));
