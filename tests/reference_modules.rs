@@ -60,6 +60,7 @@ fn the_qformer_is_transformers_in_both_modes() -> Result<()> {
         cross_attention_freq: 2,
         encoder_width: 20,
         layer_norm_eps: 1e-12,
+        image_positions: 0,
     };
     let vb = VarBuilder::from_tensors(all.clone(), DType::F32, &Device::Cpu);
     let qformer = QFormer::load(&config, vb)?;

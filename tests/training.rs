@@ -75,6 +75,7 @@ fn small(vocab_size: usize) -> Result<Small> {
         cross_attention_freq: 2,
         encoder_width: WIDTH,
         layer_norm_eps: 1e-6,
+        image_positions: 5,
     };
     let bridge = Bridge::load(&qformer, HIDDEN, params.builder())?;
     let image = Tensor::randn(0f32, 1.0, (1, 5, WIDTH), &device)?;

@@ -206,7 +206,7 @@ fn signals_restore_the_terminal() {
     assert!(pty.on_alternate_screen());
     let pid = pty.child.process_id().expect("a pid").to_string();
     std::process::Command::new("kill").args(["-TERM", &pid]).status().expect("kill");
-    pty.ends();
+    assert_eq!(pty.ends(), 130);
     assert!(!pty.on_alternate_screen());
 }
 

@@ -26,6 +26,10 @@ use sha2::{Digest, Sha256};
 /// What can go wrong with a picture file. Each message says what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum ArtError {
+    #[error(
+        "{0} has changed since this session; put the original back, or open it as a new artwork"
+    )]
+    Changed(String),
     #[error("no file at {0}; check the path (Tab completes it in the TUI)")]
     Missing(String),
     #[error("{0} is a directory; name one picture file inside it")]

@@ -96,6 +96,8 @@ impl Question {
                 "Is there symmetry?",
                 "How symmetrical is the painting?",
                 "Describe the symmetry.",
+                "Does the left side mirror the right side?",
+                "Are the two halves of the picture alike?",
                 "Do the left and the right half mirror each other?",
             ],
             Self::Composition => &[

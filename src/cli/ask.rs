@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::args::AskArgs;
 use super::{Context, Failure, input};
-use crate::art::Artwork;
+use crate::art::{ArtError, Artwork};
 use crate::chat::{Answer, ArtworkRef, Conversation, FinishReason, Session, TurnRecord};
 use crate::inference::{GenerateEvent, Picture, Prompt, Request};
 use crate::model::sampling::SamplingConfig;
@@ -26,13 +26,17 @@ pub fn run(context: &Context, args: AskArgs) -> Result<ExitCode, Failure> {
     let art = input::artworks(&args.input.images)?;
     let cancel = input::cancel_on_signal()?;
     let system = args.system.clone().or_else(|| context.settings.system.clone());
-    let mut kept = match &args.session {
-        Some(id) => Some(Kept::open(context, id, &args, system.clone(), &text, &art)?),
-        None => None,
-    };
-    let mut engine = input::engine(context, args.input.model.as_deref())?;
+    // All that can fail comes before the question is stored.
+    let open = args.session.as_deref().map(|id| Stored::open(context, id, &args, &system));
+    let stored = open.transpose()?;
+    let name = args.input.model.as_deref().or(stored.as_ref().map(|s| s.model()));
+    let mut engine = input::engine(context, name)?;
+    if cancel.is_cancelled() {
+        return Err(Failure::interrupted());
+    }
+    let mut kept = stored.map(|s| s.question(&text, &art)).transpose()?;
     let (prompt, pictures) = match &kept {
-        Some(kept) => kept.prompt()?,
+        Some(kept) => (kept.prompt(), kept.shown.clone()),
         None => (input::prompt(&args.input, system, &text, &art), input::pictures(&art)),
     };
     let request = Request { prompt, pictures, sampling, max_new_tokens };
@@ -49,17 +53,27 @@ pub fn run(context: &Context, args: AskArgs) -> Result<ExitCode, Failure> {
         if let Some(Err(e)) = kept.as_mut().map(|k| k.draft(text)) {
             trouble.get_or_insert(e);
         }
-    })?;
-    if let Some(kept) = &kept {
-        kept.finish(&answer)?;
-    }
-    if let Some(trouble) = trouble {
-        eprintln!("artgpt-tui: {}", trouble.message);
-    }
+    });
+    let answer = match (answer, &kept) {
+        (Ok(answer), _) => answer,
+        (Err(e), Some(kept)) => {
+            kept.give_up()?;
+            return Err(e.into());
+        }
+        (Err(e), None) => return Err(e.into()),
+    };
     let written =
         if json { writeln!(out, "{}", to_json(&engine.name, &answer)) } else { writeln!(out) };
     if answer.dropped_turns > 0 {
         eprintln!("artgpt-tui: {} old turn(s) no longer fit the context", answer.dropped_turns);
+    }
+    drop(out);
+    // The answer has been shown; whether it was kept comes last.
+    if let Some(kept) = &kept {
+        kept.finish(&answer)?;
+    }
+    if let Some(trouble) = trouble {
+        return Err(trouble);
     }
     Ok(match answer.finish_reason {
         FinishReason::Cancelled if written.is_ok() => ExitCode::from(130),
@@ -101,11 +115,101 @@ fn to_json(model: &str, answer: &Answer) -> serde_json::Value {
     })
 }
 
-/// A round that is kept in a session.
-struct Kept {
+/// A session that is open, before this round.
+struct Stored {
     database: Database,
     pictures: Pictures,
     conversation: Conversation,
+    /// The pictures of earlier rounds.
+    shown: Vec<Picture>,
+}
+
+impl Stored {
+    /// Opens or begins the session and reads its pictures.
+    fn open(
+        context: &Context,
+        id: &str,
+        args: &AskArgs,
+        system: &Option<String>,
+    ) -> Result<Self, Failure> {
+        let opened = Database::open(&context.paths.sessions())?;
+        if let Some(notice) = opened.notice {
+            eprintln!("artgpt-tui: {notice}");
+        }
+        let pictures = Pictures::new(context.paths.pictures());
+        let mut conversation = match id {
+            "new" => {
+                let model = args.input.model.as_deref().unwrap_or(&context.settings.model);
+                Conversation::new(Session::new(model, system.clone()))
+            }
+            id => opened.database.get(id)?,
+        };
+        if args.system.is_some() {
+            conversation.session.system.clone_from(system);
+        }
+        let shown = conversation
+            .session
+            .artworks
+            .iter()
+            .map(|known| {
+                let artwork = Artwork::open(&pictures.locate(known))?;
+                if artwork.sha256 != known.sha256 {
+                    return Err(ArtError::Changed(known.path.display().to_string()).into());
+                }
+                Ok(Picture::of(&artwork))
+            })
+            .collect::<Result<_, Failure>>()?;
+        Ok(Self { database: opened.database, pictures, conversation, shown })
+    }
+
+    fn model(&self) -> &str {
+        &self.conversation.session.model
+    }
+
+    /// Stores the question and begins the answer's draft.
+    fn question(mut self, text: &str, art: &[Artwork]) -> Result<Kept, Failure> {
+        let conversation = &mut self.conversation;
+        let mut numbers = Vec::new();
+        for a in art {
+            self.pictures.keep(&a.path, &a.sha256)?;
+            let number = conversation.session.add_artwork(ArtworkRef {
+                path: std::path::absolute(&a.path).unwrap_or_else(|_| a.path.clone()),
+                sha256: a.sha256.clone(),
+                label: a.label.clone(),
+            });
+            if number == self.shown.len() {
+                self.shown.push(Picture::of(a));
+            }
+            numbers.push(number);
+        }
+        if conversation.turns.is_empty() {
+            eprintln!("session {}", conversation.session.id);
+        }
+        let question = conversation.user_turn(text, numbers);
+        conversation.turns.push(question.clone());
+        conversation.derive_title();
+        conversation.session.updated = question.created;
+        self.database.put_turn(&conversation.session, &question)?;
+        let answer = conversation.assistant_turn("");
+        let draft = self.database.begin_draft(&conversation.session, &answer)?;
+        Ok(Kept {
+            database: self.database,
+            conversation: self.conversation,
+            shown: self.shown,
+            answer,
+            draft,
+            pieces: 0,
+            waiting: String::new(),
+            last: Instant::now(),
+        })
+    }
+}
+
+/// A round that is kept in a session.
+struct Kept {
+    database: Database,
+    conversation: Conversation,
+    shown: Vec<Picture>,
     answer: TurnRecord,
     draft: DraftKey,
     pieces: u32,
@@ -114,69 +218,14 @@ struct Kept {
 }
 
 impl Kept {
-    /// Opens or begins the session and stores the question.
-    fn open(
-        context: &Context,
-        id: &str,
-        args: &AskArgs,
-        system: Option<String>,
-        text: &str,
-        art: &[Artwork],
-    ) -> Result<Self, Failure> {
-        let opened = Database::open(&context.paths.sessions())?;
-        if let Some(notice) = opened.notice {
-            eprintln!("artgpt-tui: {notice}");
-        }
-        let database = opened.database;
-        let pictures = Pictures::new(context.paths.pictures());
-        let mut conversation = if id == "new" {
-            let model = args.input.model.as_deref().unwrap_or(&context.settings.model);
-            let session = Session::new(model, system.clone());
-            eprintln!("session {}", session.id);
-            Conversation::new(session)
-        } else {
-            database.get(id)?
-        };
-        if args.system.is_some() {
-            conversation.session.system = system;
-        }
-        let mut shown = Vec::new();
-        for a in art {
-            pictures.keep(&a.path, &a.sha256)?;
-            shown.push(conversation.session.add_artwork(ArtworkRef {
-                path: std::path::absolute(&a.path).unwrap_or_else(|_| a.path.clone()),
-                sha256: a.sha256.clone(),
-                label: a.label.clone(),
-            }));
-        }
-        let question = conversation.user_turn(text, shown);
-        conversation.turns.push(question.clone());
-        conversation.derive_title();
-        conversation.session.updated = question.created;
-        database.put_turn(&conversation.session, &question)?;
-        let answer = conversation.assistant_turn("");
-        let draft = database.begin_draft(&conversation.session, &answer)?;
-        Ok(Self {
-            database,
-            pictures,
-            conversation,
-            answer,
-            draft,
-            pieces: 0,
-            waiting: String::new(),
-            last: Instant::now(),
-        })
+    fn prompt(&self) -> Prompt {
+        let system = self.conversation.session.system.clone();
+        Prompt::Chat { system, turns: self.conversation.template_turns(None) }
     }
 
-    fn prompt(&self) -> Result<(Prompt, Vec<Picture>), Failure> {
-        let session = &self.conversation.session;
-        let pictures = session
-            .artworks
-            .iter()
-            .map(|a| Ok(Picture::of(&Artwork::open(&self.pictures.locate(a))?)))
-            .collect::<Result<_, Failure>>()?;
-        let turns = self.conversation.template_turns(None);
-        Ok((Prompt::Chat { system: session.system.clone(), turns }, pictures))
+    /// The question stays; an answer that could not be made leaves nothing.
+    fn give_up(&self) -> Result<(), Failure> {
+        Ok(self.database.drop_draft(&self.draft)?)
     }
 
     fn draft(&mut self, text: &str) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::args::{EvalCommand, SeeingArgs};
-use super::{Context, Failure, input};
+use super::{Context, Failure, input, out};
 use crate::art::{Label, Paintings, Split};
 use crate::chat::{Role, Turn};
 use crate::evaluation::{Answerer, Shown, seeing};
@@ -59,9 +59,9 @@ fn see(context: &Context, args: &SeeingArgs) -> Result<ExitCode, Failure> {
         },
     )?;
     if context.json {
-        println!("{}", serde_json::json!(table));
+        out::line(serde_json::json!(table));
     } else {
-        print!("{}", table.to_markdown());
+        out::write(table.to_markdown());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -25,7 +25,8 @@ impl Failure {
     }
 
     pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { kind: "usage", message: message.into(), hint: hint.into(), code: 2 }
+        let clean = |s: String| crate::text::printable(&s);
+        Self { kind: "usage", message: clean(message.into()), hint: clean(hint.into()), code: 2 }
     }
 
     pub fn interrupted() -> Self {
@@ -37,7 +38,7 @@ impl Failure {
             let error = serde_json::json!({
                 "error": { "kind": self.kind, "message": self.message, "hint": self.hint }
             });
-            println!("{error}");
+            super::out::line(error);
         } else if self.hint.is_empty() {
             eprintln!("artgpt-tui: {}", self.message);
         } else {

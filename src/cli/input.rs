@@ -92,7 +92,7 @@ pub fn text_or_stdin(text: &str) -> Result<String, Failure> {
 /// Far beyond any context window.
 const MAX_STDIN: u64 = 16 << 20;
 
-/// Ctrl-C and SIGTERM cancel instead of killing.
+/// The first Ctrl-C or SIGTERM cancels, so that what was made is kept; the second ends at once.
 pub fn cancel_on_signal() -> Result<Cancel, Failure> {
     let cancel = Cancel::default();
     let seen = cancel.clone();
@@ -103,6 +103,8 @@ pub fn cancel_on_signal() -> Result<Cancel, Failure> {
     std::thread::spawn(move || {
         runtime.block_on(crate::signals::terminate());
         seen.cancel();
+        runtime.block_on(crate::signals::terminate());
+        std::process::exit(130);
     });
     Ok(cancel)
 }

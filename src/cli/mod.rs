@@ -6,6 +6,7 @@ mod eval;
 mod failure;
 mod input;
 mod models;
+mod out;
 mod progress;
 mod score;
 mod sessions;
@@ -74,8 +75,10 @@ fn usage_error(e: &clap::Error) -> ExitCode {
     let json = std::env::args_os().any(|a| a == "--json");
     if json && e.use_stderr() {
         let text = e.to_string();
-        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        return Failure::usage(first, "see --help").report(true);
+        // The first paragraph; what follows is usage.
+        let first = text.split("\n\n").next().unwrap_or_default();
+        let words: Vec<&str> = first.trim_start_matches("error: ").split_whitespace().collect();
+        return Failure::usage(words.join(" "), "see --help").report(true);
     }
     let _ = e.print();
     ExitCode::from(if e.use_stderr() { 2 } else { 0 })

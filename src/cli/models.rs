@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::args::ModelsCommand;
 use super::progress::install_with_bar;
-use super::{Context, Failure};
+use super::{Context, Failure, out};
 use crate::fetch::{check_installed, is_installed, remove};
 use crate::model::manifest::{BUILTIN, Model};
 
@@ -15,18 +15,15 @@ pub fn run(context: &Context, command: ModelsCommand) -> Result<ExitCode, Failur
         ModelsCommand::Show { model } => {
             let model = Model::find(&model, &dir)?;
             if context.json {
-                println!(
-                    "{}",
-                    serde_json::json!({
-                        "manifest": model.manifest,
-                        "dir": model.dir,
-                        "installed": is_installed(&model),
-                    })
-                );
+                out::line(serde_json::json!({
+                    "manifest": model.manifest,
+                    "dir": model.dir,
+                    "installed": is_installed(&model),
+                }));
             } else {
                 let text =
                     toml::to_string(&model.manifest).map_err(|e| Failure::new("model", e))?;
-                print!("{}", crate::text::printable_lines(&text));
+                out::write(crate::text::printable_lines(&text));
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -52,9 +49,9 @@ fn done(context: &Context, model: &Model, what: &str) -> Result<ExitCode, Failur
     if context.json {
         let answer =
             serde_json::json!({"model": model.manifest.name, "state": what, "dir": model.dir});
-        println!("{answer}");
+        out::line(answer);
     } else {
-        println!("{} {what} in {}", model.manifest.name, model.dir.display());
+        out::line(format_args!("{} {what} in {}", model.manifest.name, model.dir.display()));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -82,12 +79,16 @@ fn list(context: &Context) -> Result<ExitCode, Failure> {
                 })
             })
             .collect();
-        println!("{}", serde_json::Value::from(rows));
+        out::line(serde_json::Value::from(rows));
         return Ok(ExitCode::SUCCESS);
     }
     for m in &models {
         let state = if is_installed(m) { "installed" } else { "-" };
-        println!("{:<16} {state:<10} {}", m.manifest.name, m.manifest.description);
+        out::line(format_args!(
+            "{:<16} {state:<10} {}",
+            m.manifest.name,
+            crate::text::printable(&m.manifest.description)
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }

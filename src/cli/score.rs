@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::args::ScoreArgs;
-use super::{Context, Failure, input};
+use super::{Context, Failure, input, out};
 
 pub fn run(context: &Context, args: ScoreArgs) -> Result<ExitCode, Failure> {
     let text = input::text_or_stdin(&args.prompt)?;
@@ -17,20 +17,17 @@ pub fn run(context: &Context, args: ScoreArgs) -> Result<ExitCode, Failure> {
     let score = engine.score(&prompt, &pictures, &args.answer, args.input.raw_prompt)?;
     let sum: f64 = score.logprobs.iter().map(|l| f64::from(*l)).sum();
     if context.json {
-        println!(
-            "{}",
-            serde_json::json!({
-                "token_ids": score.token_ids,
-                "logprobs": score.logprobs,
-                "sum": sum,
-            })
-        );
+        out::line(serde_json::json!({
+            "token_ids": score.token_ids,
+            "logprobs": score.logprobs,
+            "sum": sum,
+        }));
         return Ok(ExitCode::SUCCESS);
     }
     for (id, logprob) in score.token_ids.iter().zip(&score.logprobs) {
         let token = crate::text::printable(&engine.tokenizer.decode(&[*id]));
-        println!("{logprob:>10.4}  {id:>6}  {token}");
+        out::line(format_args!("{logprob:>10.4}  {id:>6}  {token}"));
     }
-    println!("{sum:>10.4}  sum");
+    out::line(format_args!("{sum:>10.4}  sum"));
     Ok(ExitCode::SUCCESS)
 }

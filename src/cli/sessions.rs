@@ -3,9 +3,11 @@
 use std::process::ExitCode;
 
 use super::args::{ExportFormat, SessionsCommand};
-use super::{Context, Failure};
+use super::{Context, Failure, out};
 use crate::chat::{Conversation, Session};
-use crate::store::{Database, StoreError, mirror_path, read_mirror, to_json, to_markdown};
+use crate::store::{
+    Database, Pictures, StoreError, find_saved, mirror_path, read_mirror, to_json, to_markdown,
+};
 use crate::text::printable;
 
 pub fn run(context: &Context, command: SessionsCommand) -> Result<ExitCode, Failure> {
@@ -27,15 +29,15 @@ pub fn run(context: &Context, command: SessionsCommand) -> Result<ExitCode, Fail
         SessionsCommand::Show { id } => {
             let conversation = open(context)?.get(&id)?;
             match context.json {
-                true => println!("{}", to_json(&conversation)),
-                false => print!("{}", to_markdown(&conversation)),
+                true => out::line(to_json(&conversation)),
+                false => out::write(to_markdown(&conversation)),
             }
         }
         SessionsCommand::Export { id, format } => {
             let conversation = open(context)?.get(&id)?;
             match format {
-                ExportFormat::Json => println!("{}", to_json(&conversation)),
-                ExportFormat::Md => print!("{}", to_markdown(&conversation)),
+                ExportFormat::Json => out::line(to_json(&conversation)),
+                ExportFormat::Md => out::write(to_markdown(&conversation)),
             }
         }
         SessionsCommand::Import { file } => {
@@ -52,7 +54,9 @@ pub fn run(context: &Context, command: SessionsCommand) -> Result<ExitCode, Fail
             changed(context, &conversation.session, "imported");
         }
         SessionsCommand::Rm { id } => {
-            let session = writable(context)?.remove(&id)?;
+            let database = writable(context)?;
+            let session = database.remove(&id)?;
+            Pictures::new(context.paths.pictures()).drop_unused(&database.list()?)?;
             changed(context, &session, "removed");
         }
     }
@@ -76,12 +80,7 @@ impl Reader {
     fn get(&self, id: &str) -> Result<Conversation, StoreError> {
         match self {
             Self::Database(db) => db.get(id),
-            Self::Mirror(all) => {
-                let sessions = self.list()?;
-                let id = &crate::store::find(&sessions, id)?.id;
-                let found = all.iter().find(|c| c.session.id == *id);
-                found.cloned().ok_or_else(|| StoreError::Unknown(printable(id)))
-            }
+            Self::Mirror(all) => find_saved(all, id),
         }
     }
 }
@@ -118,13 +117,18 @@ fn writable(context: &Context) -> Result<Database, Failure> {
 
 fn list(context: &Context, sessions: &[Session]) {
     if context.json {
-        println!("{}", serde_json::json!(sessions));
+        out::line(serde_json::json!(sessions));
         return;
     }
     for s in sessions {
         let updated = s.updated.strftime("%Y-%m-%d %H:%M");
         let title = if s.title.is_empty() { "Untitled" } else { &s.title };
-        println!("{}  {updated}  {:<14}  {}", s.id, printable(&s.model), printable(title));
+        out::line(format_args!(
+            "{}  {updated}  {:<14}  {}",
+            s.id,
+            printable(&s.model),
+            printable(title)
+        ));
     }
 }
 
@@ -157,7 +161,7 @@ fn parse(text: &str) -> Result<Conversation, String> {
         return Err("a turn shows an artwork that is not listed".into());
     }
     // The name becomes a file's name.
-    let hex = |s: &str| s.len() == 64 && s.chars().all(|c| c.is_ascii_hexdigit());
+    let hex = |s: &str| s.len() == 64 && s.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
     if !conversation.session.artworks.iter().all(|a| hex(&a.sha256)) {
         return Err("an artwork's sha256 is no sha256".into());
     }
@@ -166,8 +170,8 @@ fn parse(text: &str) -> Result<Conversation, String> {
 
 fn changed(context: &Context, session: &Session, what: &str) {
     if context.json {
-        println!("{}", serde_json::json!({"id": session.id, "state": what}));
+        out::line(serde_json::json!({"id": session.id, "state": what}));
     } else {
-        println!("{what} {}", session.id);
+        out::line(format_args!("{what} {}", session.id));
     }
 }

@@ -7,7 +7,7 @@ use candle_core::Device;
 
 use super::args::TrainArgs;
 use super::input::{cancel_on_signal, data_folder, ready};
-use super::{Context, Failure};
+use super::{Context, Failure, out};
 use crate::art::{Paintings, Split};
 use crate::chat::{Template, Tokenizer};
 use crate::device;
@@ -46,9 +46,16 @@ pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
     let model = ready(context, &config.model)?;
     let folder = data_folder(context, &config.data)?;
     let paintings = Paintings::open(&folder)?;
-    let split = paintings.split(config.seed, config.held_out)?;
+    // A resumed run keeps its split, whatever has changed since.
+    let split = match &resumed {
+        Some(run) => run.split()?,
+        None => paintings.split(config.seed, config.held_out)?,
+    };
     let mut run = match resumed {
-        Some(run) => run,
+        Some(run) => {
+            run.set_config(&config)?;
+            run
+        }
         None => {
             let id = ulid::Ulid::generate().to_string();
             RunDir::create(&runs, &id, &config, &split)?
@@ -64,7 +71,13 @@ pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
     let outcome = trainer.run(&mut run, &|| stop.is_cancelled(), |m| show(m, total, json));
     match outcome {
         Ok(Outcome::Finished) => {
-            println!("{}", run.path.join("bridge.safetensors").display());
+            let weights = run.path.join("bridge.safetensors");
+            match context.json {
+                true => {
+                    out::line(serde_json::json!({"run": run_id(&run.path), "weights": weights}))
+                }
+                false => out::line(weights.display()),
+            }
             Ok(ExitCode::SUCCESS)
         }
         Ok(Outcome::Stopped) => {
@@ -73,7 +86,8 @@ pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
         }
         Err(e) => {
             // The reason goes into status.json too; a second failure there changes nothing.
-            let _ = run.set_status(RunState::Failed, 0, total, Some(e.to_string()));
+            let step = run.status().map_or(0, |s| s.step);
+            let _ = run.set_status(RunState::Failed, step, total, Some(e.to_string()));
             Err(e.into())
         }
     }
@@ -183,7 +197,7 @@ fn with_overrides(config: TrainConfig, set: &[String]) -> Result<TrainConfig, Fa
 fn show(m: &Metrics, total: usize, json: bool) {
     if json {
         if let Ok(line) = serde_json::to_string(m) {
-            println!("{line}");
+            out::line(line);
         }
     } else if m.split != "train" || m.step.is_multiple_of(10) || m.step == 1 {
         let accuracy = m.accuracy.map_or(String::new(), |a| format!(" accuracy {:.1}%", a * 100.0));

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::args::TuiArgs;
 use super::{Context, Failure};
 use crate::config::{GraphicsChoice, Settings};
-use crate::tui::{Options, run as run_tui};
+use crate::tui::{Ended, Options, run as run_tui};
 
 pub fn run(context: Context, args: TuiArgs) -> Result<ExitCode, Failure> {
     let Context { settings, paths, .. } = context;
@@ -17,8 +17,11 @@ pub fn run(context: Context, args: TuiArgs) -> Result<ExitCode, Failure> {
     let reload = Box::new(move || {
         Settings::load(&file, false).map(|s| flags.over(s)).map_err(|e| e.to_string())
     });
-    run_tui(Options { settings, paths, reload, image: args.image, session: args.session })?;
-    Ok(ExitCode::SUCCESS)
+    let options = Options { settings, paths, reload, image: args.image, session: args.session };
+    Ok(match run_tui(options)? {
+        Ended::ByUser => ExitCode::SUCCESS,
+        Ended::BySystem => ExitCode::from(130),
+    })
 }
 
 struct Flags {

@@ -1,5 +1,6 @@
 //! The thread that owns the model.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
@@ -77,9 +78,10 @@ fn run(
     mut on_event: impl FnMut(Event),
 ) {
     let mut engine: Option<Engine> = None;
+    let mut unusable = String::from("the model is not loaded; Ctrl-R tries again");
     while let Ok(command) = commands.recv() {
         match command {
-            Command::Load => match load(name, models_dir, device, &mut on_event) {
+            Command::Load => match caught(|| load(name, models_dir, device, &mut on_event)) {
                 Ok(loaded) => {
                     on_event(Event::Ready(ModelInfo {
                         name: loaded.name.clone(),
@@ -88,30 +90,43 @@ fn run(
                     }));
                     engine = Some(loaded);
                 }
-                Err(e) => on_event(Event::Unusable(e.to_string())),
+                Err(reason) => {
+                    unusable.clone_from(&reason);
+                    on_event(Event::Unusable(reason));
+                }
             },
             Command::Generate(id, request, cancel) => {
-                let Some(engine) = &mut engine else {
-                    on_event(Event::Failed(id, "the model is not loaded".into()));
+                let Some(loaded) = &mut engine else {
+                    on_event(Event::Failed(id, unusable.clone()));
                     continue;
                 };
                 let mut decoding = Instant::now();
-                let result = engine.generate(&request, &cancel, |e| match e {
-                    GenerateEvent::Prefilled(usage) => {
-                        decoding = Instant::now();
-                        on_event(Event::Prefilled(id, usage));
-                    }
-                    GenerateEvent::Text(text, n) => {
-                        let rate = n as f64 / decoding.elapsed().as_secs_f64().max(1e-6);
-                        on_event(Event::Text(id, text.to_string(), n, rate));
-                    }
+                let result = caught(|| {
+                    loaded.generate(&request, &cancel, |e| match e {
+                        GenerateEvent::Prefilled(usage) => {
+                            decoding = Instant::now();
+                            on_event(Event::Prefilled(id, usage));
+                        }
+                        GenerateEvent::Text(text, n) => {
+                            let rate = n as f64 / decoding.elapsed().as_secs_f64().max(1e-6);
+                            on_event(Event::Text(id, text.to_string(), n, rate));
+                        }
+                    })
                 });
                 match result {
                     Ok(answer) => on_event(Event::Finished(id, Box::new(answer))),
-                    Err(e) => on_event(Event::Failed(id, e.to_string())),
+                    Err(reason) => on_event(Event::Failed(id, reason)),
                 }
             }
         }
+    }
+}
+
+/// An error's or a panic's words. A panic in a tensor library must not leave the screen waiting.
+fn caught<T>(work: impl FnOnce() -> Result<T, InferenceError>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(|e| e.to_string()),
+        Err(_) => Err("the model crashed; Ctrl-R loads it again, please report this".into()),
     }
 }
 

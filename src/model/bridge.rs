@@ -11,6 +11,8 @@ use super::qformer::{QFormer, QFormerConfig};
 #[derive(Debug, Clone)]
 pub struct Bridge {
     norm: ChannelNorm,
+    /// (image tokens, encoder width)
+    position: Option<Tensor>,
     qformer: QFormer,
     projection: Projection,
 }
@@ -19,6 +21,13 @@ impl Bridge {
     pub fn load(config: &QFormerConfig, language_width: usize, vb: VarBuilder) -> Result<Self> {
         Ok(Self {
             norm: ChannelNorm::load(config.encoder_width, vb.pp("vision_norm"))?,
+            position: match config.image_positions {
+                0 => None,
+                n => {
+                    let shape = (n, config.encoder_width);
+                    Some(vb.get_with_hints(shape, "image_positions", Init::Const(0.0))?)
+                }
+            },
             qformer: QFormer::load(config, vb.clone())?,
             projection: Projection::load(config.hidden_size, language_width, vb)?,
         })
@@ -26,7 +35,11 @@ impl Bridge {
 
     /// (batch, image tokens, encoder width) to (batch, queries, LLM hidden).
     pub fn forward<M: Mode>(&self, image: &Tensor) -> Result<Tensor> {
-        self.projection.forward(&self.qformer.forward::<M>(&self.norm.forward(image)?)?)
+        let mut image = self.norm.forward(image)?;
+        if let Some(position) = &self.position {
+            image = image.broadcast_add(position)?;
+        }
+        self.projection.forward(&self.qformer.forward::<M>(&image)?)
     }
 }
 

@@ -22,6 +22,10 @@ pub struct QFormerConfig {
     pub encoder_width: usize,
     #[serde(default = "layer_norm_eps")]
     pub layer_norm_eps: f64,
+    /// Image tokens that get a learned position each. A ViT's tokens know their places, so 0 (none)
+    /// is its value; those of a convolutional encoder do not.
+    #[serde(default)]
+    pub image_positions: usize,
 }
 
 fn layer_norm_eps() -> f64 {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
-use super::{Database, DraftKey, Pictures, Result, StoreError, read_mirror};
+use super::{Database, DraftKey, Pictures, Result, find_saved, read_mirror};
 use crate::chat::{Conversation, Session, TurnRecord};
 
 /// What the store tells.
@@ -21,6 +21,8 @@ pub enum StoreEvent {
         session: String,
         seq: u64,
     },
+    /// A session could not be read.
+    NotLoaded(String),
     Failed(String),
 }
 
@@ -134,9 +136,11 @@ impl<F: FnMut(StoreEvent)> Task<F> {
     }
 
     fn run(&mut self, command: Command) {
+        let loading = matches!(command, Command::Load(_));
         match self.answer(command) {
             Ok(Some(event)) => (self.on_event)(event),
             Ok(None) => {}
+            Err(e) if loading => (self.on_event)(StoreEvent::NotLoaded(e.to_string())),
             Err(e) => (self.on_event)(StoreEvent::Failed(e.to_string())),
         }
     }
@@ -169,7 +173,9 @@ impl<F: FnMut(StoreEvent)> Task<F> {
             }
             Command::Remove(id) => {
                 db.remove(&id)?;
-                Some(StoreEvent::Sessions(db.list()?))
+                let left = db.list()?;
+                self.pictures.drop_unused(&left)?;
+                Some(StoreEvent::Sessions(left))
             }
         })
     }
@@ -184,8 +190,7 @@ impl<F: FnMut(StoreEvent)> Task<F> {
                 Some(StoreEvent::Sessions(all.into_iter().map(|c| c.session).collect()))
             }
             Command::Load(id) => {
-                let found = read_mirror(&mirror)?.into_iter().find(|c| c.session.id == id);
-                Some(StoreEvent::Loaded(Box::new(found.ok_or(StoreError::Unknown(id))?)))
+                Some(StoreEvent::Loaded(Box::new(find_saved(&read_mirror(&mirror)?, &id)?)))
             }
             Command::Turn(pair) => Some(StoreEvent::Saved { session: pair.0.id, seq: pair.1.seq }),
             Command::Remove(_) => Some(StoreEvent::Failed(

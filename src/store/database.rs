@@ -144,6 +144,14 @@ impl Database {
         self.mirror.session(session)
     }
 
+    /// Deletes a draft that came to nothing.
+    pub fn drop_draft(&self, key: &super::DraftKey) -> Result<()> {
+        for key in self.drafts.scan_prefix(turn_key(&key.session, key.seq)).keys().flatten() {
+            self.drafts.remove(key).map_err(io(&self.path))?;
+        }
+        self.flush()
+    }
+
     /// Adds a finished turn, in one transaction with its session's record; durable on return.
     /// The turn's draft, if it had one, goes in the same transaction.
     pub fn put_turn(&self, session: &Session, turn: &TurnRecord) -> Result<()> {
@@ -203,6 +211,8 @@ impl Database {
     /// Removes a session and its turns.
     pub fn remove(&self, id: &str) -> Result<Session> {
         let session = find(&self.list()?, id)?.clone();
+        // First: what the mirror still has would come back at the next start.
+        self.mirror.remove(&session.id)?;
         self.sessions.remove(&session.id).map_err(io(&self.path))?;
         for tree in [&self.messages, &self.drafts] {
             for key in tree.scan_prefix(session.id.as_bytes()).keys().flatten() {
@@ -210,7 +220,6 @@ impl Database {
             }
         }
         self.flush()?;
-        self.mirror.remove(&session.id)?;
         Ok(session)
     }
 

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Result, io};
+use super::{Result, StoreError, io};
 use crate::chat::{Conversation, Session, TurnRecord};
 
 #[derive(Serialize, Deserialize)]
@@ -27,7 +27,12 @@ pub(super) struct Mirror {
 
 impl Mirror {
     pub fn open(path: &Path) -> Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(path).map_err(io(path))?;
+        // A line that a full disk cut must not swallow the next one.
+        let torn = std::fs::read(path).is_ok_and(|b| b.last().is_some_and(|l| *l != b'\n'));
+        let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(io(path))?;
+        if torn {
+            file.write_all(b"\n").map_err(io(path))?;
+        }
         Ok(Self { path: path.to_path_buf(), file: Mutex::new(file) })
     }
 
@@ -70,6 +75,14 @@ fn line(record: &Line) -> Vec<u8> {
     let mut bytes = super::database::encode(record);
     bytes.push(b'\n');
     bytes
+}
+
+/// One of them, by its id or an unambiguous beginning of it.
+pub fn find_saved(saved: &[Conversation], id: &str) -> Result<Conversation> {
+    let sessions: Vec<Session> = saved.iter().map(|c| c.session.clone()).collect();
+    let id = &super::find(&sessions, id)?.id;
+    let found = saved.iter().find(|c| c.session.id == *id);
+    found.cloned().ok_or_else(|| StoreError::Unknown(id.clone()))
 }
 
 /// All conversations the mirror knows. Lines that are cut or damaged are passed over.

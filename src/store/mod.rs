@@ -11,7 +11,7 @@ pub use actor::{Store, StoreEvent};
 pub use database::{Database, Opened, find, mirror_path};
 pub use drafts::DraftKey;
 pub use export::{to_json, to_markdown};
-pub use mirror::read_mirror;
+pub use mirror::{find_saved, read_mirror};
 pub use pictures::Pictures;
 
 use std::path::Path;

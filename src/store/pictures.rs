@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Result, io};
-use crate::chat::ArtworkRef;
+use crate::chat::{ArtworkRef, Session};
 
 /// The folder `pictures/` in the data folder.
 #[derive(Debug, Clone)]
@@ -29,7 +29,20 @@ impl Pictures {
         Ok(())
     }
 
-    /// Where the picture can be read: the original if it is still there, else the copy.
+    /// Deletes the copies that none of `sessions` names.
+    pub fn drop_unused(&self, sessions: &[Session]) -> Result<()> {
+        let Ok(entries) = std::fs::read_dir(&self.0) else { return Ok(()) };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let used = sessions.iter().flat_map(|s| &s.artworks).any(|a| *a.sha256 == *name);
+            if !used {
+                std::fs::remove_file(entry.path()).map_err(io(&entry.path()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the picture can be read: the copy if there is one, else the original.
     pub fn locate(&self, artwork: &ArtworkRef) -> PathBuf {
         let copy = self.0.join(&artwork.sha256);
         if copy.exists() { copy } else { artwork.path.clone() }
@@ -51,5 +64,11 @@ mod tests {
         pictures.keep(&path, "abc").expect("keeps");
         std::fs::remove_file(&path).expect("remove");
         assert_eq!(std::fs::read(pictures.locate(&artwork)).expect("reads"), b"pixels");
+        let mut session = Session::new("m", None);
+        session.artworks.push(artwork.clone());
+        pictures.drop_unused(&[session]).expect("keeps");
+        assert_ne!(pictures.locate(&artwork), path);
+        pictures.drop_unused(&[]).expect("drops");
+        assert_eq!(pictures.locate(&artwork), path);
     }
 }

@@ -12,6 +12,9 @@ pub struct TrainConfig {
     pub model: String,
     /// A data manifest's name, or a folder with pictures and `objects.json`.
     pub data: String,
+    /// Start from these weights (a `bridge.safetensors`); tensors it lacks start as new ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<std::path::PathBuf>,
     #[serde(default = "seed")]
     pub seed: u64,
     /// Paintings kept out of training.

@@ -75,10 +75,16 @@ impl RunDir {
         let path = runs.join(id);
         let checkpoints = path.join("checkpoints");
         std::fs::create_dir_all(&checkpoints).map_err(io(&checkpoints))?;
-        let text = toml::to_string(config).map_err(|e| TrainError::Config(e.to_string()))?;
-        write_whole(&path.join("config.toml"), text.as_bytes())?;
+        let run = Self::open(&path)?;
+        run.set_config(config)?;
         write_json(&path.join("split.json"), split)?;
-        Self::open(&path)
+        Ok(run)
+    }
+
+    /// Writes the configuration as resolved; again when a resumed run changes it.
+    pub fn set_config(&self, config: &TrainConfig) -> Result<()> {
+        let text = toml::to_string(config).map_err(|e| TrainError::Config(e.to_string()))?;
+        write_whole(&self.path.join("config.toml"), text.as_bytes())
     }
 
     pub fn open(path: &Path) -> Result<Self> {
@@ -91,6 +97,23 @@ impl RunDir {
         let path = self.path.join("config.toml");
         let text = std::fs::read_to_string(&path).map_err(io(&path))?;
         toml::from_str(&text).map_err(|e| TrainError::Config(e.message().to_string()))
+    }
+
+    pub fn split(&self) -> Result<Split> {
+        self.read_json("split.json")
+    }
+
+    pub fn status(&self) -> Result<Status> {
+        self.read_json("status.json")
+    }
+
+    fn read_json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T> {
+        let path = self.path.join(name);
+        let text = std::fs::read_to_string(&path).map_err(io(&path))?;
+        serde_json::from_str(&text).map_err(|e| TrainError::Checkpoint {
+            path: path.display().to_string(),
+            reason: e.to_string(),
+        })
     }
 
     pub fn log(&mut self, metrics: &Metrics) -> Result<()> {
@@ -129,13 +152,15 @@ impl RunDir {
     ) -> Result<()> {
         let root = self.path.join("checkpoints");
         let target = root.join(format!("step-{step}"));
+        if target.exists() {
+            return Ok(()); // the run stands where it stood
+        }
         let staging = root.join(format!(".step-{step}.partial"));
         let _ = std::fs::remove_dir_all(&staging);
         std::fs::create_dir_all(&staging).map_err(io(&staging))?;
         params.save(&staging.join("weights.safetensors"), DType::F32)?;
         optimiser.save(&staging.join("optimiser.safetensors"))?;
         write_json(&staging.join("state.json"), &Position { step, elapsed_s })?;
-        let _ = std::fs::remove_dir_all(&target);
         std::fs::rename(&staging, &target).map_err(io(&target))?;
         let mut all = self.checkpoints()?;
         while all.len() > keep {
@@ -149,7 +174,10 @@ impl RunDir {
     ///
     /// Metrics after the checkpoint are cut off: they will be written again.
     pub fn restore(&mut self, params: &Params, optimiser: &mut AdamW) -> Result<(usize, f64)> {
-        let Some((_, path)) = self.checkpoints()?.pop() else { return Ok((0, 0.0)) };
+        let Some((_, path)) = self.checkpoints()?.pop() else {
+            self.cut_metrics(0)?;
+            return Ok((0, 0.0));
+        };
         let bad =
             |reason: String| TrainError::Checkpoint { path: path.display().to_string(), reason };
         let state = path.join("state.json");
@@ -159,16 +187,22 @@ impl RunDir {
         optimiser
             .load(&path.join("optimiser.safetensors"), params)
             .map_err(|e| bad(e.to_string()))?;
+        self.cut_metrics(position.step)?;
+        Ok((position.step, position.elapsed_s))
+    }
+
+    /// Drops the lines of steps after `step`, and what is no line.
+    fn cut_metrics(&mut self, step: usize) -> Result<()> {
         let log = self.path.join("metrics.jsonl");
         let text = std::fs::read_to_string(&log).map_err(io(&log))?;
         let kept: String = text
             .lines()
-            .filter(|l| serde_json::from_str::<Metrics>(l).is_ok_and(|m| m.step <= position.step))
+            .filter(|l| serde_json::from_str::<Metrics>(l).is_ok_and(|m| m.step <= step))
             .flat_map(|l| [l, "\n"])
             .collect();
         write_whole(&log, kept.as_bytes())?;
         self.metrics = OpenOptions::new().append(true).open(&log).map_err(io(&log))?;
-        Ok((position.step, position.elapsed_s))
+        Ok(())
     }
 
     fn checkpoints(&self) -> Result<Vec<(usize, PathBuf)>> {

@@ -85,11 +85,18 @@ impl<'a> Trainer<'a> {
             AdamW::new(trainable.clone(), self.config.betas, self.config.weight_decay)?;
         let (first, spent) = run.restore(&self.params, &mut optimiser)?;
         if first == 0 {
-            self.measure_channels()?;
+            match &self.config.init {
+                Some(path) => self.params.load(path).map_err(|e| TrainError::Checkpoint {
+                    path: path.display().to_string(),
+                    reason: e.to_string(),
+                })?,
+                None => self.measure_channels()?,
+            }
         }
         let tags = self.paintings.common_tags(&self.split, LEAST_TAG_COUNT);
         let align =
             AlignTargets::new(&self.language.embed_tokens, self.tokenizer, &tags, &self.device)?;
+        run.set_status(RunState::Running, first, total, None)?;
         let started = Instant::now();
         for step in first..total {
             let elapsed = || spent + started.elapsed().as_secs_f64();
@@ -134,7 +141,9 @@ impl<'a> Trainer<'a> {
             run.log(&metrics)?;
             report(&metrics);
             let done = step + 1;
-            if self.config.validate_every > 0 && done.is_multiple_of(self.config.validate_every) {
+            let due =
+                self.config.validate_every > 0 && done.is_multiple_of(self.config.validate_every);
+            if due && !self.split.held_out.is_empty() {
                 let held_out = self.validate(index, stage, &align, &tags)?;
                 let metrics = Metrics {
                     split: "held_out".into(),
@@ -235,9 +244,6 @@ impl<'a> Trainer<'a> {
         align: &AlignTargets,
         tags: &[String],
     ) -> Result<(f64, Option<f64>)> {
-        if self.split.held_out.is_empty() {
-            return Ok((f64::NAN, None));
-        }
         let fixed = Stage { batch: VALIDATION_VIEWS, ..stage.clone() };
         let batch = self.batch(index, &fixed, usize::MAX >> 32, &self.split.held_out, false)?;
         match stage.kind {

@@ -1,6 +1,7 @@
 //! The state of the program.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use image::RgbImage;
@@ -35,6 +36,10 @@ pub struct State {
     /// The size last asked for.
     pub scaling: Option<(String, (u32, u32))>,
     pub composer: TextArea<'static>,
+    /// Where the window for artworks begins: the installed paintings, or the working directory.
+    pub start_folder: String,
+    /// A picture that joins the session which is being loaded.
+    pub open_after_loading: Option<PathBuf>,
     /// Earlier questions for the Up key, and the place in them.
     pub recall: Option<usize>,
     pub answer: Option<Streaming>,
@@ -121,6 +126,8 @@ impl State {
             scaled: None,
             scaling: None,
             composer: TextArea::default(),
+            start_folder: String::new(),
+            open_after_loading: None,
             recall: None,
             answer: None,
             scroll: 0,

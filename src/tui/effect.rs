@@ -32,5 +32,13 @@ pub enum Effect {
     RemoveSession(String),
     /// Draw every cell and picture again.
     Redraw,
-    Quit,
+    Quit(Ended),
+}
+
+/// Who ended the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    ByUser,
+    /// By a signal, or because the terminal is gone.
+    BySystem,
 }

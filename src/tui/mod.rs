@@ -15,4 +15,5 @@ mod update;
 mod view;
 mod watch;
 
+pub use effect::Ended;
 pub use run::{Options, TuiError, run};

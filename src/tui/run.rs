@@ -11,9 +11,10 @@ use futures_util::StreamExt;
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::time::MissedTickBehavior;
 
 use super::app::{State, Terminal};
-use super::effect::Effect;
+use super::effect::{Effect, Ended};
 use super::graphics::{Environment, PicturePrinter, Protocol, choose, probe};
 use super::message::Message;
 use super::runner::Runner;
@@ -54,7 +55,7 @@ pub enum TuiError {
 type Backend = ratatui::Terminal<CrosstermBackend<io::Stdout>>;
 
 /// Runs until the user quits.
-pub fn run(options: Options) -> Result<(), TuiError> {
+pub fn run(options: Options) -> Result<Ended, TuiError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -66,7 +67,7 @@ pub fn run(options: Options) -> Result<(), TuiError> {
     result
 }
 
-async fn main_loop(options: Options) -> Result<(), TuiError> {
+async fn main_loop(options: Options) -> Result<Ended, TuiError> {
     let Options { settings, paths, reload, image, session } = options;
     let env = Environment::read();
     let theme = Theme::load(&settings.theme, !env.no_color)?;
@@ -78,6 +79,10 @@ async fn main_loop(options: Options) -> Result<(), TuiError> {
     let graphics = settings.graphics;
     let unknown = Terminal { protocol: Protocol::Blocks, colours: env.colours(), cell: USUAL_CELL };
     let mut state = State::new(settings, theme, screen, unknown);
+    let paintings = paths.models().join("met-paintings/files");
+    if paintings.is_dir() {
+        state.start_folder = format!("{}/", paintings.display());
+    }
     // The first frame comes before the model, the store and the terminal's answers.
     terminal.draw(|frame| view(&state, frame)).map_err(TuiError::Terminal)?;
 
@@ -119,16 +124,21 @@ async fn main_loop(options: Options) -> Result<(), TuiError> {
         reload,
         messages.clone(),
     );
-    if let Some(id) = session {
-        runner.run(Effect::LoadSession(id));
-    }
-    if let Some(path) = image {
-        runner.run(Effect::OpenArtwork(path));
+    match (session, image) {
+        // The picture joins the session, so it waits for it.
+        (Some(id), image) => {
+            state.open_after_loading = image;
+            runner.run(Effect::LoadSession(id));
+        }
+        (None, Some(path)) => runner.run(Effect::OpenArtwork(path)),
+        (None, None) => {}
     }
     listen_for_signals(messages);
 
     let mut events = EventStream::new();
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    // Hours without an answer must not be made up for.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let streaming = state.answer.is_some();
         let message = tokio::select! {
@@ -146,11 +156,11 @@ async fn main_loop(options: Options) -> Result<(), TuiError> {
         while let Some(message) = next {
             for effect in update(&mut state, message) {
                 match effect {
-                    Effect::Quit => {
+                    Effect::Quit(ended) => {
                         drop(runner); // waits for the store
                         printer.forget().ok();
                         drop(screen_guard);
-                        return Ok(());
+                        return Ok(ended);
                     }
                     Effect::Redraw => redraw_all = true,
                     effect => runner.run(effect),
@@ -174,7 +184,7 @@ fn draw(
     crossterm::queue!(out, BeginSynchronizedUpdate)?;
     if redraw_all {
         printer.forget()?;
-        terminal.clear()?;
+        blank(state, terminal)?;
     }
     terminal.draw(|frame| view(state, frame))?;
     let cells = picture_cells(state).filter(|_| state.popup.is_none());
@@ -186,12 +196,19 @@ fn draw(
     });
     if printer.show(wanted, state.screen)?.is_some() {
         // Blank cells on the screen are unknown to ratatui: it draws all text again.
-        terminal.clear()?;
+        blank(state, terminal)?;
         terminal.draw(|frame| view(state, frame))?;
         printer.forget()?;
         printer.show(wanted, state.screen)?;
     }
     crossterm::execute!(out, EndSynchronizedUpdate)
+}
+
+/// Blanks the screen, so that the next frame draws every cell.
+///
+/// Not `Terminal::clear`, which asks the terminal where its cursor is and waits for the answer.
+fn blank(state: &State, terminal: &mut Backend) -> io::Result<()> {
+    terminal.resize(state.screen)
 }
 
 fn from_terminal(event: TermEvent) -> Option<Message> {

@@ -1,5 +1,6 @@
 //! Carries out effects on tokio and on the worker threads; answers come back as messages.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -31,7 +32,10 @@ impl Runner {
             }
             Effect::ResumeArtwork(artwork, session, number) => {
                 let file = self.pictures.locate(&artwork);
-                self.blocking(move || opened(open(&file, &artwork.path, Some((session, number)))));
+                self.blocking(move || {
+                    let read = open(&file, &artwork.path, Some((session, number)));
+                    opened(read.and_then(|o| o.unchanged(&artwork.sha256)))
+                });
             }
             Effect::Complete(text) => self.blocking(move || {
                 let found = super::complete::candidates(&text);
@@ -50,16 +54,30 @@ impl Runner {
             Effect::ListSessions => self.store.list(),
             Effect::LoadSession(id) => self.store.load(id),
             Effect::RemoveSession(id) => self.store.remove(id),
-            Effect::Redraw | Effect::Quit => {}
+            Effect::Redraw | Effect::Quit(_) => {}
         }
     }
 
     fn blocking(&self, work: impl FnOnce() -> Message + Send + 'static) {
         let messages = self.messages.clone();
         tokio::task::spawn_blocking(move || {
+            // A decoder's panic is its picture's trouble, not the program's.
+            let message = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+                Message::NotOpened("the picture cannot be decoded; convert it to PNG".into())
+            });
             // The loop has ended when nobody listens.
-            let _ = messages.send(work());
+            let _ = messages.send(message);
         });
+    }
+}
+
+impl Opened {
+    /// Refuses a picture that is not the one a session talked about.
+    fn unchanged(self, sha256: &str) -> Result<Self, ArtError> {
+        match self.sha256 == sha256 {
+            true => Ok(self),
+            false => Err(ArtError::Changed(self.path.display().to_string())),
+        }
     }
 }
 

@@ -20,10 +20,13 @@ impl Screen {
         let screen = Self(());
         execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
         let before = std::panic::take_hook();
+        let main = std::thread::current().id();
         std::panic::set_hook(Box::new(move |info| {
-            // A worker's panic is told too, on a screen that can be read.
-            restore();
-            before(info);
+            // A worker's panic comes back as a message; only the loop's own ends the screen.
+            if std::thread::current().id() == main {
+                restore();
+                before(info);
+            }
         }));
         Ok(screen)
     }

@@ -8,7 +8,7 @@ mod session;
 pub use artwork::picture_cells;
 
 use super::app::{ModelState, State};
-use super::effect::Effect;
+use super::effect::{Effect, Ended};
 use super::message::Message;
 use super::view::layout::{composer_rows, layout};
 use crate::fetch::Progress;
@@ -29,7 +29,8 @@ fn apply(state: &mut State, message: Message) -> Vec<Effect> {
         Message::Resize(width, height) => {
             state.screen = ratatui::layout::Rect::new(0, 0, width, height);
             clamp_scroll(state);
-            Vec::new()
+            // The terminal may have moved or dropped a picture by itself.
+            vec![Effect::Redraw]
         }
         Message::Model(event) => model(state, event),
         Message::Store(event) => store(state, event),
@@ -40,7 +41,11 @@ fn apply(state: &mut State, message: Message) -> Vec<Effect> {
         }
         Message::Completed(text, found) => artwork::completed(state, &text, found),
         Message::Scaled(scaled) => {
-            state.scaled = Some(scaled);
+            // Scalings overtake one another while a window is dragged.
+            let wanted = state.scaling.as_ref();
+            if wanted.is_some_and(|(key, size)| *key == scaled.sha256 && *size == scaled.size) {
+                state.scaled = Some(scaled);
+            }
             Vec::new()
         }
         Message::Settings(pair) => {
@@ -61,7 +66,7 @@ fn apply(state: &mut State, message: Message) -> Vec<Effect> {
             Vec::new()
         }
         Message::Tick => answer::tick(state),
-        Message::Terminate => quit(state),
+        Message::Terminate => quit(state, Ended::BySystem),
     }
 }
 
@@ -118,6 +123,10 @@ fn store(state: &mut State, event: StoreEvent) -> Vec<Effect> {
         StoreEvent::Sessions(list) => session::listed(state, list),
         StoreEvent::Loaded(conversation) => session::loaded(state, *conversation),
         StoreEvent::Saved { session, seq } => answer::saved(state, &session, seq),
+        StoreEvent::NotLoaded(reason) => {
+            state.complain(reason);
+            state.open_after_loading.take().map(Effect::OpenArtwork).into_iter().collect()
+        }
         StoreEvent::Failed(reason) => {
             state.complain(format!("not saved: {reason}"));
             answer::not_saved(state);
@@ -127,9 +136,9 @@ fn store(state: &mut State, event: StoreEvent) -> Vec<Effect> {
 }
 
 /// Ends the program; an answer in the making is kept as far as it came.
-fn quit(state: &mut State) -> Vec<Effect> {
+fn quit(state: &mut State, ended: Ended) -> Vec<Effect> {
     let mut effects = answer::cut_off(state);
-    effects.push(Effect::Quit);
+    effects.push(Effect::Quit(ended));
     effects
 }
 

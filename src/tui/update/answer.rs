@@ -20,7 +20,13 @@ pub fn ask(state: &mut State) -> Vec<Effect> {
         state.complain(format!("{reason}; Ctrl-R tries again"));
         return Vec::new();
     }
+    if !pictures_loaded(state) {
+        return Vec::new();
+    }
     let artworks = std::mem::take(&mut state.pending);
+    let kept = artworks.iter().filter_map(|i| state.conversation.session.artworks.get(*i));
+    let mut effects: Vec<Effect> =
+        kept.map(|a| Effect::KeepPicture(a.path.clone(), a.sha256.clone())).collect();
     let question = state.conversation.user_turn(&text, artworks);
     state.conversation.session.updated = question.created;
     state.conversation.turns.push(question.clone());
@@ -29,7 +35,7 @@ pub fn ask(state: &mut State) -> Vec<Effect> {
     state.recall = None;
     state.notice = None;
     let session = state.conversation.session.clone();
-    let mut effects = vec![Effect::PutTurn(Box::new((session, question)))];
+    effects.push(Effect::PutTurn(Box::new((session, question))));
     let turn = state.conversation.assistant_turn("");
     effects.extend(generate(state, turn));
     effects
@@ -50,24 +56,41 @@ pub fn regenerate(state: &mut State) -> Vec<Effect> {
         state.tell("there is no question yet");
         return Vec::new();
     };
+    if !pictures_loaded(state) {
+        return Vec::new();
+    }
     let mut turn = state.conversation.assistant_turn("");
     turn.parent = Some(question);
     generate(state, turn)
 }
 
-/// Starts the answer that `turn` will hold.
+/// Whether all pictures of the session are here; tells if not.
+fn pictures_loaded(state: &mut State) -> bool {
+    let missing = state
+        .conversation
+        .session
+        .artworks
+        .iter()
+        .find(|a| !state.pictures.contains_key(&a.sha256))
+        .map(|a| a.path.display().to_string());
+    match missing {
+        Some(path) => {
+            state.complain(format!("{path} is not loaded; wait a moment, or put the file back"));
+            false
+        }
+        None => true,
+    }
+}
+
+/// Starts the answer that `turn` will hold. All pictures are loaded.
 fn generate(state: &mut State, turn: TurnRecord) -> Vec<Effect> {
     let session = state.conversation.session.clone();
-    let mut pictures: Vec<Picture> = Vec::new();
-    for artwork in &session.artworks {
-        match state.pictures.get(&artwork.sha256) {
-            Some(shown) => pictures.push(shown.picture.clone()),
-            None => {
-                state.complain("a picture of this session is not loaded; open it again");
-                return Vec::new();
-            }
-        }
-    }
+    let pictures: Vec<Picture> = session
+        .artworks
+        .iter()
+        .filter_map(|a| state.pictures.get(&a.sha256))
+        .map(|shown| shown.picture.clone())
+        .collect();
     let request = Request {
         prompt: Prompt::Chat {
             system: session.system.clone(),

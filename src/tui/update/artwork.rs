@@ -37,7 +37,7 @@ pub fn opened(state: &mut State, opened: Opened) -> Vec<Effect> {
         Some(note) => state.tell(note.clone()),
         None => state.notice = None,
     }
-    vec![Effect::KeepPicture(opened.path, opened.sha256)]
+    Vec::new()
 }
 
 /// Candidates came, unless the text has changed since.

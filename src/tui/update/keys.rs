@@ -7,7 +7,7 @@ use super::{answer, artwork, page, quit, scroll, session};
 use crate::chat::Role;
 use crate::text::{printable, printable_lines};
 use crate::tui::app::{Popup, State, editor};
-use crate::tui::effect::Effect;
+use crate::tui::effect::{Effect, Ended};
 use crate::tui::keymap::{Action, action};
 use crate::tui::questions::suggestions;
 
@@ -18,7 +18,7 @@ pub fn key(state: &mut State, key: KeyEvent) -> Vec<Effect> {
     let action = action(&key);
     let was_quitting = std::mem::replace(&mut state.quitting, false);
     match action {
-        Some(Action::Quit) => return quit(state),
+        Some(Action::Quit) => return quit(state, Ended::ByUser),
         Some(Action::Redraw) => return vec![Effect::Redraw],
         Some(Action::Interrupt) => return interrupt(state, was_quitting),
         _ => {}
@@ -32,7 +32,9 @@ pub fn key(state: &mut State, key: KeyEvent) -> Vec<Effect> {
 /// Pasted text goes where typing goes. A path dragged onto the terminal loses its quotes.
 pub fn paste(state: &mut State, text: &str) -> Vec<Effect> {
     match &mut state.popup {
-        Some(Popup::Open { input, .. }) => {
+        Some(Popup::Open { input, selected, candidates }) => {
+            *selected = None;
+            candidates.clear();
             let line = printable(text.trim());
             let line = line.trim_matches(['\'', '"']);
             let path = line.strip_prefix("file://").unwrap_or(line);
@@ -55,7 +57,7 @@ fn interrupt(state: &mut State, again: bool) -> Vec<Effect> {
         return Vec::new();
     }
     if again {
-        return quit(state);
+        return quit(state, Ended::ByUser);
     }
     if state.popup.take().is_none() {
         state.quitting = true;
@@ -147,15 +149,14 @@ fn recall(state: &mut State, key: KeyEvent) -> bool {
 }
 
 fn open_window(state: &mut State) -> Vec<Effect> {
-    // Beside the last artwork, or in the working directory.
+    // Beside the last artwork.
     let folder = state
         .conversation
         .session
         .artworks
         .last()
         .and_then(|a| a.path.parent())
-        .map(|p| format!("{}/", p.display()))
-        .unwrap_or_default();
+        .map_or_else(|| state.start_folder.clone(), |p| format!("{}/", p.display()));
     let input = Box::new(editor(&folder, &state.theme));
     state.popup = Some(Popup::Open { input, candidates: Vec::new(), selected: None });
     vec![Effect::Complete(folder)]
@@ -189,7 +190,11 @@ fn in_popup(state: &mut State, popup: Popup, key: KeyEvent, action: Option<Actio
         Popup::Questions { list, selected } => {
             if key.code == KeyCode::Enter {
                 if let Some(question) = list.get(selected) {
-                    state.composer = state.new_composer(&question.text);
+                    // What is written already stays.
+                    match state.composer.is_empty() {
+                        true => state.composer = state.new_composer(&question.text),
+                        false => drop(state.composer.insert_str(&question.text)),
+                    }
                 }
                 return Vec::new();
             }
@@ -225,7 +230,9 @@ fn in_open(
             *input = editor(&path, &state.theme);
         }
         KeyCode::Tab => {
-            if let Some(path) = artwork::tab(&candidates, selected) {
+            // Candidates may still be those of an earlier text.
+            let path = artwork::tab(&candidates, selected);
+            if let Some(path) = path.filter(|p| p.starts_with(&typed)) {
                 effects.push(Effect::Complete(path.clone()));
                 *input = editor(&path, &state.theme);
             }
@@ -265,6 +272,8 @@ fn in_sessions(
     let count = list.as_ref().map_or(0, Vec::len);
     let selected_now = step(selected, count, key.code);
     match (key.code, chosen) {
+        // The one on the screen is there already.
+        (KeyCode::Enter, Some(id)) if id == state.conversation.session.id => return Vec::new(),
         (KeyCode::Enter, Some(id)) => return vec![Effect::LoadSession(id)],
         (KeyCode::Delete | KeyCode::Char('d'), Some(id)) => {
             if id == state.conversation.session.id {

@@ -21,6 +21,7 @@ pub fn loaded(state: &mut State, conversation: Conversation) -> Vec<Effect> {
     clear(state, conversation);
     let artworks = state.conversation.session.artworks.iter().enumerate();
     effects.extend(artworks.map(|(i, a)| Effect::ResumeArtwork(a.clone(), id.clone(), i)));
+    effects.extend(state.open_after_loading.take().map(Effect::OpenArtwork));
     state.tell("session resumed");
     effects
 }

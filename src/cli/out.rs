@@ -1,0 +1,16 @@
+//! Results on stdout. A reader that has gone (`| head`) ends the output, not the work.
+
+use std::fmt::Display;
+use std::io::Write;
+
+/// Writes one line.
+pub fn line(text: impl Display) {
+    write(format_args!("{text}\n"));
+}
+
+/// Writes text as it is.
+pub fn write(text: impl Display) {
+    let mut out = std::io::stdout().lock();
+    // Nothing is left to tell anybody when stdout is closed or full.
+    let _ = write!(out, "{text}").and_then(|()| out.flush());
+}
