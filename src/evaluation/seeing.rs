@@ -57,7 +57,8 @@ pub fn seeing<A: Answerer>(
     let mut tally: Vec<Tally> = (0..=Question::ALL.len()).map(|_| Tally::default()).collect();
     for (i, painting) in paintings.iter().enumerate() {
         progress(i, paintings.len());
-        let asked = questions(painting, &shown[i].view, tags, trained_wording, &mut rng);
+        let things = things(painting, paintings, tags, &mut rng);
+        let asked = questions(painting, &shown[i].view, things, trained_wording);
         // All questions of one picture together: its tokens are read once.
         let views = [Some(&shown[i]), wrong.get(i).and_then(|w| shown.get(*w)), None];
         for (condition, picture) in views.into_iter().enumerate() {
@@ -102,9 +103,8 @@ impl Tally {
 fn questions(
     painting: &Painting,
     view: &View,
-    tags: &[String],
+    things: Option<[(usize, &String); 2]>,
     trained_wording: bool,
-    rng: &mut ChaCha8Rng,
 ) -> Vec<Asked> {
     let features = FormalFeatures::measure(view);
     let mut out = Vec::new();
@@ -120,13 +120,7 @@ fn questions(
             question: Some(*question),
         });
     }
-    let known = |present: bool| -> Vec<&String> {
-        tags.iter().filter(|t| painting.tags.contains(t) == present).collect()
-    };
-    // As many present as absent, so that always saying yes is right half the time.
-    let (present, absent) = (known(true), known(false));
-    for (truth, from) in [(1, present), (0, absent)] {
-        let Some(tag) = from.choose(rng) else { return out };
+    for (truth, tag) in things.into_iter().flatten() {
         out.push(Asked {
             row: Question::ALL.len(),
             text: PRESENCE_WORDINGS[0].replace("{}", tag),
@@ -136,6 +130,23 @@ fn questions(
         });
     }
     out
+}
+
+/// Something that is in the painting (1) and something that is not (0).
+///
+/// What is not there comes from another painting, so that common things are as often absent as
+/// present: a model that only knows which things are common is right half the time.
+fn things<'a>(
+    painting: &'a Painting,
+    all: &[&'a Painting],
+    tags: &[String],
+    rng: &mut ChaCha8Rng,
+) -> Option<[(usize, &'a String); 2]> {
+    let common = |p: &'a Painting| p.tags.iter().filter(|t| tags.contains(t));
+    let present: Vec<_> = common(painting).collect();
+    let absent: Vec<_> =
+        all.iter().flat_map(|p| common(p)).filter(|t| !painting.tags.contains(t)).collect();
+    Some([(1, *present.choose(rng)?), (0, *absent.choose(rng)?)])
 }
 
 fn yes_or_no(answer: &str) -> Option<usize> {
