@@ -8,6 +8,8 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 struct Reference {
     cases: Vec<Case>,
+    /// For the tokenizer alone.
+    texts: Vec<(String, Vec<u32>)>,
 }
 
 #[derive(Deserialize)]
@@ -18,9 +20,12 @@ struct Case {
     logprobs: Vec<f64>,
 }
 
+fn reference() -> Reference {
+    serde_json::from_str(include_str!("reference/llama.json")).expect("parses")
+}
+
 fn cases() -> Vec<Case> {
-    let text = include_str!("reference/llama.json");
-    serde_json::from_str::<Reference>(text).expect("parses").cases
+    reference().cases
 }
 
 #[test]
@@ -30,8 +35,9 @@ fn prompts_have_llama_cpps_token_ids() {
     let file = artgpt::model::checkpoint::GgufFile::open(&path).expect("opens");
     let tokenizer =
         artgpt::chat::Tokenizer::from_gguf(&path, |key| file.metadata(key)).expect("reads");
-    for case in cases() {
-        assert_eq!(tokenizer.encode_with_special(&case.prompt).expect("encodes"), case.prompt_ids);
+    let prompts = cases().into_iter().map(|c| (c.prompt, c.prompt_ids));
+    for (text, ids) in prompts.chain(reference().texts) {
+        assert_eq!(tokenizer.encode_with_special(&text).expect("encodes"), ids, "{text}");
     }
 }
 

@@ -37,7 +37,7 @@ fn the_vision_encoder_is_pytorchs() -> Result<()> {
         stages: vec![
             stage(1, 3, 1, 4),
             Stage { repeats: 2, ..stage(3, 3, 2, 6) },
-            stage(2, 5, 2, 8),
+            Stage { repeats: 2, ..stage(2, 5, 2, 8) },
         ],
         head: 16,
         taps: vec![0, 2],

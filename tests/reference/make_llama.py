@@ -22,10 +22,13 @@ from transformers import AutoModelForCausalLM
 PROMPTS = [
     "1, 2, 3, 4, 5, 6,",
     "<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n",
-    "Caf\u00e9, cr\u00e8me br\u00fbl\u00e9e, \U0001f3a8 \u2014 Leonardo da Vinci painted the Mona Lisa. "
-    "The Mona Lisa was painted by",
+    "A, B, C, D, E, F,",
 ]
-TOKENS, EOS = 24, 2
+TEXTS = [
+    "Caf\u00e9, cr\u00e8me br\u00fbl\u00e9e, \U0001f3a8\U0001f468\u200d\U0001f3a8 \u2014 1889!  two  spaces\n\n\ttab",
+    "\u3053\u3093\u306b\u3061\u306f <|im_end|> it's 3.14 don't",
+]
+TOKENS, EOS = 18, 2
 path = Path(sys.argv[1])
 exact = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
 
@@ -63,4 +66,4 @@ for prompt in PROMPTS:
         {"prompt": prompt, "prompt_ids": ids, "token_ids": ids_made, "logprobs": logprobs}
     )
 out = Path(__file__).parent / "llama.json"
-out.write_text(json.dumps({"model": Path(sys.argv[1]).name, "cases": cases}, indent=1) + "\n")
+out.write_text(json.dumps({"model": path.name, "cases": cases, "texts": [[t, tokenize(t)] for t in TEXTS]}, indent=1) + "\n")
