@@ -97,10 +97,9 @@ fn open(context: &Context) -> Result<Reader, Failure> {
             }
             Ok(Reader::Database(Box::new(opened.database)))
         }
-        Err(StoreError::Locked(_)) => {
-            eprintln!(
-                "artgpt-tui: another artgpt-tui has the sessions open; this is what it has saved so far"
-            );
+        Err(e @ (StoreError::Locked(_) | StoreError::Io { .. })) => {
+            eprintln!("artgpt-tui: {e}");
+            eprintln!("artgpt-tui: this is what has been saved so far");
             Ok(Reader::Mirror(read_mirror(&mirror_path(&folder))?))
         }
         Err(e) => Err(e.into()),

@@ -17,6 +17,10 @@ pub fn key(state: &mut State, key: KeyEvent) -> Vec<Effect> {
     }
     let action = action(&key);
     let was_quitting = std::mem::replace(&mut state.quitting, false);
+    // News is read by the next key; an error stays until it is answered or closed.
+    if state.notice.as_ref().is_some_and(|n| !n.error) {
+        state.notice = None;
+    }
     match action {
         Some(Action::Quit) => return quit(state, Ended::ByUser),
         Some(Action::Redraw) => return vec![Effect::Redraw],
