@@ -60,6 +60,8 @@ pub struct Metrics {
 pub struct RunDir {
     pub path: PathBuf,
     metrics: File,
+    /// Held while the run is open, so that no second process writes into it.
+    _lock: File,
 }
 
 /// `checkpoints/step-N/state.json`: where the run stood. The data order follows from it.
@@ -88,9 +90,14 @@ impl RunDir {
     }
 
     pub fn open(path: &Path) -> Result<Self> {
+        let lock_path = path.join(".lock");
+        let lock = File::create(&lock_path).map_err(io(&lock_path))?;
+        if lock.try_lock().is_err() {
+            return Err(TrainError::Busy(path.display().to_string()));
+        }
         let log = path.join("metrics.jsonl");
         let metrics = OpenOptions::new().create(true).append(true).open(&log).map_err(io(&log))?;
-        Ok(Self { path: path.to_path_buf(), metrics })
+        Ok(Self { path: path.to_path_buf(), metrics, _lock: lock })
     }
 
     pub fn config(&self) -> Result<TrainConfig> {
