@@ -36,6 +36,8 @@ pub enum TrainError {
         #[source]
         source: std::io::Error,
     },
+    #[error("another process is training in {0}; stop it first, or start a new run")]
+    Busy(String),
     #[error(
         "the checkpoint {path} cannot be used ({reason}); remove its folder to go on from the one before"
     )]
