@@ -24,5 +24,6 @@ pub fn view(state: &State, frame: &mut Frame) {
     if let Some(area) = areas.status {
         status::draw(state, area, frame);
     }
+    status::draw_long_notice(state, &areas, frame);
     popup::draw(state, screen, frame);
 }

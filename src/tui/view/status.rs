@@ -2,24 +2,23 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Paragraph;
+use ratatui::widgets::{Clear, Paragraph};
 use unicode_width::UnicodeWidthStr;
 
-use crate::tui::app::{ModelState, State};
+use super::layout::Areas;
+use crate::tui::app::{ModelState, Notice, State};
 
+/// A longer message loses its end; none of ours is.
+const MAX_NOTICE_LINES: usize = 6;
 const KEYS: &str = "Ctrl-O open  Ctrl-P questions  F1 keys  Ctrl-Q quit";
 
 pub fn draw(state: &State, area: Rect, frame: &mut Frame) {
     let theme = &state.theme;
-    if let Some(notice) = &state.notice {
-        let style = if notice.error { theme.error } else { theme.success };
-        let mut text = notice.text.clone();
-        // The advice stands at the end, so the middle is what can go.
-        if text.width() > usize::from(area.width) {
-            text = shorten(&text, usize::from(area.width));
-        }
-        frame.render_widget(Paragraph::new(Line::styled(text, style)), area);
+    if let Some(notice) = state.notice.as_ref().filter(|n| fits(n, area.width)) {
+        let line = Line::styled(notice.text.clone(), style(state, notice));
+        frame.render_widget(Paragraph::new(line), area);
         return;
     }
     let mut spans = vec![Span::styled(model(&state.model), theme.accent)];
@@ -66,37 +65,28 @@ fn model(state: &ModelState) -> String {
     }
 }
 
-/// Keeps both ends of a text.
-fn shorten(text: &str, width: usize) -> String {
-    if width < 5 {
-        return text.chars().take(width).collect();
+/// A notice that does not fit the status line, or has none, lies over the end of the conversation.
+pub fn draw_long_notice(state: &State, areas: &Areas, frame: &mut Frame) {
+    let Some(notice) = &state.notice else { return };
+    if areas.status.is_some_and(|area| fits(notice, area.width)) {
+        return;
     }
-    let take = |chars: &mut dyn Iterator<Item = char>, room: usize| {
-        let mut out = Vec::new();
-        let mut used = 0;
-        for c in chars {
-            used += unicode_width::UnicodeWidthChar::width(c).unwrap_or(0);
-            if used > room {
-                break;
-            }
-            out.push(c);
-        }
-        out
-    };
-    let head = take(&mut text.chars(), width / 2 - 1);
-    let mut tail = take(&mut text.chars().rev(), width - width / 2 - 1);
-    tail.reverse();
-    head.into_iter().chain(['…']).chain(tail).collect()
+    let area = areas.composer;
+    let lines = textwrap::wrap(&notice.text, usize::from(area.width.max(1)));
+    let height = (lines.len().min(MAX_NOTICE_LINES) as u16).min(area.y);
+    let band = Rect { y: area.y - height, height, ..area };
+    let text: Vec<Line> = lines
+        .into_iter()
+        .map(|line| Line::styled(line.into_owned(), style(state, notice)))
+        .collect();
+    frame.render_widget(Clear, band);
+    frame.render_widget(Paragraph::new(text), band);
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn fits(notice: &Notice, width: u16) -> bool {
+    notice.text.width() <= usize::from(width)
+}
 
-    #[test]
-    fn a_long_message_keeps_its_advice() {
-        let short = shorten("cannot open it because of a long reason; check the path", 30);
-        assert!(short.width() <= 30 && short.ends_with("check the path"), "{short}");
-        assert!(shorten("漢字漢字漢字漢字", 9).width() <= 9);
-    }
+fn style(state: &State, notice: &Notice) -> Style {
+    if notice.error { state.theme.error } else { state.theme.success }
 }

@@ -75,6 +75,19 @@ fn fetching_and_a_failure() {
 }
 
 #[test]
+fn a_long_notice_is_shown_whole_at_any_width() {
+    let reason =
+        "pip could not download the package; check the network and run the same command again";
+    for (width, height) in [(80, 24), (40, 14), (30, 9)] {
+        let mut s = state(width, height);
+        update(&mut s, Message::NotOpened(reason.into()));
+        let words: Vec<String> =
+            draw(&s).replace('"', " ").split_whitespace().map(String::from).collect();
+        assert!(words.join(" ").contains(reason), "{width}x{height}: {words:?}");
+    }
+}
+
+#[test]
 fn help_80x24() {
     let mut s = state(80, 24);
     press(&mut s, KeyCode::F(1), KeyModifiers::NONE);
