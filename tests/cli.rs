@@ -275,6 +275,23 @@ fn a_session_is_kept_continued_exported_imported_and_removed() {
 }
 
 #[test]
+fn with_no_picture_open_every_round_says_so() {
+    let data = fresh_data();
+    let mut session = "new".to_string();
+    for question in ["What is the palette?", "Is the picture dark or light?"] {
+        program(data.path())
+            .args(["ask", "--greedy", "--session", &session, question])
+            .assert()
+            .success()
+            .stdout(predicate::str::contains("no picture"));
+        let list =
+            program(data.path()).args(["sessions", "list", "--json"]).output().expect("runs");
+        let list: serde_json::Value = serde_json::from_slice(&list.stdout).expect("JSON");
+        session = list[0]["id"].as_str().expect("an id").to_string();
+    }
+}
+
+#[test]
 fn a_store_in_use_is_read_from_its_mirror_and_not_written() {
     let data = fresh_data();
     let ask = ["ask", "--greedy", "--max-new-tokens", "2", "--session", "new", "hello"];

@@ -84,16 +84,22 @@ pub struct AskArgs {
     /// Always the likeliest token.
     #[arg(long, conflicts_with_all = ["temperature", "top_p", "top_k"])]
     pub greedy: bool,
-    #[arg(long)]
+    /// Flatness of the draw; 0 takes the likeliest token.
+    #[arg(long, allow_negative_numbers = true)]
     pub temperature: Option<f64>,
-    #[arg(long)]
+    /// Draw from the likeliest tokens that have this probability together.
+    #[arg(long, allow_negative_numbers = true)]
     pub top_p: Option<f64>,
+    /// Draw from this many likeliest tokens; 0 is no limit.
     #[arg(long)]
     pub top_k: Option<usize>,
-    #[arg(long)]
+    /// Above 1 turns away from what was said; 1 is none.
+    #[arg(long, allow_negative_numbers = true)]
     pub repetition_penalty: Option<f32>,
+    /// Repeats a draw.
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Length limit of the answer.
     #[arg(long, value_name = "N")]
     pub max_new_tokens: Option<usize>,
     /// The question; `-` reads it from stdin.

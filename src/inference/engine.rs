@@ -29,6 +29,8 @@ pub struct Engine {
     model: ArtGpt,
     pub tokenizer: Tokenizer,
     template: Template,
+    /// See `PromptPart::alone_without_picture` in the manifest.
+    alone_without_picture: bool,
     cache: KvCache,
     /// What `cache` holds.
     held: Vec<Place>,
@@ -78,6 +80,8 @@ impl Engine {
         let mut file = GgufFile::open(&path)?;
         let tokenizer = Tokenizer::of(model, &path, &file)?;
         let template = Template::by_name(model.manifest.template_name())?;
+        let prompt = model.manifest.prompt.as_ref();
+        let alone_without_picture = prompt.is_some_and(|p| p.alone_without_picture);
         let model = ArtGpt::load(model, &mut file, device, progress)?;
         let cache = model.language.new_cache()?;
         Ok(Self {
@@ -85,6 +89,7 @@ impl Engine {
             model,
             tokenizer,
             template,
+            alone_without_picture,
             cache,
             held: Vec::new(),
             images: ImageCache::default(),
@@ -249,6 +254,13 @@ impl Engine {
         let budget = Budget { context, answer, image: queries };
         let (pieces, dropped_turns) = match prompt {
             Prompt::Chat { system, turns } => {
+                let blind = turns.iter().all(|t| t.images.is_empty());
+                let turns = match turns.split_last() {
+                    Some((last, _)) if blind && self.alone_without_picture => {
+                        std::slice::from_ref(last)
+                    }
+                    _ => turns,
+                };
                 let (template, tokenizer) = (self.template, &self.tokenizer);
                 fit(turns, budget, |turns| template.render(system.as_deref(), turns, tokenizer))?
             }

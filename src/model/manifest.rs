@@ -99,6 +99,10 @@ pub enum PeftMethod {
 pub struct PromptPart {
     /// `chatml`, `minigpt4` or `vicuna`.
     pub template: String,
+    /// Answer each question alone while no picture is open: for a model that was trained so, and
+    /// would take its own "I see no picture" for a description of one.
+    #[serde(default)]
+    pub alone_without_picture: bool,
 }
 
 /// One file to fetch.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::chat::{Conversation, Role};
+use crate::chat::{Conversation, FinishReason, Role};
 use crate::text::{printable, printable_lines};
 
 /// For readers. Only the current branch.
@@ -19,6 +19,9 @@ pub fn to_markdown(c: &Conversation) -> String {
         for (name, value) in art.label.iter().flat_map(|l| l.fields()) {
             let _ = writeln!(out, "  - {name}: {}", printable(value));
         }
+        if let Some(credit) = art.label.as_ref().and_then(|l| l.credit.as_ref()) {
+            let _ = writeln!(out, "  - credit: {}", printable(credit));
+        }
     }
     for turn in c.path(None) {
         let who = match turn.role {
@@ -32,9 +35,13 @@ pub fn to_markdown(c: &Conversation) -> String {
             false => format!(" (artwork {})", shown.join(", ")),
         };
         let _ = writeln!(out, "\n**{who}**{with}:\n\n{}", printable_lines(turn.text.trim()));
-        if !turn.complete {
-            let _ = writeln!(out, "\n*(the answer was cut off)*");
-        }
+        let ended = match (turn.complete, turn.finish_reason) {
+            (false, _) => "the answer was cut off",
+            (true, Some(FinishReason::Cancelled)) => "the answer was stopped",
+            (true, Some(FinishReason::Length)) => "the answer reached its length limit",
+            _ => continue,
+        };
+        let _ = writeln!(out, "\n*({ended})*");
     }
     out
 }

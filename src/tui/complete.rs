@@ -18,6 +18,13 @@ pub fn expand(text: &str) -> PathBuf {
     }
 }
 
+/// What is meant by a text in which a new path begins: after `//`, or at a `~` behind a slash.
+pub fn restart(text: &str) -> &str {
+    let slash = text.rfind("//").map(|at| at + 1);
+    let home = text.rfind("/~").map(|at| at + 1);
+    &text[slash.max(home).unwrap_or(0)..]
+}
+
 /// What could stand in place of `text`: folders (with a slash) and pictures, in order.
 pub fn candidates(text: &str) -> Vec<String> {
     let (folder, start) = match text.rfind('/') {
@@ -79,5 +86,8 @@ mod tests {
         assert_eq!(candidates(&format!("{base}n")).len(), 3);
         assert_eq!(common_prefix(&["é".into(), "è".into()]), Some(String::new()));
         assert!(candidates("/no/such/folder/").is_empty());
+        assert_eq!(restart("/a/b//tmp/x"), "/tmp/x");
+        assert_eq!(restart("/a/b/~/x"), "~/x");
+        assert_eq!(restart("/a/b"), "/a/b");
     }
 }

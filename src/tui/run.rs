@@ -117,6 +117,10 @@ async fn main_loop(options: Options) -> Result<Ended, TuiError> {
     for key in typed_keys(&replies.unwrap_or_default().typed) {
         let _ = messages.send(Message::Key(key));
     }
+    // A folder that is made later could not be watched.
+    if let Some(folder) = paths.config_file.parent() {
+        let _ = std::fs::create_dir_all(folder);
+    }
     let _watch = Watch::start(
         &paths.config_file,
         &state.settings.theme,

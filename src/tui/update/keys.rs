@@ -44,6 +44,8 @@ pub fn paste(state: &mut State, text: &str) -> Vec<Effect> {
             let path = line.strip_prefix("file://").unwrap_or(line);
             input.insert_str(path);
             let path = input.lines().join("");
+            let path = crate::tui::complete::restart(&path).to_string();
+            **input = editor(&path, &state.theme);
             vec![Effect::Complete(path)]
         }
         Some(_) => Vec::new(),
@@ -104,7 +106,9 @@ fn in_conversation(state: &mut State, key: KeyEvent, action: Option<Action>) -> 
         }
         Some(Action::Quit | Action::Redraw | Action::Interrupt) => Vec::new(),
         None => {
-            if !recall(state, key) {
+            if key.code == KeyCode::Char('u') && key.modifiers == KeyModifiers::CONTROL {
+                state.composer.delete_line_by_head();
+            } else if !recall(state, key) {
                 state.composer.input(key);
             }
             Vec::new()
@@ -251,16 +255,30 @@ fn in_open(
             };
         }
         KeyCode::Home => input.move_cursor(CursorMove::Head),
+        KeyCode::Char('u') if key.modifiers == KeyModifiers::CONTROL => {
+            *input = editor("", &state.theme);
+            effects.push(Effect::Complete(String::new()));
+        }
         // A path is one line.
         KeyCode::Char('m') if key.modifiers == KeyModifiers::CONTROL => {}
         _ => {
             if input.input(key) {
+                restart_path(&mut input, state);
                 effects.push(Effect::Complete(input.lines().join("")));
             }
         }
     }
     state.popup = Some(Popup::Open { input, candidates, selected: selection });
     effects
+}
+
+/// A path typed behind the folder that the window began with replaces it.
+fn restart_path(input: &mut ratatui_textarea::TextArea<'static>, state: &State) {
+    let text = input.lines().join("");
+    let meant = crate::tui::complete::restart(&text);
+    if meant.len() < text.len() {
+        *input = editor(meant, &state.theme);
+    }
 }
 
 fn in_sessions(

@@ -49,7 +49,7 @@ pub fn line_count(state: &State, width: u16) -> usize {
 
 fn welcome(state: &State, width: u16) -> Vec<Line<'static>> {
     let text = match state.shown {
-        Some(_) => "Ask about the artwork below. Ctrl-P shows questions the model knows well.",
+        Some(_) => "Ask about the artwork below. Ctrl-P shows questions.",
         None => {
             "Open an artwork with Ctrl-O, then ask about it.\nCtrl-P shows questions, Ctrl-T earlier sessions, F1 all keys."
         }

@@ -95,7 +95,8 @@ fn list(
 
 /// At most `width` x `height` cells in the middle of the screen.
 fn centred(screen: Rect, width: u16, height: u16) -> Rect {
-    let width = width.min(screen.width.saturating_sub(2));
+    // A margin of a column or two would only show scraps of the page behind.
+    let width = if screen.width < width + 8 { screen.width } else { width };
     let height = height.min(screen.height.saturating_sub(2));
     Rect {
         x: screen.x + (screen.width - width) / 2,

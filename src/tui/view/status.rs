@@ -12,7 +12,8 @@ use crate::tui::app::{ModelState, Notice, State};
 
 /// A longer message loses its end; none of ours is.
 const MAX_NOTICE_LINES: usize = 6;
-const KEYS: &str = "Ctrl-O open  Ctrl-P questions  F1 keys  Ctrl-Q quit";
+const KEYS: &[&str] =
+    &["Ctrl-O open  Ctrl-P questions  F1 keys  Ctrl-Q quit", "Ctrl-O open  F1 keys", "F1 keys"];
 
 pub fn draw(state: &State, area: Rect, frame: &mut Frame) {
     let theme = &state.theme;
@@ -43,9 +44,10 @@ pub fn draw(state: &State, area: Rect, frame: &mut Frame) {
     }
     let used: usize = spans.iter().map(Span::width).sum();
     let room = usize::from(area.width).saturating_sub(used);
-    if room >= KEYS.len() + 2 {
-        spans.push(Span::raw(" ".repeat(room - KEYS.len())));
-        spans.push(Span::styled(KEYS, theme.dim));
+    // As many keys as there is room for; the last one leads to the others.
+    if let Some(keys) = KEYS.iter().find(|k| room >= k.len() + 2) {
+        spans.push(Span::raw(" ".repeat(room - keys.len())));
+        spans.push(Span::styled(*keys, theme.dim));
     }
     frame.render_widget(Paragraph::new(Line::from(spans)), area);
 }
