@@ -18,6 +18,8 @@ type Result<T> = std::result::Result<T, ArtError>;
 
 /// Longer sides are scaled down to this when a painting is held in memory.
 const LONG_SIDE: u32 = 512;
+/// Tags rarer than this in the training paintings are neither taught nor asked for.
+const LEAST_TAG_COUNT: usize = 4;
 /// An `objects.json` beyond this is not searched for a label.
 const MAX_RECORDS_BYTES: u64 = 32 << 20;
 
@@ -113,13 +115,17 @@ impl Paintings {
         Ok(Split { seed, train, held_out: ids })
     }
 
-    /// Tags of the training paintings that occur at least `least` times, alphabetically.
-    pub fn common_tags(&self, split: &Split, least: usize) -> Vec<String> {
+    /// Tags that are common in the training paintings, alphabetically.
+    pub fn common_tags(&self, split: &Split) -> Vec<String> {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for tag in split.train.iter().filter_map(|id| self.get(*id)).flat_map(|p| &p.tags) {
             *counts.entry(tag).or_default() += 1;
         }
-        counts.into_iter().filter(|(_, n)| *n >= least).map(|(t, _)| t.to_string()).collect()
+        counts
+            .into_iter()
+            .filter(|(_, n)| *n >= LEAST_TAG_COUNT)
+            .map(|(t, _)| t.to_string())
+            .collect()
     }
 }
 

@@ -12,8 +12,6 @@ use crate::inference::{Cancel, Engine, InferenceError, Picture, Prompt, Request}
 use crate::model::manifest::BUILTIN_SPLIT;
 use crate::model::sampling::SamplingConfig;
 
-/// Tags rarer than this in the training paintings are not asked for.
-const LEAST_TAG_COUNT: usize = 4;
 /// Answers to closed questions are shorter.
 const MAX_NEW_TOKENS: usize = 24;
 
@@ -43,7 +41,7 @@ fn see(context: &Context, args: &SeeingArgs) -> Result<ExitCode, Failure> {
             "name the data set and the split of one training run",
         ));
     }
-    let tags = paintings.common_tags(&split, LEAST_TAG_COUNT);
+    let tags = paintings.common_tags(&split);
     let mut engine = input::engine(context, args.model.as_deref())?;
     let name = engine.name.clone();
     let table = seeing(

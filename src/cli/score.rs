@@ -14,7 +14,7 @@ pub fn run(context: &Context, args: ScoreArgs) -> Result<ExitCode, Failure> {
     let mut engine = input::engine(context, args.input.model.as_deref())?;
     let prompt = input::prompt(&args.input, context.settings.system.clone(), &text, &art);
     let pictures = input::pictures(&art);
-    let score = engine.score(&prompt, &pictures, &args.answer, args.input.raw_prompt)?;
+    let score = engine.score(&prompt, &pictures, &args.answer)?;
     let sum: f64 = score.logprobs.iter().map(|l| f64::from(*l)).sum();
     if context.json {
         out::line(serde_json::json!({

@@ -200,17 +200,10 @@ impl Engine {
     }
 
     /// Log-probabilities of `answer` after `prompt`.
-    pub fn score(
-        &mut self,
-        prompt: &Prompt,
-        pictures: &[Picture],
-        answer: &str,
-        raw: bool,
-    ) -> Result<Score> {
-        let token_ids = if raw {
-            self.tokenizer.encode_with_special(answer)?
-        } else {
-            self.tokenizer.encode(answer)?
+    pub fn score(&mut self, prompt: &Prompt, pictures: &[Picture], answer: &str) -> Result<Score> {
+        let token_ids = match prompt {
+            Prompt::Raw(_) => self.tokenizer.encode_with_special(answer)?,
+            Prompt::Chat { .. } => self.tokenizer.encode(answer)?,
         };
         if token_ids.is_empty() {
             return Err(InferenceError::EmptyAnswer);

@@ -57,9 +57,8 @@ impl Database {
                 std::fs::rename(folder, &aside).map_err(io(folder))?;
                 let saved = read_mirror(&mirror_path(folder))?;
                 let (database, _) = Self::try_open(folder).map_err(|t| t.told(folder))?;
-                for conversation in &saved {
-                    database.insert(conversation)?;
-                }
+                // The mirror has them already, so only the store is written.
+                database.restore_lost(&saved)?;
                 let notice = Some(format!(
                     "the session store was damaged ({reason}); it was moved to {} and {} session(s) were restored",
                     aside.display(),
@@ -126,8 +125,12 @@ impl Database {
 
     /// A session by its id or an unambiguous beginning of it.
     pub fn get(&self, id: &str) -> Result<Conversation> {
-        let all = self.list()?;
-        let session = find(&all, id)?.clone();
+        // A whole id needs no look at the other sessions.
+        let exact = self.sessions.get(id).map_err(io(&self.path))?;
+        let session = match exact.and_then(|v| serde_json::from_slice(&v).ok()) {
+            Some(session) => session,
+            None => find(&self.list()?, id)?.clone(),
+        };
         let turns = self
             .messages
             .scan_prefix(session.id.as_bytes())

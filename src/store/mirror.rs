@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -28,7 +28,7 @@ pub(super) struct Mirror {
 impl Mirror {
     pub fn open(path: &Path) -> Result<Self> {
         // A line that a full disk cut must not swallow the next one.
-        let torn = std::fs::read(path).is_ok_and(|b| b.last().is_some_and(|l| *l != b'\n'));
+        let torn = last_byte(path).is_some_and(|b| b != b'\n');
         let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(io(path))?;
         if torn {
             file.write_all(b"\n").map_err(io(path))?;
@@ -69,6 +69,14 @@ impl Mirror {
         let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         file.write_all(&line(record)).map_err(io(&self.path))
     }
+}
+
+fn last_byte(path: &Path) -> Option<u8> {
+    let mut file = File::open(path).ok()?;
+    file.seek(SeekFrom::End(-1)).ok()?;
+    let mut byte = [0];
+    file.read_exact(&mut byte).ok()?;
+    Some(byte[0])
 }
 
 fn line(record: &Line) -> Vec<u8> {

@@ -26,8 +26,6 @@ use crate::model::vision::VisionEncoder;
 const VALIDATION_VIEWS: usize = 8;
 /// Views over which the vision tokens are standardised.
 const NORM_VIEWS: usize = 256;
-/// Tags rarer than this in the training paintings are not taught by the align stage.
-const LEAST_TAG_COUNT: usize = 4;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +91,7 @@ impl<'a> Trainer<'a> {
                 None => self.measure_channels()?,
             }
         }
-        let tags = self.paintings.common_tags(&self.split, LEAST_TAG_COUNT);
+        let tags = self.paintings.common_tags(&self.split);
         let align =
             AlignTargets::new(&self.language.embed_tokens, self.tokenizer, &tags, &self.device)?;
         run.set_status(RunState::Running, first, total, None)?;
