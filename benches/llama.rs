@@ -5,12 +5,11 @@
 
 use std::path::PathBuf;
 
-use artgpt::art::View;
 use artgpt::chat::{Role, Template, Tokenizer, Turn};
 use artgpt::config::Paths;
 use artgpt::model::artgpt::{ArtGpt, load_trainable};
 use artgpt::model::bridge::Bridge;
-use artgpt::model::checkpoint::GgufFile;
+use artgpt::model::checkpoint::LanguageFile;
 use artgpt::model::llama::Llama;
 use artgpt::model::manifest::Model;
 use artgpt::model::matrix::Precision;
@@ -36,9 +35,9 @@ fn model() -> Model {
     Model::find("artgpt-smol", &paths.models()).expect("is built in")
 }
 
-fn open(model: &Model) -> GgufFile {
+fn open(model: &Model) -> LanguageFile {
     let path = model.language_path().expect("has one");
-    GgufFile::open(&path).expect("run `artgpt-tui models install artgpt-smol` first")
+    LanguageFile::open(&path).expect("run `artgpt-tui models install artgpt-smol` first")
 }
 
 fn language() -> Llama<Fused> {
@@ -74,8 +73,8 @@ fn decode_one_token_after_128(bencher: Bencher) {
 fn see_one_picture(bencher: Bencher) {
     let model = model();
     let artgpt = ArtGpt::load(&model, &mut open(&model), &Device::Cpu, |_, _| {}).expect("loads");
-    let view = View::whole(&image::RgbImage::from_pixel(300, 200, image::Rgb([90, 60, 30])));
-    bencher.bench_local(|| artgpt.encode(&view).expect("encodes"));
+    let picture = image::RgbImage::from_pixel(300, 200, image::Rgb([90, 60, 30]));
+    bencher.bench_local(|| artgpt.encode(&picture, &[]).expect("encodes"));
 }
 
 /// Forward and backward of one view with four questions.
@@ -87,8 +86,7 @@ fn training_pass(bencher: Bencher) {
     let params = Params::new(7, &device);
     let language: Llama<Differentiable> =
         load_trainable(&mut file, params.builder(), true, &device, |_, _| {}).expect("loads");
-    let path = model.language_path().expect("has one");
-    let tokenizer = Tokenizer::from_gguf(&path, |key| file.metadata(key)).expect("reads");
+    let tokenizer = Tokenizer::of(&model, &mut file).expect("reads");
     let config = &model.manifest.qformer.as_ref().expect("has one").config;
     let bridge =
         Bridge::load(config, language.config.hidden_size, params.builder()).expect("makes");
@@ -104,7 +102,7 @@ fn training_pass(bencher: Bencher) {
     let packed =
         pack(&examples, config.num_query_tokens, Template::ChatMl, &tokenizer).expect("packs");
     bencher.bench_local(|| {
-        let image = bridge.forward::<Differentiable>(&tokens).expect("runs");
-        answer_loss(&language, &packed, &image).expect("runs").backward().expect("runs")
+        let image = bridge.forward::<Differentiable>(&tokens, &[]).expect("runs");
+        answer_loss(&language, &packed, &image, None).expect("runs").backward().expect("runs")
     });
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use artgpt::model::llama::{Block, Llama, LlamaConfig};
+use artgpt::model::llama::{Block, Llama, LlamaConfig, RopeScaling};
 use artgpt::model::matrix::{Matrix, Precision};
 use artgpt::model::mode::{Differentiable, Fused, Mode, RopeLayout, causal_mask};
 use artgpt::model::peft::Bottleneck;
@@ -60,13 +60,15 @@ fn the_qformer_is_transformers_in_both_modes() -> Result<()> {
         cross_attention_freq: 2,
         encoder_width: 20,
         layer_norm_eps: 1e-12,
-        image_positions: 0,
+        image_grid: 0,
+        standardise: true,
+        text: None,
     };
     let vb = VarBuilder::from_tensors(all.clone(), DType::F32, &Device::Cpu);
     let qformer = QFormer::load(&config, vb)?;
-    assert_close(&qformer.forward::<Fused>(&all["input"])?, &all["output"], "fused");
+    assert_close(&qformer.forward::<Fused>(&all["input"], &[])?, &all["output"], "fused");
     assert_close(
-        &qformer.forward::<Differentiable>(&all["input"])?,
+        &qformer.forward::<Differentiable>(&all["input"], &[])?,
         &all["output"],
         "differentiable",
     );
@@ -100,11 +102,13 @@ fn llama<M: Mode>(all: &HashMap<String, Tensor>) -> Result<Llama<M>> {
         num_attention_heads: 4,
         num_key_value_heads: 2,
         head_dim: 8,
+        intermediate_size: all["model.layers.0.mlp.gate_proj.weight"].dim(0)?,
         vocab_size: 40,
         context_length: 64,
         rms_norm_eps: 1e-5,
         rope_theta: 10_000.0,
         rope_layout: RopeLayout::Halves,
+        rope_scaling: RopeScaling::None,
     };
     let vb = VarBuilder::from_tensors(all.clone(), DType::F32, &Device::Cpu);
     let layers = (0..3)

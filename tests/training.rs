@@ -4,11 +4,11 @@ mod common;
 
 use std::path::Path;
 
-use artgpt::chat::{Role, Template, Turn};
+use artgpt::chat::{Piece, Role, Template, Turn};
 use artgpt::model::bridge::Bridge;
-use artgpt::model::llama::{Block, Llama, LlamaConfig};
-use artgpt::model::matrix::Matrix;
-use artgpt::model::mode::{Differentiable, RopeLayout};
+use artgpt::model::llama::{Block, Llama, LlamaConfig, RopeScaling};
+use artgpt::model::matrix::{Matrix, Precision};
+use artgpt::model::mode::{Differentiable, RopeLayout, causal_mask};
 use artgpt::model::peft::Bottleneck;
 use artgpt::model::qformer::QFormerConfig;
 use artgpt::training::{Example, Packed, Params, answer_loss, pack};
@@ -26,6 +26,7 @@ struct Small {
     bridge: Bridge,
     language: Llama<Differentiable>,
     image: Tensor,
+    second: Tensor,
 }
 
 fn small(vocab_size: usize) -> Result<Small> {
@@ -37,11 +38,13 @@ fn small(vocab_size: usize) -> Result<Small> {
         num_attention_heads: 4,
         num_key_value_heads: 2,
         head_dim: 4,
+        intermediate_size: 24,
         vocab_size,
         context_length: 256,
         rms_norm_eps: 1e-5,
         rope_theta: 10_000.0,
         rope_layout: RopeLayout::Interleaved,
+        rope_scaling: RopeScaling::None,
     };
     let mut rng = ChaCha8Rng::seed_from_u64(11);
     let mut random = |out: usize, width: usize| -> Result<Matrix> {
@@ -78,11 +81,15 @@ fn small(vocab_size: usize) -> Result<Small> {
         cross_attention_freq: 2,
         encoder_width: WIDTH,
         layer_norm_eps: 1e-6,
-        image_positions: 5,
+        image_grid: 0,
+        standardise: true,
+        text: None,
     };
     let bridge = Bridge::load(&qformer, HIDDEN, params.builder())?;
-    let image = noise(&mut ChaCha8Rng::seed_from_u64(12), (5, WIDTH), 1.5)?.unsqueeze(0)?;
-    Ok(Small { params, bridge, language, image })
+    let mut rng = ChaCha8Rng::seed_from_u64(12);
+    let image = noise(&mut rng, (5, WIDTH), 1.5)?.unsqueeze(0)?;
+    let second = noise(&mut rng, (5, WIDTH), 1.5)?.unsqueeze(0)?;
+    Ok(Small { params, bridge, language, image, second })
 }
 
 /// Uniform within `bound`; candle's own generator cannot be seeded on the CPU.
@@ -103,7 +110,17 @@ fn examples() -> Vec<Example> {
         ask("What is the palette?", "Mostly brown.", true),
         ask("Dark or light?", "I see no picture.", false),
         ask("Is it warm?", "Warm colours.", true),
+        on_two_pictures(),
     ]
+}
+
+fn on_two_pictures() -> Example {
+    let mut first = Turn::new(Role::User, "What is it called?");
+    first.images.push((0, "Title: Wheat".into()));
+    let mut second = Turn::new(Role::User, "And this one?");
+    second.images.push((1, "Title: Sea".into()));
+    let turns = vec![first, Turn::new(Role::Assistant, "Wheat."), second];
+    Example { turns, answer: "Sea.".into() }
 }
 
 fn packed(examples: &[Example]) -> Packed {
@@ -111,7 +128,8 @@ fn packed(examples: &[Example]) -> Packed {
 }
 
 fn loss(s: &Small, packed: &Packed) -> Result<Tensor> {
-    answer_loss(&s.language, packed, &s.bridge.forward::<Differentiable>(&s.image)?)
+    let see = |image: &Tensor| s.bridge.forward::<Differentiable>(image, &[]);
+    answer_loss(&s.language, packed, &see(&s.image)?, Some(&see(&s.second)?))
 }
 
 fn number(t: &Tensor) -> f64 {
@@ -133,6 +151,37 @@ fn questions_packed_together_lose_what_they_lose_apart() -> Result<()> {
     let together = packed(&all);
     assert_eq!(together.targets.len(), count);
     let gap = (number(&loss(&s, &together)?) - sum / count as f64).abs();
+    assert!(gap < 1e-4, "{gap}");
+    Ok(())
+}
+
+/// The loss over a packed sequence is that of the chat's own reading of the conversation.
+#[test]
+fn a_second_picture_stands_where_the_chat_puts_it() -> Result<()> {
+    let s = small(49_152)?;
+    let example = on_two_pictures();
+    let tokenizer = common::tokenizer();
+    let pieces = Template::ChatMl.render(None, &example.turns, &tokenizer).expect("renders");
+    let see = |image: &Tensor| s.bridge.forward::<Differentiable>(image, &[]);
+    let mut parts = Vec::new();
+    for piece in &pieces {
+        parts.push(match piece {
+            Piece::Tokens(ids) => s.language.embed(ids)?,
+            Piece::Image(0) => see(&s.image)?,
+            Piece::Image(_) => see(&s.second)?,
+        });
+    }
+    let mut answer = tokenizer.encode(&example.answer).expect("encodes");
+    answer.push(tokenizer.special("<|im_end|>").expect("has one"));
+    parts.push(s.language.embed(&answer)?);
+    let x = Tensor::cat(&parts, 1)?;
+    let (places, first) = (x.dim(1)?, x.dim(1)? - answer.len() - 1);
+    let rotary = s.language.rotary_at(&(0..places as u32).collect::<Vec<_>>())?;
+    let mask = causal_mask(places, 0, &Device::Cpu)?;
+    let hidden = s.language.forward(&x, &rotary, &mask)?.narrow(1, first, answer.len())?;
+    let logits = s.language.logits(&hidden, Precision::Exact)?.squeeze(0)?;
+    let plain = candle_nn::loss::cross_entropy(&logits, &Tensor::new(answer, &Device::Cpu)?)?;
+    let gap = (number(&loss(&s, &packed(&[example]))?) - number(&plain)).abs();
     assert!(gap < 1e-4, "{gap}");
     Ok(())
 }

@@ -7,6 +7,7 @@ mod features;
 mod label;
 mod museum;
 mod questions;
+mod resample;
 mod view;
 
 pub use decode::{MAX_FILE_BYTES, MAX_PIXELS};
@@ -19,6 +20,7 @@ pub use questions::{PRESENCE_WORDINGS, Question, description};
 pub use view::{VIEW_SIZE, View, ViewJitter};
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use image::RgbImage;
 use sha2::{Digest, Sha256};
@@ -71,7 +73,7 @@ pub struct Artwork {
     /// Hex sha256 of the file's bytes.
     pub sha256: String,
     /// Upright (EXIF orientation applied), alpha flattened on white.
-    pub image: RgbImage,
+    pub image: Arc<RgbImage>,
     /// From the sidecar file, or a museum's `objects.json` in the same folder.
     pub label: Option<Label>,
     /// Remarks a user should see, such as "only the first frame is used".
@@ -86,15 +88,10 @@ impl Artwork {
         Ok(Self {
             path: path.to_path_buf(),
             sha256: hex(&Sha256::digest(&bytes)),
-            image,
+            image: Arc::new(image),
             label: Label::beside(path)?.or_else(|| museum::label_in_folder(path)),
             notes,
         })
-    }
-
-    /// The view the model gets: the whole picture, squeezed to a square as the reference does.
-    pub fn view(&self) -> View {
-        View::whole(&self.image)
     }
 }
 

@@ -1,20 +1,27 @@
 //! The square of pixels a vision encoder sees, and the changes training makes to it.
 
-use image::imageops::{self, FilterType};
-use image::{RgbImage, imageops::crop_imm};
+use image::RgbImage;
+use image::imageops::{self, crop_imm};
 use rand::Rng;
+
+use super::resample::bicubic;
 
 /// Side of a view in pixels.
 pub const VIEW_SIZE: u32 = 224;
 
-/// `VIEW_SIZE` x `VIEW_SIZE` RGB.
+/// A square of RGB pixels.
 #[derive(Debug, Clone)]
 pub struct View(RgbImage);
 
 impl View {
     /// The whole picture, resized with a bicubic filter (MiniGPT-4's `blip_processors.py`).
     pub fn whole(image: &RgbImage) -> Self {
-        Self(resize(image))
+        Self::sized(image, VIEW_SIZE)
+    }
+
+    /// The same for an encoder that takes `side` x `side` pixels.
+    pub fn sized(image: &RgbImage, side: u32) -> Self {
+        Self(bicubic(image, side, side))
     }
 
     /// A part of the picture, changed by `jitter`.
@@ -26,10 +33,12 @@ impl View {
         );
         let x = ((w - cw) as f32 * jitter.left) as u32;
         let y = ((h - ch) as f32 * jitter.top) as u32;
-        let mut view = resize(&crop_imm(image, x, y, cw, ch).to_image());
+        let part = crop_imm(image, x, y, cw, ch).to_image();
+        let mut view = bicubic(&part, VIEW_SIZE, VIEW_SIZE);
         if jitter.flip {
             imageops::flip_horizontal_in_place(&mut view);
         }
+        mirror(&mut view, jitter.mirror);
         for pixel in view.pixels_mut() {
             pixel.0 = jitter.colour(pixel.0);
         }
@@ -41,15 +50,21 @@ impl View {
     }
 }
 
-fn resize(image: &RgbImage) -> RgbImage {
-    // Very large pictures go down in two steps: the box filter of `thumbnail` is fast and does
-    // not alias, the bicubic step then has little left to do.
-    let (w, h) = image.dimensions();
-    if w > 4 * VIEW_SIZE && h > 4 * VIEW_SIZE {
-        let small = imageops::thumbnail(image, 2 * VIEW_SIZE, 2 * VIEW_SIZE);
-        return imageops::resize(&small, VIEW_SIZE, VIEW_SIZE, FilterType::CatmullRom);
+fn mirror(view: &mut RgbImage, weight: f32) {
+    if weight <= 0.0 {
+        return;
     }
-    imageops::resize(image, VIEW_SIZE, VIEW_SIZE, FilterType::CatmullRom)
+    let (width, height) = view.dimensions();
+    for y in 0..height {
+        for x in width / 2..width {
+            let left = view.get_pixel(width - 1 - x, y).0;
+            let right = &mut view.get_pixel_mut(x, y).0;
+            for (r, l) in right.iter_mut().zip(left) {
+                let mixed = f32::from(*r) + (f32::from(l) - f32::from(*r)) * weight;
+                *r = mixed.round() as u8;
+            }
+        }
+    }
 }
 
 /// A crop, a flip and a colour change. The questions' answers are computed after it.
@@ -62,6 +77,8 @@ pub struct ViewJitter {
     pub left: f32,
     pub top: f32,
     pub flip: bool,
+    /// How far the right half turns into the mirror image of the left one, 0 to 1.
+    pub mirror: f32,
     /// Exponent on the pixel value; below 1 brightens.
     pub gamma: f32,
     /// Factor around the middle grey.
@@ -79,6 +96,7 @@ impl ViewJitter {
         left: 0.0,
         top: 0.0,
         flip: false,
+        mirror: 0.0,
         gamma: 1.0,
         contrast: 1.0,
         saturation: 1.0,
@@ -97,6 +115,10 @@ impl ViewJitter {
             flip: rng.random(),
             ..Self::NONE
         };
+        // Few paintings are symmetrical, and most of those are portraits.
+        if rng.random_range(0..4) == 0 {
+            jitter.mirror = rng.random_range(0.2..=1.0);
+        }
         if rng.random_range(0..3) > 0 {
             jitter.gamma = rng.random_range(-0.9f32..=0.9).exp();
             jitter.contrast = rng.random_range(0.4..=1.4);

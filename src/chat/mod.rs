@@ -4,7 +4,9 @@ mod answer;
 mod budget;
 mod conversation;
 mod detokenizer;
+mod hf_tokenizer;
 mod prompt;
+mod sentencepiece;
 mod stop;
 mod tokenizer;
 
@@ -12,6 +14,7 @@ pub use answer::{Answer, FinishReason, Timings, Usage};
 pub use budget::{Budget, fit};
 pub use conversation::{ArtworkRef, Conversation, Session, TurnRecord};
 pub use detokenizer::Detokenizer;
+pub use hf_tokenizer::InstructionTokenizer;
 pub use prompt::{IMAGE_MARKER, Piece, Role, Template, Turn, count_markers, raw_prompt};
 pub use stop::StopFilter;
 pub use tokenizer::Tokenizer;

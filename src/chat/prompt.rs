@@ -90,18 +90,18 @@ impl Template {
     ) -> Result<Vec<Piece>, ChatError> {
         let mut out = PieceWriter::new(tokenizer);
         if let Some(bos) = tokenizer.bos {
-            out.id(bos);
+            out.id(bos)?;
         }
         let system = system.unwrap_or(self.default_system());
         match self {
             Self::ChatMl => {
                 out.special("<|im_start|>")?;
-                out.text(&format!("system\n{system}"))?;
+                out.text(&format!("system\n{system}"));
                 out.special("<|im_end|>")?;
-                out.text("\n")?;
+                out.text("\n");
             }
-            Self::MiniGpt4 => out.text(&format!("{system}###"))?,
-            Self::Vicuna => out.text(&format!("{system} "))?,
+            Self::MiniGpt4 => out.text(&format!("{system}###")),
+            Self::Vicuna => out.text(&format!("{system} ")),
         }
         for turn in turns {
             self.turn(turn, &mut out)?;
@@ -109,12 +109,13 @@ impl Template {
         match self {
             Self::ChatMl => {
                 out.special("<|im_start|>")?;
-                out.text("assistant\n")?;
+                out.text("assistant\n");
             }
-            Self::MiniGpt4 => out.text("Assistant: ")?,
-            Self::Vicuna => out.text("ASSISTANT: ")?,
+            // No space behind it (`conversation.py`): the answer's first token brings its own.
+            Self::MiniGpt4 => out.text("Assistant:"),
+            Self::Vicuna => out.text("ASSISTANT:"),
         }
-        Ok(out.pieces)
+        out.finish()
     }
 
     fn turn(self, turn: &Turn, out: &mut PieceWriter) -> Result<(), ChatError> {
@@ -126,27 +127,76 @@ impl Template {
                     Role::Assistant => "assistant",
                 };
                 out.special("<|im_start|>")?;
-                out.text(&format!("{name}\n"))?;
-                out.content(turn)?;
+                out.text(&format!("{name}\n"));
+                self.content(turn, out)?;
                 out.special("<|im_end|>")?;
-                out.text("\n")
+                out.text("\n");
             }
             (Self::MiniGpt4, Role::Assistant) => out.text(&format!("Assistant: {}###", turn.text)),
             (Self::MiniGpt4, _) => {
-                out.text("Human: ")?;
-                out.content(turn)?;
-                out.text("###")
+                out.text("Human: ");
+                self.content(turn, out)?;
+                out.text("###");
             }
             (Self::Vicuna, Role::Assistant) => {
-                out.text(&format!("ASSISTANT: {}", turn.text))?;
-                out.special("</s>")
+                out.text(&format!("ASSISTANT: {}", turn.text));
+                out.special("</s>")?;
             }
             (Self::Vicuna, _) => {
-                out.text("USER: ")?;
-                out.content(turn)?;
-                out.text(" ")
+                out.text("USER: ");
+                self.content(turn, out)?;
+                out.text(" ");
             }
         }
+        Ok(())
+    }
+
+    /// A turn's images and text. Markers in the text place the images when their numbers agree;
+    /// otherwise the images come first and a marker is plain text.
+    fn content(self, turn: &Turn, out: &mut PieceWriter) -> Result<(), ChatError> {
+        if !turn.images.is_empty() && count_markers(&turn.text) == turn.images.len() {
+            for (i, part) in turn.text.split(IMAGE_MARKER).enumerate() {
+                if i > 0 {
+                    self.image(&turn.images[i - 1], out)?;
+                }
+                out.text(part);
+            }
+            return Ok(());
+        }
+        for image in &turn.images {
+            self.image(image, out)?;
+        }
+        out.text(&turn.text);
+        Ok(())
+    }
+
+    /// An image and its label. ChatML is the default model's, which was trained to be told that
+    /// there is none; the others hear of a label only where there is one.
+    fn image(
+        self,
+        (index, label): &(usize, String),
+        out: &mut PieceWriter,
+    ) -> Result<(), ChatError> {
+        let known = label != "none";
+        match self {
+            Self::ChatMl => {
+                out.image(*index)?;
+                out.text(&format!("\nLabel: {label}\n"));
+            }
+            Self::MiniGpt4 => {
+                out.text("<Img>");
+                out.image(*index)?;
+                out.text("</Img> ");
+                if known {
+                    out.text(&format!("({label}) "));
+                }
+            }
+            Self::Vicuna => {
+                out.image(*index)?;
+                out.text(&if known { format!("\n({label})\n") } else { "\n".to_string() });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -162,44 +212,43 @@ pub fn raw_prompt(
     }
     let mut out = PieceWriter::new(tokenizer);
     if let Some(bos) = tokenizer.bos {
-        out.id(bos);
+        out.id(bos)?;
     }
     for (i, part) in text.split(IMAGE_MARKER).enumerate() {
         if i > 0 {
-            out.pieces.push(Piece::Image(i - 1));
+            out.image(i - 1)?;
         }
         for id in tokenizer.encode_with_special(part)? {
-            out.id(id);
+            out.id(id)?;
         }
     }
-    Ok(out.pieces)
+    out.finish()
 }
 
 pub fn count_markers(text: &str) -> usize {
     text.matches(IMAGE_MARKER).count()
 }
 
+/// Joins what is written into pieces. Text between two images or special tokens is tokenised as
+/// one, as the reference does it.
 struct PieceWriter<'a> {
     tokenizer: &'a Tokenizer,
     pieces: Vec<Piece>,
+    text: String,
 }
 
 impl<'a> PieceWriter<'a> {
     fn new(tokenizer: &'a Tokenizer) -> Self {
-        Self { tokenizer, pieces: Vec::new() }
+        Self { tokenizer, pieces: Vec::new(), text: String::new() }
     }
 
-    fn id(&mut self, id: u32) {
-        match self.pieces.last_mut() {
-            Some(Piece::Tokens(ids)) => ids.push(id),
-            _ => self.pieces.push(Piece::Tokens(vec![id])),
-        }
+    fn text(&mut self, text: &str) {
+        self.text.push_str(text);
     }
 
-    fn text(&mut self, text: &str) -> Result<(), ChatError> {
-        for id in self.tokenizer.encode(text)? {
-            self.id(id);
-        }
+    fn id(&mut self, id: u32) -> Result<(), ChatError> {
+        self.flush()?;
+        self.push(id);
         Ok(())
     }
 
@@ -208,30 +257,34 @@ impl<'a> PieceWriter<'a> {
             .tokenizer
             .special(token)
             .ok_or_else(|| ChatError::Encode(format!("the model has no token {token}")))?;
-        self.id(id);
+        self.id(id)
+    }
+
+    fn image(&mut self, index: usize) -> Result<(), ChatError> {
+        self.flush()?;
+        self.pieces.push(Piece::Image(index));
         Ok(())
     }
 
-    /// A turn's images and text. Markers in the text place the images when their numbers agree;
-    /// otherwise the images come first and a marker is plain text.
-    fn content(&mut self, turn: &Turn) -> Result<(), ChatError> {
-        if !turn.images.is_empty() && count_markers(&turn.text) == turn.images.len() {
-            for (i, part) in turn.text.split(IMAGE_MARKER).enumerate() {
-                if i > 0 {
-                    self.image(&turn.images[i - 1])?;
-                }
-                self.text(part)?;
-            }
-            return Ok(());
-        }
-        for image in &turn.images {
-            self.image(image)?;
-        }
-        self.text(&turn.text)
+    fn finish(mut self) -> Result<Vec<Piece>, ChatError> {
+        self.flush()?;
+        Ok(self.pieces)
     }
 
-    fn image(&mut self, (index, label): &(usize, String)) -> Result<(), ChatError> {
-        self.pieces.push(Piece::Image(*index));
-        self.text(&format!("\nLabel: {label}\n"))
+    fn flush(&mut self) -> Result<(), ChatError> {
+        let text = std::mem::take(&mut self.text);
+        if !text.is_empty() {
+            for id in self.tokenizer.encode(&text)? {
+                self.push(id);
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, id: u32) {
+        match self.pieces.last_mut() {
+            Some(Piece::Tokens(ids)) => ids.push(id),
+            _ => self.pieces.push(Piece::Tokens(vec![id])),
+        }
     }
 }

@@ -11,7 +11,8 @@ use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::{AddedToken, Tokenizer as Inner};
 
 use super::ChatError;
-use crate::model::checkpoint::GgufFile;
+use super::sentencepiece::{self, Piece};
+use crate::model::checkpoint::LanguageFile;
 use crate::model::manifest::Model;
 
 /// A tokenizer with its special tokens. Text from a user never becomes a special token.
@@ -19,21 +20,38 @@ pub struct Tokenizer {
     inner: Inner,
     special: Vec<(String, u32)>,
     pub bos: Option<u32>,
-    pub eos: Option<u32>,
+    /// Any of them ends an answer.
+    pub eos: Vec<u32>,
 }
 
 impl Tokenizer {
-    /// A model's own: the file that its manifest names, else the one inside its GGUF.
-    pub fn of(model: &Model, path: &Path, file: &GgufFile) -> Result<Self, ChatError> {
+    /// A model's own: the file that its manifest names, else the one with the language model.
+    pub fn of(model: &Model, file: &mut LanguageFile) -> Result<Self, ChatError> {
         let named = model.manifest.language.as_ref().and_then(|l| l.tokenizer.as_deref());
-        match named {
-            Some(name) => {
+        let named = named.map(|name| model.path(name));
+        let rows = file.weights().config().map(|c| c.vocab_size).unwrap_or(usize::MAX);
+        let tokenizer = match (named, &*file) {
+            (Some(path), LanguageFile::Gguf(file)) => {
                 let id = |key: &str| file.metadata(key).and_then(|v| v.to_u32().ok());
                 let (bos, eos) =
                     (id("tokenizer.ggml.bos_token_id"), id("tokenizer.ggml.eos_token_id"));
-                Self::from_file(&model.path(name), bos, eos)
+                Self::from_file(&path, bos, eos.into_iter().collect())?
             }
-            None => Self::from_gguf(path, |key| file.metadata(key)),
+            (None, LanguageFile::Gguf(file)) => {
+                Self::from_gguf(file.file_path(), |key| file.metadata(key))?
+            }
+            (named, LanguageFile::HuggingFace(folder)) => {
+                super::hf_tokenizer::open(folder.dir(), named.as_deref())?
+            }
+        };
+        match tokenizer.inner.get_vocab_size(true) {
+            tokens if tokens > rows => Err(ChatError::Tokenizer {
+                path: file.weights().path().display().to_string(),
+                reason: format!(
+                    "the tokenizer has {tokens} tokens, the embedding table {rows} rows"
+                ),
+            }),
+            _ => Ok(tokenizer),
         }
     }
 
@@ -53,12 +71,41 @@ impl Tokenizer {
                 .ok_or_else(|| fail(&format!("`{key}` is missing")))
         };
         let kind = metadata("tokenizer.ggml.model").and_then(|v| v.to_string().ok());
-        if kind.map(String::as_str) != Some("gpt2") {
-            return Err(fail(
-                "only byte-level BPE can be read from GGUF; name a tokenizer.json in the manifest",
-            ));
-        }
         let tokens = strings("tokenizer.ggml.tokens")?;
+        let id = |key: &str| metadata(key).and_then(|v| v.to_u32().ok());
+        let adds_bos = metadata("tokenizer.ggml.add_bos_token").and_then(|v| v.to_bool().ok());
+        let eos: Vec<u32> = id("tokenizer.ggml.eos_token_id").into_iter().collect();
+        // Types as in `ggml/docs/gguf.md`.
+        let types: Vec<i64> = metadata("tokenizer.ggml.token_type")
+            .and_then(|v| v.to_vec().ok())
+            .into_iter()
+            .flatten()
+            .map(|t| t.to_i32().map(i64::from).or_else(|_| t.to_u32().map(i64::from)).unwrap_or(1))
+            .collect();
+        match kind.map(String::as_str) {
+            Some("gpt2") => {}
+            Some("llama") => {
+                let scores = metadata("tokenizer.ggml.scores").and_then(|v| v.to_vec().ok());
+                let scores = scores.into_iter().flatten().map(|s| s.to_f32().unwrap_or(0.0));
+                let dummy = metadata("tokenizer.ggml.add_space_prefix");
+                let pieces = tokens
+                    .into_iter()
+                    .zip(scores)
+                    .zip(types.into_iter().chain(std::iter::repeat(1)))
+                    .map(|((text, score), kind)| Piece { text, score, kind: kind.into() })
+                    .collect();
+                let prefix = dummy.and_then(|v| v.to_bool().ok()).unwrap_or(true);
+                let inner = sentencepiece::bpe(pieces, prefix).map_err(|e| fail(&e))?;
+                // LLaMA's own tokenizer adds BOS unless it is told not to.
+                let bos = id("tokenizer.ggml.bos_token_id").filter(|_| adds_bos != Some(false));
+                return Ok(Self::wrap(inner, bos, eos));
+            }
+            _ => {
+                return Err(fail(
+                    "only byte-level BPE and LLaMA's vocabulary can be read from GGUF; name a tokenizer.json in the manifest",
+                ));
+            }
+        }
         let merges = strings("tokenizer.ggml.merges")?
             .iter()
             .map(|m| m.split_once(' ').map(|(a, b)| (a.to_string(), b.to_string())))
@@ -82,24 +129,19 @@ impl Tokenizer {
             Some(other) => return Err(fail(&format!("pre-tokenizer `{other}` is not known"))),
         };
         inner.with_decoder(Some(ByteLevel::default()));
-        // Type 3 is a control token (`ggml/docs/gguf.md`).
-        let types = metadata("tokenizer.ggml.token_type").and_then(|v| v.to_vec().ok());
         let special: Vec<AddedToken> = types
             .into_iter()
-            .flatten()
             .zip(&tokens)
-            .filter(|(kind, _)| kind.to_i32().ok() == Some(3) || kind.to_u32().ok() == Some(3))
+            .filter(|(kind, _)| *kind == 3)
             .map(|(_, token)| AddedToken::from(token.clone(), true))
             .collect();
         inner.add_special_tokens(&special);
-        let id = |key: &str| metadata(key).and_then(|v| v.to_u32().ok());
-        let adds_bos = metadata("tokenizer.ggml.add_bos_token").and_then(|v| v.to_bool().ok());
         let bos = id("tokenizer.ggml.bos_token_id").filter(|_| adds_bos == Some(true));
-        Ok(Self::wrap(inner, bos, id("tokenizer.ggml.eos_token_id")))
+        Ok(Self::wrap(inner, bos, eos))
     }
 
     /// From a `tokenizer.json`.
-    pub fn from_file(path: &Path, bos: Option<u32>, eos: Option<u32>) -> Result<Self, ChatError> {
+    pub fn from_file(path: &Path, bos: Option<u32>, eos: Vec<u32>) -> Result<Self, ChatError> {
         let inner = Inner::from_file(path).map_err(|e| ChatError::Tokenizer {
             path: path.display().to_string(),
             reason: e.to_string(),
@@ -107,7 +149,7 @@ impl Tokenizer {
         Ok(Self::wrap(inner, bos, eos))
     }
 
-    fn wrap(mut inner: Inner, bos: Option<u32>, eos: Option<u32>) -> Self {
+    pub(super) fn wrap(mut inner: Inner, bos: Option<u32>, eos: Vec<u32>) -> Self {
         // Special tokens inside text are read as plain characters; see `encode_with_special`.
         inner.set_encode_special_tokens(true);
         let mut special: Vec<(String, u32)> = inner

@@ -82,7 +82,7 @@ pub struct AskArgs {
     #[arg(long, value_name = "TEXT", conflicts_with = "raw_prompt")]
     pub system: Option<String>,
     /// Always the likeliest token.
-    #[arg(long, conflicts_with_all = ["temperature", "top_p", "top_k"])]
+    #[arg(long, conflicts_with_all = ["temperature", "top_p", "top_k", "min_p"])]
     pub greedy: bool,
     /// Flatness of the draw; 0 takes the likeliest token.
     #[arg(long, allow_negative_numbers = true)]
@@ -93,9 +93,27 @@ pub struct AskArgs {
     /// Draw from this many likeliest tokens; 0 is no limit.
     #[arg(long)]
     pub top_k: Option<usize>,
+    /// Leave out tokens less likely than this share of the likeliest; 0 is none.
+    #[arg(long, allow_negative_numbers = true)]
+    pub min_p: Option<f64>,
     /// Above 1 turns away from what was said; 1 is none.
     #[arg(long, allow_negative_numbers = true)]
     pub repetition_penalty: Option<f32>,
+    /// Taken from the logit of each token that the answer has already; 0 is none.
+    #[arg(long, allow_negative_numbers = true)]
+    pub presence_penalty: Option<f32>,
+    /// Seek the likeliest whole answer among this many side by side; it comes at once.
+    #[arg(long, value_name = "N", conflicts_with_all = ["temperature", "top_p", "top_k", "min_p", "seed"])]
+    pub beams: Option<usize>,
+    /// With beams: above 0 favours longer answers, below 0 shorter ones.
+    #[arg(long, allow_negative_numbers = true)]
+    pub length_penalty: Option<f64>,
+    /// The answer does not end before it has this many tokens.
+    #[arg(long, value_name = "N")]
+    pub min_new_tokens: Option<usize>,
+    /// A text that ends the answer; may be given several times.
+    #[arg(long, value_name = "TEXT")]
+    pub stop: Vec<String>,
     /// Repeats a draw.
     #[arg(long)]
     pub seed: Option<u64>,

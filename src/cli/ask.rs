@@ -87,7 +87,8 @@ fn sampling(context: &Context, args: &AskArgs) -> Result<SamplingConfig, Failure
         sampling.temperature = 0.0;
     }
     // Asking for a way to draw means drawing.
-    let draws = args.top_p.is_some() || args.top_k.is_some() || args.seed.is_some();
+    let draws =
+        args.top_p.is_some() || args.top_k.is_some() || args.min_p.is_some() || args.seed.is_some();
     if draws && args.temperature.is_none() && !args.greedy && sampling.temperature == 0.0 {
         sampling.temperature = 1.0;
     }
@@ -95,6 +96,12 @@ fn sampling(context: &Context, args: &AskArgs) -> Result<SamplingConfig, Failure
     sampling.top_p = args.top_p.unwrap_or(sampling.top_p);
     sampling.top_k = args.top_k.unwrap_or(sampling.top_k);
     sampling.repetition_penalty = args.repetition_penalty.unwrap_or(sampling.repetition_penalty);
+    sampling.min_p = args.min_p.unwrap_or(sampling.min_p);
+    sampling.presence_penalty = args.presence_penalty.unwrap_or(sampling.presence_penalty);
+    sampling.beams = args.beams.unwrap_or(sampling.beams);
+    sampling.length_penalty = args.length_penalty.unwrap_or(sampling.length_penalty);
+    sampling.min_new_tokens = args.min_new_tokens.unwrap_or(sampling.min_new_tokens);
+    sampling.stop.extend(args.stop.iter().cloned());
     sampling.seed = args.seed.or(sampling.seed);
     match sampling.problem() {
         Some(problem) => Err(Failure::usage(problem, "see ask --help")),

@@ -78,7 +78,10 @@ impl Answerer for Local<'_> {
         let mut turn = Turn::new(Role::User, question);
         turn.images = picture.iter().map(|_| (0, Label::as_prompt(None))).collect();
         let pictures = picture
-            .map(|p| Picture { key: p.key.as_str().into(), view: Arc::new(p.view.clone()) })
+            .map(|p| Picture {
+                key: p.key.as_str().into(),
+                image: Arc::new(p.view.pixels().clone()),
+            })
             .into_iter()
             .collect();
         let request = Request {

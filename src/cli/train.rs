@@ -13,7 +13,7 @@ use crate::chat::{Template, Tokenizer};
 use crate::device;
 use crate::model::artgpt::{load_trainable, load_vision};
 use crate::model::bridge::Bridge;
-use crate::model::checkpoint::GgufFile;
+use crate::model::checkpoint::{LanguageFile, copy_norms};
 use crate::model::manifest::{Manifest, Model};
 use crate::model::mode::Differentiable;
 use crate::training::{
@@ -111,14 +111,14 @@ impl Parts {
         let manifest: &Manifest = &model.manifest;
         let qformer = manifest.qformer.as_ref().ok_or_else(|| lacks("[qformer]"))?;
         let path = model.language_path().ok_or_else(|| lacks("[language]"))?;
-        let mut file = GgufFile::open(&path)?;
+        let mut file = LanguageFile::open(&path)?;
         let params = Params::new(config.seed, device);
         if config.train_norms {
-            file.copy_norms(|name, norm| params.set(name, norm), device)?;
+            copy_norms(file.weights(), |name, norm| params.set(name, norm), device)?;
         }
         let language =
             load_trainable(&mut file, params.builder(), config.zero_up, device, |_, _| {})?;
-        let tokenizer = Tokenizer::of(model, &path, &file)?;
+        let tokenizer = Tokenizer::of(model, &mut file)?;
         let bridge = Bridge::load(&qformer.config, language.config.hidden_size, params.builder())?;
         let vision = load_vision(model, device)?.ok_or_else(|| lacks("[vision]"))?;
         let template = Template::by_name(manifest.template_name())?;

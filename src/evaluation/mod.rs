@@ -17,7 +17,7 @@ pub struct Shown {
 
 impl From<&Artwork> for Shown {
     fn from(artwork: &Artwork) -> Self {
-        Self { key: artwork.sha256.clone(), view: artwork.view() }
+        Self { key: artwork.sha256.clone(), view: View::whole(&artwork.image) }
     }
 }
 

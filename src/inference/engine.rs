@@ -5,16 +5,17 @@ use std::time::Instant;
 
 use candle_core::{D, Device, Tensor};
 
+use super::beam::BeamSearch;
 use super::image_cache::ImageCache;
 use super::prefix::{Place, places, reusable};
 use super::{Cancel, InferenceError, Picture, Prompt, Request, Result};
 use crate::chat::{
-    Answer, Budget, ChatError, Detokenizer, FinishReason, Piece, StopFilter, Template, Timings,
-    Tokenizer, Usage, fit, raw_prompt,
+    Answer, Budget, ChatError, Detokenizer, FinishReason, IMAGE_MARKER, InstructionTokenizer,
+    Piece, Role, StopFilter, Template, Timings, Tokenizer, Usage, fit, raw_prompt,
 };
 use crate::model::LoadStage;
 use crate::model::artgpt::ArtGpt;
-use crate::model::checkpoint::GgufFile;
+use crate::model::checkpoint::LanguageFile;
 use crate::model::kv_cache::KvCache;
 use crate::model::manifest::Model;
 use crate::model::matrix::Precision;
@@ -28,6 +29,8 @@ pub struct Engine {
     pub name: String,
     model: ArtGpt,
     pub tokenizer: Tokenizer,
+    /// For a Q-Former that reads the instruction.
+    instructions: Option<InstructionTokenizer>,
     template: Template,
     /// See `PromptPart::alone_without_picture` in the manifest.
     alone_without_picture: bool,
@@ -54,6 +57,12 @@ pub struct Score {
     pub logprobs: Vec<f32>,
 }
 
+/// What a beam search found.
+struct Found {
+    ids: Vec<u32>,
+    ended: bool,
+}
+
 /// A prompt ready to be read.
 struct Prepared {
     places: Vec<Place>,
@@ -77,8 +86,11 @@ impl Engine {
         let path = model
             .language_path()
             .ok_or_else(|| InferenceError::Incomplete { model: name.clone(), part: "language" })?;
-        let mut file = GgufFile::open(&path)?;
-        let tokenizer = Tokenizer::of(model, &path, &file)?;
+        let mut file = LanguageFile::open(&path)?;
+        let tokenizer = Tokenizer::of(model, &mut file)?;
+        let reads = model.manifest.qformer.as_ref().filter(|q| q.config.text.is_some());
+        let instructions =
+            reads.map(|q| InstructionTokenizer::open(&model.path(&q.path))).transpose()?;
         let template = Template::by_name(model.manifest.template_name())?;
         let prompt = model.manifest.prompt.as_ref();
         let alone_without_picture = prompt.is_some_and(|p| p.alone_without_picture);
@@ -88,6 +100,7 @@ impl Engine {
             name,
             model,
             tokenizer,
+            instructions,
             template,
             alone_without_picture,
             cache,
@@ -129,11 +142,31 @@ impl Engine {
         let mut hidden = self.prefill(&prompt, cached_tokens, cancel, Precision::Fast)?;
         timings.prefill_ms = ms(started);
         on_event(GenerateEvent::Prefilled(usage));
+        if let (true, Some(last)) = (request.sampling.beams > 1, &hidden) {
+            let found = self.beam_search(last, request, cancel)?;
+            let mut stops = StopFilter::new(self.stop_strings(request));
+            let (mut text, stopped) = stops.push(&self.tokenizer.decode(&found.ids));
+            if !stopped {
+                text.push_str(&stops.finish());
+            }
+            on_event(GenerateEvent::Text(&text, found.ids.len()));
+            timings.decode_ms = ms(started) - timings.prefill_ms;
+            timings.tokens_per_second =
+                found.ids.len() as f64 * 1000.0 / timings.decode_ms.max(1e-3);
+            usage.answer_tokens = found.ids.len();
+            let finish_reason = match (cancel.is_cancelled(), stopped || found.ended) {
+                (true, _) => FinishReason::Cancelled,
+                (false, true) => FinishReason::Stop,
+                (false, false) => FinishReason::Length,
+            };
+            let (token_ids, dropped_turns) = (found.ids, prompt.dropped_turns);
+            return Ok(Answer { text, token_ids, finish_reason, usage, timings, dropped_turns });
+        }
 
         let started = Instant::now();
         let mut sampler = Sampler::new(&request.sampling);
         let mut detokenizer = Detokenizer::new();
-        let mut stops = StopFilter::new(self.template.stop_strings().iter().map(|s| s.to_string()));
+        let mut stops = StopFilter::new(self.stop_strings(request));
         let (mut ids, mut text) = (Vec::new(), String::new());
         let mut finish_reason = FinishReason::Length;
         let mut stop_string = false;
@@ -147,7 +180,7 @@ impl Engine {
                 break;
             }
             let logits = self.model.language.logits(&last, Precision::Fast)?.flatten_all()?; // (vocabulary)
-            let id = sampler.next(&logits, &ids)?;
+            let id = sampler.next(&logits, &ids, &ends)?;
             if ends.contains(&id) {
                 finish_reason = FinishReason::Stop;
                 break;
@@ -197,6 +230,52 @@ impl Engine {
             timings,
             dropped_turns: prompt.dropped_turns,
         })
+    }
+
+    /// The likeliest whole answer after what the cache holds. The beams share it: each keeps only
+    /// the keys and values of its own tokens.
+    fn beam_search(&mut self, last: &Tensor, request: &Request, cancel: &Cancel) -> Result<Found> {
+        let ends = self.end_tokens();
+        let sampling = &request.sampling;
+        let shared = self.cache.len();
+        let mut search = BeamSearch::new(sampling.beams, sampling.length_penalty, ends.clone());
+        let mut hiddens = vec![last.clone()];
+        let mut tails = vec![Vec::new()];
+        for made in 0..request.max_new_tokens {
+            if cancel.is_cancelled() {
+                break;
+            }
+            let mut rows = Vec::with_capacity(hiddens.len());
+            for (hidden, ids) in hiddens.iter().zip(search.open()) {
+                let logits = self.model.language.logits(hidden, Precision::Fast)?.flatten_all()?;
+                let mut row: Vec<f32> = candle_nn::ops::log_softmax(&logits, 0)?.to_vec1()?;
+                sampling.adjust(&mut row, ids, &ends);
+                rows.push(row);
+            }
+            let next = search.step(&rows);
+            let full = shared + made + 1 >= self.context_length();
+            if search.is_done() || made + 1 == request.max_new_tokens || full {
+                break;
+            }
+            hiddens.clear();
+            let mut new_tails = Vec::with_capacity(next.len());
+            for n in &next {
+                self.cache.set_tail(shared, &tails[n.from])?;
+                let x = self.model.language.embed(&[n.token])?;
+                hiddens.push(self.model.language.extend(&x, &mut self.cache, Precision::Fast)?);
+                new_tails.push(self.cache.tail(shared)?);
+            }
+            tails = new_tails;
+        }
+        // What the beams wrote behind the prompt is no one's.
+        self.cache.truncate(shared);
+        let (ids, ended) = search.best();
+        Ok(Found { ids, ended })
+    }
+
+    fn stop_strings(&self, request: &Request) -> Vec<String> {
+        let own = self.template.stop_strings().iter().map(|s| s.to_string());
+        own.chain(request.sampling.stop.iter().cloned()).collect()
     }
 
     /// Log-probabilities of `answer` after `prompt`.
@@ -266,7 +345,8 @@ impl Engine {
                 (pieces, 0)
             }
         };
-        let keys: Vec<Arc<str>> = pictures.iter().map(|p| p.key.clone()).collect();
+        let instruction = self.instruction(prompt)?;
+        let keys: Vec<Arc<str>> = pictures.iter().map(|p| seen_key(&p.key, &instruction)).collect();
         let started = Instant::now();
         let mut images = vec![None; pictures.len()];
         let mut image_tokens = 0;
@@ -276,7 +356,7 @@ impl Engine {
             let Some(picture) = pictures.get(*i) else { continue };
             image_tokens += queries;
             if images[*i].is_none() {
-                let (tensor, new) = self.encode(picture)?;
+                let (tensor, new) = self.encode(picture, &keys[*i], &instruction)?;
                 images[*i] = Some(tensor);
                 encoded |= new;
             }
@@ -286,16 +366,38 @@ impl Engine {
         Ok(Prepared { places, images, pieces, encode_ms, image_tokens, dropped_turns })
     }
 
+    /// What the Q-Former reads besides the picture: the prompt without its markers, in a chat the
+    /// last question. Empty for one that reads nothing.
+    fn instruction(&self, prompt: &Prompt) -> Result<Vec<u32>> {
+        let limit = self.model.bridge.as_ref().and_then(|b| b.instruction_limit());
+        let (Some(tokenizer), Some(limit)) = (&self.instructions, limit) else {
+            return Ok(Vec::new());
+        };
+        let text = match prompt {
+            Prompt::Raw(text) => text.as_str(),
+            Prompt::Chat { turns, .. } => {
+                let asked = turns.iter().rev().find(|t| t.role == Role::User);
+                asked.map_or("", |t| t.text.as_str())
+            }
+        };
+        Ok(tokenizer.encode(&text.replace(IMAGE_MARKER, ""), limit)?)
+    }
+
     /// A picture's query tokens, and whether they had to be computed.
-    fn encode(&mut self, picture: &Picture) -> Result<(Tensor, bool)> {
-        if let Some(tensor) = self.images.get(&picture.key) {
+    fn encode(
+        &mut self,
+        picture: &Picture,
+        key: &Arc<str>,
+        instruction: &[u32],
+    ) -> Result<(Tensor, bool)> {
+        if let Some(tensor) = self.images.get(key) {
             return Ok((tensor, false));
         }
         let tensor = self
             .model
-            .encode(&picture.view)?
+            .encode(&picture.image, instruction)?
             .ok_or_else(|| InferenceError::Blind(self.name.clone()))?;
-        self.images.insert(picture.key.clone(), tensor.clone());
+        self.images.insert(key.clone(), tensor.clone());
         Ok((tensor, true))
     }
 
@@ -344,8 +446,18 @@ impl Engine {
     /// Tokens that end an answer.
     fn end_tokens(&self) -> Vec<u32> {
         let stops = self.template.stop_strings().iter();
-        stops.filter_map(|s| self.tokenizer.special(s)).chain(self.tokenizer.eos).collect()
+        let eos = self.tokenizer.eos.iter().copied();
+        stops.filter_map(|s| self.tokenizer.special(s)).chain(eos).collect()
     }
+}
+
+/// A picture as it is seen with an instruction: equal keys mean equal query tokens.
+fn seen_key(picture: &Arc<str>, instruction: &[u32]) -> Arc<str> {
+    if instruction.is_empty() {
+        return picture.clone();
+    }
+    let ids: Vec<String> = instruction.iter().map(u32::to_string).collect();
+    format!("{picture} {}", ids.join(",")).into()
 }
 
 fn ms(since: Instant) -> f64 {

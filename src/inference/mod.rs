@@ -1,5 +1,6 @@
 //! The inference task: one thread owns the model; requests go in, a stream of events comes out.
 
+mod beam;
 mod engine;
 mod image_cache;
 mod prefix;
@@ -11,7 +12,9 @@ pub use worker::{Event, ModelInfo, Worker};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::art::{Artwork, View};
+use image::RgbImage;
+
+use crate::art::Artwork;
 use crate::chat::{ChatError, Turn};
 use crate::model::sampling::SamplingConfig;
 
@@ -49,12 +52,13 @@ pub type Result<T> = std::result::Result<T, InferenceError>;
 pub struct Picture {
     /// Names the content: equal keys mean equal pixels.
     pub key: Arc<str>,
-    pub view: Arc<View>,
+    /// The whole picture; each model makes its own view of it.
+    pub image: Arc<RgbImage>,
 }
 
 impl Picture {
     pub fn of(artwork: &Artwork) -> Self {
-        Self { key: artwork.sha256.as_str().into(), view: Arc::new(artwork.view()) }
+        Self { key: artwork.sha256.as_str().into(), image: artwork.image.clone() }
     }
 }
 

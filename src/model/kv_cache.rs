@@ -84,6 +84,28 @@ impl KvCache {
         self.len += tokens;
     }
 
+    /// A copy of what stands from `from` on, block by block.
+    pub fn tail(&self, from: usize) -> Result<Vec<(Tensor, Tensor)>> {
+        let count = self.len.saturating_sub(from);
+        let copy = |t: &Tensor| t.narrow(2, from, count)?.copy();
+        self.layers.iter().map(|(k, v)| Ok((copy(k)?, copy(v)?))).collect()
+    }
+
+    /// Puts back a tail, after the first `from` tokens.
+    pub fn set_tail(&mut self, from: usize, tail: &[(Tensor, Tensor)]) -> Result<()> {
+        self.truncate(from);
+        let count = tail.first().map_or(Ok(0), |(k, _)| k.dim(2))?;
+        if count == 0 {
+            return Ok(());
+        }
+        self.reserve(count)?;
+        for (block, (k, v)) in tail.iter().enumerate() {
+            self.append(block, k, v)?;
+        }
+        self.commit(count);
+        Ok(())
+    }
+
     fn buffer(&self) -> Result<Tensor> {
         Tensor::zeros((1, self.kv_heads, self.capacity, self.head_width), DType::F32, &self.device)
     }

@@ -16,11 +16,48 @@ pub struct LlamaConfig {
     pub num_attention_heads: usize,
     pub num_key_value_heads: usize,
     pub head_dim: usize,
+    pub intermediate_size: usize,
     pub vocab_size: usize,
     pub context_length: usize,
     pub rms_norm_eps: f64,
     pub rope_theta: f32,
     pub rope_layout: RopeLayout,
+    pub rope_scaling: RopeScaling,
+}
+
+/// How rotary frequencies are stretched for a longer context.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RopeScaling {
+    None,
+    /// All frequencies are divided by the factor.
+    Linear(f32),
+    /// Llama 3.1's: low frequencies are divided by `factor`, high ones stay, those between are
+    /// blended (`modeling_rope_utils.py` in transformers).
+    Llama3 {
+        factor: f32,
+        low: f32,
+        high: f32,
+        original_context: f32,
+    },
+    /// Each frequency is divided by its own number (`rope_freqs.weight` in GGUF).
+    Divisors(Vec<f32>),
+}
+
+impl RopeScaling {
+    /// The frequency number `i` after scaling.
+    fn apply(&self, i: usize, frequency: f32) -> f32 {
+        match self {
+            Self::None => frequency,
+            Self::Linear(factor) => frequency / factor,
+            Self::Divisors(divisors) => frequency / divisors.get(i).copied().unwrap_or(1.0),
+            Self::Llama3 { factor, low, high, original_context } => {
+                // Turns that a frequency makes in the context it was trained on.
+                let turns = original_context * frequency / std::f32::consts::TAU;
+                let kept = ((turns - low) / (high - low)).clamp(0.0, 1.0);
+                (1.0 - kept) * frequency / factor + kept * frequency
+            }
+        }
+    }
 }
 
 /// The language model. `M` says whether it runs or trains.
@@ -232,7 +269,10 @@ fn mlp(block: &Block, x: &Tensor, precision: Precision) -> Result<Tensor> {
 fn rotary_tables(config: &LlamaConfig, device: &Device) -> Result<(Tensor, Tensor)> {
     let half = config.head_dim / 2;
     let inverse: Vec<f32> = (0..half)
-        .map(|i| 1.0 / config.rope_theta.powf(2.0 * i as f32 / config.head_dim as f32))
+        .map(|i| {
+            let plain = 1.0 / config.rope_theta.powf(2.0 * i as f32 / config.head_dim as f32);
+            config.rope_scaling.apply(i, plain)
+        })
         .collect();
     let inverse = Tensor::from_vec(inverse, (1, half), device)?;
     let positions = Tensor::arange(0, config.context_length as u32, device)?

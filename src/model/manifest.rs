@@ -9,7 +9,7 @@ use super::qformer::QFormerConfig;
 use super::{Error, Result};
 
 /// A model, or a data set (which has sources only), as TOML says it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     pub name: String,
@@ -33,6 +33,9 @@ pub struct VisionPart {
     pub kind: VisionKind,
     #[serde(default)]
     pub path: String,
+    /// For an `eva_vit` whose file does not tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub num_attention_heads: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,6 +165,12 @@ impl Model {
             return Ok(Self { manifest, dir: models_dir.join(name), builtin: true });
         }
         let path = Path::new(reference);
+        if path.is_dir()
+            && !path.join("manifest.toml").is_file()
+            && let Some(manifest) = super::checkpoint::recognise(path)?
+        {
+            return Ok(Self { manifest, dir: path.to_path_buf(), builtin: false });
+        }
         let file = [
             path.is_dir().then(|| path.join("manifest.toml")),
             path.is_file().then(|| path.to_path_buf()),
@@ -194,6 +203,11 @@ impl Model {
             Some(Requantise::Q8_0) => requantised(&path),
             None => path,
         })
+    }
+
+    /// Whether the program itself holds this weights file.
+    pub fn has_builtin_weights(&self, relative: &str) -> bool {
+        self.builtin && BUILTIN_WEIGHTS.iter().any(|(name, _)| *name == relative)
     }
 
     /// Bytes of a small weights file: on disk if it is there, else the program's own.

@@ -1,7 +1,8 @@
 //! The Q-Former: learned query tokens that read an image by cross-attention.
 //!
-//! BLIP-2's (arXiv 2301.12597; `lavis/models/blip2_models/Qformer.py`), without the text branch.
-//! Post-norm; cross-attention in blocks 0, 2, 4 … Key names follow `blip2_pretrained_flant5xxl.pth`.
+//! BLIP-2's (arXiv 2301.12597; `lavis/models/blip2_models/Qformer.py`), and InstructBLIP's
+//! (arXiv 2305.06500), whose queries also read the instruction: its tokens stand behind the queries
+//! in self-attention and have a feed-forward of their own. Post-norm; cross-attention in blocks 0, 2, 4 … Key names follow `blip2_pretrained_flant5xxl.pth`.
 
 use candle_core::{D, Result, Tensor};
 use candle_nn::{Init, Linear, Module, VarBuilder, linear};
@@ -22,10 +23,30 @@ pub struct QFormerConfig {
     pub encoder_width: usize,
     #[serde(default = "layer_norm_eps")]
     pub layer_norm_eps: f64,
-    /// Image tokens that get a learned position each. A ViT's tokens know their places, so 0 (none)
-    /// is its value; those of a convolutional encoder do not.
+    /// Side of the square grid of image tokens whose places are marked with sines and cosines.
+    /// A ViT's tokens know their places, so 0 (no marks) is its value; those of a convolutional
+    /// encoder do not.
     #[serde(default)]
-    pub image_positions: usize,
+    pub image_grid: usize,
+    /// Standardise each channel of the image tokens by measured means and deviations
+    /// (`vision_norm`): for encoders that end in no norm.
+    #[serde(default = "yes")]
+    pub standardise: bool,
+    /// Reads the instruction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<QFormerTextConfig>,
+}
+
+/// The text branch's tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QFormerTextConfig {
+    pub vocab_size: usize,
+    pub max_position_embeddings: usize,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn layer_norm_eps() -> f64 {
@@ -35,6 +56,7 @@ fn layer_norm_eps() -> f64 {
 #[derive(Debug, Clone)]
 pub struct QFormer {
     query_tokens: Tensor,
+    text: Option<TextEmbeddings>,
     embeddings_norm: LayerNorm,
     layers: Vec<Layer>,
 }
@@ -45,6 +67,10 @@ impl QFormer {
         let shape = (1, config.num_query_tokens, config.hidden_size);
         let query_tokens = vb.get_with_hints(shape, "query_tokens", normal)?;
         let vb = vb.pp("Qformer.bert");
+        let text = config
+            .text
+            .map(|text| TextEmbeddings::load(text, config.hidden_size, vb.pp("embeddings")))
+            .transpose()?;
         let embeddings_norm = LayerNorm::load(
             config.hidden_size,
             config.layer_norm_eps,
@@ -53,19 +79,80 @@ impl QFormer {
         let layers = (0..config.num_hidden_layers)
             .map(|i| Layer::load(config, i, vb.pp("encoder.layer").pp(i)))
             .collect::<Result<_>>()?;
-        Ok(Self { query_tokens, embeddings_norm, layers })
+        Ok(Self { query_tokens, text, embeddings_norm, layers })
     }
 
-    /// (batch, image tokens, encoder width) to (batch, queries, hidden).
-    pub fn forward<M: Mode>(&self, image: &Tensor) -> Result<Tensor> {
+    /// (batch, image tokens, encoder width) to (batch, queries, hidden). `instruction` is read by
+    /// a text branch, and ignored without one.
+    pub fn forward<M: Mode>(&self, image: &Tensor, instruction: &[u32]) -> Result<Tensor> {
         let (_, queries, hidden) = self.query_tokens.dims3()?;
         let batch = image.dim(0)?;
-        let mut x = self.embeddings_norm.forward::<M>(&self.query_tokens)?;
-        x = x.broadcast_as((batch, queries, hidden))?.contiguous()?;
+        let start = match &self.text {
+            Some(text) if !instruction.is_empty() => {
+                Tensor::cat(&[&self.query_tokens, &text.forward(instruction)?], 1)?
+            }
+            _ => self.query_tokens.clone(),
+        };
+        let places = start.dim(1)?;
+        let mut x = self.embeddings_norm.forward::<M>(&start)?;
+        x = x.broadcast_as((batch, places, hidden))?.contiguous()?;
         for layer in &self.layers {
-            x = layer.forward::<M>(&x, image)?;
+            x = layer.forward::<M>(&x, queries, image)?;
         }
-        Ok(x)
+        x.narrow(1, 0, queries)
+    }
+
+    /// Tokens of an instruction that it can read; `None` without a text branch.
+    pub fn instruction_limit(&self) -> Option<usize> {
+        self.text.as_ref().and_then(|t| t.position.dim(0).ok())
+    }
+}
+
+#[derive(Debug, Clone)]
+struct TextEmbeddings {
+    /// (vocabulary, hidden)
+    word: Tensor,
+    /// (places, hidden)
+    position: Tensor,
+}
+
+impl TextEmbeddings {
+    fn load(config: QFormerTextConfig, hidden: usize, vb: VarBuilder) -> Result<Self> {
+        Ok(Self {
+            word: vb.get((config.vocab_size, hidden), "word_embeddings.weight")?,
+            position: vb
+                .get((config.max_position_embeddings, hidden), "position_embeddings.weight")?,
+        })
+    }
+
+    /// (1, ids, hidden)
+    fn forward(&self, ids: &[u32]) -> Result<Tensor> {
+        let words = self.word.index_select(&Tensor::new(ids, self.word.device())?, 0)?;
+        (words + self.position.narrow(0, 0, ids.len())?)?.unsqueeze(0)
+    }
+}
+
+/// Linear, GELU, Linear, with its residual and post-norm.
+#[derive(Debug, Clone)]
+struct FeedForward {
+    inner: Linear,
+    outer: Linear,
+    norm: LayerNorm,
+}
+
+impl FeedForward {
+    fn load(config: &QFormerConfig, inner: &str, outer: &str, vb: VarBuilder) -> Result<Self> {
+        let (hidden, width) = (config.hidden_size, config.intermediate_size);
+        Ok(Self {
+            inner: linear(hidden, width, vb.pp(inner).pp("dense"))?,
+            outer: linear(width, hidden, vb.pp(outer).pp("dense"))?,
+            norm: LayerNorm::load(hidden, config.layer_norm_eps, vb.pp(outer).pp("LayerNorm"))?,
+        })
+    }
+
+    fn forward<M: Mode>(&self, x: &Tensor) -> Result<Tensor> {
+        let y = self.inner.forward(x)?.gelu_erf()?;
+        self.norm.forward::<M>(&(self.outer.forward(&y)? + x)?)
     }
 }
 
@@ -73,38 +160,48 @@ impl QFormer {
 struct Layer {
     attention: Attention,
     crossattention: Option<Attention>,
-    intermediate_query: Linear,
-    output_query: Linear,
-    output_norm: LayerNorm,
+    query_feed_forward: FeedForward,
+    text_feed_forward: Option<FeedForward>,
 }
 
 impl Layer {
     fn load(config: &QFormerConfig, index: usize, vb: VarBuilder) -> Result<Self> {
-        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
         let crossattention = index
             .is_multiple_of(config.cross_attention_freq.max(1))
             .then(|| Attention::load(config, config.encoder_width, vb.pp("crossattention")))
             .transpose()?;
         Ok(Self {
-            attention: Attention::load(config, hidden, vb.pp("attention"))?,
+            attention: Attention::load(config, config.hidden_size, vb.pp("attention"))?,
             crossattention,
-            intermediate_query: linear(hidden, inner, vb.pp("intermediate_query.dense"))?,
-            output_query: linear(inner, hidden, vb.pp("output_query.dense"))?,
-            output_norm: LayerNorm::load(
-                hidden,
-                config.layer_norm_eps,
-                vb.pp("output_query.LayerNorm"),
+            query_feed_forward: FeedForward::load(
+                config,
+                "intermediate_query",
+                "output_query",
+                vb.clone(),
             )?,
+            text_feed_forward: config
+                .text
+                .map(|_| FeedForward::load(config, "intermediate", "output", vb.clone()))
+                .transpose()?,
         })
     }
 
-    fn forward<M: Mode>(&self, x: &Tensor, image: &Tensor) -> Result<Tensor> {
-        let mut x = self.attention.forward::<M>(x, x)?;
+    /// The first `queries` places of `x` are queries and see the image, the rest is text.
+    fn forward<M: Mode>(&self, x: &Tensor, queries: usize, image: &Tensor) -> Result<Tensor> {
+        let x = self.attention.forward::<M>(x, x)?;
+        let text = x.dim(1)? - queries;
+        let mut query = x.narrow(1, 0, queries)?.contiguous()?;
         if let Some(cross) = &self.crossattention {
-            x = cross.forward::<M>(&x, image)?;
+            query = cross.forward::<M>(&query, image)?;
         }
-        let y = self.intermediate_query.forward(&x)?.gelu_erf()?;
-        self.output_norm.forward::<M>(&(self.output_query.forward(&y)? + x)?)
+        let query = self.query_feed_forward.forward::<M>(&query)?;
+        match &self.text_feed_forward {
+            Some(feed_forward) if text > 0 => {
+                let text = x.narrow(1, queries, text)?.contiguous()?;
+                Tensor::cat(&[&query, &feed_forward.forward::<M>(&text)?], 1)
+            }
+            _ => Ok(query),
+        }
     }
 }
 

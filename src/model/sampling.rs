@@ -1,8 +1,9 @@
-//! From logits to the next token.
+//! From logits to the next token, with the options and the order that transformers has
+//! (`generation/logits_process.py`): penalties, temperature, top-k, top-p, min-p.
 
-use candle_core::{Result, Tensor};
-use candle_transformers::generation::{LogitsProcessor, Sampling};
-use candle_transformers::utils::apply_repeat_penalty;
+use candle_core::{DType, Result, Tensor};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 /// How the next token is chosen. `temperature` 0 is greedy.
@@ -13,18 +14,45 @@ pub struct SamplingConfig {
     pub top_p: f64,
     /// 0 is no limit.
     pub top_k: usize,
+    /// Leaves out tokens less likely than this share of the likeliest; 0 is none.
+    pub min_p: f64,
     /// 1 is none; it applies to the last [`PENALTY_WINDOW`] tokens.
     pub repetition_penalty: f32,
+    /// Taken once from the logit of each token that the answer has already; 0 is none.
+    pub presence_penalty: f32,
+    /// An answer does not end before it has this many tokens.
+    pub min_new_tokens: usize,
+    /// Texts that end an answer, besides the template's.
+    pub stop: Vec<String>,
+    /// Above 1, the likeliest whole answers are sought side by side instead of drawing tokens.
+    pub beams: usize,
+    /// Exponent on the length by which a beam's log-probability is divided; above 0 favours
+    /// longer answers.
+    pub length_penalty: f64,
     /// Drawn anew for each answer when absent.
     pub seed: Option<u64>,
 }
 
 /// How far back the repetition penalty looks.
 pub const PENALTY_WINDOW: usize = 64;
+/// More beams than this are a mistake.
+pub const MAX_BEAMS: usize = 64;
 
 impl Default for SamplingConfig {
     fn default() -> Self {
-        Self { temperature: 1.0, top_p: 0.9, top_k: 0, repetition_penalty: 1.0, seed: None }
+        Self {
+            temperature: 1.0,
+            top_p: 0.9,
+            top_k: 0,
+            min_p: 0.0,
+            repetition_penalty: 1.0,
+            presence_penalty: 0.0,
+            min_new_tokens: 0,
+            stop: Vec::new(),
+            beams: 1,
+            length_penalty: 1.0,
+            seed: None,
+        }
     }
 }
 
@@ -41,42 +69,152 @@ impl SamplingConfig {
         if !(self.top_p > 0.0 && self.top_p <= 1.0) {
             return Some(format!("top-p {} must be above 0 and at most 1", self.top_p));
         }
+        if !(0.0..=1.0).contains(&self.min_p) {
+            return Some(format!("min-p {} must be from 0 to 1", self.min_p));
+        }
         if !(self.repetition_penalty.is_finite() && self.repetition_penalty > 0.0) {
             return Some(format!("repetition penalty {} must be above 0", self.repetition_penalty));
         }
+        if !self.presence_penalty.is_finite() {
+            return Some("the presence penalty must be a number".into());
+        }
+        if !(1..=MAX_BEAMS).contains(&self.beams) {
+            return Some(format!("beams {} must be from 1 to {MAX_BEAMS}", self.beams));
+        }
+        if !self.length_penalty.is_finite() {
+            return Some("the length penalty must be a number".into());
+        }
         None
+    }
+
+    fn is_greedy(&self) -> bool {
+        self.temperature < 1e-6
+    }
+
+    /// Applies the penalties, and forbids `ends` while the answer is too short.
+    pub fn adjust(&self, logits: &mut [f32], answer: &[u32], ends: &[u32]) {
+        let at = |id: &u32| *id as usize;
+        if (self.repetition_penalty - 1.0).abs() > f32::EPSILON {
+            let mut window = answer[answer.len().saturating_sub(PENALTY_WINDOW)..].to_vec();
+            window.sort_unstable();
+            window.dedup();
+            for logit in window.iter().map(at) {
+                if let Some(l) = logits.get_mut(logit) {
+                    *l *= if *l > 0.0 {
+                        1.0 / self.repetition_penalty
+                    } else {
+                        self.repetition_penalty
+                    };
+                }
+            }
+        }
+        if self.presence_penalty != 0.0 {
+            let mut said = answer.to_vec();
+            said.sort_unstable();
+            said.dedup();
+            for id in said.iter().map(at) {
+                if let Some(l) = logits.get_mut(id) {
+                    *l -= self.presence_penalty;
+                }
+            }
+        }
+        if answer.len() < self.min_new_tokens {
+            for id in ends.iter().map(at) {
+                if let Some(l) = logits.get_mut(id) {
+                    *l = f32::NEG_INFINITY;
+                }
+            }
+        }
     }
 }
 
 /// Draws tokens for one answer.
-pub struct Sampler {
-    processor: LogitsProcessor,
-    repetition_penalty: f32,
+pub struct Sampler<'a> {
+    config: &'a SamplingConfig,
+    rng: ChaCha8Rng,
 }
 
-impl Sampler {
-    pub fn new(config: &SamplingConfig) -> Self {
+impl<'a> Sampler<'a> {
+    pub fn new(config: &'a SamplingConfig) -> Self {
         let seed = config.seed.unwrap_or_else(rand::random);
-        let (temperature, p, k) = (config.temperature, config.top_p, config.top_k);
-        let sampling = match (temperature, k) {
-            (t, _) if t < 1e-6 => Sampling::ArgMax,
-            (temperature, 0) => Sampling::TopP { p, temperature },
-            (temperature, k) => Sampling::TopKThenTopP { k, p, temperature },
-        };
-        Self {
-            processor: LogitsProcessor::from_sampling(seed, sampling),
-            repetition_penalty: config.repetition_penalty,
-        }
+        Self { config, rng: ChaCha8Rng::seed_from_u64(seed) }
     }
 
-    /// `logits` is (vocabulary); `history` is what the penalty counts.
-    pub fn next(&mut self, logits: &Tensor, history: &[u32]) -> Result<u32> {
-        if (self.repetition_penalty - 1.0).abs() < f32::EPSILON {
-            return self.processor.sample(logits);
+    /// `logits` is (vocabulary), `answer` what was said so far, `ends` the tokens that end it.
+    pub fn next(&mut self, logits: &Tensor, answer: &[u32], ends: &[u32]) -> Result<u32> {
+        let mut logits: Vec<f32> = logits.to_dtype(DType::F32)?.to_vec1()?;
+        self.config.adjust(&mut logits, answer, ends);
+        let best = argmax(&logits)?;
+        if self.config.is_greedy() {
+            return Ok(best as u32);
         }
-        let window = &history[history.len().saturating_sub(PENALTY_WINDOW)..];
-        self.processor.sample(&apply_repeat_penalty(logits, self.repetition_penalty, window)?)
+        let kept = candidates(&logits, logits[best], self.config);
+        let total: f64 = kept.iter().map(|(_, p)| p).sum();
+        let mut left = self.rng.random::<f64>() * total;
+        for (id, p) in &kept {
+            left -= p;
+            if left <= 0.0 {
+                return Ok(*id);
+            }
+        }
+        Ok(kept.last().map_or(best as u32, |(id, _)| *id))
     }
+}
+
+/// The largest logit that is a number.
+fn argmax(logits: &[f32]) -> Result<usize> {
+    let best = logits.iter().enumerate().filter(|(_, l)| !l.is_nan()).max_by(|a, b| {
+        // The first of equals, as PyTorch takes it.
+        a.1.total_cmp(b.1).then(b.0.cmp(&a.0))
+    });
+    match best {
+        Some((id, l)) if *l > f32::NEG_INFINITY => Ok(id),
+        _ => candle_core::bail!("the model computed no finite logits"),
+    }
+}
+
+/// The tokens that may be drawn, likeliest first, with weights relative to the likeliest.
+fn candidates(logits: &[f32], best: f32, config: &SamplingConfig) -> Vec<(u32, f64)> {
+    let weight = |l: f32| (f64::from(l - best) / config.temperature).exp();
+    let mut all: Vec<(u32, f64)> = logits
+        .iter()
+        .enumerate()
+        .map(|(id, l)| (id as u32, weight(*l)))
+        .filter(|(_, w)| *w > 0.0)
+        .collect();
+    let by_weight = |a: &(u32, f64), b: &(u32, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+    if config.top_k > 0 && config.top_k < all.len() {
+        all.select_nth_unstable_by(config.top_k - 1, by_weight);
+        all.truncate(config.top_k);
+    }
+    let total: f64 = all.iter().map(|(_, w)| w).sum();
+    let enough = config.top_p * total;
+    // Sorting the whole vocabulary costs more than a token; nearly always a small head of it
+    // holds what top-p asks for.
+    let mut head = 256;
+    let mut sorted = loop {
+        if head >= all.len() {
+            all.sort_unstable_by(by_weight);
+            break all;
+        }
+        all.select_nth_unstable_by(head, by_weight);
+        if all[..head].iter().map(|(_, w)| w).sum::<f64>() >= enough && config.top_p < 1.0 {
+            all.truncate(head);
+            all.sort_unstable_by(by_weight);
+            break all;
+        }
+        head *= 8;
+    };
+    let mut sum = 0.0;
+    let kept = sorted.iter().take_while(|(_, w)| {
+        let before = sum;
+        sum += w;
+        before < enough
+    });
+    let kept = kept.count().max(1);
+    sorted.truncate(kept);
+    sorted.retain(|(_, w)| *w >= config.min_p);
+    sorted
 }
 
 #[cfg(test)]
@@ -84,13 +222,50 @@ mod tests {
     use super::*;
     use candle_core::Device;
 
+    fn kept(logits: &[f32], config: &SamplingConfig) -> Vec<u32> {
+        let best = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        candidates(logits, best, config).into_iter().map(|(id, _)| id).collect()
+    }
+
+    #[test]
+    fn each_limit_keeps_what_transformers_keeps() {
+        // Probabilities 0.5, 0.25, 0.15, 0.1.
+        let logits = [0.25f32, 0.1, 0.5, 0.15].map(f32::ln);
+        let config = |f: fn(&mut SamplingConfig)| {
+            let mut c = SamplingConfig { top_p: 1.0, ..SamplingConfig::default() };
+            f(&mut c);
+            kept(&logits, &c)
+        };
+        assert_eq!(config(|_| {}), [2, 0, 3, 1]);
+        assert_eq!(config(|c| c.top_k = 2), [2, 0]);
+        // The token that crosses the line stays.
+        assert_eq!(config(|c| c.top_p = 0.6), [2, 0]);
+        assert_eq!(config(|c| c.min_p = 0.25), [2, 0, 3]);
+        // top-p counts within top-k: 0.5 of 0.75 is 0.67.
+        assert_eq!(
+            config(|c| {
+                c.top_k = 2;
+                c.top_p = 0.6;
+            }),
+            [2]
+        );
+    }
+
+    #[test]
+    fn a_large_flat_vocabulary_is_cut_as_a_small_one() {
+        let logits: Vec<f32> = (0..20_000).map(|i| (i % 97) as f32 * 0.01).collect();
+        let config = SamplingConfig { top_p: 0.5, ..SamplingConfig::default() };
+        let n = kept(&logits, &config).len();
+        assert!((8_000..10_000).contains(&n), "{n}");
+    }
+
     #[test]
     fn limits_keep_the_likely_and_the_seed_repeats() -> Result<()> {
         let logits = Tensor::new(&[0f32, 5.0, 4.9, -3.0], &Device::Cpu)?;
         let config = SamplingConfig { top_k: 2, seed: Some(7), ..SamplingConfig::default() };
         let draw = |config: &SamplingConfig| -> Result<Vec<u32>> {
             let mut sampler = Sampler::new(config);
-            (0..50).map(|_| sampler.next(&logits, &[])).collect()
+            (0..50).map(|_| sampler.next(&logits, &[], &[])).collect()
         };
         let first = draw(&config)?;
         assert!(first.contains(&1) && first.contains(&2));
@@ -101,10 +276,19 @@ mod tests {
     }
 
     #[test]
-    fn the_penalty_turns_away_from_what_was_said() -> Result<()> {
+    fn penalties_turn_away_from_what_was_said_and_an_end_waits() -> Result<()> {
         let logits = Tensor::new(&[0f32, 5.0, 4.9], &Device::Cpu)?;
-        let config = SamplingConfig { repetition_penalty: 1.3, ..SamplingConfig::greedy() };
-        assert_eq!(Sampler::new(&config).next(&logits, &[1])?, 2);
+        let next = |config: &SamplingConfig, answer: &[u32]| {
+            Sampler::new(config).next(&logits, answer, &[1])
+        };
+        let greedy = SamplingConfig::greedy;
+        assert_eq!(next(&greedy(), &[1])?, 1);
+        assert_eq!(next(&SamplingConfig { repetition_penalty: 1.3, ..greedy() }, &[1])?, 2);
+        assert_eq!(next(&SamplingConfig { presence_penalty: 0.2, ..greedy() }, &[1])?, 2);
+        assert_eq!(next(&SamplingConfig { min_new_tokens: 1, ..greedy() }, &[])?, 2);
+        assert_eq!(next(&SamplingConfig { min_new_tokens: 1, ..greedy() }, &[0])?, 1);
+        let broken = Tensor::new(&[f32::NAN, f32::NAN], &Device::Cpu)?;
+        assert!(Sampler::new(&greedy()).next(&broken, &[], &[]).is_err());
         Ok(())
     }
 }

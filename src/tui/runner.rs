@@ -95,9 +95,9 @@ fn open(file: &Path, path: &Path, resumed: Option<(String, usize)>) -> Result<Op
     let (w, h) = artwork.image.dimensions();
     let image = if w.max(h) > SCREEN_SIDE {
         let scale = |v: u32| (u64::from(v) * u64::from(SCREEN_SIDE) / u64::from(w.max(h))).max(1);
-        thumbnail(&artwork.image, scale(w) as u32, scale(h) as u32)
+        thumbnail(artwork.image.as_ref(), scale(w) as u32, scale(h) as u32)
     } else {
-        artwork.image
+        artwork.image.as_ref().clone()
     };
     Ok(Opened {
         path: std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path)),

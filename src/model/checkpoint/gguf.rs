@@ -8,30 +8,19 @@ use std::sync::Arc;
 use candle_core::quantized::gguf_file::{Content, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
-use candle_nn::VarBuilder;
 use rayon::prelude::*;
 
-use crate::model::llama::{Block, Llama, LlamaConfig};
+use super::language::LanguageWeights;
+use crate::model::llama::{LlamaConfig, RopeScaling};
 use crate::model::matrix::{Matrix, stack};
-use crate::model::mode::{Mode, RopeLayout};
-use crate::model::peft::Bottleneck;
-use crate::model::{Error, LoadStage, Result};
+use crate::model::mode::RopeLayout;
+use crate::model::{Error, Result};
 
 /// An open GGUF file: its metadata, and tensors read on demand.
 pub struct GgufFile {
     path: PathBuf,
     content: Content,
     reader: BufReader<File>,
-}
-
-/// What goes into a LLaMA besides the file's own weights.
-pub struct Extras<'a> {
-    /// Adapters, and norms where they were trained; keys as in `ArtGPT-4.pth`.
-    pub weights: Option<VarBuilder<'a>>,
-    pub adapters: bool,
-    pub zero_up: bool,
-    /// Dense f32 matrices that gradients can pass, in place of quantised ones.
-    pub dense: bool,
 }
 
 impl GgufFile {
@@ -58,11 +47,15 @@ impl GgufFile {
         Ok(Self { path: path.to_path_buf(), content, reader })
     }
 
+    pub fn file_path(&self) -> &Path {
+        &self.path
+    }
+
     pub fn metadata(&self, key: &str) -> Option<&Value> {
         self.content.metadata.get(key)
     }
 
-    pub fn llama_config(&self) -> Result<LlamaConfig> {
+    fn llama_config(&self) -> Result<LlamaConfig> {
         let architecture = self.string("general.architecture")?;
         if architecture != "llama" {
             return Err(Error::Unsupported {
@@ -99,122 +92,26 @@ impl GgufFile {
             num_attention_heads,
             num_key_value_heads,
             head_dim,
+            intermediate_size: number("feed_forward_length")?,
             vocab_size,
             context_length: number("context_length")?,
             rms_norm_eps: f64::from(self.float("llama.attention.layer_norm_rms_epsilon")?),
             rope_theta: self.float("llama.rope.freq_base").unwrap_or(10_000.0),
             rope_layout: RopeLayout::Interleaved,
-        })
-    }
-
-    /// Copies the norms that the reference trains (every block's post-attention norm, and the
-    /// input norm of even blocks), under the names they have in `ArtGPT-4.pth`.
-    pub fn copy_norms(
-        &mut self,
-        mut set: impl FnMut(&str, &Tensor) -> candle_core::Result<()>,
-        device: &Device,
-    ) -> Result<()> {
-        for i in 0..self.llama_config()?.num_hidden_layers {
-            let prefix = format!("llama_model.model.layers.{i}");
-            let norm = self.vector(&format!("blk.{i}.ffn_norm.weight"), device)?;
-            set(&format!("{prefix}.post_attention_layernorm.weight"), &norm)?;
-            if i.is_multiple_of(2) {
-                let norm = self.vector(&format!("blk.{i}.attn_norm.weight"), device)?;
-                set(&format!("{prefix}.input_layernorm.weight"), &norm)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads the model. `progress` gets the fraction done.
-    pub fn llama<M: Mode>(
-        &mut self,
-        extras: &Extras,
-        device: &Device,
-        mut progress: impl FnMut(LoadStage, f32),
-    ) -> Result<Llama<M>> {
-        let config = self.llama_config()?;
-        let mut layers = Vec::with_capacity(config.num_hidden_layers);
-        for i in 0..config.num_hidden_layers {
-            progress(LoadStage::Language, i as f32 / config.num_hidden_layers as f32);
-            layers.push(self.block(i, &config, extras, device)?);
-        }
-        let embed_tokens = self.matrix(&["token_embd.weight"], extras.dense, device)?;
-        let lm_head = if self.content.tensor_infos.contains_key("output.weight") {
-            self.matrix(&["output.weight"], extras.dense, device)?
-        } else {
-            embed_tokens.clone() // tied, as in SmolLM2
-        };
-        let norm = self.vector("output_norm.weight", device)?;
-        progress(LoadStage::Language, 1.0);
-        Ok(Llama::new(config, embed_tokens, layers, norm, lm_head, device)?)
-    }
-
-    fn block(
-        &mut self,
-        i: usize,
-        config: &LlamaConfig,
-        extras: &Extras,
-        device: &Device,
-    ) -> Result<Block> {
-        let key = |name: &str| format!("blk.{i}.{name}.weight");
-        let trained = extras.weights.as_ref().map(|w| w.pp("llama_model.model.layers").pp(i));
-        // A norm that was trained replaces the file's.
-        let norm = |this: &mut Self, name: &str, trained_name: &str| -> Result<Tensor> {
-            match &trained {
-                Some(w) if w.contains_tensor(&format!("{trained_name}.weight")) => {
-                    Ok(w.get(config.hidden_size, &format!("{trained_name}.weight"))?)
+            rope_scaling: match self.metadata("llama.rope.scaling.type").map(Value::to_string) {
+                Some(Ok(kind)) if kind == "linear" => {
+                    RopeScaling::Linear(self.float("llama.rope.scaling.factor")?)
                 }
-                _ => this.vector(&key(name), device),
-            }
-        };
-        let input_layernorm = norm(self, "attn_norm", "input_layernorm")?;
-        let post_attention_layernorm = norm(self, "ffn_norm", "post_attention_layernorm")?;
-        let adapter = match &trained {
-            Some(w) if extras.adapters => {
-                Some(Bottleneck::load(config.hidden_size, extras.zero_up, w.pp("self_attn.1"))?)
-            }
-            _ => None,
-        };
-        let dense = extras.dense;
-        let qkv = [key("attn_q"), key("attn_k"), key("attn_v")];
-        let gate_up = [key("ffn_gate"), key("ffn_up")];
-        Ok(Block {
-            input_layernorm,
-            qkv_proj: self.matrix(&qkv.each_ref().map(String::as_str), dense, device)?,
-            o_proj: self.matrix(&[&key("attn_output")], dense, device)?,
-            adapter,
-            post_attention_layernorm,
-            gate_up_proj: self.matrix(&gate_up.each_ref().map(String::as_str), dense, device)?,
-            down_proj: self.matrix(&[&key("ffn_down")], dense, device)?,
+                Some(Ok(kind)) if kind != "none" => {
+                    return Err(Error::Unsupported {
+                        path: self.path.display().to_string(),
+                        what: format!("rope scaling `{}`", crate::text::printable(kind)),
+                        hint: "use a model with linear or llama3 scaling, or none".into(),
+                    });
+                }
+                _ => RopeScaling::None,
+            },
         })
-    }
-
-    /// One matrix from one or more tensors, stacked along the output.
-    fn matrix(&mut self, names: &[&str], dense: bool, device: &Device) -> Result<Matrix> {
-        let mut parts =
-            names.iter().map(|name| self.tensor(name, device)).collect::<Result<Vec<_>>>()?;
-        let quantised = match parts.len() {
-            1 => parts.pop(),
-            _ => stack(&parts, device)?,
-        };
-        let matrix = match quantised {
-            Some(q) => Matrix::Quantised(Arc::new(q)),
-            // Mixed types (Q4_K_M files have them) meet in f32.
-            None => {
-                let dense: Vec<_> = parts
-                    .iter()
-                    .map(|p| p.dequantize(device))
-                    .collect::<candle_core::Result<_>>()?;
-                let joined = Tensor::cat(&dense, 0)?;
-                Matrix::Quantised(Arc::new(QTensor::quantize(&joined, GgmlDType::Q8_0)?))
-            }
-        };
-        Ok(if dense { matrix.dense(device)? } else { matrix })
-    }
-
-    fn vector(&mut self, name: &str, device: &Device) -> Result<Tensor> {
-        Ok(self.tensor(name, device)?.dequantize(device)?)
     }
 
     fn tensor(&mut self, name: &str, device: &Device) -> Result<QTensor> {
@@ -245,6 +142,98 @@ impl GgufFile {
 
     fn missing(&self, key: &str) -> Error {
         Error::corrupt(&self.path, format!("metadata `{key}` is missing or of the wrong type"))
+    }
+}
+
+/// GGUF's name of a tensor that Hugging Face calls `name` (`gguf-py/gguf/tensor_mapping.py`).
+fn gguf_name(name: &str) -> String {
+    let stem = name.strip_suffix(".weight").unwrap_or(name);
+    let named = match stem {
+        "embed_tokens" => "token_embd".to_string(),
+        "norm" => "output_norm".to_string(),
+        "lm_head" => "output".to_string(),
+        _ => match stem.strip_prefix("layers.").and_then(|rest| rest.split_once('.')) {
+            Some((layer, part)) => {
+                let part = match part {
+                    "input_layernorm" => "attn_norm",
+                    "post_attention_layernorm" => "ffn_norm",
+                    "self_attn.q_proj" => "attn_q",
+                    "self_attn.k_proj" => "attn_k",
+                    "self_attn.v_proj" => "attn_v",
+                    "self_attn.o_proj" => "attn_output",
+                    "mlp.gate_proj" => "ffn_gate",
+                    "mlp.up_proj" => "ffn_up",
+                    "mlp.down_proj" => "ffn_down",
+                    other => other,
+                };
+                format!("blk.{layer}.{part}")
+            }
+            None => stem.to_string(),
+        },
+    };
+    format!("{named}.weight")
+}
+
+impl LanguageWeights for GgufFile {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn config(&mut self) -> Result<LlamaConfig> {
+        let mut config = self.llama_config()?;
+        if self.content.tensor_infos.contains_key("rope_freqs.weight") {
+            let divisors = self.tensor("rope_freqs.weight", &Device::Cpu)?;
+            let divisors = divisors.dequantize(&Device::Cpu)?.flatten_all()?.to_vec1()?;
+            config.rope_scaling = RopeScaling::Divisors(divisors);
+        }
+        Ok(config)
+    }
+
+    fn ties_output(&self) -> bool {
+        !self.content.tensor_infos.contains_key("output.weight") // as in SmolLM2
+    }
+
+    fn matrix(&mut self, parts: &[(&str, usize)], width: usize, device: &Device) -> Result<Matrix> {
+        let mut read = Vec::with_capacity(parts.len());
+        for (name, out) in parts {
+            let tensor = self.tensor(&gguf_name(name), device)?;
+            if tensor.shape().dims() != [*out, width] {
+                let (name, found) = (gguf_name(name), tensor.shape().dims().to_vec());
+                let reason =
+                    format!("{name} has the shape {found:?}, [{out}, {width}] was expected");
+                return Err(Error::corrupt(&self.path, reason));
+            }
+            read.push(tensor);
+        }
+        let quantised = match read.len() {
+            1 => read.pop(),
+            _ => stack(&read, device)?,
+        };
+        Ok(match quantised {
+            Some(q) => Matrix::Quantised(Arc::new(q)),
+            // Mixed types (Q4_K_M files have them) meet in f32.
+            None => {
+                let dense: Vec<_> = read
+                    .iter()
+                    .map(|p| p.dequantize(device))
+                    .collect::<candle_core::Result<_>>()?;
+                let joined = Tensor::cat(&dense, 0)?;
+                Matrix::Quantised(Arc::new(QTensor::quantize(&joined, GgmlDType::Q8_0)?))
+            }
+        })
+    }
+
+    fn vector(&mut self, name: &str, width: usize, device: &Device) -> Result<Tensor> {
+        let vector = self.tensor(&gguf_name(name), device)?.dequantize(device)?;
+        if vector.dims() != [width] {
+            let reason = format!(
+                "{} has the shape {:?}, [{width}] was expected",
+                gguf_name(name),
+                vector.dims()
+            );
+            return Err(Error::corrupt(&self.path, reason));
+        }
+        Ok(vector)
     }
 }
 

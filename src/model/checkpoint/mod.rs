@@ -1,7 +1,47 @@
 //! Readers of weights on disk, one file a layout. Checkpoints are data: nothing in them runs.
 
 mod gguf;
+pub mod hf;
+mod language;
+mod layout;
 mod pth;
+mod safetensors;
+mod tensors;
 
-pub use gguf::{Extras, GgufFile, requantise};
-pub use pth::read_legacy_pth;
+use std::path::Path;
+
+pub use gguf::{GgufFile, requantise};
+pub use hf::HfLanguage;
+pub use language::{Extras, LanguageWeights, copy_norms, read_llama};
+pub use layout::{recognise, vit_config};
+pub use tensors::{TensorInfo, Tensors};
+
+use super::Result;
+
+/// An open language model.
+pub enum LanguageFile {
+    Gguf(GgufFile),
+    HuggingFace(HfLanguage),
+}
+
+impl LanguageFile {
+    /// A `.gguf` file, a Hugging Face folder, or a `.safetensors` file with its `config.json`
+    /// beside it.
+    pub fn open(path: &Path) -> Result<Self> {
+        Ok(match path.extension().and_then(|e| e.to_str()) {
+            _ if path.is_dir() => Self::HuggingFace(HfLanguage::open(path, path)?),
+            Some("safetensors") => {
+                let dir = path.parent().unwrap_or(Path::new("."));
+                Self::HuggingFace(HfLanguage::open(dir, path)?)
+            }
+            _ => Self::Gguf(GgufFile::open(path)?),
+        })
+    }
+
+    pub fn weights(&mut self) -> &mut dyn LanguageWeights {
+        match self {
+            Self::Gguf(file) => file,
+            Self::HuggingFace(folder) => folder,
+        }
+    }
+}

@@ -21,7 +21,8 @@ mod vnni {
     use half::f16;
     use rayon::prelude::*;
 
-    use super::super::q8::{BLOCK, BLOCK_BYTES, Shape};
+    use super::super::q8::{BLOCK, BLOCK_BYTES};
+    use super::super::tiles::Shape;
 
     pub fn available() -> bool {
         use std::arch::is_x86_feature_detected as has;

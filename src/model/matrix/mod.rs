@@ -1,17 +1,22 @@
 //! The weight matrices of the language model, which never train.
 
+mod half;
 mod integer;
 mod q8;
+mod tiles;
 
 use std::sync::Arc;
 
 use candle_core::quantized::{GgmlDType, QTensor};
-use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor};
 
-/// A frozen (out, in) matrix: as quantised blocks to run, or dense f32 to send gradients through.
+/// A frozen (out, in) matrix: as quantised blocks or 16-bit floats to run, or dense f32 to send
+/// gradients through.
 #[derive(Debug, Clone)]
 pub enum Matrix {
     Quantised(Arc<QTensor>),
+    /// f16 or bf16, as a checkpoint holds it.
+    Half(Tensor),
     Dense(Tensor),
 }
 
@@ -51,6 +56,8 @@ impl Matrix {
                 }
             }
             Self::Quantised(q) => rows.matmul(&q.dequantize(x.device())?.t()?)?,
+            Self::Half(w) if x.device().is_cpu() => half::product(w, &rows.contiguous()?)?,
+            Self::Half(w) => rows.to_dtype(w.dtype())?.matmul(&w.t()?)?.to_dtype(DType::F32)?,
             Self::Dense(w) if x.device().is_cpu() => {
                 rows.contiguous()?.apply_op1(FrozenProduct(w.clone()))?
             }
@@ -63,14 +70,29 @@ impl Matrix {
     pub fn dense(&self, device: &Device) -> Result<Self> {
         Ok(Self::Dense(match self {
             Self::Quantised(q) => q8::unpack(q, device)?,
+            Self::Half(w) => w.to_device(device)?.to_dtype(DType::F32)?,
             Self::Dense(w) => w.to_device(device)?,
         }))
+    }
+
+    /// One matrix from tensors of one floating type, stacked along the output.
+    pub fn stacked(parts: &[Tensor], device: &Device) -> Result<Self> {
+        let joined = match parts {
+            [one] => one.clone(),
+            parts => Tensor::cat(parts, 0)?,
+        };
+        let joined = joined.to_device(device)?.contiguous()?;
+        Ok(match joined.dtype() {
+            DType::F16 | DType::BF16 => Self::Half(joined),
+            _ => Self::Dense(joined.to_dtype(DType::F32)?),
+        })
     }
 
     /// Rows by index, for a token-embedding table: (ids, in).
     pub fn rows(&self, ids: &[u32], device: &Device) -> Result<Tensor> {
         match self {
             Self::Dense(w) => w.index_select(&Tensor::new(ids, device)?, 0),
+            Self::Half(w) => w.index_select(&Tensor::new(ids, device)?, 0)?.to_dtype(DType::F32),
             Self::Quantised(q) if q.dtype() == GgmlDType::Q8_0 && device.is_cpu() => {
                 q8::embedding_rows(q, ids)
             }
@@ -82,7 +104,7 @@ impl Matrix {
     pub fn dims(&self) -> Result<(usize, usize)> {
         match self {
             Self::Quantised(q) => q.shape().dims2(),
-            Self::Dense(w) => w.dims2(),
+            Self::Half(w) | Self::Dense(w) => w.dims2(),
         }
     }
 }

@@ -1,21 +1,15 @@
 //! Q8_0 (GGML): blocks of an f16 scale and 32 signed bytes; a value is scale times byte.
 
 use candle_core::quantized::{GgmlDType, QTensor};
-use candle_core::{CpuStorage, Device, Result, Storage, Tensor};
+use candle_core::{Device, Result, Tensor};
 use half::f16;
 use rayon::prelude::*;
+
+use super::tiles::{Shape, tiled_product, with_rows};
 
 /// Values in one block, and its bytes.
 pub const BLOCK: usize = 32;
 pub const BLOCK_BYTES: usize = 34;
-
-/// Shape of a product: `x` (rows, width) times the transpose of W (out, width).
-#[derive(Debug, Clone, Copy)]
-pub struct Shape {
-    pub rows: usize,
-    pub width: usize,
-    pub out: usize,
-}
 
 /// Runs `product(W, x, shape)`, which fills (rows, out), on a tensor of contiguous f32 rows.
 pub fn on_rows(
@@ -24,89 +18,20 @@ pub fn on_rows(
     product: fn(&[u8], &[f32], Shape) -> Vec<f32>,
 ) -> Result<Tensor> {
     let (out, width) = q.shape().dims2()?;
-    let (rows, x_width) = x.dims2()?;
-    let (storage, layout) = x.storage_and_layout();
-    let Storage::Cpu(CpuStorage::F32(all)) = &*storage else {
-        candle_core::bail!("a product with Q8_0 needs f32 on the CPU")
-    };
-    let Some(x) = layout.contiguous_offsets().and_then(|(start, end)| all.get(start..end)) else {
-        candle_core::bail!("a product with Q8_0 needs contiguous rows")
-    };
     let data = q.data()?;
-    if x_width != width || data.len() != out * width / BLOCK * BLOCK_BYTES {
-        candle_core::bail!("rows of {x_width} do not go through a matrix of width {width}");
+    if data.len() != out * width / BLOCK * BLOCK_BYTES {
+        candle_core::bail!("a matrix of width {width} does not fill its blocks");
     }
-    let shape = Shape { rows, width, out };
-    Tensor::from_vec(product(&data, x, shape), (rows, out), &Device::Cpu)
+    with_rows(x, out, width, |x, shape| product(&data, x, shape))
 }
-
-/// Output rows unpacked at a time: a tile and its operands stay in the second-level cache, so the
-/// unpacked matrix never goes through memory.
-const TILE: usize = 128;
 
 /// The product in f32.
 pub fn product(w: &[u8], x: &[f32], shape: Shape) -> Vec<f32> {
-    let Shape { rows, width, out } = shape;
-    let mut y = vec![0f32; rows * out];
-    let columns = Columns { y: y.as_mut_ptr(), shape };
-    w.par_chunks(width / BLOCK * BLOCK_BYTES * TILE).enumerate().for_each_init(
-        || vec![0f32; TILE * width],
-        |tile, (index, data)| {
-            let first = index * TILE;
-            let count = TILE.min(out - first);
-            let tile = &mut tile[..count * width];
-            unpack_blocks(data, tile);
-            // SAFETY: each tile is one task and has its own columns.
-            unsafe { columns.multiply(first, count, tile, x) };
-        },
-    );
-    y
-}
-
-/// (rows, out) results that tasks fill side by side, each its own columns.
-struct Columns {
-    y: *mut f32,
-    shape: Shape,
-}
-
-// SAFETY: `multiply` writes only the columns that its caller says are its own.
-unsafe impl Sync for Columns {}
-
-impl Columns {
-    /// Columns `first..first + count` become `x · tileᵀ`, on this thread.
-    ///
-    /// # Safety
-    /// No one else reads or writes these columns, and the memory behind `y` is still there.
-    unsafe fn multiply(&self, first: usize, count: usize, tile: &[f32], x: &[f32]) {
-        let Shape { rows, width, out } = self.shape;
-        assert!(first + count <= out && tile.len() == count * width && x.len() == rows * width);
-        let (width_stride, out_stride) = (width as isize, out as isize);
-        // SAFETY: the lengths checked above are those that the shapes and strides reach; the
-        // columns are this call's own, so they overlap neither operand.
-        unsafe {
-            gemm::gemm(
-                rows,
-                count,
-                width,
-                self.y.add(first),
-                1,
-                out_stride,
-                false,
-                x.as_ptr(),
-                1,
-                width_stride,
-                tile.as_ptr(),
-                width_stride,
-                1,
-                0.0,
-                1.0,
-                false,
-                false,
-                false,
-                gemm::Parallelism::None,
-            );
-        }
-    }
+    let row_bytes = shape.width / BLOCK * BLOCK_BYTES;
+    tiled_product(x, shape, |first, tile| {
+        let count = tile.len() / shape.width;
+        unpack_blocks(&w[first * row_bytes..][..count * row_bytes], tile);
+    })
 }
 
 /// The whole matrix in f32, (out, width); other types by candle.

@@ -2,6 +2,7 @@
 
 mod depthwise;
 pub mod efficientnet_lite;
+pub mod vit;
 
 use candle_core::{DType, Device, Result, Tensor};
 
@@ -16,12 +17,17 @@ pub trait VisionEncoder: Send + Sync {
     /// Width of one token.
     fn width(&self) -> usize;
 
+    /// Side of the square of pixels it gets.
+    fn side(&self) -> usize {
+        VIEW_SIZE as usize
+    }
+
     /// Per-channel mean and standard deviation on the 0 to 255 scale.
     fn normalisation(&self) -> ([f32; 3], [f32; 3]);
 
-    /// (batch, 3, `VIEW_SIZE`, `VIEW_SIZE`), normalised, f32.
+    /// (batch, 3, side, side), normalised, f32.
     fn pixels(&self, views: &[&View], device: &Device) -> Result<Tensor> {
-        let side = VIEW_SIZE as usize;
+        let side = self.side();
         let (mean, std) = self.normalisation();
         let mut data = Vec::with_capacity(views.len() * 3 * side * side);
         for view in views {

@@ -5,7 +5,6 @@ use image::RgbImage;
 use ratatui::layout::Rect;
 
 use super::*;
-use crate::art::View;
 use crate::chat::{Answer, FinishReason, Role, Timings, Usage};
 use crate::config::Settings;
 use crate::inference::{ModelInfo, Picture};
@@ -36,14 +35,14 @@ pub fn type_text(state: &mut State, text: &str) {
 
 pub fn open(state: &mut State, name: &str) -> Vec<Effect> {
     let image = RgbImage::from_pixel(64, 32, image::Rgb([200, 30, 20]));
-    let view = Arc::new(View::whole(&image));
+    let image = Arc::new(image);
     let opened = Opened {
         path: format!("/art/{name}").into(),
         sha256: name.into(),
         label: None,
         notes: vec![],
-        image: Arc::new(image),
-        picture: Picture { key: name.into(), view },
+        picture: Picture { key: name.into(), image: image.clone() },
+        image,
         resumed: None,
     };
     update(state, Message::Opened(Box::new(opened)))

@@ -1,0 +1,118 @@
+//! Safetensors files, and the shards of a Hugging Face folder.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use candle_core::{DType, Device, Tensor};
+use memmap2::Mmap;
+use safetensors::SafeTensors;
+use serde::Deserialize;
+
+use super::tensors::{TensorFile, TensorInfo};
+use crate::model::{Error, Result};
+
+/// A memory-mapped file; its header is checked when it is opened.
+pub struct SafetensorsFile {
+    path: PathBuf,
+    map: Mmap,
+    /// Name, shape, type, and where the data lies.
+    tensors: BTreeMap<String, (TensorInfo, std::ops::Range<usize>)>,
+}
+
+impl SafetensorsFile {
+    pub fn open(path: &Path) -> Result<Self> {
+        let map = map(path)?;
+        let file = SafeTensors::deserialize(&map).map_err(|e| Error::corrupt(path, e))?;
+        let start = map.as_ptr() as usize;
+        let tensors = file
+            .tensors()
+            .into_iter()
+            .map(|(name, view)| {
+                let info = TensorInfo {
+                    shape: view.shape().to_vec(),
+                    dtype: DType::try_from(view.dtype()).ok(),
+                };
+                let at = view.data().as_ptr() as usize - start;
+                (name, (info, at..at + view.data().len()))
+            })
+            .collect();
+        Ok(Self { path: path.to_path_buf(), map, tensors })
+    }
+}
+
+/// Maps a file that nobody is expected to cut while it is open.
+pub fn map(path: &Path) -> Result<Mmap> {
+    let io = |source| Error::Io { path: path.display().to_string(), source };
+    let file = File::open(path).map_err(io)?;
+    if file.metadata().map_err(io)?.len() == 0 {
+        return Err(Error::corrupt(path, "it is empty"));
+    }
+    // SAFETY: the map is only read, and a file of weights is not changed while a model is loaded
+    // from it; the same is asked of users by every program that maps checkpoints.
+    unsafe { Mmap::map(&file) }.map_err(io)
+}
+
+impl TensorFile for SafetensorsFile {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn infos(&self) -> BTreeMap<String, TensorInfo> {
+        self.tensors.iter().map(|(name, (info, _))| (name.clone(), info.clone())).collect()
+    }
+
+    fn read(&self, name: &str) -> Result<Tensor> {
+        let Some((info, range)) = self.tensors.get(name) else {
+            return Err(Error::corrupt(&self.path, format!("the key {name} is missing")));
+        };
+        let Some(dtype) = info.dtype else {
+            return Err(Error::corrupt(&self.path, format!("{name} has a type no weight has")));
+        };
+        Tensor::from_raw_buffer(&self.map[range.clone()], dtype, &info.shape, &Device::Cpu)
+            .map_err(|e| Error::corrupt(&self.path, format!("{name}: {e}")))
+    }
+}
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+/// The files with a folder's weights: shards that an index names, or one file.
+pub fn weight_files(dir: &Path) -> Result<Vec<PathBuf>> {
+    for stem in ["model.safetensors", "pytorch_model.bin"] {
+        let index = dir.join(format!("{stem}.index.json"));
+        if index.is_file() {
+            let text = std::fs::read_to_string(&index)
+                .map_err(|source| Error::Io { path: index.display().to_string(), source })?;
+            let parsed: Index =
+                serde_json::from_str(&text).map_err(|e| Error::corrupt(&index, e))?;
+            let names: BTreeSet<&String> = parsed.weight_map.values().collect();
+            return names
+                .into_iter()
+                .map(|name| {
+                    // An index names files beside it, nothing else.
+                    let plain = Path::new(name).file_name().is_some_and(|n| n == name.as_str());
+                    let path = dir.join(name);
+                    match plain && path.is_file() {
+                        true => Ok(path),
+                        false => Err(Error::corrupt(
+                            &index,
+                            format!("it names the shard {name}, which is not there"),
+                        )),
+                    }
+                })
+                .collect();
+        }
+        let single = dir.join(stem);
+        if single.is_file() {
+            return Ok(vec![single]);
+        }
+    }
+    Err(Error::Unsupported {
+        path: dir.display().to_string(),
+        what: "a folder without model.safetensors or pytorch_model.bin".into(),
+        hint: "name a folder that holds the weights".into(),
+    })
+}

@@ -1,0 +1,154 @@
+//! Tensors by name, from one file or several, read when they are asked for.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Shape, Tensor};
+use candle_nn::var_builder::SimpleBackend;
+use candle_nn::{Init, VarBuilder};
+
+use super::pth::PthFile;
+use super::safetensors::SafetensorsFile;
+use crate::model::{Error, Result};
+
+/// What a file says of a tensor before it is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorInfo {
+    pub shape: Vec<usize>,
+    /// `None` for a type that no weight has (such as 64-bit indices).
+    pub dtype: Option<DType>,
+}
+
+/// One file of tensors.
+pub trait TensorFile: Send + Sync {
+    fn path(&self) -> &Path;
+    fn infos(&self) -> BTreeMap<String, TensorInfo>;
+    /// A tensor in its own type, on the CPU.
+    fn read(&self, name: &str) -> Result<Tensor>;
+}
+
+/// All tensors of a checkpoint.
+#[derive(Clone)]
+pub struct Tensors {
+    /// The file or folder it was opened as, for messages.
+    pub path: PathBuf,
+    files: Vec<Arc<dyn TensorFile>>,
+    by_name: Arc<BTreeMap<String, (usize, TensorInfo)>>,
+}
+
+impl Tensors {
+    /// A `.safetensors`, `.pth`, `.pt` or `.bin` file, or a folder with Hugging Face names in it.
+    pub fn open(path: &Path) -> Result<Self> {
+        if path.is_dir() {
+            let files = super::safetensors::weight_files(path)?;
+            return Self::of(path, files.iter().map(|f| one(f)).collect::<Result<_>>()?);
+        }
+        Self::of(path, vec![one(path)?])
+    }
+
+    fn of(path: &Path, files: Vec<Arc<dyn TensorFile>>) -> Result<Self> {
+        let mut by_name = BTreeMap::new();
+        for (i, file) in files.iter().enumerate() {
+            by_name.extend(file.infos().into_iter().map(|(name, info)| (name, (i, info))));
+        }
+        Ok(Self { path: path.to_path_buf(), files, by_name: Arc::new(by_name) })
+    }
+
+    /// Both; a tensor of `over` takes the place of one with the same name.
+    pub fn under(&self, over: &Self) -> Self {
+        let shift = self.files.len();
+        let mut by_name = BTreeMap::clone(&self.by_name);
+        by_name.extend(
+            over.by_name.iter().map(|(n, (i, info))| (n.clone(), (i + shift, info.clone()))),
+        );
+        Self {
+            path: self.path.clone(),
+            files: self.files.iter().chain(&over.files).cloned().collect(),
+            by_name: Arc::new(by_name),
+        }
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(String::as_str)
+    }
+
+    pub fn info(&self, name: &str) -> Option<&TensorInfo> {
+        self.by_name.get(name).map(|(_, info)| info)
+    }
+
+    /// The tensor in its own type, on the CPU.
+    pub fn read(&self, name: &str) -> Result<Tensor> {
+        let Some((file, _)) = self.by_name.get(name) else {
+            return Err(Error::corrupt(&self.path, format!("the key {name} is missing")));
+        };
+        self.files[*file].read(name)
+    }
+
+    /// The tensor if it has the shape that the network's configuration asks for.
+    pub fn read_shaped(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        match self.by_name.get(name) {
+            Some((file, info)) if info.shape != shape => Err(Error::corrupt(
+                self.files[*file].path(),
+                format!("{name} has the shape {:?}, {shape:?} was expected", info.shape),
+            )),
+            _ => self.read(name),
+        }
+    }
+
+    /// For the network's modules: `rename` turns the name that a module asks for into the file's.
+    pub fn builder(
+        &self,
+        rename: impl Fn(&str) -> String + Send + Sync + 'static,
+        device: &Device,
+    ) -> VarBuilder<'static> {
+        let backend = Renamed { tensors: self.clone(), rename: Box::new(rename) };
+        VarBuilder::from_backend(Box::new(backend), DType::F32, device.clone())
+    }
+}
+
+fn one(path: &Path) -> Result<Arc<dyn TensorFile>> {
+    Ok(match path.extension().and_then(|e| e.to_str()) {
+        Some("safetensors") => Arc::new(SafetensorsFile::open(path)?),
+        _ => Arc::new(PthFile::open(path)?),
+    })
+}
+
+struct Renamed {
+    tensors: Tensors,
+    rename: Box<dyn Fn(&str) -> String + Send + Sync>,
+}
+
+impl SimpleBackend for Renamed {
+    fn get(
+        &self,
+        shape: Shape,
+        name: &str,
+        _: Init,
+        dtype: DType,
+        device: &Device,
+    ) -> candle_core::Result<Tensor> {
+        self.tensors
+            .read_shaped(&(self.rename)(name), shape.dims())
+            .map_err(candle_core::Error::wrap)?
+            .to_device(device)?
+            .to_dtype(dtype)
+    }
+
+    fn get_unchecked(
+        &self,
+        name: &str,
+        dtype: DType,
+        device: &Device,
+    ) -> candle_core::Result<Tensor> {
+        self.tensors
+            .read(&(self.rename)(name))
+            .map_err(candle_core::Error::wrap)?
+            .to_device(device)?
+            .to_dtype(dtype)
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.tensors.by_name.contains_key(&(self.rename)(name))
+    }
+}

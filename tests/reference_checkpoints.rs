@@ -1,0 +1,93 @@
+//! Checkpoints in the layouts of real ones, against what PyTorch computes with them
+//! (`tests/reference/make_checkpoints.py`), through the program as a user calls it.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Case {
+    model: String,
+    prompt: String,
+    images: usize,
+    answer: String,
+    answer_ids: Vec<u32>,
+    greedy: Vec<u32>,
+    logprobs: Vec<f64>,
+    tolerance: Option<f64>,
+    #[serde(default)]
+    beams: Vec<Beams>,
+}
+
+/// What three beams find with a length penalty.
+#[derive(Deserialize)]
+struct Beams {
+    length_penalty: f64,
+    ids: Vec<u32>,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/checkpoints")
+}
+
+fn cases() -> Vec<Case> {
+    let text = std::fs::read_to_string(root().join("expected.json")).expect("reads");
+    serde_json::from_str(&text).expect("parses")
+}
+
+/// `COMMAND --model M --image F... --raw-prompt REST`
+fn call(case: &Case, command: &[&str], rest: &[&str]) -> serde_json::Value {
+    let path = |name: &str| root().join(name).display().to_string();
+    let mut args: Vec<String> = command.iter().map(|a| a.to_string()).collect();
+    args.extend(["--json".into(), "--raw-prompt".into(), "--model".into(), path(&case.model)]);
+    for image in ["picture.png", "other.png"].iter().take(case.images) {
+        args.extend(["--image".into(), path(image)]);
+    }
+    args.extend(rest.iter().map(|a| a.to_string()));
+    common::json(&args.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+#[test]
+fn greedy_answers_are_pytorchs() {
+    for case in cases() {
+        let out = call(&case, &["ask", "--greedy", "--max-new-tokens", "12"], &[&case.prompt]);
+        let ids: Vec<u32> = serde_json::from_value(out["token_ids"].clone()).expect("ids");
+        assert_eq!(ids, case.greedy, "{} {}", case.model, case.prompt);
+    }
+}
+
+#[test]
+fn beams_find_what_transformers_finds() {
+    for case in cases() {
+        for beams in &case.beams {
+            let penalty = beams.length_penalty.to_string();
+            let command =
+                ["ask", "--beams", "3", "--length-penalty", &penalty, "--max-new-tokens", "12"];
+            let out = call(&case, &command, &[&case.prompt]);
+            let ids: Vec<u32> = serde_json::from_value(out["token_ids"].clone()).expect("ids");
+            assert_eq!(ids, beams.ids, "{} {} {penalty}", case.model, case.prompt);
+        }
+    }
+}
+
+#[test]
+fn scores_are_pytorchs() {
+    for case in cases() {
+        let rest = ["--prompt", &case.prompt, "--answer", &case.answer];
+        let out = call(&case, &["score"], &rest);
+        let ids: Vec<u32> = serde_json::from_value(out["token_ids"].clone()).expect("ids");
+        assert_eq!(ids, case.answer_ids, "{}", case.model);
+        let scores: Vec<f64> = serde_json::from_value(out["logprobs"].clone()).expect("numbers");
+        for (i, (a, b)) in scores.iter().zip(&case.logprobs).enumerate() {
+            let gap = (a - b).abs();
+            assert!(
+                gap < case.tolerance.unwrap_or(1e-4),
+                "{} {:?}, token {i}: {a} is not {b}",
+                case.model,
+                case.prompt
+            );
+        }
+    }
+}
