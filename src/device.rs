@@ -1,6 +1,6 @@
 //! `--device cpu|cuda[:N]|auto`.
 
-use candle_core::Device;
+use candle_core::{Device, DeviceLocation};
 
 use crate::model::{Error, Result};
 
@@ -31,6 +31,22 @@ pub fn open(name: &str) -> Result<Device> {
             })
         }
     }
+}
+
+/// Which device a name led to, and why.
+pub fn reason(name: &str, device: &Device) -> String {
+    let chosen = match device.location() {
+        DeviceLocation::Cpu => "the CPU".to_string(),
+        DeviceLocation::Cuda { gpu_id } => format!("CUDA device {gpu_id}"),
+        DeviceLocation::Metal { gpu_id } => format!("Metal device {gpu_id}"),
+    };
+    let why = match (name, device.is_cpu()) {
+        ("auto", true) if cfg!(feature = "cuda") => "no CUDA device answered",
+        ("auto", true) => "this build has no CUDA (--features cuda)",
+        ("auto", false) => "the first CUDA device there is",
+        _ => "--device or the settings say so",
+    };
+    format!("on {chosen}: {why}")
 }
 
 #[cfg(test)]

@@ -72,6 +72,47 @@ fn beams_find_what_transformers_finds() {
     }
 }
 
+/// Scores of the first case of each model after `models convert`.
+fn converted(flags: &[&str], tolerance: f64) {
+    let mut seen = Vec::new();
+    for case in cases() {
+        if seen.contains(&case.model) {
+            continue;
+        }
+        let dir = tempfile::tempdir().expect("temp dir");
+        let target = dir.path().join("ours").display().to_string();
+        let source = root().join(&case.model).display().to_string();
+        let mut args = vec!["models", "convert", "--json", &source, &target];
+        args.extend(flags);
+        common::json(&args);
+        assert!(Path::new(&target).join("manifest.toml").is_file());
+        common::program(common::shared_data()).args(&args).assert().code(1); // never overwrites
+        let moved = Case { model: target, ..case };
+        let rest = ["--prompt", &moved.prompt, "--answer", &moved.answer];
+        let out = call(&moved, &["score"], &rest);
+        let scores: Vec<f64> = serde_json::from_value(out["logprobs"].clone()).expect("numbers");
+        for (a, b) in scores.iter().zip(&moved.logprobs) {
+            assert!((a - b).abs() < tolerance, "{source} {flags:?}: {a} is not {b}");
+        }
+        let ids: Vec<u32> = serde_json::from_value(out["token_ids"].clone()).expect("ids");
+        assert_eq!(ids, moved.answer_ids);
+        seen.push(source.rsplit('/').next().unwrap_or_default().to_string());
+    }
+    assert_eq!(seen.len(), 7);
+}
+
+#[test]
+fn a_converted_model_computes_what_its_source_does() {
+    converted(&[], 2e-2); // bf16's own distance to PyTorch
+    converted(&["--rest", "f16"], 2e-2);
+}
+
+/// 8 bits a weight; the small checkpoints' wild weights make much of each rounding.
+#[test]
+fn a_quantised_model_is_close_to_its_source() {
+    converted(&["--language", "q8_0"], 0.3);
+}
+
 #[test]
 fn scores_are_pytorchs() {
     for case in cases() {

@@ -162,6 +162,14 @@ impl Tokenizer {
         Self { inner, special, bos, eos }
     }
 
+    /// Writes it as a `tokenizer.json`.
+    pub fn save(&self, path: &Path) -> Result<(), ChatError> {
+        self.inner.save(path, false).map_err(|e| ChatError::Tokenizer {
+            path: path.display().to_string(),
+            reason: e.to_string(),
+        })
+    }
+
     /// Plain text; `<|im_end|>` in it is ten ordinary characters.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, ChatError> {
         let encoding =

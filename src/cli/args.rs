@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::config::GraphicsChoice;
+use crate::model::convert::{FloatType, LanguageType};
 
 /// Talk about artworks with ArtGPT-4 in the terminal.
 #[derive(Debug, Parser)]
@@ -197,6 +198,19 @@ pub struct SeeingArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum ModelsCommand {
+    /// Write a model of any layout as safetensors and a manifest.
+    Convert {
+        /// A name, a manifest or a folder.
+        source: String,
+        /// The folder to write; it must not be there yet.
+        target: PathBuf,
+        /// What the language model's matrices become; q4_k and q8_0 make a GGUF file.
+        #[arg(long, value_enum, default_value = "keep")]
+        language: LanguageChoice,
+        /// What all other tensors become.
+        #[arg(long, value_enum, default_value = "keep")]
+        rest: FloatChoice,
+    },
     /// What is built in or installed.
     List,
     /// A manifest.
@@ -207,6 +221,40 @@ pub enum ModelsCommand {
     Verify { model: String },
     /// Delete a model's files.
     Remove { model: String },
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum LanguageChoice {
+    Keep,
+    #[value(name = "q8_0")]
+    Q8_0,
+    #[value(name = "q4_k")]
+    Q4K,
+}
+
+impl From<LanguageChoice> for LanguageType {
+    fn from(choice: LanguageChoice) -> Self {
+        match choice {
+            LanguageChoice::Keep => Self::Keep,
+            LanguageChoice::Q8_0 => Self::Q8_0,
+            LanguageChoice::Q4K => Self::Q4K,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum FloatChoice {
+    Keep,
+    F16,
+}
+
+impl From<FloatChoice> for FloatType {
+    fn from(choice: FloatChoice) -> Self {
+        match choice {
+            FloatChoice::Keep => Self::Keep,
+            FloatChoice::F16 => Self::F16,
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]

@@ -30,7 +30,7 @@ pub fn run(context: &Context, args: AskArgs) -> Result<ExitCode, Failure> {
     let open = args.session.as_deref().map(|id| Stored::open(context, id, &args, &system));
     let stored = open.transpose()?;
     let name = args.input.model.as_deref().or(stored.as_ref().map(|s| s.model()));
-    let mut engine = input::engine(context, name)?;
+    let mut backend = input::backend(context, name)?;
     if cancel.is_cancelled() {
         return Err(Failure::interrupted());
     }
@@ -43,7 +43,7 @@ pub fn run(context: &Context, args: AskArgs) -> Result<ExitCode, Failure> {
     let json = context.json;
     let mut out = std::io::stdout().lock();
     let mut trouble: Option<Failure> = None;
-    let answer = engine.generate(&request, &cancel, |event| {
+    let answer = backend.generate(&request, &cancel, |event| {
         let GenerateEvent::Text(text, _) = event else { return };
         if !json
             && out.write_all(printable_lines(text).as_bytes()).and_then(|()| out.flush()).is_err()
@@ -63,7 +63,7 @@ pub fn run(context: &Context, args: AskArgs) -> Result<ExitCode, Failure> {
         (Err(e), None) => return Err(e.into()),
     };
     let written =
-        if json { writeln!(out, "{}", to_json(&engine.name, &answer)) } else { writeln!(out) };
+        if json { writeln!(out, "{}", to_json(backend.name(), &answer)) } else { writeln!(out) };
     if answer.dropped_turns > 0 {
         eprintln!("artgpt-tui: {} old turn(s) no longer fit the context", answer.dropped_turns);
     }

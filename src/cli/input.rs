@@ -9,7 +9,7 @@ use super::{Context, Failure};
 use crate::art::Artwork;
 use crate::device;
 use crate::fetch::is_installed;
-use crate::inference::{Cancel, Engine, Picture, Prompt};
+use crate::inference::{Backend, Cancel, Engine, Picture, Prompt, Remote, SCHEME};
 use crate::model::manifest::Model;
 
 /// A model whose files are here, fetched first if need be.
@@ -29,12 +29,31 @@ pub fn data_folder(context: &Context, data: &str) -> Result<PathBuf, Failure> {
     Ok(ready(context, data)?.dir.join("files"))
 }
 
+/// The model that the flag or the settings name: loaded here, or a server's.
+pub fn backend(context: &Context, model: Option<&str>) -> Result<Backend, Failure> {
+    let name = model.unwrap_or(&context.settings.model);
+    match Remote::parse(name) {
+        Some(remote) => Ok(Backend::Remote(remote?)),
+        None => Ok(Backend::Local(Box::new(engine(context, Some(name))?))),
+    }
+}
+
 /// Loads the model that the flag or the settings name.
 pub fn engine(context: &Context, model: Option<&str>) -> Result<Engine, Failure> {
-    let model = ready(context, model.unwrap_or(&context.settings.model))?;
+    let name = model.unwrap_or(&context.settings.model);
+    if name.starts_with(SCHEME) {
+        return Err(Failure::usage(
+            format!(
+                "{} runs on a server, which gives no log-probabilities",
+                crate::text::printable(name)
+            ),
+            "name a local model",
+        ));
+    }
+    let model = ready(context, name)?;
     let device = device::open(&context.settings.device)?;
     if context.verbose > 0 {
-        eprintln!("loading {} on {:?}", model.manifest.name, device.location());
+        eprintln!("{}: {}", model.manifest.name, device::reason(&context.settings.device, &device));
     }
     Ok(Engine::load(&model, &device, |_, _| {})?)
 }

@@ -1,11 +1,21 @@
-//! `models list | show | install | verify | remove`.
+//! `models list | show | install | verify | convert | remove`.
 
+use std::fmt::Write;
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+
+use candle_core::{DType, Device};
 
 use super::args::ModelsCommand;
 use super::progress::install_with_bar;
 use super::{Context, Failure, out};
+use crate::chat::Tokenizer;
 use crate::fetch::{check_installed, is_installed, remove};
+use crate::inference::{Engine, Picture, Prompt};
+use crate::model::checkpoint::{LanguageFile, Tensors};
+use crate::model::convert::{FloatType, LanguageType, convert};
+use crate::model::inspect::{Inspection, inspect};
 use crate::model::manifest::{BUILTIN, Model};
 
 pub fn run(context: &Context, command: ModelsCommand) -> Result<ExitCode, Failure> {
@@ -14,18 +24,7 @@ pub fn run(context: &Context, command: ModelsCommand) -> Result<ExitCode, Failur
         ModelsCommand::List => list(context),
         ModelsCommand::Show { model } => {
             let model = Model::find(&model, &dir)?;
-            if context.json {
-                out::line(serde_json::json!({
-                    "manifest": model.manifest,
-                    "dir": model.dir,
-                    "installed": is_installed(&model),
-                }));
-            } else {
-                let text =
-                    toml::to_string(&model.manifest).map_err(|e| Failure::new("model", e))?;
-                out::write(crate::text::printable_lines(&text));
-            }
-            Ok(ExitCode::SUCCESS)
+            show(context, &model)
         }
         ModelsCommand::Install { model } => {
             let model = Model::find(&model, &dir)?;
@@ -35,7 +34,19 @@ pub fn run(context: &Context, command: ModelsCommand) -> Result<ExitCode, Failur
         ModelsCommand::Verify { model } => {
             let model = Model::find(&model, &dir)?;
             check_installed(&model)?;
+            if model.manifest.language.is_some() {
+                let device = crate::device::open(&context.settings.device)?;
+                numbers(&model, &device)?;
+            }
             done(context, &model, "intact")
+        }
+        ModelsCommand::Convert { source, target, language, rest } => {
+            let model = Model::find(&source, &dir)?;
+            if !is_installed(&model) {
+                install_with_bar(&model)?;
+            }
+            convert_model(&model, &target, language.into(), rest.into())?;
+            done(context, &Model::find(&target.display().to_string(), &dir)?, "converted")
         }
         ModelsCommand::Remove { model } => {
             let model = Model::find(&model, &dir)?;
@@ -43,6 +54,163 @@ pub fn run(context: &Context, command: ModelsCommand) -> Result<ExitCode, Failur
             done(context, &model, "removed")
         }
     }
+}
+
+fn convert_model(
+    model: &Model,
+    target: &Path,
+    language: LanguageType,
+    rest: FloatType,
+) -> Result<(), Failure> {
+    let tokenizer = |json: &Path| {
+        let path = model.language_path().unwrap_or_default();
+        let wrong = |e: String| std::io::Error::other(e);
+        let mut file = LanguageFile::open(&path).map_err(|e| wrong(e.to_string()))?;
+        let tokenizer = Tokenizer::of(model, &mut file).map_err(|e| wrong(e.to_string()))?;
+        tokenizer.save(json).map_err(|e| wrong(e.to_string()))?;
+        Ok((tokenizer.bos, tokenizer.eos.first().copied()))
+    };
+    convert(model, target, language, rest, &tokenizer, &mut |part| {
+        eprintln!("writing the {part}")
+    })?;
+    Ok(())
+}
+
+/// The manifest, and, where the files are here, what is in them.
+fn show(context: &Context, model: &Model) -> Result<ExitCode, Failure> {
+    let installed = is_installed(model);
+    let weights = match installed && model.manifest.language.is_some() {
+        true => Some(inspect(model)?),
+        false => None,
+    };
+    if context.json {
+        out::line(serde_json::json!({
+            "manifest": model.manifest,
+            "dir": model.dir,
+            "installed": installed,
+            "weights": weights,
+        }));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let text = toml::to_string(&model.manifest).map_err(|e| Failure::new("model", e))?;
+    out::write(crate::text::printable_lines(&text));
+    match weights {
+        Some(weights) => out::write(crate::text::printable_lines(&describe(&weights))),
+        None if model.manifest.language.is_some() => {
+            eprintln!("not installed: artgpt-tui models install {}", model.manifest.name);
+        }
+        None => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn describe(weights: &Inspection) -> String {
+    let mut text = String::from("\n");
+    for part in &weights.parts {
+        let dtypes: Vec<String> =
+            part.dtypes.iter().map(|(name, n)| format!("{n} {name}")).collect();
+        let _ = writeln!(
+            text,
+            "{:<24} {:>14} parameters  {:>9}  {}\n  {}",
+            part.name,
+            thousands(part.parameters),
+            bytes(part.bytes),
+            dtypes.join(", "),
+            part.path.display()
+        );
+        for (what, keys) in [("missing", &part.missing), ("wrong shape", &part.misshaped)] {
+            for key in keys {
+                let _ = writeln!(text, "  {what}: {key}");
+            }
+        }
+    }
+    let _ = writeln!(text, "{:<24} {:>14} parameters", "together", thousands(weights.parameters()));
+    for (path, keys) in &weights.unused {
+        let _ = writeln!(text, "not used in {path}:");
+        for key in keys {
+            let _ = writeln!(text, "  {key}");
+        }
+    }
+    for (what, count) in &weights.trainable {
+        let _ = writeln!(text, "trains {:<30} {:>14}", what, thousands(*count));
+    }
+    let _ = writeln!(
+        text,
+        "memory, about: {} to chat with a full context, {} to train adapters (and activations)",
+        bytes(weights.memory_to_chat),
+        bytes(weights.memory_to_train_adapters)
+    );
+    text
+}
+
+/// `models verify`: every tensor finite, and one forward pass that gives finite logits.
+fn numbers(model: &Model, device: &Device) -> Result<(), Failure> {
+    let weights = inspect(model)?;
+    let broken = |reason: String| {
+        Failure::new("model", format!("{reason}; fetch the file again from where it came"))
+    };
+    for part in &weights.parts {
+        let first = part.missing.iter().map(|k| format!("the key {k} is missing"));
+        if let Some(problem) = first.chain(part.misshaped.iter().cloned()).next() {
+            return Err(broken(format!("{}: {problem}", part.path.display())));
+        }
+        if let Some(name) = first_not_finite(&part.path, model)? {
+            return Err(broken(format!(
+                "{}: {name} holds numbers that are not finite",
+                part.path.display()
+            )));
+        }
+    }
+    let mut engine = Engine::load(model, device, |_, _| {})?;
+    let mut prompts = vec![(Prompt::Raw("a".into()), Vec::new())];
+    if engine.sees() {
+        let grey = image::RgbImage::from_pixel(64, 64, image::Rgb([128, 128, 128]));
+        let picture = Picture { key: "grey".into(), image: Arc::new(grey) };
+        prompts.push((Prompt::Raw("a <image>".into()), vec![picture]));
+    }
+    for (prompt, pictures) in prompts {
+        let score = engine.score(&prompt, &pictures, "a")?;
+        if !score.logprobs.iter().all(|l| l.is_finite()) {
+            return Err(broken("the model computes numbers that are not finite".into()));
+        }
+    }
+    Ok(())
+}
+
+/// The first floating tensor of a file that is not a GGUF with a number that is not finite.
+fn first_not_finite(path: &Path, model: &Model) -> Result<Option<String>, Failure> {
+    if path.extension().is_some_and(|e| e == "gguf") || (!path.exists() && model.dir.exists()) {
+        return Ok(None);
+    }
+    let tensors = Tensors::open(path)?;
+    for name in tensors.names() {
+        if tensors.info(name).is_some_and(|i| i.dtype.is_some()) {
+            let tensor = tensors.read(name)?;
+            let sum = tensor
+                .to_dtype(DType::F64)
+                .and_then(|t| t.abs()?.sum_all()?.to_scalar::<f64>())
+                .map_err(crate::model::Error::from)?;
+            if !sum.is_finite() {
+                return Ok(Some(name.to_string()));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let groups: Vec<&str> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .map(|g| std::str::from_utf8(g).unwrap_or_default())
+        .collect();
+    groups.join(",")
+}
+
+fn bytes(n: u64) -> String {
+    indicatif::HumanBytes(n).to_string()
 }
 
 fn done(context: &Context, model: &Model, what: &str) -> Result<ExitCode, Failure> {

@@ -24,6 +24,9 @@ use crate::model::sampling::Sampler;
 /// Tokens read in one pass; between passes a request can be cancelled.
 const PREFILL_CHUNK: usize = 256;
 
+/// The reference's window.
+const MINIGPT4_WINDOW: usize = 2000;
+
 /// A model that answers.
 pub struct Engine {
     pub name: String,
@@ -110,8 +113,13 @@ impl Engine {
         })
     }
 
+    /// Tokens of prompt and answer; the reference's conversation ends at 2000 (`conversation.py`).
     pub fn context_length(&self) -> usize {
-        self.model.language.config.context_length
+        let model = self.model.language.config.context_length;
+        match self.template {
+            Template::MiniGpt4 => model.min(MINIGPT4_WINDOW),
+            Template::ChatMl | Template::Vicuna => model,
+        }
     }
 
     pub fn sees(&self) -> bool {
@@ -248,9 +256,8 @@ impl Engine {
             let mut rows = Vec::with_capacity(hiddens.len());
             for (hidden, ids) in hiddens.iter().zip(search.open()) {
                 let logits = self.model.language.logits(hidden, Precision::Fast)?.flatten_all()?;
-                let mut row: Vec<f32> = candle_nn::ops::log_softmax(&logits, 0)?.to_vec1()?;
-                sampling.adjust(&mut row, ids, &ends);
-                rows.push(row);
+                let row = candle_nn::ops::log_softmax(&logits, 0)?;
+                rows.push(sampling.adjusted(&row, ids, &ends)?);
             }
             let next = search.step(&rows);
             let full = shared + made + 1 >= self.context_length();

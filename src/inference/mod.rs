@@ -1,12 +1,16 @@
 //! The inference task: one thread owns the model; requests go in, a stream of events comes out.
 
+mod backend;
 mod beam;
 mod engine;
 mod image_cache;
 mod prefix;
+mod remote;
 mod worker;
 
+pub use backend::Backend;
 pub use engine::{Engine, GenerateEvent, Score};
+pub use remote::{Remote, SCHEME};
 pub use worker::{Event, ModelInfo, Worker};
 
 use std::sync::Arc;
@@ -33,6 +37,10 @@ pub enum InferenceError {
     Incomplete { model: String, part: &'static str },
     #[error("the sampling settings are wrong: {0}; mend the flag or the configuration")]
     Sampling(String),
+    #[error("the server at {url} gave no answer: {reason}")]
+    Remote { url: String, reason: String },
+    #[error("the picture cannot be sent: {0}")]
+    Picture(String),
     #[error("the answer is empty; give --answer some text")]
     EmptyAnswer,
     #[error("tensor computation failed: {0}; if memory is short, close other programs")]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
-use super::{Cancel, Engine, GenerateEvent, InferenceError, Request};
+use super::{Backend, Cancel, Engine, GenerateEvent, InferenceError, Remote, Request};
 use crate::chat::{Answer, Usage};
 use crate::fetch::{self, Progress};
 use crate::model::LoadStage;
@@ -30,7 +30,6 @@ pub enum Event {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelInfo {
     pub name: String,
-    pub context_length: usize,
     pub sees: bool,
 }
 
@@ -77,18 +76,17 @@ fn run(
     commands: &Receiver<Command>,
     mut on_event: impl FnMut(Event),
 ) {
-    let mut engine: Option<Engine> = None;
+    let mut backend: Option<Backend> = None;
     let mut unusable = String::from("the model is not loaded; Ctrl-R tries again");
     while let Ok(command) = commands.recv() {
         match command {
             Command::Load => match caught(|| load(name, models_dir, device, &mut on_event)) {
                 Ok(loaded) => {
                     on_event(Event::Ready(ModelInfo {
-                        name: loaded.name.clone(),
-                        context_length: loaded.context_length(),
+                        name: loaded.name().to_string(),
                         sees: loaded.sees(),
                     }));
-                    engine = Some(loaded);
+                    backend = Some(loaded);
                 }
                 Err(reason) => {
                     unusable.clone_from(&reason);
@@ -96,7 +94,7 @@ fn run(
                 }
             },
             Command::Generate(id, request, cancel) => {
-                let Some(loaded) = &mut engine else {
+                let Some(loaded) = &mut backend else {
                     on_event(Event::Failed(id, unusable.clone()));
                     continue;
                 };
@@ -135,11 +133,16 @@ fn load(
     models_dir: &std::path::Path,
     device: &str,
     on_event: &mut impl FnMut(Event),
-) -> Result<Engine, InferenceError> {
+) -> Result<Backend, InferenceError> {
+    if let Some(remote) = Remote::parse(name) {
+        return Ok(Backend::Remote(remote?));
+    }
     let model = Model::find(name, models_dir)?;
     if !fetch::is_installed(&model) {
         fetch::install(&model, |p| on_event(Event::Fetching(p)))?;
     }
     let device = crate::device::open(device)?;
-    Engine::load(&model, &device, |stage, part| on_event(Event::Loading(stage, part)))
+    let engine =
+        Engine::load(&model, &device, |stage, part| on_event(Event::Loading(stage, part)))?;
+    Ok(Backend::Local(Box::new(engine)))
 }

@@ -44,6 +44,16 @@ pub enum RopeScaling {
 }
 
 impl RopeScaling {
+    /// What each frequency is divided by: the form that GGUF keeps.
+    pub fn divisors(&self, config: &LlamaConfig) -> Vec<f32> {
+        (0..config.head_dim / 2)
+            .map(|i| {
+                let plain = plain_frequency(config, i);
+                plain / self.apply(i, plain)
+            })
+            .collect()
+    }
+
     /// The frequency number `i` after scaling.
     fn apply(&self, i: usize, frequency: f32) -> f32 {
         match self {
@@ -266,14 +276,14 @@ fn mlp(block: &Block, x: &Tensor, precision: Precision) -> Result<Tensor> {
     block.down_proj.forward(&(gate * up)?, precision)
 }
 
+fn plain_frequency(config: &LlamaConfig, i: usize) -> f32 {
+    1.0 / config.rope_theta.powf(2.0 * i as f32 / config.head_dim as f32)
+}
+
 fn rotary_tables(config: &LlamaConfig, device: &Device) -> Result<(Tensor, Tensor)> {
     let half = config.head_dim / 2;
-    let inverse: Vec<f32> = (0..half)
-        .map(|i| {
-            let plain = 1.0 / config.rope_theta.powf(2.0 * i as f32 / config.head_dim as f32);
-            config.rope_scaling.apply(i, plain)
-        })
-        .collect();
+    let inverse: Vec<f32> =
+        (0..half).map(|i| config.rope_scaling.apply(i, plain_frequency(config, i))).collect();
     let inverse = Tensor::from_vec(inverse, (1, half), device)?;
     let positions = Tensor::arange(0, config.context_length as u32, device)?
         .to_dtype(DType::F32)?

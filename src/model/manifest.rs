@@ -1,10 +1,10 @@
 //! Manifests: what a model is made of, and where its files come from.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::checkpoint::Tensors;
 use super::qformer::QFormerConfig;
 use super::{Error, Result};
 
@@ -205,22 +205,14 @@ impl Model {
         })
     }
 
-    /// Whether the program itself holds this weights file.
-    pub fn has_builtin_weights(&self, relative: &str) -> bool {
-        self.builtin && BUILTIN_WEIGHTS.iter().any(|(name, _)| *name == relative)
-    }
-
-    /// Bytes of a small weights file: on disk if it is there, else the program's own.
-    pub fn weights(&self, relative: &str) -> Result<Cow<'static, [u8]>> {
-        if self.builtin
-            && let Some((_, bytes)) = BUILTIN_WEIGHTS.iter().find(|(name, _)| *name == relative)
-        {
-            return Ok(Cow::Borrowed(bytes));
-        }
+    /// A weights file of tensors: the program's own where it has one of this name.
+    pub fn tensors(&self, relative: &str) -> Result<Tensors> {
         let path = self.path(relative);
-        std::fs::read(&path)
-            .map(Cow::Owned)
-            .map_err(|source| Error::Io { path: path.display().to_string(), source })
+        let inside = BUILTIN_WEIGHTS.iter().find(|(name, _)| self.builtin && *name == relative);
+        match inside {
+            Some((_, bytes)) => Tensors::inside(&path, bytes),
+            None => Tensors::open(&path),
+        }
     }
 }
 

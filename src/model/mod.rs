@@ -5,6 +5,8 @@
 pub mod artgpt;
 pub mod bridge;
 pub mod checkpoint;
+pub mod convert;
+pub mod inspect;
 pub mod kv_cache;
 pub mod llama;
 pub mod manifest;
@@ -14,6 +16,7 @@ pub mod peft;
 pub mod projection;
 pub mod qformer;
 pub mod sampling;
+mod source;
 pub mod vision;
 
 use std::path::Path;

@@ -2,6 +2,7 @@
 //! (`generation/logits_process.py`): penalties, temperature, top-k, top-p, min-p.
 
 use candle_core::{DType, Result, Tensor};
+use candle_transformers::utils::apply_repeat_penalty;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -91,23 +92,15 @@ impl SamplingConfig {
         self.temperature < 1e-6
     }
 
-    /// Applies the penalties, and forbids `ends` while the answer is too short.
-    pub fn adjust(&self, logits: &mut [f32], answer: &[u32], ends: &[u32]) {
+    /// The logits after the penalties, `ends` forbidden while the answer is too short.
+    pub fn adjusted(&self, logits: &Tensor, answer: &[u32], ends: &[u32]) -> Result<Vec<f32>> {
         let at = |id: &u32| *id as usize;
-        if (self.repetition_penalty - 1.0).abs() > f32::EPSILON {
-            let mut window = answer[answer.len().saturating_sub(PENALTY_WINDOW)..].to_vec();
-            window.sort_unstable();
-            window.dedup();
-            for logit in window.iter().map(at) {
-                if let Some(l) = logits.get_mut(logit) {
-                    *l *= if *l > 0.0 {
-                        1.0 / self.repetition_penalty
-                    } else {
-                        self.repetition_penalty
-                    };
-                }
-            }
-        }
+        let mut logits: Vec<f32> = if (self.repetition_penalty - 1.0).abs() > f32::EPSILON {
+            let window = &answer[answer.len().saturating_sub(PENALTY_WINDOW)..];
+            apply_repeat_penalty(logits, self.repetition_penalty, window)?.to_vec1()?
+        } else {
+            logits.to_dtype(DType::F32)?.to_vec1()?
+        };
         if self.presence_penalty != 0.0 {
             let mut said = answer.to_vec();
             said.sort_unstable();
@@ -125,6 +118,7 @@ impl SamplingConfig {
                 }
             }
         }
+        Ok(logits)
     }
 }
 
@@ -142,8 +136,7 @@ impl<'a> Sampler<'a> {
 
     /// `logits` is (vocabulary), `answer` what was said so far, `ends` the tokens that end it.
     pub fn next(&mut self, logits: &Tensor, answer: &[u32], ends: &[u32]) -> Result<u32> {
-        let mut logits: Vec<f32> = logits.to_dtype(DType::F32)?.to_vec1()?;
-        self.config.adjust(&mut logits, answer, ends);
+        let logits = self.config.adjusted(logits, answer, ends)?;
         let best = argmax(&logits)?;
         if self.config.is_greedy() {
             return Ok(best as u32);

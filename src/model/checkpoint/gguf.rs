@@ -1,15 +1,17 @@
 //! GGUF language models (the format's specification is `ggml/docs/gguf.md`).
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use candle_core::quantized::gguf_file::{Content, Value};
+use candle_core::quantized::gguf_file::{Content, TensorInfo, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
+use super::audit::Stored;
 use super::language::LanguageWeights;
 use crate::model::llama::{LlamaConfig, RopeScaling};
 use crate::model::matrix::{Matrix, stack};
@@ -146,7 +148,7 @@ impl GgufFile {
 }
 
 /// GGUF's name of a tensor that Hugging Face calls `name` (`gguf-py/gguf/tensor_mapping.py`).
-fn gguf_name(name: &str) -> String {
+pub fn gguf_name(name: &str) -> String {
     let stem = name.strip_suffix(".weight").unwrap_or(name);
     let named = match stem {
         "embed_tokens" => "token_embd".to_string(),
@@ -191,6 +193,20 @@ impl LanguageWeights for GgufFile {
 
     fn ties_output(&self) -> bool {
         !self.content.tensor_infos.contains_key("output.weight") // as in SmolLM2
+    }
+
+    fn stored_name(&self, name: &str) -> String {
+        gguf_name(name)
+    }
+
+    fn stored(&self) -> BTreeMap<String, Stored> {
+        let info = |t: &TensorInfo| Stored {
+            shape: t.shape.dims().to_vec(),
+            dtype: format!("{:?}", t.ggml_dtype),
+            bytes: (t.shape.elem_count() / t.ggml_dtype.block_size() * t.ggml_dtype.type_size())
+                as u64,
+        };
+        self.content.tensor_infos.iter().map(|(name, t)| (name.clone(), info(t))).collect()
     }
 
     fn matrix(&mut self, parts: &[(&str, usize)], width: usize, device: &Device) -> Result<Matrix> {

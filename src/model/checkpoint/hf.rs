@@ -1,10 +1,12 @@
 //! Hugging Face folders: `config.json`, and a LLaMA under any of the prefixes that it is saved with.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use serde::Deserialize;
 
+use super::audit::Stored;
 use super::language::LanguageWeights;
 use super::tensors::Tensors;
 use crate::model::llama::{LlamaConfig, RopeScaling};
@@ -305,6 +307,11 @@ impl HfLanguage {
         &self.dir
     }
 
+    /// The names that each file holds.
+    pub fn names_by_file(&self) -> Vec<(PathBuf, Vec<String>)> {
+        self.tensors.names_by_file()
+    }
+
     fn name(&self, name: &str) -> String {
         match (name, &self.lm_head) {
             ("lm_head.weight", Some(whole)) => whole.clone(),
@@ -390,6 +397,14 @@ impl LanguageWeights for HfLanguage {
 
     fn ties_output(&self) -> bool {
         self.tied
+    }
+
+    fn stored_name(&self, name: &str) -> String {
+        self.name(name)
+    }
+
+    fn stored(&self) -> BTreeMap<String, Stored> {
+        self.tensors.stored()
     }
 
     fn matrix(&mut self, parts: &[(&str, usize)], width: usize, device: &Device) -> Result<Matrix> {

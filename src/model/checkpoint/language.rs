@@ -1,10 +1,12 @@
 //! A LLaMA from any layout on disk.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;
 
+use super::audit::Stored;
 use crate::model::llama::{Block, Llama, LlamaConfig};
 use crate::model::matrix::Matrix;
 use crate::model::mode::{Mode, RopeLayout};
@@ -21,6 +23,12 @@ pub trait LanguageWeights {
 
     /// The output matrix is the embedding table.
     fn ties_output(&self) -> bool;
+
+    /// What the file calls a tensor.
+    fn stored_name(&self, name: &str) -> String;
+
+    /// All that the file holds.
+    fn stored(&self) -> BTreeMap<String, Stored>;
 
     /// Tensors of (out, width) each, stacked along the output.
     fn matrix(&mut self, parts: &[(&str, usize)], width: usize, device: &Device) -> Result<Matrix>;
@@ -90,7 +98,7 @@ pub fn read_llama<M: Mode>(
 
 /// Rows of q or k from Hugging Face's order (a head's first half, then its second) to GGUF's
 /// (neighbours rotate together).
-fn interleave(rows: &Tensor, head_dim: usize) -> candle_core::Result<Tensor> {
+pub fn interleave(rows: &Tensor, head_dim: usize) -> candle_core::Result<Tensor> {
     let (out, width) = rows.dims2()?;
     rows.reshape((out / head_dim, 2, head_dim / 2, width))?
         .transpose(1, 2)?

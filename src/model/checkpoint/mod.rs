@@ -1,5 +1,6 @@
 //! Readers of weights on disk, one file a layout. Checkpoints are data: nothing in them runs.
 
+pub mod audit;
 mod gguf;
 pub mod hf;
 mod language;
@@ -10,9 +11,9 @@ mod tensors;
 
 use std::path::Path;
 
-pub use gguf::{GgufFile, requantise};
+pub use gguf::{GgufFile, gguf_name, requantise};
 pub use hf::HfLanguage;
-pub use language::{Extras, LanguageWeights, copy_norms, read_llama};
+pub use language::{Extras, LanguageWeights, copy_norms, interleave, read_llama};
 pub use layout::{recognise, vit_config};
 pub use tensors::{TensorInfo, Tensors};
 

@@ -12,19 +12,27 @@ use serde::Deserialize;
 use super::tensors::{TensorFile, TensorInfo};
 use crate::model::{Error, Result};
 
-/// A memory-mapped file; its header is checked when it is opened.
+/// A file, memory-mapped or inside the program; its header is checked when it is opened.
 pub struct SafetensorsFile {
     path: PathBuf,
-    map: Mmap,
+    bytes: Bytes,
     /// Name, shape, type, and where the data lies.
     tensors: BTreeMap<String, (TensorInfo, std::ops::Range<usize>)>,
 }
 
 impl SafetensorsFile {
     pub fn open(path: &Path) -> Result<Self> {
-        let map = map(path)?;
-        let file = SafeTensors::deserialize(&map).map_err(|e| Error::corrupt(path, e))?;
-        let start = map.as_ptr() as usize;
+        Self::of(path, Bytes::Map(map(path)?))
+    }
+
+    /// Of bytes that the program itself holds.
+    pub fn inside(path: &Path, bytes: &'static [u8]) -> Result<Self> {
+        Self::of(path, Bytes::Inside(bytes))
+    }
+
+    fn of(path: &Path, bytes: Bytes) -> Result<Self> {
+        let file = SafeTensors::deserialize(&bytes).map_err(|e| Error::corrupt(path, e))?;
+        let start = bytes.as_ptr() as usize;
         let tensors = file
             .tensors()
             .into_iter()
@@ -37,7 +45,23 @@ impl SafetensorsFile {
                 (name, (info, at..at + view.data().len()))
             })
             .collect();
-        Ok(Self { path: path.to_path_buf(), map, tensors })
+        Ok(Self { path: path.to_path_buf(), bytes, tensors })
+    }
+}
+
+enum Bytes {
+    Map(Mmap),
+    Inside(&'static [u8]),
+}
+
+impl std::ops::Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Map(map) => map,
+            Self::Inside(bytes) => bytes,
+        }
     }
 }
 
@@ -69,7 +93,7 @@ impl TensorFile for SafetensorsFile {
         let Some(dtype) = info.dtype else {
             return Err(Error::corrupt(&self.path, format!("{name} has a type no weight has")));
         };
-        Tensor::from_raw_buffer(&self.map[range.clone()], dtype, &info.shape, &Device::Cpu)
+        Tensor::from_raw_buffer(&self.bytes[range.clone()], dtype, &info.shape, &Device::Cpu)
             .map_err(|e| Error::corrupt(&self.path, format!("{name}: {e}")))
     }
 }

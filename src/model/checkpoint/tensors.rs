@@ -8,6 +8,7 @@ use candle_core::{DType, Device, Shape, Tensor};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
 
+use super::audit::Stored;
 use super::pth::PthFile;
 use super::safetensors::SafetensorsFile;
 use crate::model::{Error, Result};
@@ -47,6 +48,11 @@ impl Tensors {
         Self::of(path, vec![one(path)?])
     }
 
+    /// A safetensors file that the program itself holds.
+    pub fn inside(path: &Path, bytes: &'static [u8]) -> Result<Self> {
+        Self::of(path, vec![Arc::new(SafetensorsFile::inside(path, bytes)?)])
+    }
+
     fn of(path: &Path, files: Vec<Arc<dyn TensorFile>>) -> Result<Self> {
         let mut by_name = BTreeMap::new();
         for (i, file) in files.iter().enumerate() {
@@ -71,6 +77,27 @@ impl Tensors {
 
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.by_name.keys().map(String::as_str)
+    }
+
+    /// All that the files hold.
+    pub fn stored(&self) -> BTreeMap<String, Stored> {
+        self.by_name
+            .iter()
+            .map(|(name, (_, info))| {
+                let count: usize = info.shape.iter().product();
+                let bytes = info.dtype.map_or(0, |d| d.size_in_bytes());
+                let dtype = info.dtype.map_or_else(|| "other".into(), |d| format!("{d:?}"));
+                let stored =
+                    Stored { shape: info.shape.clone(), dtype, bytes: (count * bytes) as u64 };
+                (name.clone(), stored)
+            })
+            .collect()
+    }
+
+    /// The names that each file holds.
+    pub fn names_by_file(&self) -> Vec<(PathBuf, Vec<String>)> {
+        let names = |f: &Arc<dyn TensorFile>| f.infos().into_keys().collect();
+        self.files.iter().map(|f| (f.path().to_path_buf(), names(f))).collect()
     }
 
     pub fn info(&self, name: &str) -> Option<&TensorInfo> {

@@ -18,7 +18,7 @@ pub fn state(width: u16, height: u16) -> State {
         Terminal { protocol: Protocol::Blocks, colours: ColourDepth::True, cell: (8, 16) };
     let screen = Rect::new(0, 0, width, height);
     let mut state = State::new(Settings::default(), Theme::plain(), screen, terminal);
-    let info = ModelInfo { name: "artgpt-smol".into(), context_length: 2048, sees: true };
+    let info = ModelInfo { name: "artgpt-smol".into(), sees: true };
     update(&mut state, Message::Model(Event::Ready(info)));
     state
 }

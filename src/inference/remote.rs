@@ -1,0 +1,471 @@
+//! Any server that speaks OpenAI's chat completions: vLLM, SGLang, llama-server, ollama.
+//!
+//! The answer streams as server-sent events. A thread reads them, so that a stop is heard while the
+//! server is silent.
+
+use std::io::{BufRead, BufReader};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use image::RgbImage;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Cancel, GenerateEvent, InferenceError, Picture, Prompt, Request, Result};
+use crate::chat::{Answer, FinishReason, Role, Timings, Turn, Usage};
+
+/// What stands before a server's address in `--model`.
+pub const SCHEME: &str = "openai:";
+/// Environment variables that may hold the key, the first that is set.
+const KEYS: &[&str] = &["ARTGPT_API_KEY", "OPENAI_API_KEY"];
+const CONNECT: Duration = Duration::from_secs(10);
+/// Between two pieces of an answer; a large prompt takes long to read.
+const SILENCE: Duration = Duration::from_secs(300);
+/// A connection that is lost before the answer begins is tried again this often.
+const RETRIES: u32 = 3;
+/// How soon a stop is heard.
+const TICK: Duration = Duration::from_millis(50);
+/// Longer sides are scaled down to this before a picture is sent.
+const LONG_SIDE: u32 = 1536;
+/// An error's text beyond this is not shown.
+const MAX_ERROR: u64 = 2000;
+
+/// A server and the name of a model that it serves.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    /// As the user wrote it, `openai:URL#NAME`.
+    pub name: String,
+    url: String,
+    model: String,
+    key: Option<String>,
+}
+
+impl Remote {
+    /// `None` if the reference names no server.
+    pub fn parse(reference: &str) -> Option<Result<Self>> {
+        let rest = reference.strip_prefix(SCHEME)?;
+        let (url, model) = rest.split_once('#').unwrap_or((rest, ""));
+        if !(url.starts_with("http://") || url.starts_with("https://")) || model.is_empty() {
+            return Some(Err(InferenceError::Remote {
+                url: crate::text::printable(url),
+                reason: "the address must be openai:http(s)://HOST[:PORT][/v1]#MODEL".into(),
+            }));
+        }
+        let url = url.trim_end_matches('/');
+        let root = if url.ends_with("/v1") { url.to_string() } else { format!("{url}/v1") };
+        let key = KEYS.iter().find_map(|name| std::env::var(name).ok()).filter(|k| !k.is_empty());
+        Some(Ok(Self { name: reference.into(), url: root, model: model.into(), key }))
+    }
+
+    /// One answer; see [`super::Engine::generate`]. Token ids are not known.
+    pub fn generate(
+        &self,
+        request: &Request,
+        cancel: &Cancel,
+        mut on_event: impl FnMut(GenerateEvent),
+    ) -> Result<Answer> {
+        if let Some(problem) = request.sampling.problem() {
+            return Err(InferenceError::Sampling(problem));
+        }
+        let (path, body) = self.body(request)?;
+        let started = Instant::now();
+        let mut attempt = 0;
+        let mut partial = Partial::default();
+        loop {
+            let lines = self.post(path, &body);
+            match self.follow(&lines, cancel, &mut partial, started, &mut on_event) {
+                Ok(()) => return Ok(partial.answer(cancel, started)),
+                Err(Lost::Refused(reason)) => return Err(self.error(reason)),
+                Err(Lost::Connection(reason)) => {
+                    attempt += 1;
+                    if !partial.text.is_empty() || attempt > RETRIES {
+                        return Err(self.error(reason));
+                    }
+                    let wait = Duration::from_millis(250 << attempt);
+                    let until = Instant::now() + wait;
+                    while Instant::now() < until {
+                        if cancel.is_cancelled() {
+                            return Ok(partial.answer(cancel, started));
+                        }
+                        std::thread::sleep(TICK);
+                    }
+                }
+            }
+        }
+    }
+
+    fn error(&self, reason: String) -> InferenceError {
+        InferenceError::Remote { url: self.url.clone(), reason }
+    }
+
+    /// The path below the root, and what is sent there.
+    fn body(&self, request: &Request) -> Result<(&'static str, Value)> {
+        let s = &request.sampling;
+        if s.beams > 1 {
+            return Err(InferenceError::Sampling("a remote model has no beam search".into()));
+        }
+        let mut body = json!({
+            "model": self.model,
+            "stream": true,
+            "stream_options": {"include_usage": true},
+            "max_tokens": request.max_new_tokens,
+            "temperature": s.temperature,
+            "top_p": s.top_p,
+        });
+        let mut set = |key: &str, value: Value| {
+            if let Some(map) = body.as_object_mut() {
+                map.insert(key.into(), value);
+            }
+        };
+        if let Some(seed) = s.seed {
+            set("seed", json!(seed));
+        }
+        if !s.stop.is_empty() {
+            set("stop", json!(s.stop));
+        }
+        if s.presence_penalty != 0.0 {
+            set("presence_penalty", json!(s.presence_penalty));
+        }
+        // These are not OpenAI's, but vLLM's, SGLang's and llama-server's: sent only when used.
+        if s.top_k > 0 {
+            set("top_k", json!(s.top_k));
+        }
+        if s.min_p > 0.0 {
+            set("min_p", json!(s.min_p));
+        }
+        if (s.repetition_penalty - 1.0).abs() > f32::EPSILON {
+            set("repetition_penalty", json!(s.repetition_penalty));
+        }
+        if s.min_new_tokens > 0 {
+            set("min_tokens", json!(s.min_new_tokens));
+        }
+        match &request.prompt {
+            Prompt::Raw(_) if !request.pictures.is_empty() => Err(self.error(
+                "a raw prompt with pictures needs a local model; leave out --raw-prompt".into(),
+            )),
+            Prompt::Raw(text) => {
+                set("prompt", json!(text));
+                Ok(("/completions", body))
+            }
+            Prompt::Chat { system, turns } => {
+                let mut messages: Vec<Value> =
+                    system.iter().map(|text| json!({"role": "system", "content": text})).collect();
+                for turn in turns {
+                    messages.push(message(turn, &request.pictures)?);
+                }
+                set("messages", json!(messages));
+                Ok(("/chat/completions", body))
+            }
+        }
+    }
+
+    /// Sends the request on a thread of its own and returns its lines.
+    fn post(&self, path: &str, body: &Value) -> Receiver<Line> {
+        let (sender, receiver) = channel();
+        let (url, key, body) = (format!("{}{path}", self.url), self.key.clone(), body.to_string());
+        let worker = move || {
+            let agent: ureq::Agent = ureq::Agent::config_builder()
+                .timeout_connect(Some(CONNECT))
+                .timeout_per_read(Some(SILENCE))
+                .http_status_as_error(false)
+                .build()
+                .into();
+            let mut call = agent.post(&url).header("content-type", "application/json");
+            if let Some(key) = key {
+                call = call.header("authorization", format!("Bearer {key}"));
+            }
+            let response = match call.send(body) {
+                Ok(response) => response,
+                Err(e) => {
+                    let _ = sender.send(Line::Lost(e.to_string()));
+                    return;
+                }
+            };
+            let status = response.status();
+            if !status.is_success() {
+                let text = response.into_body().with_config().limit(MAX_ERROR).read_to_string();
+                let _ = sender.send(Line::Refused(status.as_u16(), text.unwrap_or_default()));
+                return;
+            }
+            for line in BufReader::new(response.into_body().into_reader()).lines() {
+                let line = match line {
+                    Ok(text) => Line::Text(text),
+                    Err(e) => Line::Lost(e.to_string()),
+                };
+                // Nobody listens any more: the answer was stopped.
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+            let _ = sender.send(Line::End);
+        };
+        // Without a thread the channel closes at once, which is reported as a lost connection.
+        let _ = std::thread::Builder::new().name("remote".into()).spawn(worker);
+        receiver
+    }
+
+    fn follow(
+        &self,
+        lines: &Receiver<Line>,
+        cancel: &Cancel,
+        partial: &mut Partial,
+        started: Instant,
+        on_event: &mut impl FnMut(GenerateEvent),
+    ) -> std::result::Result<(), Lost> {
+        loop {
+            if cancel.is_cancelled() {
+                return Ok(());
+            }
+            let line = match lines.recv_timeout(TICK) {
+                Ok(line) => line,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => Line::Lost("the connection broke".into()),
+            };
+            match line {
+                Line::Lost(reason) => return Err(Lost::Connection(reason)),
+                Line::Refused(status, text) => return Err(Lost::Refused(refusal(status, &text))),
+                // A server that closes without the last event has broken off.
+                Line::End if partial.finish.is_none() => {
+                    return Err(Lost::Connection("the server closed the answer early".into()));
+                }
+                Line::End => return Ok(()),
+                Line::Text(text) => match parse(&text) {
+                    Event::Nothing => {}
+                    Event::Done => return Ok(()),
+                    Event::Broken(reason) => return Err(Lost::Refused(reason)),
+                    Event::Chunk(chunk) => partial.take(*chunk, started, on_event),
+                },
+            }
+        }
+    }
+}
+
+/// What the reading thread tells.
+enum Line {
+    Text(String),
+    Refused(u16, String),
+    Lost(String),
+    End,
+}
+
+/// Why an answer did not come to its end.
+enum Lost {
+    Connection(String),
+    Refused(String),
+}
+
+/// One server-sent event.
+#[derive(Debug, PartialEq)]
+enum Event {
+    Nothing,
+    Chunk(Box<Chunk>),
+    Done,
+    Broken(String),
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+struct Chunk {
+    #[serde(default)]
+    choices: Vec<Choice>,
+    usage: Option<RemoteUsage>,
+    error: Option<Value>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+struct Choice {
+    delta: Option<Delta>,
+    /// Of the completions without chat.
+    text: Option<String>,
+    finish_reason: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+struct Delta {
+    content: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+struct RemoteUsage {
+    #[serde(default)]
+    prompt_tokens: usize,
+    #[serde(default)]
+    completion_tokens: usize,
+    prompt_tokens_details: Option<Details>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+struct Details {
+    cached_tokens: Option<usize>,
+}
+
+/// Reads one line of the stream.
+fn parse(line: &str) -> Event {
+    let Some(data) = line.strip_prefix("data:").map(str::trim) else { return Event::Nothing };
+    if data == "[DONE]" {
+        return Event::Done;
+    }
+    match serde_json::from_str::<Chunk>(data) {
+        Ok(Chunk { error: Some(e), .. }) => Event::Broken(error_text(&e)),
+        Ok(chunk) => Event::Chunk(Box::new(chunk)),
+        Err(e) => Event::Broken(format!("the server sent no chat chunk ({e})")),
+    }
+}
+
+fn error_text(error: &Value) -> String {
+    let text = error.get("message").unwrap_or(error);
+    crate::text::printable(text.as_str().map_or_else(|| text.to_string(), String::from).trim())
+}
+
+fn refusal(status: u16, body: &str) -> String {
+    let error = serde_json::from_str::<Value>(body).ok();
+    let text = error.as_ref().map_or_else(
+        || crate::text::printable(body.trim()),
+        |v| error_text(v.get("error").unwrap_or(v)),
+    );
+    let hint = match status {
+        401 | 403 => "; set ARTGPT_API_KEY or OPENAI_API_KEY",
+        404 => "; is the model's name behind # one that the server has?",
+        _ => "",
+    };
+    format!("HTTP {status}: {text}{hint}")
+}
+
+/// An answer as far as it has come.
+#[derive(Default)]
+struct Partial {
+    text: String,
+    pieces: usize,
+    usage: Usage,
+    first_ms: Option<f64>,
+    finish: Option<FinishReason>,
+}
+
+impl Partial {
+    fn take(&mut self, chunk: Chunk, started: Instant, on_event: &mut impl FnMut(GenerateEvent)) {
+        if let Some(usage) = chunk.usage {
+            self.usage.prompt_tokens = usage.prompt_tokens;
+            self.usage.answer_tokens = usage.completion_tokens;
+            let details = usage.prompt_tokens_details.and_then(|d| d.cached_tokens);
+            self.usage.cached_tokens = details.unwrap_or(0);
+        }
+        let Some(choice) = chunk.choices.into_iter().next() else { return };
+        if let Some(reason) = choice.finish_reason {
+            self.finish = Some(match reason.as_str() {
+                "length" => FinishReason::Length,
+                _ => FinishReason::Stop,
+            });
+        }
+        let text = choice.delta.and_then(|d| d.content).or(choice.text).unwrap_or_default();
+        if text.is_empty() {
+            return;
+        }
+        if self.first_ms.is_none() {
+            self.first_ms = Some(ms(started));
+            on_event(GenerateEvent::Prefilled(self.usage));
+        }
+        self.pieces += 1; // servers send about one piece a token
+        self.text.push_str(&text);
+        on_event(GenerateEvent::Text(&text, self.pieces));
+    }
+
+    fn answer(mut self, cancel: &Cancel, started: Instant) -> Answer {
+        if self.usage.answer_tokens == 0 {
+            self.usage.answer_tokens = self.pieces;
+        }
+        let total = ms(started);
+        let prefill_ms = self.first_ms.unwrap_or(total);
+        let decode_ms = total - prefill_ms;
+        let finished = self.finish.unwrap_or(FinishReason::Stop);
+        Answer {
+            text: self.text,
+            token_ids: Vec::new(),
+            finish_reason: if cancel.is_cancelled() { FinishReason::Cancelled } else { finished },
+            usage: self.usage,
+            timings: Timings {
+                prefill_ms,
+                decode_ms,
+                tokens_per_second: match decode_ms > 0.0 {
+                    true => self.usage.answer_tokens as f64 * 1000.0 / decode_ms,
+                    false => 0.0,
+                },
+                ..Timings::default()
+            },
+            dropped_turns: 0,
+        }
+    }
+}
+
+/// A turn as the server reads it: pictures as data URIs, their labels as text.
+fn message(turn: &Turn, pictures: &[Picture]) -> Result<Value> {
+    let role = match turn.role {
+        Role::System => "system",
+        Role::User => "user",
+        Role::Assistant => "assistant",
+    };
+    if turn.images.is_empty() {
+        return Ok(json!({"role": role, "content": turn.text}));
+    }
+    let mut parts = Vec::new();
+    for (index, label) in &turn.images {
+        let Some(picture) = pictures.get(*index) else { continue };
+        parts.push(json!({"type": "image_url", "image_url": {"url": data_uri(&picture.image)?}}));
+        if label != "none" {
+            parts.push(json!({"type": "text", "text": format!("Label: {label}")}));
+        }
+    }
+    parts.push(json!({"type": "text", "text": turn.text}));
+    Ok(json!({"role": role, "content": parts}))
+}
+
+fn data_uri(image: &RgbImage) -> Result<String> {
+    let (w, h) = image.dimensions();
+    let long = w.max(h);
+    let scaled = (long > LONG_SIDE).then(|| {
+        let side = |v: u32| (u64::from(v) * u64::from(LONG_SIDE) / u64::from(long)).max(1) as u32;
+        image::imageops::thumbnail(image, side(w), side(h))
+    });
+    let mut png = std::io::Cursor::new(Vec::new());
+    scaled
+        .as_ref()
+        .unwrap_or(image)
+        .write_to(&mut png, image::ImageFormat::Png)
+        .map_err(|e| InferenceError::Picture(e.to_string()))?;
+    let text = base64::engine::general_purpose::STANDARD.encode(png.into_inner());
+    Ok(format!("data:image/png;base64,{text}"))
+}
+
+fn ms(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_needs_a_scheme_and_a_model() {
+        let remote = Remote::parse("openai:http://box:8000#art").expect("is one").expect("parses");
+        assert_eq!((remote.url.as_str(), remote.model.as_str()), ("http://box:8000/v1", "art"));
+        let remote = Remote::parse("openai:https://box/v1/#a#b").expect("is one").expect("parses");
+        assert_eq!((remote.url.as_str(), remote.model.as_str()), ("https://box/v1", "a#b"));
+        for wrong in ["openai:box#art", "openai:http://box", "openai:http://box#"] {
+            assert!(Remote::parse(wrong).expect("is one").is_err(), "{wrong}");
+        }
+        assert!(Remote::parse("artgpt-smol").is_none());
+    }
+
+    #[test]
+    fn lines_of_a_stream_are_read_and_noise_is_passed_over() {
+        assert_eq!(parse(""), Event::Nothing);
+        assert_eq!(parse(": keep-alive"), Event::Nothing);
+        assert_eq!(parse("data: [DONE]"), Event::Done);
+        let line = r#"data: {"choices":[{"delta":{"content":"Hi"},"finish_reason":null}]}"#;
+        let Event::Chunk(chunk) = parse(line) else { panic!("no chunk") };
+        assert_eq!(chunk.choices[0].delta.as_ref().and_then(|d| d.content.as_deref()), Some("Hi"));
+        assert!(
+            matches!(parse(r#"data: {"error":{"message":"full"}}"#), Event::Broken(r) if r == "full")
+        );
+        assert!(matches!(parse("data: {"), Event::Broken(_)));
+    }
+}

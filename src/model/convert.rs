@@ -1,0 +1,332 @@
+//! `models convert`: any layout to ours, safetensors and a manifest, with the language model
+//! quantised to a GGUF file if that is wished.
+//!
+//! Everything is written into a folder beside the target, which gets its name at the end: a target
+//! that is there is whole. What an earlier, interrupted run left is begun anew.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use candle_core::quantized::gguf_file::Value;
+use candle_core::quantized::{GgmlDType, QTensor};
+use candle_core::{DType, Device, Tensor};
+
+use super::checkpoint::hf::HfConfig;
+use super::checkpoint::{LanguageFile, LanguageWeights, Tensors, gguf_name, interleave};
+use super::inspect::inspect;
+use super::llama::{LlamaConfig, RopeScaling};
+use super::manifest::{Manifest, Model};
+use super::mode::RopeLayout;
+use super::{Error, Result};
+
+/// What the language model's matrices become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LanguageType {
+    /// As they are.
+    Keep,
+    Q8_0,
+    /// Matrices whose width is no multiple of 256 become Q8_0.
+    Q4K,
+}
+
+/// What the other parts' tensors become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FloatType {
+    Keep,
+    F16,
+}
+
+/// Files of a Hugging Face folder that stay beside its weights.
+const KEPT: &[&str] = &[
+    "config.json",
+    "generation_config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+];
+
+/// Writes `model` to `target`, which must not be there. `tokenizer` writes the language model's
+/// `tokenizer.json` and says which tokens begin and end a text.
+pub fn convert(
+    model: &Model,
+    target: &Path,
+    language: LanguageType,
+    float: FloatType,
+    tokenizer: &dyn Fn(&Path) -> std::io::Result<(Option<u32>, Option<u32>)>,
+    progress: &mut dyn FnMut(&str),
+) -> Result<()> {
+    if target.exists() {
+        return Err(Error::Unsupported {
+            path: target.display().to_string(),
+            what: "a target that is there already".into(),
+            hint: "name another, or remove it first".into(),
+        });
+    }
+    let weights = inspect(model)?;
+    if let Some(part) =
+        weights.parts.iter().find(|p| !p.missing.is_empty() || !p.misshaped.is_empty())
+    {
+        let problem = part.missing.iter().chain(&part.misshaped).next();
+        return Err(Error::corrupt(&part.path, problem.map_or("", String::as_str)));
+    }
+    let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let staging = target.with_file_name(format!(".{name}.partial"));
+    let io = |path: &Path| {
+        let path = path.display().to_string();
+        move |source| Error::Io { path, source }
+    };
+    if staging.exists() {
+        std::fs::remove_dir_all(&staging).map_err(io(&staging))?;
+    }
+    std::fs::create_dir_all(&staging).map_err(io(&staging))?;
+    let mut writer = Writer {
+        model,
+        dir: staging.clone(),
+        float,
+        language_leaves: language != LanguageType::Keep,
+        done: BTreeMap::new(),
+    };
+    let mut manifest = Manifest { name, source: Vec::new(), ..model.manifest.clone() };
+    if let Some(part) = &mut manifest.vision {
+        progress("vision encoder");
+        part.path = writer.part(&part.path)?;
+    }
+    if let Some(part) = &mut manifest.qformer {
+        progress("Q-Former");
+        part.path = writer.part(&part.path)?;
+    }
+    if let Some(part) = &mut manifest.projection {
+        part.path = writer.part(&part.path)?;
+    }
+    if let Some(part) = &mut manifest.adapters {
+        progress("adapters");
+        part.path = writer.part(&part.path)?;
+    }
+    if let (Some(part), Some(path)) = (&mut manifest.language, model.language_path()) {
+        progress("language model");
+        let mut file = LanguageFile::open(&path)?;
+        part.requantise = None;
+        match (language, &file) {
+            (LanguageType::Keep, LanguageFile::Gguf(_)) => {
+                part.path = "language.gguf".into();
+                let to = staging.join(&part.path);
+                std::fs::copy(&path, &to).map_err(io(&to))?;
+                if let Some(name) = &part.tokenizer {
+                    let to = staging.join("tokenizer.json");
+                    std::fs::copy(model.path(name), &to).map_err(io(&to))?;
+                    part.tokenizer = Some("tokenizer.json".into());
+                }
+            }
+            (LanguageType::Keep, LanguageFile::HuggingFace(_)) => {
+                part.path = writer.part(&part.path)?;
+                part.tokenizer = None;
+            }
+            (LanguageType::Q8_0 | LanguageType::Q4K, _) => {
+                part.path = "language.gguf".into();
+                let json = staging.join("tokenizer.json");
+                let (bos, eos) = tokenizer(&json).map_err(io(&json))?;
+                part.tokenizer = Some("tokenizer.json".into());
+                let dtype = match language {
+                    LanguageType::Q4K => GgmlDType::Q4K,
+                    _ => GgmlDType::Q8_0,
+                };
+                let to = staging.join(&part.path);
+                write_gguf(file.weights(), dtype, (bos, eos), &to)?;
+            }
+        }
+    }
+    let text = toml::to_string(&manifest).map_err(|e| Error::corrupt(&staging, e))?;
+    let path = staging.join("manifest.toml");
+    std::fs::write(&path, text).map_err(io(&path))?;
+    File::open(&path).and_then(|f| f.sync_all()).map_err(io(&path))?;
+    std::fs::rename(&staging, target).map_err(io(target))
+}
+
+/// Writes each source file or folder once.
+struct Writer<'a> {
+    model: &'a Model,
+    dir: PathBuf,
+    float: FloatType,
+    /// The language model gets a file of its own.
+    language_leaves: bool,
+    /// Source path in the manifest, and the path it got.
+    done: BTreeMap<String, String>,
+}
+
+impl Writer<'_> {
+    fn part(&mut self, source: &str) -> Result<String> {
+        if let Some(done) = self.done.get(source) {
+            return Ok(done.clone());
+        }
+        let path = self.model.path(source);
+        let tensors = self.model.tensors(source)?;
+        let name = match path.is_dir() {
+            true => self.folder(&path, source, &tensors)?,
+            false => {
+                let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+                let name = format!("{stem}.safetensors");
+                self.tensors(&tensors, &self.dir.join(&name), |_| true)?;
+                name
+            }
+        };
+        self.done.insert(source.into(), name.clone());
+        Ok(name)
+    }
+
+    /// A Hugging Face folder: the target itself, or a folder in it.
+    fn folder(&self, path: &Path, source: &str, tensors: &Tensors) -> Result<String> {
+        let name = if matches!(source, "." | "./" | "") { "." } else { "language" };
+        let to = self.dir.join(name);
+        let io = |source| Error::Io { path: to.display().to_string(), source };
+        std::fs::create_dir_all(&to).map_err(io)?;
+        for file in KEPT.iter().map(|f| path.join(f)).filter(|f| f.is_file()) {
+            std::fs::copy(&file, to.join(file.file_name().unwrap_or_default())).map_err(io)?;
+        }
+        let words = path.join("qformer_tokenizer");
+        if words.is_dir() {
+            let to = to.join("qformer_tokenizer");
+            std::fs::create_dir_all(&to).map_err(io)?;
+            for entry in std::fs::read_dir(&words).map_err(io)? {
+                let entry = entry.map_err(io)?;
+                std::fs::copy(entry.path(), to.join(entry.file_name())).map_err(io)?;
+            }
+        }
+        // A language model that goes into a GGUF file of its own is left out here.
+        let joined = HfConfig::open(path)?.vision_config.is_some();
+        let leaves = joined && self.language_leaves;
+        let of_language = |name: &str| {
+            ["language_model.", "model.language_model.", "lm_head."]
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
+        };
+        let wanted = |name: &str| !(leaves && of_language(name));
+        self.tensors(tensors, &to.join("model.safetensors"), wanted)?;
+        Ok(name.into())
+    }
+
+    fn tensors(&self, tensors: &Tensors, to: &Path, wanted: impl Fn(&str) -> bool) -> Result<()> {
+        let mut out = HashMap::new();
+        for name in tensors.names().filter(|n| wanted(n)) {
+            if tensors.info(name).is_none_or(|i| i.dtype.is_none()) {
+                continue;
+            }
+            let tensor = tensors.read(name)?;
+            let tensor = match (self.float, tensor.dtype()) {
+                (FloatType::F16, DType::F32 | DType::F64) => tensor.to_dtype(DType::F16)?,
+                _ => tensor,
+            };
+            out.insert(name.to_string(), tensor);
+        }
+        Ok(candle_core::safetensors::save(&out, to)?)
+    }
+}
+
+/// A LLaMA as GGUF: matrices quantised, norms f32, q and k in GGUF's row order.
+fn write_gguf(
+    source: &mut dyn LanguageWeights,
+    dtype: GgmlDType,
+    (bos, eos): (Option<u32>, Option<u32>),
+    to: &Path,
+) -> Result<()> {
+    let config = source.config()?;
+    let device = &Device::Cpu;
+    let mut tensors: Vec<(String, QTensor)> = Vec::new();
+    let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+    let query = config.num_attention_heads * config.head_dim;
+    let key = config.num_key_value_heads * config.head_dim;
+    let mut matrices = vec![("embed_tokens".to_string(), config.vocab_size, hidden)];
+    if !source.ties_output() {
+        matrices.push(("lm_head".into(), config.vocab_size, hidden));
+    }
+    let mut norms = vec!["norm".to_string()];
+    for i in 0..config.num_hidden_layers {
+        for (name, out, width) in [
+            ("self_attn.q_proj", query, hidden),
+            ("self_attn.k_proj", key, hidden),
+            ("self_attn.v_proj", key, hidden),
+            ("self_attn.o_proj", hidden, query),
+            ("mlp.gate_proj", inner, hidden),
+            ("mlp.up_proj", inner, hidden),
+            ("mlp.down_proj", hidden, inner),
+        ] {
+            matrices.push((format!("layers.{i}.{name}"), out, width));
+        }
+        norms.push(format!("layers.{i}.input_layernorm"));
+        norms.push(format!("layers.{i}.post_attention_layernorm"));
+    }
+    for (name, out, width) in matrices {
+        let full = format!("{name}.weight");
+        let matrix = source.matrix(&[(full.as_str(), out)], width, device)?.dense(device)?;
+        let all: Vec<u32> = (0..out as u32).collect();
+        let mut rows = matrix.rows(&all, device)?;
+        let turns = name.ends_with("q_proj") || name.ends_with("k_proj");
+        if turns && config.rope_layout == RopeLayout::Halves {
+            rows = interleave(&rows, config.head_dim)?;
+        }
+        let fitting = [dtype, GgmlDType::Q8_0, GgmlDType::F16]
+            .into_iter()
+            .find(|d| width.is_multiple_of(d.block_size()))
+            .unwrap_or(GgmlDType::F32);
+        tensors.push((gguf_name(&full), QTensor::quantize(&rows, fitting)?));
+    }
+    for name in norms {
+        let full = format!("{name}.weight");
+        let norm = source.vector(&full, hidden, device)?;
+        tensors.push((gguf_name(&full), QTensor::quantize(&norm, GgmlDType::F32)?));
+    }
+    let mut metadata = metadata(&config, bos, eos);
+    match &config.rope_scaling {
+        RopeScaling::None => {}
+        RopeScaling::Linear(factor) => {
+            metadata.push(("llama.rope.scaling.type", Value::String("linear".into())));
+            metadata.push(("llama.rope.scaling.factor", Value::F32(*factor)));
+        }
+        scaling @ (RopeScaling::Llama3 { .. } | RopeScaling::Divisors(_)) => {
+            let divisors = Tensor::new(scaling.divisors(&config), device)?;
+            let divisors = QTensor::quantize(&divisors, GgmlDType::F32)?;
+            tensors.push(("rope_freqs.weight".into(), divisors));
+        }
+    }
+    let io = |source| Error::Io { path: to.display().to_string(), source };
+    let mut out = BufWriter::new(File::create(to).map_err(io)?);
+    let metadata: Vec<(&str, &Value)> = metadata.iter().map(|(k, v)| (*k, v)).collect();
+    let tensors: Vec<(&str, &QTensor)> = tensors.iter().map(|(k, t)| (k.as_str(), t)).collect();
+    candle_core::quantized::gguf_file::write(&mut out, &metadata, &tensors)?;
+    out.flush().map_err(io)?;
+    out.get_ref().sync_all().map_err(io)
+}
+
+fn metadata(
+    config: &LlamaConfig,
+    bos: Option<u32>,
+    eos: Option<u32>,
+) -> Vec<(&'static str, Value)> {
+    let number = |n: usize| Value::U32(u32::try_from(n).unwrap_or(u32::MAX));
+    let mut all = vec![
+        ("general.architecture", Value::String("llama".into())),
+        ("llama.embedding_length", number(config.hidden_size)),
+        ("llama.block_count", number(config.num_hidden_layers)),
+        ("llama.feed_forward_length", number(config.intermediate_size)),
+        ("llama.attention.head_count", number(config.num_attention_heads)),
+        ("llama.attention.head_count_kv", number(config.num_key_value_heads)),
+        ("llama.attention.key_length", number(config.head_dim)),
+        ("llama.attention.value_length", number(config.head_dim)),
+        ("llama.attention.layer_norm_rms_epsilon", Value::F32(config.rms_norm_eps as f32)),
+        ("llama.context_length", number(config.context_length)),
+        ("llama.rope.dimension_count", number(config.head_dim)),
+        ("llama.rope.freq_base", Value::F32(config.rope_theta)),
+        ("llama.vocab_size", number(config.vocab_size)),
+    ];
+    if let Some(bos) = bos {
+        all.push(("tokenizer.ggml.bos_token_id", Value::U32(bos)));
+    }
+    if let Some(eos) = eos {
+        all.push(("tokenizer.ggml.eos_token_id", Value::U32(eos)));
+    }
+    all
+}

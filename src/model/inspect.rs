@@ -1,0 +1,224 @@
+//! What a model is made of, and whether its files hold it, without loading them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use candle_core::Device;
+use serde::Serialize;
+
+use super::Result;
+use super::bridge::Bridge;
+use super::checkpoint::audit::{Asked, Fit, Recorder, Stored, Unread, grouped};
+use super::checkpoint::{Extras, LanguageFile, Tensors, read_llama};
+use super::llama::LlamaConfig;
+use super::manifest::Model;
+use super::mode::Fused;
+use super::source::{Named, VisionSource, bridge_source};
+
+/// One part of the network and its file.
+#[derive(Debug, Clone, Serialize)]
+pub struct Part {
+    pub name: &'static str,
+    pub path: PathBuf,
+    pub parameters: u64,
+    /// Bytes of these tensors in the file.
+    pub bytes: u64,
+    /// Tensors of each type.
+    pub dtypes: BTreeMap<String, usize>,
+    /// Layers folded into one line.
+    pub missing: Vec<String>,
+    pub misshaped: Vec<String>,
+}
+
+/// Everything that `models show` says of weights.
+#[derive(Debug, Clone, Serialize)]
+pub struct Inspection {
+    pub parts: Vec<Part>,
+    /// Keys that no part asks for, by file; layers folded.
+    pub unused: BTreeMap<String, Vec<String>>,
+    /// Parameters that train: the paper's adapters with norms and projection, MiniGPT-4's
+    /// projection alone, everything.
+    pub trainable: BTreeMap<&'static str, u64>,
+    /// Estimates, bytes.
+    pub memory_to_chat: u64,
+    pub memory_to_train_adapters: u64,
+}
+
+impl Inspection {
+    pub fn parameters(&self) -> u64 {
+        self.parts.iter().map(|p| p.parameters).sum()
+    }
+
+    pub fn is_complete(&self) -> bool {
+        self.parts.iter().all(|p| p.missing.is_empty() && p.misshaped.is_empty())
+    }
+}
+
+/// What the files hold, and what all parts together ask for.
+#[derive(Default)]
+struct Files {
+    names: BTreeMap<PathBuf, BTreeSet<String>>,
+    asked: BTreeSet<String>,
+}
+
+impl Files {
+    fn hold(&mut self, files: Vec<(PathBuf, Vec<String>)>) {
+        for (path, names) in files {
+            self.names.entry(path).or_default().extend(names);
+        }
+    }
+
+    fn unused(self) -> BTreeMap<String, Vec<String>> {
+        let asked = &self.asked;
+        self.names
+            .into_iter()
+            .filter_map(|(path, names)| {
+                let unused = grouped(names.difference(asked).map(String::as_str));
+                (!unused.is_empty()).then(|| (path.display().to_string(), unused))
+            })
+            .collect()
+    }
+}
+
+/// Reads headers and configurations only.
+pub fn inspect(model: &Model) -> Result<Inspection> {
+    let mut parts = Vec::new();
+    let mut files = Files::default();
+    let mut add =
+        |files: &mut Files, name, path: PathBuf, asked: Asked, stored: BTreeMap<String, Stored>| {
+            let fit = Fit::of(&asked, &stored);
+            files.asked.extend(asked.keys().cloned());
+            parts.push(part(name, path, fit));
+        };
+    if let Some(source) = VisionSource::of(model)? {
+        let recorder = Recorder::default();
+        source.load(|named| record(&recorder, named))?;
+        let mut stored = BTreeMap::new();
+        for named in source.files().into_iter().rev() {
+            stored.extend(named.tensors.stored());
+        }
+        let path = source.files()[0].tensors.path.clone();
+        source.files().iter().for_each(|named| files.hold(named.tensors.names_by_file()));
+        add(&mut files, "vision encoder", path, recorder.asked(), stored);
+    }
+    let mut language_config = None;
+    let mut adapters = 0;
+    if let Some(path) = model.language_path() {
+        let mut file = LanguageFile::open(&path)?;
+        let recorder = Recorder::default();
+        let stored = file.weights().stored();
+        language_config = Some(file.weights().config()?);
+        let trained = Recorder::default();
+        let part = model.manifest.adapters.as_ref();
+        let extras = Extras {
+            weights: part.map(|_| trained.builder(str::to_string)),
+            adapters: part.is_some(),
+            zero_up: true,
+            dense: false,
+        };
+        let mut unread = Unread { inner: file.weights(), recorder: recorder.clone() };
+        read_llama::<Fused>(&mut unread, &extras, &Device::Cpu, |_, _| {})?;
+        files.hold(match &file {
+            LanguageFile::HuggingFace(folder) => folder.names_by_file(),
+            LanguageFile::Gguf(_) => vec![(path.clone(), stored.keys().cloned().collect())],
+        });
+        add(&mut files, "language model", path, recorder.asked(), stored);
+        if let Some(part) = part {
+            let tensors = model.tensors(&part.path)?;
+            let mut asked = trained.asked();
+            adapters = count(&asked);
+            // Norms that were trained are read from here, too.
+            asked.extend(replaced(&tensors, language_config.as_ref()));
+            files.hold(tensors.names_by_file());
+            add(&mut files, "adapters", tensors.path.clone(), asked, tensors.stored());
+        }
+    }
+    let mut projection = 0;
+    if let (Some(part), Some(config)) = (&model.manifest.qformer, &language_config) {
+        let named = bridge_source(model, part)?;
+        let recorder = Recorder::default();
+        let builder = record(&recorder, &named);
+        Bridge::load(&part.config, config.hidden_size, builder)?;
+        let asked = recorder.asked();
+        projection = ((part.config.hidden_size + 1) * config.hidden_size) as u64;
+        files.hold(named.tensors.names_by_file());
+        let (path, stored) = (named.tensors.path.clone(), named.tensors.stored());
+        add(&mut files, "Q-Former and projection", path, asked, stored);
+    }
+    let mut trainable = BTreeMap::new();
+    let mut inspection = Inspection {
+        parts,
+        unused: files.unused(),
+        trainable: BTreeMap::new(),
+        memory_to_chat: 0,
+        memory_to_train_adapters: 0,
+    };
+    if let Some(config) = &language_config {
+        let (h, blocks) = (config.hidden_size as u64, config.num_hidden_layers as u64);
+        // Linear h to h/4 and back, both with bias (section 3.2 of the paper).
+        let adapters = if adapters > 0 { adapters } else { blocks * (2 * h * (h / 4) + h / 4 + h) };
+        let norms = (blocks + blocks.div_ceil(2)) * h;
+        trainable.insert("adapters, norms and projection", adapters + norms + projection);
+        trainable.insert("projection alone", projection);
+        trainable.insert("everything", inspection.parameters());
+        let weights: u64 = inspection.parts.iter().map(resident).sum();
+        let key_values = 2
+            * 4
+            * blocks
+            * (config.num_key_value_heads * config.head_dim * config.context_length) as u64;
+        inspection.memory_to_chat = weights + key_values;
+        // Frozen matrices in f32; weight, gradient and two moments of what trains.
+        inspection.memory_to_train_adapters =
+            4 * inspection.parameters() + 16 * (adapters + norms + projection);
+    }
+    inspection.trainable = trainable;
+    Ok(inspection)
+}
+
+/// Bytes in memory when the part runs: the language model as it is stored, the rest in f32.
+fn resident(part: &Part) -> u64 {
+    match part.name {
+        "language model" => part.bytes,
+        _ => 4 * part.parameters,
+    }
+}
+
+fn record(recorder: &Recorder, named: &Named) -> candle_nn::VarBuilder<'static> {
+    let rename = named.rename.clone();
+    recorder.builder(move |name| rename(name))
+}
+
+fn count(asked: &Asked) -> u64 {
+    asked.values().map(|s| s.iter().product::<usize>() as u64).sum()
+}
+
+/// Norms in the adapters' file that take the place of the language model's.
+fn replaced(tensors: &Tensors, config: Option<&LlamaConfig>) -> Asked {
+    let Some(config) = config else { return Asked::new() };
+    let names: BTreeSet<&str> = tensors.names().collect();
+    (0..config.num_hidden_layers)
+        .flat_map(|i| {
+            ["input_layernorm", "post_attention_layernorm"]
+                .map(|norm| format!("llama_model.model.layers.{i}.{norm}.weight"))
+        })
+        .filter(|name| names.contains(name.as_str()))
+        .map(|name| (name, vec![config.hidden_size]))
+        .collect()
+}
+
+fn part(name: &'static str, path: PathBuf, fit: Fit) -> Part {
+    let misshaped = fit
+        .misshaped
+        .iter()
+        .map(|(name, found, expected)| format!("{name}: {found:?} instead of {expected:?}"))
+        .collect();
+    Part {
+        name,
+        path,
+        parameters: fit.parameters,
+        bytes: fit.bytes,
+        dtypes: fit.dtypes,
+        missing: grouped(fit.missing.iter().map(String::as_str)),
+        misshaped,
+    }
+}

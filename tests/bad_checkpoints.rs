@@ -1,0 +1,166 @@
+//! Checkpoints that are damaged or lie: one sentence that names the file and the key, exit code 1.
+
+mod common;
+
+use std::io::Write;
+use std::path::Path;
+
+use predicates::prelude::PredicateBooleanExt;
+use predicates::str::contains;
+
+/// A copy of a small checkpoint to spoil.
+fn copy(name: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/checkpoints").join(name);
+    copy_folder(&from, dir.path());
+    dir
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).expect("reads") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            std::fs::create_dir(&target).expect("creates");
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("copies");
+        }
+    }
+}
+
+/// Asks the model in `dir`, which must fail and say `what`.
+fn refused(dir: &Path, what: &[&str]) {
+    let mut program = common::program(common::shared_data());
+    let mut assert = program
+        .args(["ask", "--greedy", "--raw-prompt", "--max-new-tokens", "2", "--model"])
+        .arg(dir)
+        .arg("hi")
+        .assert()
+        .code(1)
+        .stderr(contains("panicked").not());
+    for part in what {
+        assert = assert.stderr(contains(*part));
+    }
+}
+
+fn change_config(dir: &Path, change: impl FnOnce(&mut serde_json::Value)) {
+    let path = dir.join("config.json");
+    let text = std::fs::read_to_string(&path).expect("reads");
+    let mut config = serde_json::from_str(&text).expect("parses");
+    change(&mut config);
+    std::fs::write(path, config.to_string()).expect("writes");
+}
+
+#[test]
+fn a_pickle_that_would_run_code_is_refused_by_name() {
+    let dir = copy("originals");
+    let file = std::fs::File::create(dir.path().join("ArtGPT-4.pth")).expect("creates");
+    let mut zip = zip::ZipWriter::new(file);
+    let stored =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    zip.start_file("archive/data.pkl", stored).expect("starts");
+    // os.system("true"), in pickle protocol 2.
+    zip.write_all(b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.").expect("writes");
+    zip.finish().expect("ends");
+    refused(dir.path(), &["ArtGPT-4.pth", "os.system"]);
+}
+
+#[test]
+fn cut_files_are_named() {
+    for (name, file) in [
+        ("llama-linear-tied", "model.safetensors"),
+        ("originals", "eva_vit_g.pth"),
+        ("originals", "blip2_pretrained_flant5xxl.pth"),
+        ("originals", "vicuna/model.safetensors"),
+    ] {
+        let dir = copy(name);
+        let path = dir.path().join(file);
+        let bytes = std::fs::read(&path).expect("reads");
+        std::fs::write(&path, &bytes[..bytes.len() * 2 / 3]).expect("writes");
+        refused(dir.path(), &[file.rsplit('/').next().unwrap_or(file)]);
+        std::fs::write(&path, b"").expect("writes");
+        refused(dir.path(), &[file.rsplit('/').next().unwrap_or(file), "empty"]);
+    }
+}
+
+#[test]
+fn an_index_that_names_a_missing_shard_is_refused() {
+    let dir = copy("llama-gqa-llama3");
+    let shard = std::fs::read_dir(dir.path())
+        .expect("reads")
+        .map(|e| e.expect("an entry").path())
+        .find(|p| p.extension().is_some_and(|e| e == "safetensors"))
+        .expect("a shard");
+    std::fs::remove_file(&shard).expect("removes");
+    let name = shard.file_name().and_then(|n| n.to_str()).expect("a name");
+    refused(dir.path(), &["model.safetensors.index.json", name]);
+    // Nor does an index reach out of its folder.
+    let index = dir.path().join("model.safetensors.index.json");
+    std::fs::write(&index, r#"{"weight_map": {"a": "../elsewhere.safetensors"}}"#).expect("writes");
+    refused(dir.path(), &["../elsewhere.safetensors"]);
+}
+
+#[test]
+fn a_configuration_that_does_not_fit_names_key_and_shapes() {
+    let dir = copy("llama-linear-tied");
+    change_config(dir.path(), |c| c["hidden_size"] = 64.into());
+    refused(dir.path(), &["model.safetensors", "the shape", "was expected"]);
+    let dir = copy("llama-linear-tied");
+    change_config(dir.path(), |c| c["num_attention_heads"] = 3.into());
+    refused(dir.path(), &["config.json", "head counts"]);
+    let dir = copy("llama-linear-tied");
+    change_config(dir.path(), |c| c["model_type"] = "mamba".into());
+    refused(dir.path(), &["config.json", "mamba"]);
+    let dir = copy("blip2");
+    change_config(dir.path(), |c| c["num_query_tokens"] = 1_000_000_000.into());
+    refused(dir.path(), &["query_tokens", "1000000000"]);
+}
+
+#[test]
+fn a_tokenizer_with_more_tokens_than_the_table_has_rows_is_refused() {
+    let dir = copy("llama-linear-tied");
+    let path = dir.path().join("tokenizer.json");
+    let text = std::fs::read_to_string(&path).expect("reads");
+    let mut json: serde_json::Value = serde_json::from_str(&text).expect("parses");
+    let added = serde_json::json!({
+        "id": 900, "content": "<image>", "single_word": false, "lstrip": false, "rstrip": false,
+        "normalized": false, "special": true
+    });
+    for id in 0..9 {
+        let mut one = added.clone();
+        one["id"] = (900 + id).into();
+        one["content"] = format!("<extra{id}>").into();
+        json["added_tokens"].as_array_mut().expect("a list").push(one);
+    }
+    std::fs::write(&path, json.to_string()).expect("writes");
+    refused(dir.path(), &["tokenizer", "rows"]);
+    std::fs::remove_file(&path).expect("removes");
+    refused(dir.path(), &["tokenizer.json", "tokenizer.model"]);
+}
+
+#[test]
+fn a_folder_of_the_originals_says_what_is_missing() {
+    let dir = copy("originals");
+    std::fs::remove_file(dir.path().join("eva_vit_g.pth")).expect("removes");
+    refused(dir.path(), &["eva_vit_g.pth"]);
+    let dir = copy("originals");
+    std::fs::remove_dir_all(dir.path().join("vicuna")).expect("removes");
+    refused(dir.path(), &["language model"]);
+}
+
+#[test]
+fn weights_that_are_no_numbers_are_found_by_verify() {
+    let dir = copy("llama-bf16");
+    let path = dir.path().join("model.safetensors");
+    let mut bytes = std::fs::read(&path).expect("reads");
+    let end = bytes.len();
+    bytes[end - 4..].fill(0xff); // a NaN in bf16
+    std::fs::write(&path, bytes).expect("writes");
+    common::program(common::shared_data())
+        .args(["models", "verify"])
+        .arg(dir.path())
+        .assert()
+        .code(1)
+        .stderr(contains("model.safetensors").and(contains("not finite")));
+}
