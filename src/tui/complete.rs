@@ -25,15 +25,29 @@ pub fn restart(text: &str) -> &str {
     &text[slash.max(home).unwrap_or(0)..]
 }
 
+/// A path that could be meant, and the title of the picture there, where a museum says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    pub path: String,
+    pub title: Option<String>,
+}
+
+impl From<&str> for Candidate {
+    fn from(path: &str) -> Self {
+        Self { path: path.into(), title: None }
+    }
+}
+
 /// What could stand in place of `text`: folders (with a slash) and pictures, in order.
-pub fn candidates(text: &str) -> Vec<String> {
+pub fn candidates(text: &str) -> Vec<Candidate> {
     let (folder, start) = match text.rfind('/') {
         Some(at) => text.split_at(at + 1),
         None => ("", text),
     };
     let path = if folder.is_empty() { PathBuf::from(".") } else { expand(folder) };
-    let Ok(entries) = std::fs::read_dir(path) else { return Vec::new() };
-    let mut found: Vec<String> = entries
+    let Ok(entries) = std::fs::read_dir(&path) else { return Vec::new() };
+    let titles = crate::art::titles(&path);
+    let mut found: Vec<Candidate> = entries
         .flatten()
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
@@ -42,21 +56,22 @@ pub fn candidates(text: &str) -> Vec<String> {
                 return None;
             }
             if entry.path().is_dir() {
-                return Some(format!("{folder}{name}/"));
+                return Some(Candidate { path: format!("{folder}{name}/"), title: None });
             }
-            is_picture(&name).then(|| format!("{folder}{name}"))
+            let title = titles.get(&name).cloned();
+            is_picture(&name).then(|| Candidate { path: format!("{folder}{name}"), title })
         })
         .take(LIMIT)
         .collect();
-    found.sort();
+    found.sort_by(|a, b| a.path.cmp(&b.path));
     found
 }
 
 /// The longest beginning that all candidates share.
-pub fn common_prefix(candidates: &[String]) -> Option<String> {
-    let first = candidates.first()?;
+pub fn common_prefix(candidates: &[Candidate]) -> Option<String> {
+    let first = &candidates.first()?.path;
     let shared = candidates[1..].iter().fold(first.len(), |n, c| {
-        let same = first.bytes().zip(c.bytes()).take_while(|(a, b)| a == b).count();
+        let same = first.bytes().zip(c.path.bytes()).take_while(|(a, b)| a == b).count();
         n.min(same)
     });
     let end = (0..=shared).rev().find(|i| first.is_char_boundary(*i))?;
@@ -81,11 +96,18 @@ mod tests {
         }
         let base = format!("{}/", dir.path().display());
         let found = candidates(&format!("{base}ni"));
-        assert_eq!(found, [format!("{base}night.jpg"), format!("{base}night/")]);
+        let paths: Vec<&str> = found.iter().map(|c| c.path.as_str()).collect();
+        assert_eq!(paths, [format!("{base}night.jpg"), format!("{base}night/")]);
         assert_eq!(common_prefix(&found), Some(format!("{base}night")));
         assert_eq!(candidates(&format!("{base}n")).len(), 3);
         assert_eq!(common_prefix(&["é".into(), "è".into()]), Some(String::new()));
         assert!(candidates("/no/such/folder/").is_empty());
+        // A museum's record says what a number shows.
+        let record =
+            r#"{"objects": [{"objectID": 7, "title": "Wheat", "artistDisplayName": "A. B."}]}"#;
+        std::fs::write(dir.path().join("objects.json"), record).expect("write");
+        std::fs::write(dir.path().join("7.jpg"), b"x").expect("write");
+        assert_eq!(candidates(&format!("{base}7"))[0].title.as_deref(), Some("Wheat, A. B."));
         assert_eq!(restart("/a/b//tmp/x"), "/tmp/x");
         assert_eq!(restart("/a/b/~/x"), "~/x");
         assert_eq!(restart("/a/b"), "/a/b");

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crossterm::event::KeyEvent;
 use image::RgbImage;
 
+use super::complete::Candidate;
 use super::theme::Theme;
 use crate::art::Label;
 use crate::config::Settings;
@@ -23,7 +24,7 @@ pub enum Message {
     /// A picture could not be opened; the text says why and what to do.
     NotOpened(String),
     /// Candidates for the path in the open window, with the text they complete.
-    Completed(String, Vec<String>),
+    Completed(String, Vec<Candidate>),
     /// A picture at the size that the screen asked for.
     Scaled(Scaled),
     /// Edited files were read again.

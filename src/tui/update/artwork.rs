@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use crate::chat::ArtworkRef;
 use crate::tui::app::{Popup, Shown, State};
-use crate::tui::complete::common_prefix;
+use crate::tui::complete::{Candidate, common_prefix};
 use crate::tui::effect::Effect;
 use crate::tui::graphics::{Protocol, fit};
 use crate::tui::message::Opened;
@@ -41,7 +41,7 @@ pub fn opened(state: &mut State, opened: Opened) -> Vec<Effect> {
 }
 
 /// Candidates came, unless the text has changed since.
-pub fn completed(state: &mut State, text: &str, found: Vec<String>) -> Vec<Effect> {
+pub fn completed(state: &mut State, text: &str, found: Vec<Candidate>) -> Vec<Effect> {
     if let Some(Popup::Open { input, candidates, selected }) = &mut state.popup
         && input.lines().first().is_some_and(|l| l == text)
     {
@@ -52,9 +52,9 @@ pub fn completed(state: &mut State, text: &str, found: Vec<String>) -> Vec<Effec
 }
 
 /// What Tab makes of the path: the selected candidate, or what all candidates share.
-pub fn tab(candidates: &[String], selected: Option<usize>) -> Option<String> {
+pub fn tab(candidates: &[Candidate], selected: Option<usize>) -> Option<String> {
     match selected.and_then(|i| candidates.get(i)) {
-        Some(candidate) => Some(candidate.clone()),
+        Some(candidate) => Some(candidate.path.clone()),
         None => common_prefix(candidates),
     }
 }

@@ -216,7 +216,7 @@ fn in_popup(state: &mut State, popup: Popup, key: KeyEvent, action: Option<Actio
 fn in_open(
     state: &mut State,
     mut input: Box<ratatui_textarea::TextArea<'static>>,
-    candidates: Vec<String>,
+    candidates: Vec<crate::tui::complete::Candidate>,
     selected: Option<usize>,
     key: KeyEvent,
 ) -> Vec<Effect> {
@@ -225,7 +225,7 @@ fn in_open(
     let mut effects = Vec::new();
     match key.code {
         KeyCode::Enter => {
-            let path = selected.and_then(|i| candidates.get(i)).cloned().unwrap_or(typed);
+            let path = selected.and_then(|i| candidates.get(i)).map_or(typed, |c| c.path.clone());
             if path.trim().is_empty() {
                 return Vec::new();
             }

@@ -46,9 +46,16 @@ pub fn draw(state: &State, screen: Rect, frame: &mut Frame) {
             frame.render_widget(&**input, line);
             let items = candidates.iter().map(|c| {
                 // The folder part is in the line above.
-                let trimmed = c.trim_end_matches('/');
+                let trimmed = c.path.trim_end_matches('/');
                 let at = trimmed.rfind('/').map_or(0, |i| i + 1);
-                ListItem::new(printable(&c[at..]))
+                let name = printable(&c.path[at..]);
+                ListItem::new(match &c.title {
+                    Some(title) => Line::from(vec![
+                        Span::styled(format!("{name:<14}"), theme.dim),
+                        Span::styled(title.clone(), theme.text),
+                    ]),
+                    None => Line::from(name),
+                })
             });
             list(state, items.collect(), *selected, rest, frame);
         }
