@@ -151,6 +151,22 @@ fn a_connection_lost_in_the_answer_is_an_error_after_what_came() {
 }
 
 #[test]
+fn what_came_before_a_loss_is_kept_in_the_session() {
+    let (url, _seen) = serve(1, |_, out| stream(out, &[piece("A red ")]));
+    let data = tempfile::tempdir().expect("temp dir");
+    let program = || common::program(data.path());
+    program().args(["ask", "--session", "new", "--model", &url, "What is it?"]).assert().code(1);
+    let out = program().args(["sessions", "list", "--json"]).output().expect("runs");
+    let list: Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    let id = list[0]["id"].as_str().expect("an id");
+    program()
+        .args(["sessions", "export", id, "--format", "json"])
+        .assert()
+        .success()
+        .stdout(contains("A red"));
+}
+
+#[test]
 fn refusals_are_told_in_the_servers_words() {
     let (url, _seen) = serve(1, |_, out| {
         let body = r#"{"error": {"message": "no such key", "type": "auth"}}"#;

@@ -1,13 +1,14 @@
 //! The tokenizer of a Hugging Face folder.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
-use tokenizers::Tokenizer as Inner;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::bert::BertProcessing;
+use tokenizers::{AddedToken, Tokenizer as Inner};
 
 use super::{ChatError, Tokenizer, sentencepiece};
 use crate::model::checkpoint::hf::read_json;
@@ -19,6 +20,16 @@ struct TokenizerConfig {
     eos_token: Option<TokenText>,
     #[serde(default)]
     tokenizer_class: String,
+    /// Tokens by id; a `tokenizer.model` does not hold the added ones.
+    #[serde(default)]
+    added_tokens_decoder: BTreeMap<u32, Added>,
+}
+
+#[derive(Deserialize)]
+struct Added {
+    content: String,
+    #[serde(default)]
+    special: bool,
 }
 
 /// A token is written as its text, or as an object around it.
@@ -68,7 +79,7 @@ fn fail(path: &Path, reason: impl std::fmt::Display) -> ChatError {
 pub fn open(dir: &Path, named: Option<&Path>) -> Result<Tokenizer, ChatError> {
     let json = named.map_or_else(|| dir.join("tokenizer.json"), Path::to_path_buf);
     let model = dir.join("tokenizer.model");
-    let (inner, sentencepiece) = if json.extension().is_some_and(|e| e == "model") {
+    let (mut inner, sentencepiece) = if json.extension().is_some_and(|e| e == "model") {
         (sentencepiece::open(&json).map_err(|e| fail(&json, e))?, true)
     } else if json.is_file() {
         (Inner::from_file(&json).map_err(|e| fail(&json, e))?, false)
@@ -84,6 +95,15 @@ pub fn open(dir: &Path, named: Option<&Path>) -> Result<Tokenizer, ChatError> {
     let config: TokenizerConfig = json_or_default(&read("tokenizer_config.json"))?;
     let model: ModelConfig = json_or_default(&read("config.json"))?;
     let generation: ModelConfig = json_or_default(&read("generation_config.json"))?;
+    if sentencepiece {
+        // In the order of their ids, which go on where the pieces end.
+        for (id, token) in &config.added_tokens_decoder {
+            if *id as usize == inner.get_vocab_size(true) {
+                let added = AddedToken::from(token.content.clone(), token.special);
+                inner.add_tokens(&[added.normalized(false)]);
+            }
+        }
+    }
     let text = model.text_config.as_deref();
     let id_of = |token: &Option<TokenText>| inner.token_to_id(token.as_ref()?.text());
     let bos = id_of(&config.bos_token)
@@ -127,7 +147,10 @@ impl InstructionTokenizer {
         let dir = dir.join("qformer_tokenizer");
         let (json, vocab) = (dir.join("tokenizer.json"), dir.join("vocab.txt"));
         if json.is_file() {
-            return Ok(Self(Inner::from_file(&json).map_err(|e| fail(&json, e))?));
+            let mut inner = Inner::from_file(&json).map_err(|e| fail(&json, e))?;
+            inner.with_padding(None);
+            let _ = inner.with_truncation(None);
+            return Ok(Self(inner));
         }
         if !vocab.is_file() {
             return Err(fail(

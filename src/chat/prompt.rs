@@ -140,7 +140,10 @@ impl Template {
             }
             (Self::Vicuna, Role::Assistant) => {
                 out.text(&format!("ASSISTANT: {}", turn.text));
-                out.special("</s>")?;
+                match out.tokenizer.eos.first() {
+                    Some(eos) => out.id(*eos)?,
+                    None => out.special("</s>")?,
+                }
             }
             (Self::Vicuna, _) => {
                 out.text("USER: ");

@@ -12,7 +12,7 @@ use tokenizers::{AddedToken, Tokenizer as Inner};
 
 use super::ChatError;
 use super::sentencepiece::{self, Piece};
-use crate::model::checkpoint::LanguageFile;
+use crate::model::checkpoint::{EOS_IDS, LanguageFile};
 use crate::model::manifest::Model;
 
 /// A tokenizer with its special tokens. Text from a user never becomes a special token.
@@ -33,9 +33,13 @@ impl Tokenizer {
         let tokenizer = match (named, &*file) {
             (Some(path), LanguageFile::Gguf(file)) => {
                 let id = |key: &str| file.metadata(key).and_then(|v| v.to_u32().ok());
-                let (bos, eos) =
-                    (id("tokenizer.ggml.bos_token_id"), id("tokenizer.ggml.eos_token_id"));
-                Self::from_file(&path, bos, eos.into_iter().collect())?
+                let all = file.metadata(EOS_IDS).and_then(|v| v.to_vec().ok());
+                let mut eos: Vec<u32> =
+                    all.into_iter().flatten().filter_map(|v| v.to_u32().ok()).collect();
+                if eos.is_empty() {
+                    eos.extend(id("tokenizer.ggml.eos_token_id"));
+                }
+                Self::from_file(&path, id("tokenizer.ggml.bos_token_id"), eos)?
             }
             (None, LanguageFile::Gguf(file)) => {
                 Self::from_gguf(file.file_path(), |key| file.metadata(key))?
@@ -44,14 +48,15 @@ impl Tokenizer {
                 super::hf_tokenizer::open(folder.dir(), named.as_deref())?
             }
         };
-        match tokenizer.inner.get_vocab_size(true) {
+        // Added tokens that no row stands for (a processor's `<image>`) are never used.
+        match tokenizer.inner.get_vocab_size(false) {
             tokens if tokens > rows => Err(ChatError::Tokenizer {
                 path: file.weights().path().display().to_string(),
                 reason: format!(
                     "the tokenizer has {tokens} tokens, the embedding table {rows} rows"
                 ),
             }),
-            _ => Ok(tokenizer),
+            _ => Ok(tokenizer.within(rows)),
         }
     }
 
@@ -88,6 +93,10 @@ impl Tokenizer {
                 let scores = metadata("tokenizer.ggml.scores").and_then(|v| v.to_vec().ok());
                 let scores = scores.into_iter().flatten().map(|s| s.to_f32().unwrap_or(0.0));
                 let dummy = metadata("tokenizer.ggml.add_space_prefix");
+                let scores: Vec<f32> = scores.collect();
+                if scores.len() != tokens.len() {
+                    return Err(fail("`tokenizer.ggml.scores` is missing or too short"));
+                }
                 let pieces = tokens
                     .into_iter()
                     .zip(scores)
@@ -152,6 +161,9 @@ impl Tokenizer {
     pub(super) fn wrap(mut inner: Inner, bos: Option<u32>, eos: Vec<u32>) -> Self {
         // Special tokens inside text are read as plain characters; see `encode_with_special`.
         inner.set_encode_special_tokens(true);
+        // A fine-tune's file may pad or cut every text; a prompt is neither.
+        inner.with_padding(None);
+        let _ = inner.with_truncation(None);
         let mut special: Vec<(String, u32)> = inner
             .get_added_tokens_decoder()
             .into_iter()
@@ -160,6 +172,12 @@ impl Tokenizer {
             .collect();
         special.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
         Self { inner, special, bos, eos }
+    }
+
+    /// Without the special tokens that an embedding table of `rows` lacks.
+    fn within(mut self, rows: usize) -> Self {
+        self.special.retain(|(_, id)| (*id as usize) < rows);
+        self
     }
 
     /// Writes it as a `tokenizer.json`.

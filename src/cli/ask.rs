@@ -54,7 +54,7 @@ pub fn run(context: &Context, args: AskArgs) -> Result<ExitCode, Failure> {
             trouble.get_or_insert(e);
         }
     });
-    let answer = match (answer, &kept) {
+    let answer = match (answer, &mut kept) {
         (Ok(answer), _) => answer,
         (Err(e), Some(kept)) => {
             kept.give_up()?;
@@ -230,9 +230,13 @@ impl Kept {
         Prompt::Chat { system, turns: self.conversation.template_turns(None) }
     }
 
-    /// The question stays; an answer that could not be made leaves nothing.
-    fn give_up(&self) -> Result<(), Failure> {
-        Ok(self.database.drop_draft(&self.draft)?)
+    /// The question stays, and so does what came of the answer before it failed.
+    fn give_up(&mut self) -> Result<(), Failure> {
+        if self.pieces == 0 && self.waiting.is_empty() {
+            return Ok(self.database.drop_draft(&self.draft)?);
+        }
+        self.pieces += 1;
+        Ok(self.database.append_draft(&self.draft, self.pieces, &self.waiting)?)
     }
 
     fn draft(&mut self, text: &str) -> Result<(), Failure> {

@@ -68,7 +68,7 @@ fn convert_model(
         let mut file = LanguageFile::open(&path).map_err(|e| wrong(e.to_string()))?;
         let tokenizer = Tokenizer::of(model, &mut file).map_err(|e| wrong(e.to_string()))?;
         tokenizer.save(json).map_err(|e| wrong(e.to_string()))?;
-        Ok((tokenizer.bos, tokenizer.eos.first().copied()))
+        Ok((tokenizer.bos, tokenizer.eos.clone()))
     };
     convert(model, target, language, rest, &tokenizer, &mut |part| {
         eprintln!("writing the {part}")

@@ -1,7 +1,7 @@
 //! Beam search: which answers go on, and which are done.
 //!
 //! The rules are those of transformers' `_beam_search` with `early_stopping=False`: of the best
-//! `2 * beams` continuations, those that end are hypotheses, scored by log-probability over length
+//! `2 * beams` continuations (more, if there are several end tokens), those that end are hypotheses, scored by log-probability over length
 //! to the power of the length penalty; the best `beams` others go on.
 
 /// A continuation: the beam it comes from, its next token, its log-probability so far.
@@ -42,17 +42,20 @@ impl BeamSearch {
 
     /// Takes the log-probabilities of the next token, one row for each open answer; returns how
     /// the new open answers follow from the old ones.
-    pub fn step(&mut self, rows: &[Vec<f32>]) -> Vec<Next> {
+    ///
+    /// `stops` says whether an answer's tokens hold a stop string, which ends it, too.
+    pub fn step(&mut self, rows: &[Vec<f32>], stops: &dyn Fn(&[u32]) -> bool) -> Vec<Next> {
+        let width = (self.ends.len() + 1).max(2) * self.beams;
         let mut best: Vec<Next> = Vec::new();
         for (from, (row, (_, sum))) in rows.iter().zip(&self.open).enumerate() {
-            best.extend(top(row, 2 * self.beams).into_iter().map(|(token, logprob)| Next {
+            best.extend(top(row, width).into_iter().map(|(token, logprob)| Next {
                 from,
                 token,
                 sum: sum + f64::from(logprob),
             }));
         }
         best.sort_by(|a, b| b.sum.total_cmp(&a.sum).then(a.from.cmp(&b.from)));
-        best.truncate(2 * self.beams);
+        best.truncate(width);
         let mut next = Vec::with_capacity(self.beams);
         for (rank, candidate) in best.into_iter().enumerate() {
             if self.ends.contains(&candidate.token) {
@@ -63,7 +66,14 @@ impl BeamSearch {
                     self.finish(ids, candidate.sum, length);
                 }
             } else if next.len() < self.beams {
-                next.push(candidate);
+                let mut ids = self.open[candidate.from].0.clone();
+                ids.push(candidate.token);
+                if stops(&ids) {
+                    let length = ids.len();
+                    self.finish(ids, candidate.sum, length);
+                } else {
+                    next.push(candidate);
+                }
             }
         }
         self.open = next
@@ -141,7 +151,7 @@ mod tests {
         let mut search = BeamSearch::new(beams, length_penalty, vec![0]);
         for _ in 0..4 {
             let rows: Vec<_> = search.open().map(row).collect();
-            search.step(&rows);
+            search.step(&rows, &|_| false);
             if search.is_done() {
                 break;
             }
@@ -158,7 +168,7 @@ mod tests {
     #[test]
     fn an_answer_that_never_ends_is_still_an_answer() {
         let mut search = BeamSearch::new(2, 1.0, vec![9]);
-        search.step(&[row(&[])]);
+        search.step(&[row(&[])], &|_| false);
         let (ids, ended) = search.best();
         assert_eq!((ids, ended), (vec![1], false));
     }

@@ -19,7 +19,7 @@ use crate::model::checkpoint::LanguageFile;
 use crate::model::kv_cache::KvCache;
 use crate::model::manifest::Model;
 use crate::model::matrix::Precision;
-use crate::model::sampling::Sampler;
+use crate::model::sampling::{NO_LOGITS, Sampler};
 
 /// Tokens read in one pass; between passes a request can be cancelled.
 const PREFILL_CHUNK: usize = 256;
@@ -246,6 +246,7 @@ impl Engine {
         let ends = self.end_tokens();
         let sampling = &request.sampling;
         let shared = self.cache.len();
+        let stop_strings = self.stop_strings(request);
         let mut search = BeamSearch::new(sampling.beams, sampling.length_penalty, ends.clone());
         let mut hiddens = vec![last.clone()];
         let mut tails = vec![Vec::new()];
@@ -257,9 +258,17 @@ impl Engine {
             for (hidden, ids) in hiddens.iter().zip(search.open()) {
                 let logits = self.model.language.logits(hidden, Precision::Fast)?.flatten_all()?;
                 let row = candle_nn::ops::log_softmax(&logits, 0)?;
-                rows.push(sampling.adjusted(&row, ids, &ends)?);
+                let row = sampling.adjusted(&row, ids, &ends)?;
+                if !row.iter().any(|l| l.is_finite()) {
+                    return Err(candle_core::Error::Msg(NO_LOGITS.into()).into());
+                }
+                rows.push(row);
             }
-            let next = search.step(&rows);
+            let stops = |ids: &[u32]| {
+                let text = self.tokenizer.decode(ids);
+                stop_strings.iter().any(|s| text.contains(s.as_str()))
+            };
+            let next = search.step(&rows, &stops);
             let full = shared + made + 1 >= self.context_length();
             if search.is_done() || made + 1 == request.max_new_tokens || full {
                 break;
@@ -329,7 +338,7 @@ impl Engine {
         let context = self.context_length();
         let queries = self.model.image_tokens;
         // Half the window at most is kept for the answer, so that a question always has room.
-        let answer = max_new_tokens.clamp(1, context / 2);
+        let answer = max_new_tokens.clamp(1, (context / 2).max(1));
         let budget = Budget { context, answer, image: queries };
         let (pieces, dropped_turns) = match prompt {
             Prompt::Chat { system, turns } => {

@@ -3,7 +3,7 @@
 //! The answer streams as server-sent events. A thread reads them, so that a stop is heard while the
 //! server is silent.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Cancel, GenerateEvent, InferenceError, Picture, Prompt, Request, Result};
-use crate::chat::{Answer, FinishReason, Role, Timings, Turn, Usage};
+use crate::chat::{Answer, FinishReason, IMAGE_MARKER, Role, Timings, Turn, Usage, count_markers};
 
 /// What stands before a server's address in `--model`.
 pub const SCHEME: &str = "openai:";
@@ -184,8 +184,11 @@ impl Remote {
             };
             let status = response.status();
             if !status.is_success() {
-                let text = response.into_body().with_config().limit(MAX_ERROR).read_to_string();
-                let _ = sender.send(Line::Refused(status.as_u16(), text.unwrap_or_default()));
+                let mut text = Vec::new();
+                let body = response.into_body().into_reader();
+                let _ = body.take(MAX_ERROR).read_to_end(&mut text);
+                let text = String::from_utf8_lossy(&text).into_owned();
+                let _ = sender.send(Line::Refused(status.as_u16(), text));
                 return;
             }
             for line in BufReader::new(response.into_body().into_reader()).lines() {
@@ -223,6 +226,8 @@ impl Remote {
                 Err(RecvTimeoutError::Disconnected) => Line::Lost("the connection broke".into()),
             };
             match line {
+                // The answer had ended; only the last event is lost.
+                Line::Lost(_) if partial.finish.is_some() => return Ok(()),
                 Line::Lost(reason) => return Err(Lost::Connection(reason)),
                 Line::Refused(status, text) => return Err(Lost::Refused(refusal(status, &text))),
                 // A server that closes without the last event has broken off.
@@ -406,15 +411,29 @@ fn message(turn: &Turn, pictures: &[Picture]) -> Result<Value> {
     if turn.images.is_empty() {
         return Ok(json!({"role": role, "content": turn.text}));
     }
+    // Markers place the pictures where their numbers agree, as in a local model's template.
+    let places = count_markers(&turn.text) == turn.images.len();
+    let mut texts = match places {
+        true => turn.text.split(IMAGE_MARKER).collect::<Vec<_>>(),
+        false => vec![turn.text.as_str()],
+    }
+    .into_iter();
     let mut parts = Vec::new();
+    let text = |text: &str| json!({"type": "text", "text": text});
+    if places {
+        parts.extend(texts.next().filter(|t| !t.is_empty()).map(text));
+    }
     for (index, label) in &turn.images {
         let Some(picture) = pictures.get(*index) else { continue };
         parts.push(json!({"type": "image_url", "image_url": {"url": data_uri(&picture.image)?}}));
         if label != "none" {
-            parts.push(json!({"type": "text", "text": format!("Label: {label}")}));
+            parts.push(text(&format!("Label: {label}")));
+        }
+        if places {
+            parts.extend(texts.next().filter(|t| !t.is_empty()).map(text));
         }
     }
-    parts.push(json!({"type": "text", "text": turn.text}));
+    parts.extend(texts.filter(|t| !t.is_empty()).map(text));
     Ok(json!({"role": role, "content": parts}))
 }
 

@@ -76,7 +76,7 @@ fn load_bridge(
     device: &Device,
 ) -> Result<Bridge> {
     let named = bridge_source(model, part)?;
-    let damaged = |e| Error::corrupt(&model.path(&part.path), e);
+    let damaged = |e| Error::in_part(&model.path(&part.path), e);
     Bridge::load(&part.config, language_width, named.builder(device)).map_err(damaged)
 }
 

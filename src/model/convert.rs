@@ -14,10 +14,10 @@ use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device, Tensor};
 
 use super::checkpoint::hf::HfConfig;
-use super::checkpoint::{LanguageFile, LanguageWeights, Tensors, gguf_name, interleave};
+use super::checkpoint::{EOS_IDS, LanguageFile, LanguageWeights, Tensors, gguf_name, interleave};
 use super::inspect::inspect;
 use super::llama::{LlamaConfig, RopeScaling};
-use super::manifest::{Manifest, Model};
+use super::manifest::{Manifest, Model, check_name};
 use super::mode::RopeLayout;
 use super::{Error, Result};
 
@@ -57,7 +57,7 @@ pub fn convert(
     target: &Path,
     language: LanguageType,
     float: FloatType,
-    tokenizer: &dyn Fn(&Path) -> std::io::Result<(Option<u32>, Option<u32>)>,
+    tokenizer: &dyn Fn(&Path) -> std::io::Result<(Option<u32>, Vec<u32>)>,
     progress: &mut dyn FnMut(&str),
 ) -> Result<()> {
     if target.exists() {
@@ -67,6 +67,8 @@ pub fn convert(
             hint: "name another, or remove it first".into(),
         });
     }
+    let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    check_name(&name, target)?;
     let weights = inspect(model)?;
     if let Some(part) =
         weights.parts.iter().find(|p| !p.missing.is_empty() || !p.misshaped.is_empty())
@@ -74,7 +76,6 @@ pub fn convert(
         let problem = part.missing.iter().chain(&part.misshaped).next();
         return Err(Error::corrupt(&part.path, problem.map_or("", String::as_str)));
     }
-    let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let staging = target.with_file_name(format!(".{name}.partial"));
     let io = |path: &Path| {
         let path = path.display().to_string();
@@ -123,8 +124,13 @@ pub fn convert(
                 }
             }
             (LanguageType::Keep, LanguageFile::HuggingFace(_)) => {
-                part.path = writer.part(&part.path)?;
-                part.tokenizer = None;
+                part.path = writer.language(&part.path)?;
+                if let Some(name) = &part.tokenizer {
+                    let named = model.path(name);
+                    let to = staging.join(named.file_name().unwrap_or_default());
+                    std::fs::copy(&named, &to).map_err(io(&to))?;
+                    part.tokenizer = Some(relative(&staging, &to));
+                }
             }
             (LanguageType::Q8_0 | LanguageType::Q4K, _) => {
                 part.path = "language.gguf".into();
@@ -136,7 +142,7 @@ pub fn convert(
                     _ => GgmlDType::Q8_0,
                 };
                 let to = staging.join(&part.path);
-                write_gguf(file.weights(), dtype, (bos, eos), &to)?;
+                write_gguf(file.weights(), dtype, (bos, &eos), &to)?;
             }
         }
     }
@@ -144,7 +150,16 @@ pub fn convert(
     let path = staging.join("manifest.toml");
     std::fs::write(&path, text).map_err(io(&path))?;
     File::open(&path).and_then(|f| f.sync_all()).map_err(io(&path))?;
+    // What was written is read as it will be, before it gets its name.
+    let written = Model::find(&staging.display().to_string(), &staging)?;
+    if !inspect(&written)?.is_complete() {
+        return Err(Error::corrupt(&staging, "the written model lacks keys"));
+    }
     std::fs::rename(&staging, target).map_err(io(target))
+}
+
+fn relative(dir: &Path, path: &Path) -> String {
+    path.strip_prefix(dir).unwrap_or(path).to_string_lossy().into_owned()
 }
 
 /// Writes each source file or folder once.
@@ -169,7 +184,7 @@ impl Writer<'_> {
             true => self.folder(&path, source, &tensors)?,
             false => {
                 let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-                let name = format!("{stem}.safetensors");
+                let name = self.free_name(&stem, ".safetensors");
                 self.tensors(&tensors, &self.dir.join(&name), |_| true)?;
                 name
             }
@@ -178,15 +193,40 @@ impl Writer<'_> {
         Ok(name)
     }
 
+    /// A language model of Hugging Face: its folder, also when the manifest names a file in it.
+    fn language(&mut self, source: &str) -> Result<String> {
+        let path = self.model.path(source);
+        if path.is_dir() {
+            return self.part(source);
+        }
+        let name = self.free_name("language", "");
+        let to = self.dir.join(&name);
+        copy_kept(path.parent().unwrap_or(Path::new(".")), &to)?;
+        let tensors = self.model.tensors(source)?;
+        self.tensors(&tensors, &to.join("model.safetensors"), |_| true)?;
+        Ok(name)
+    }
+
+    /// A name in the target that no other source has.
+    fn free_name(&self, stem: &str, end: &str) -> String {
+        let mut name = format!("{stem}{end}");
+        let mut number = 2;
+        while self.dir.join(&name).exists() {
+            name = format!("{stem}-{number}{end}");
+            number += 1;
+        }
+        name
+    }
+
     /// A Hugging Face folder: the target itself, or a folder in it.
     fn folder(&self, path: &Path, source: &str, tensors: &Tensors) -> Result<String> {
-        let name = if matches!(source, "." | "./" | "") { "." } else { "language" };
-        let to = self.dir.join(name);
+        let name = match source {
+            "." | "./" | "" => ".".to_string(),
+            _ => self.free_name("language", ""),
+        };
+        let to = self.dir.join(&name);
         let io = |source| Error::Io { path: to.display().to_string(), source };
-        std::fs::create_dir_all(&to).map_err(io)?;
-        for file in KEPT.iter().map(|f| path.join(f)).filter(|f| f.is_file()) {
-            std::fs::copy(&file, to.join(file.file_name().unwrap_or_default())).map_err(io)?;
-        }
+        copy_kept(path, &to)?;
         let words = path.join("qformer_tokenizer");
         if words.is_dir() {
             let to = to.join("qformer_tokenizer");
@@ -206,7 +246,7 @@ impl Writer<'_> {
         };
         let wanted = |name: &str| !(leaves && of_language(name));
         self.tensors(tensors, &to.join("model.safetensors"), wanted)?;
-        Ok(name.into())
+        Ok(name)
     }
 
     fn tensors(&self, tensors: &Tensors, to: &Path, wanted: impl Fn(&str) -> bool) -> Result<()> {
@@ -226,11 +266,21 @@ impl Writer<'_> {
     }
 }
 
+/// Configuration and tokenizer of a Hugging Face folder.
+fn copy_kept(from: &Path, to: &Path) -> Result<()> {
+    let io = |source| Error::Io { path: to.display().to_string(), source };
+    std::fs::create_dir_all(to).map_err(io)?;
+    for file in KEPT.iter().map(|f| from.join(f)).filter(|f| f.is_file()) {
+        std::fs::copy(&file, to.join(file.file_name().unwrap_or_default())).map_err(io)?;
+    }
+    Ok(())
+}
+
 /// A LLaMA as GGUF: matrices quantised, norms f32, q and k in GGUF's row order.
 fn write_gguf(
     source: &mut dyn LanguageWeights,
     dtype: GgmlDType,
-    (bos, eos): (Option<u32>, Option<u32>),
+    (bos, eos): (Option<u32>, &[u32]),
     to: &Path,
 ) -> Result<()> {
     let config = source.config()?;
@@ -301,11 +351,7 @@ fn write_gguf(
     out.get_ref().sync_all().map_err(io)
 }
 
-fn metadata(
-    config: &LlamaConfig,
-    bos: Option<u32>,
-    eos: Option<u32>,
-) -> Vec<(&'static str, Value)> {
+fn metadata(config: &LlamaConfig, bos: Option<u32>, eos: &[u32]) -> Vec<(&'static str, Value)> {
     let number = |n: usize| Value::U32(u32::try_from(n).unwrap_or(u32::MAX));
     let mut all = vec![
         ("general.architecture", Value::String("llama".into())),
@@ -325,8 +371,10 @@ fn metadata(
     if let Some(bos) = bos {
         all.push(("tokenizer.ggml.bos_token_id", Value::U32(bos)));
     }
-    if let Some(eos) = eos {
-        all.push(("tokenizer.ggml.eos_token_id", Value::U32(eos)));
+    if let Some(first) = eos.first() {
+        all.push(("tokenizer.ggml.eos_token_id", Value::U32(*first)));
+        // GGUF knows one; a tokenizer reads all of them from here.
+        all.push((EOS_IDS, Value::Array(eos.iter().map(|id| Value::U32(*id)).collect())));
     }
     all
 }

@@ -192,17 +192,27 @@ fn count(asked: &Asked) -> u64 {
     asked.values().map(|s| s.iter().product::<usize>() as u64).sum()
 }
 
-/// Norms in the adapters' file that take the place of the language model's.
+/// Norms and attention matrices in the adapters' file that take the place of the language model's.
 fn replaced(tensors: &Tensors, config: Option<&LlamaConfig>) -> Asked {
     let Some(config) = config else { return Asked::new() };
     let names: BTreeSet<&str> = tensors.names().collect();
+    let (h, width) = (config.hidden_size, config.head_dim);
+    let (query, key) = (config.num_attention_heads * width, config.num_key_value_heads * width);
+    let parts = [
+        ("input_layernorm", vec![h]),
+        ("post_attention_layernorm", vec![h]),
+        ("self_attn.0.q_proj", vec![query, h]),
+        ("self_attn.0.k_proj", vec![key, h]),
+        ("self_attn.0.v_proj", vec![key, h]),
+        ("self_attn.0.o_proj", vec![h, query]),
+    ];
     (0..config.num_hidden_layers)
         .flat_map(|i| {
-            ["input_layernorm", "post_attention_layernorm"]
-                .map(|norm| format!("llama_model.model.layers.{i}.{norm}.weight"))
+            parts
+                .clone()
+                .map(|(part, shape)| (format!("llama_model.model.layers.{i}.{part}.weight"), shape))
         })
-        .filter(|name| names.contains(name.as_str()))
-        .map(|name| (name, vec![config.hidden_size]))
+        .filter(|(name, _)| names.contains(name.as_str()))
         .collect()
 }
 

@@ -223,24 +223,26 @@ pub fn requantised(path: &Path) -> PathBuf {
     path.with_file_name(format!("{stem}.Q8_0.gguf"))
 }
 
+/// A name becomes a folder's name.
+pub fn check_name(name: &str, path: &Path) -> Result<()> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
+        return Err(Error::Unsupported {
+            path: path.display().to_string(),
+            what: format!("the name `{}`", crate::text::printable(name)),
+            hint: "use letters, digits, `-`, `_` and `.`".into(),
+        });
+    }
+    Ok(())
+}
+
 fn parse(text: &str, path: &Path) -> Result<Manifest> {
     let manifest: Manifest = toml::from_str(text).map_err(|e| Error::Unsupported {
         path: path.display().to_string(),
         what: format!("this manifest ({})", e.message()),
         hint: "compare it with `artgpt-tui models show artgpt-smol`".into(),
     })?;
-    // The name becomes a folder's name.
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if manifest.name.is_empty()
-        || manifest.name.starts_with('.')
-        || !manifest.name.chars().all(plain)
-    {
-        return Err(Error::Unsupported {
-            path: path.display().to_string(),
-            what: format!("the name `{}`", crate::text::printable(&manifest.name)),
-            hint: "use letters, digits, `-`, `_` and `.`".into(),
-        });
-    }
+    check_name(&manifest.name, path)?;
     Ok(manifest)
 }
 

@@ -36,6 +36,8 @@ pub enum Error {
     Corrupt { path: String, reason: String },
     #[error("{path}: {what} is not supported; {hint}")]
     Unsupported { path: String, what: String, hint: String },
+    #[error("{0}")]
+    Named(String),
     #[error("tensor computation failed: {0}")]
     Tensor(#[from] candle_core::Error),
 }
@@ -46,6 +48,21 @@ impl Error {
         // candle's messages carry a backtrace after the first line.
         reason.truncate(reason.find('\n').unwrap_or(reason.len()));
         Self::Corrupt { path: path.display().to_string(), reason }
+    }
+}
+
+/// How an error of a damaged file begins; candle keeps only the text of an error it wraps.
+const DAMAGED: &str = "the model file ";
+
+impl Error {
+    /// An error from building a part of `path`: one that names a file already stays as it is.
+    pub(crate) fn in_part(path: &Path, e: candle_core::Error) -> Self {
+        let text = e.to_string();
+        let text = text.split('\n').next().unwrap_or_default().to_string();
+        match text.starts_with(DAMAGED) {
+            true => Self::Named(text),
+            false => Self::corrupt(path, text),
+        }
     }
 }
 

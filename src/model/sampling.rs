@@ -36,6 +36,8 @@ pub struct SamplingConfig {
 
 /// How far back the repetition penalty looks.
 pub const PENALTY_WINDOW: usize = 64;
+/// What weights with numbers that are not finite lead to.
+pub const NO_LOGITS: &str = "the model computed no finite logits";
 /// More beams than this are a mistake.
 pub const MAX_BEAMS: usize = 64;
 
@@ -162,7 +164,7 @@ fn argmax(logits: &[f32]) -> Result<usize> {
     });
     match best {
         Some((id, l)) if *l > f32::NEG_INFINITY => Ok(id),
-        _ => candle_core::bail!("the model computed no finite logits"),
+        _ => candle_core::bail!("{NO_LOGITS}"),
     }
 }
 

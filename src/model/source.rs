@@ -1,5 +1,6 @@
 //! Where the parts of a model lie, and under which names: what loading and inspecting share.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use candle_core::Device;
@@ -85,12 +86,12 @@ impl VisionSource {
     ) -> Result<Box<dyn VisionEncoder>> {
         match self {
             Self::Vit { config, weights, norm } => {
-                let damaged = |e| Error::corrupt(&weights.tensors.path, e);
+                let damaged = |e| Error::in_part(&weights.tensors.path, e);
                 let vit = Vit::load(*config, builder(weights), builder(norm)).map_err(damaged)?;
                 Ok(Box::new(vit))
             }
             Self::EfficientNet(weights) => {
-                let damaged = |e| Error::corrupt(&weights.tensors.path, e);
+                let damaged = |e| Error::in_part(&weights.tensors.path, e);
                 let config = Config::lite0();
                 let encoder = EfficientNetLite::load(&config, builder(weights)).map_err(damaged)?;
                 Ok(Box::new(encoder))
@@ -111,18 +112,25 @@ impl VisionSource {
 /// what the Q-Former's holds.
 pub fn bridge_source(model: &Model, part: &QFormerPart) -> Result<Named> {
     let path = model.path(&part.path);
-    if path.is_dir() {
-        let text = part.config.text.is_some();
-        let rename = Arc::new(move |name: &str| hf::bridge_name(name, text));
-        return Ok(Named { tensors: Tensors::open(&path)?, rename });
-    }
     let mut all = model.tensors(&part.path)?;
     let over = [
         model.manifest.projection.as_ref().map(|p| &p.path),
         model.manifest.adapters.as_ref().map(|p| &p.path),
     ];
+    let mut replaced = BTreeSet::new();
     for path in over.into_iter().flatten().filter(|p| **p != part.path) {
-        all = all.under(&model.tensors(path)?);
+        let tensors = model.tensors(path)?;
+        replaced.extend(tensors.names().map(String::from));
+        all = all.under(&tensors);
     }
-    Ok(Named::same(all))
+    if !path.is_dir() {
+        return Ok(Named::same(all));
+    }
+    let text = part.config.text.is_some();
+    let rename = move |name: &str| match name {
+        name if replaced.contains(name) => name.to_string(),
+        name if name.starts_with("ln_vision.") => hf::vision_name(name),
+        name => hf::bridge_name(name, text),
+    };
+    Ok(Named { tensors: all, rename: Arc::new(rename) })
 }

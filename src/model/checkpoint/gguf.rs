@@ -12,11 +12,15 @@ use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
 use super::audit::Stored;
+use super::hf::check_size;
 use super::language::LanguageWeights;
 use crate::model::llama::{LlamaConfig, RopeScaling};
 use crate::model::matrix::{Matrix, stack};
 use crate::model::mode::RopeLayout;
 use crate::model::{Error, Result};
+
+/// GGUF knows one token that ends a text; what `models convert` writes names all of them here.
+pub const EOS_IDS: &str = "artgpt.eos_token_ids";
 
 /// An open GGUF file: its metadata, and tensors read on demand.
 pub struct GgufFile {
@@ -88,6 +92,7 @@ impl GgufFile {
             .get("token_embd.weight")
             .and_then(|t| t.shape.dims().first().copied())
             .ok_or_else(|| Error::corrupt(&self.path, "token_embd.weight is missing"))?;
+        check_size(&self.path, number("block_count")?, number("context_length")?)?;
         Ok(LlamaConfig {
             hidden_size,
             num_hidden_layers: number("block_count")?,

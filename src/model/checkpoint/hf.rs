@@ -16,6 +16,10 @@ use crate::model::qformer::{QFormerConfig, QFormerTextConfig};
 use crate::model::vision::vit::{self, VitConfig};
 use crate::model::{Error, Result};
 
+/// No model has more blocks, and no encoder takes larger pictures.
+const MAX_LAYERS: usize = 1000;
+const MAX_SIDE: usize = 4096;
+
 /// A folder's `config.json`, as far as the network needs it.
 #[derive(Debug, Clone, Deserialize)]
 pub struct HfConfig {
@@ -27,7 +31,10 @@ pub struct HfConfig {
     pub num_query_tokens: Option<usize>,
 }
 
+/// A folder may leave out what is the default of its class (transformers 4.45 to 4.5x do), so the
+/// defaults here are those of transformers.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
 pub struct HfVision {
     hidden_size: usize,
     num_hidden_layers: usize,
@@ -35,33 +42,62 @@ pub struct HfVision {
     intermediate_size: usize,
     image_size: usize,
     patch_size: usize,
-    #[serde(default = "vision_eps")]
     layer_norm_eps: f64,
-    #[serde(default = "gelu")]
     hidden_act: String,
 }
 
+impl Default for HfVision {
+    /// `Blip2VisionConfig`: EVA-CLIP ViT-g/14.
+    fn default() -> Self {
+        Self {
+            hidden_size: 1408,
+            num_hidden_layers: 39,
+            num_attention_heads: 16,
+            intermediate_size: 6144,
+            image_size: 224,
+            patch_size: 14,
+            layer_norm_eps: 1e-6,
+            hidden_act: "gelu".into(),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
 pub struct HfQFormer {
     hidden_size: usize,
     num_hidden_layers: usize,
     num_attention_heads: usize,
     intermediate_size: usize,
     encoder_hidden_size: usize,
-    #[serde(default = "two")]
     cross_attention_frequency: usize,
-    #[serde(default = "qformer_eps")]
     layer_norm_eps: f64,
     vocab_size: usize,
     max_position_embeddings: usize,
-    #[serde(default = "gelu")]
     hidden_act: String,
 }
 
+impl Default for HfQFormer {
+    /// `Blip2QFormerConfig`: BERT-base.
+    fn default() -> Self {
+        Self {
+            hidden_size: 768,
+            num_hidden_layers: 12,
+            num_attention_heads: 12,
+            intermediate_size: 3072,
+            encoder_hidden_size: 1408,
+            cross_attention_frequency: 2,
+            layer_norm_eps: 1e-12,
+            vocab_size: 30522,
+            max_position_embeddings: 512,
+            hidden_act: "gelu".into(),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
 struct HfLlama {
-    #[serde(default)]
-    model_type: String,
     hidden_size: usize,
     intermediate_size: usize,
     num_hidden_layers: usize,
@@ -75,39 +111,45 @@ struct HfLlama {
     /// transformers 5 puts base and scaling together.
     rope_parameters: Option<HfRope>,
     tie_word_embeddings: Option<bool>,
-    #[serde(default)]
     attention_bias: bool,
-    #[serde(default)]
     mlp_bias: bool,
-    #[serde(default = "silu")]
     hidden_act: String,
+}
+
+impl Default for HfLlama {
+    /// `LlamaConfig`: the 7B model.
+    fn default() -> Self {
+        Self {
+            hidden_size: 4096,
+            intermediate_size: 11008,
+            num_hidden_layers: 32,
+            num_attention_heads: 32,
+            num_key_value_heads: None,
+            head_dim: None,
+            max_position_embeddings: 2048,
+            rms_norm_eps: 1e-6,
+            rope_theta: None,
+            rope_scaling: None,
+            rope_parameters: None,
+            tie_word_embeddings: None,
+            attention_bias: false,
+            mlp_bias: false,
+            hidden_act: "silu".into(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
 struct HfRope {
-    #[serde(alias = "type")]
     rope_type: Option<String>,
+    /// Its older name; some files carry both.
+    #[serde(rename = "type")]
+    kind: Option<String>,
     rope_theta: Option<f32>,
     factor: Option<f32>,
     low_freq_factor: Option<f32>,
     high_freq_factor: Option<f32>,
     original_max_position_embeddings: Option<f32>,
-}
-
-fn vision_eps() -> f64 {
-    1e-6
-}
-fn qformer_eps() -> f64 {
-    1e-12
-}
-fn two() -> usize {
-    2
-}
-fn gelu() -> String {
-    "gelu".into()
-}
-fn silu() -> String {
-    "silu".into()
 }
 
 /// Reads a JSON file that a folder may lack.
@@ -142,6 +184,13 @@ impl HfConfig {
             let what = format!("the Q-Former's activation `{}`", q.hidden_act);
             return Err(unsupported(path, what, "use a checkpoint with gelu"));
         }
+        if q.num_attention_heads == 0
+            || !q.hidden_size.is_multiple_of(q.num_attention_heads)
+            || q.num_hidden_layers > MAX_LAYERS
+        {
+            let reason = "heads or layers in qformer_config do not fit";
+            return Err(Error::corrupt(&path.join("config.json"), reason));
+        }
         let text = self.model_type.contains("instructblip").then_some(QFormerTextConfig {
             vocab_size: q.vocab_size,
             max_position_embeddings: q.max_position_embeddings,
@@ -168,12 +217,19 @@ impl HfConfig {
             let what = format!("the vision encoder's activation `{}`", v.hidden_act);
             return Err(unsupported(dir, what, "use a checkpoint with gelu"));
         }
-        if v.patch_size == 0 || v.num_attention_heads == 0 || v.image_size < v.patch_size {
-            return Err(Error::corrupt(&dir.join("config.json"), "vision_config has no patches"));
-        }
         let processor = Processor::open(dir)?;
+        let side = processor.side.unwrap_or(v.image_size);
+        if v.patch_size == 0
+            || v.num_attention_heads == 0
+            || !v.hidden_size.is_multiple_of(v.num_attention_heads)
+            || v.num_hidden_layers > MAX_LAYERS
+            || [v.image_size, side].iter().any(|s| !(v.patch_size..=MAX_SIDE).contains(s))
+        {
+            let reason = "sizes or heads in vision_config, or the processor's size, do not fit";
+            return Err(Error::corrupt(&dir.join("config.json"), reason));
+        }
         Ok(Some(VitConfig {
-            image_size: processor.side.unwrap_or(v.image_size),
+            image_size: side,
             patch_size: v.patch_size,
             hidden_size: v.hidden_size,
             num_hidden_layers: v.num_hidden_layers,
@@ -261,10 +317,20 @@ impl HfLanguage {
     pub fn open(dir: &Path, weights: &Path) -> Result<Self> {
         let path = dir.join("config.json");
         let whole = HfConfig::open(dir)?;
-        let llama: HfLlama = match whole.text_config {
-            Some(text) => serde_json::from_value(text).map_err(|e| Error::corrupt(&path, e))?,
+        let json: serde_json::Value = match whole.text_config {
+            Some(text) => text,
             None => read_json(&path)?.ok_or_else(|| Error::corrupt(&path, "it is gone"))?,
         };
+        let kind = json.get("model_type").and_then(|t| t.as_str()).unwrap_or("llama");
+        if kind != "llama" {
+            let what = format!("a language model of type `{}`", crate::text::printable(kind));
+            return Err(unsupported(&path, what, "use a checkpoint whose language model is llama"));
+        }
+        if json.get("quantization_config").is_some_and(|q| !q.is_null()) {
+            let what = "a checkpoint that was quantised for another program".into();
+            return Err(unsupported(&path, what, "use 16-bit weights, or a GGUF file"));
+        }
+        let llama: HfLlama = serde_json::from_value(json).map_err(|e| Error::corrupt(&path, e))?;
         let tensors = Tensors::open(weights)?;
         let prefix = [
             "model.",
@@ -322,11 +388,6 @@ impl HfLanguage {
 
 impl HfLlama {
     fn config(&self, path: &Path, vocab_size: usize) -> Result<LlamaConfig> {
-        if !matches!(self.model_type.as_str(), "llama" | "") {
-            let what =
-                format!("a language model of type `{}`", crate::text::printable(&self.model_type));
-            return Err(unsupported(path, what, "use a checkpoint whose language model is llama"));
-        }
         if self.attention_bias || self.mlp_bias || self.hidden_act != "silu" {
             let what = "a LLaMA with biases or another activation than silu".into();
             return Err(unsupported(path, what, "use a plain LLaMA or Vicuna"));
@@ -341,6 +402,7 @@ impl HfLlama {
         {
             return Err(Error::corrupt(path, "its attention head counts do not fit together"));
         }
+        check_size(path, self.num_hidden_layers, self.max_position_embeddings)?;
         let rope = self.rope_parameters.clone().or(self.rope_scaling.clone()).unwrap_or_default();
         Ok(LlamaConfig {
             hidden_size: self.hidden_size,
@@ -359,6 +421,16 @@ impl HfLlama {
     }
 }
 
+/// Numbers from a file that memory is taken by.
+pub fn check_size(path: &Path, layers: usize, context: usize) -> Result<()> {
+    const MAX_CONTEXT: usize = 1 << 20;
+    if layers > MAX_LAYERS || !(16..=MAX_CONTEXT).contains(&context) {
+        let reason = format!("{layers} layers or a context of {context} tokens cannot be true");
+        return Err(Error::corrupt(path, reason));
+    }
+    Ok(())
+}
+
 impl HfRope {
     fn scaling(&self, path: &Path, context: usize) -> Result<RopeScaling> {
         let need = |value: Option<f32>, key: &str| {
@@ -366,7 +438,7 @@ impl HfRope {
                 Error::corrupt(path, format!("rope scaling lacks a `{key}` above 0"))
             })
         };
-        match self.rope_type.as_deref().unwrap_or("default") {
+        match self.rope_type.as_deref().or(self.kind.as_deref()).unwrap_or("default") {
             "default" => Ok(RopeScaling::None),
             // It stretches only beyond the trained context, which is where ours ends.
             "dynamic" => Ok(RopeScaling::None),

@@ -11,7 +11,7 @@ use crate::model::llama::{Block, Llama, LlamaConfig};
 use crate::model::matrix::Matrix;
 use crate::model::mode::{Mode, RopeLayout};
 use crate::model::peft::Bottleneck;
-use crate::model::{LoadStage, Result};
+use crate::model::{Error, LoadStage, Result};
 
 /// The weights of a language model. Names are Hugging Face's, from `embed_tokens` on; shapes are
 /// checked, so that a configuration that lies is told from the first tensor that it does not fit.
@@ -144,6 +144,10 @@ fn block(
                 })
             })
             .collect::<candle_core::Result<_>>()?;
+        if !replaced.is_empty() && replaced.len() < parts.len() {
+            let reason = format!("block {i} has some of q_proj, k_proj and v_proj, but not all");
+            return Err(Error::corrupt(source.path(), reason));
+        }
         let matrix = if replaced.len() == parts.len() {
             Matrix::stacked(&replaced, device)?
         } else {
@@ -153,7 +157,7 @@ fn block(
                 names.iter().map(String::as_str).zip(parts.iter().map(|p| p.1)).collect();
             source.matrix(&parts, width, device)?
         };
-        Ok::<_, crate::model::Error>(if extras.dense { matrix.dense(device)? } else { matrix })
+        Ok::<_, Error>(if extras.dense { matrix.dense(device)? } else { matrix })
     };
     Ok(Block {
         input_layernorm: norm(source, "input_layernorm")?,

@@ -11,7 +11,7 @@ mod tensors;
 
 use std::path::Path;
 
-pub use gguf::{GgufFile, gguf_name, requantise};
+pub use gguf::{EOS_IDS, GgufFile, gguf_name, requantise};
 pub use hf::HfLanguage;
 pub use language::{Extras, LanguageWeights, copy_norms, interleave, read_llama};
 pub use layout::{recognise, vit_config};

@@ -20,6 +20,8 @@ use crate::model::{Error, Result};
 /// Dictionaries in dictionaries deeper than this are no checkpoint's.
 const MAX_DEPTH: usize = 64;
 
+const TOO_DEEP: &str = "(nested too deeply)";
+
 /// A memory-mapped file of tensors. Of a training checkpoint (`{model, optimizer, …}`) only the
 /// model is seen.
 pub struct PthFile {
@@ -142,11 +144,17 @@ fn read_legacy(path: &Path, map: &Mmap) -> Result<Parsed> {
 
 fn parse(path: &Path, reader: &mut impl std::io::BufRead) -> Result<Object> {
     let mut stack = Stack::empty();
-    stack.read_loop(reader).map_err(|e| Error::corrupt(path, e))?;
+    if let Err(e) = stack.read_loop(reader) {
+        // Objects nested a million deep would overflow the stack when they are dropped.
+        std::mem::forget(stack);
+        return Err(Error::corrupt(path, e));
+    }
     let object = stack.finalize().map_err(|e| Error::corrupt(path, e))?;
-    match foreign_call(&object, MAX_DEPTH) {
-        None => Ok(object),
-        Some(name) => Err(Error::Unsupported {
+    let Some(name) = foreign_call(&object, MAX_DEPTH) else { return Ok(object) };
+    std::mem::forget(object);
+    match name {
+        name if name == TOO_DEEP => Err(Error::corrupt(path, "its objects are nested too deeply")),
+        name => Err(Error::Unsupported {
             path: path.display().to_string(),
             what: format!("a file that makes Python call `{}`", crate::text::printable(&name)),
             hint: "checkpoints hold tensors only; do not open this one with PyTorch either".into(),
@@ -157,7 +165,7 @@ fn parse(path: &Path, reader: &mut impl std::io::BufRead) -> Result<Object> {
 /// The first callable that builds no tensor or plain container.
 fn foreign_call(object: &Object, depth: usize) -> Option<String> {
     const ALLOWED: &[&str] = &["torch", "collections", "numpy", "_codecs", "omegaconf", "argparse"];
-    let Some(depth) = depth.checked_sub(1) else { return Some("(nested too deeply)".into()) };
+    let Some(depth) = depth.checked_sub(1) else { return Some(TOO_DEEP.into()) };
     let inside = |o: &Object| foreign_call(o, depth);
     match object {
         Object::Class { module_name, class_name } => {
@@ -302,7 +310,7 @@ impl Entry {
     /// Whether every element is inside a storage of `bytes`.
     fn fits(&self, bytes: usize) -> bool {
         if self.shape.contains(&0) {
-            return true;
+            return self.offset.checked_mul(self.kind.bytes()).is_some_and(|at| at <= bytes);
         }
         let last = self
             .shape
