@@ -8,12 +8,29 @@ use crate::model::llama::Llama;
 use crate::model::matrix::Precision;
 use crate::model::mode::Mode;
 
-/// Mean loss over the answer tokens of a packed sequence. `image` is (1, queries, hidden).
-pub fn answer_loss<M: Mode>(model: &Llama<M>, packed: &Packed, image: &Tensor) -> Result<Tensor> {
+/// Mean loss over the answer tokens of a packed sequence. `image` is (1, queries, hidden), and so
+/// is `second`, which a sequence with a second picture needs.
+pub fn answer_loss<M: Mode>(
+    model: &Llama<M>,
+    packed: &Packed,
+    image: &Tensor,
+    second: Option<&Tensor>,
+) -> Result<Tensor> {
     let device = model.device();
-    let before = model.embed(&packed.before)?;
-    let after = model.embed(&packed.after)?;
-    let x = Tensor::cat(&[&before, image, &after], 1)?; // (1, places, hidden)
+    let mut parts = vec![model.embed(&packed.before)?, image.clone()];
+    let mut read = 0;
+    for &start in &packed.second {
+        let Some(second) = second else {
+            candle_core::bail!("the sequence shows a second picture, and none is given")
+        };
+        parts.push(model.embed(&packed.after[read..start])?);
+        parts.push(second.clone());
+        read = start + second.dim(1)?;
+    }
+    if read < packed.after.len() {
+        parts.push(model.embed(&packed.after[read..])?);
+    }
+    let x = Tensor::cat(&parts, 1)?; // (1, places, hidden)
     let rotary = model.rotary_at(&packed.positions)?;
     let hidden = model.forward(&x, &rotary, &packed.mask(device)?)?;
     let (places, tokens): (Vec<u32>, Vec<u32>) = packed.targets.iter().copied().unzip();

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Result, TrainError};
+use crate::art::Question;
 
 /// A run's configuration. Every field has a default but `model`, `data` and `stage`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -77,6 +78,9 @@ pub struct Stage {
     /// Questions asked of one view (answer stage).
     #[serde(default = "questions")]
     pub questions: usize,
+    /// Question types that every view is asked besides (answer stage): those that are hard to learn.
+    #[serde(default)]
+    pub always: Vec<Question>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

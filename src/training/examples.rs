@@ -18,71 +18,89 @@ pub const NO_PICTURE: &str = "I see no picture. Open one first.";
 /// What it says when the label is silent.
 pub const NOT_ON_LABEL: &str = "The label does not say.";
 
-/// Draws `count` examples for one view: formal questions in random order, then one each of
-/// label, contents and description, and now and then a question with no picture.
+/// What examples draw from besides the picture itself.
+pub struct Museum<'a> {
+    /// Of all training paintings.
+    pub labels: &'a [&'a Label],
+    /// The common tags of all training paintings, each as often as it occurs.
+    pub things: &'a [&'a String],
+}
+
+/// A painting and what is measured in the view that is shown of it.
+type Seen<'a> = (&'a Painting, FormalFeatures);
+
+/// Draws `count` examples for one view, and one more for each type in `always`: formal questions in random order, then for every four
+/// questions one about a thing that is or is not there, and one about the label, the contents, the
+/// whole, with no picture, or in a conversation that goes on to the picture `second`.
 pub fn draw(
-    painting: &Painting,
-    features: &FormalFeatures,
-    labels: &[&Label],
-    tags: &[String],
-    count: usize,
+    seen: &Seen,
+    second: Option<&Seen>,
+    museum: &Museum,
+    (count, always): (usize, &[Question]),
     rng: &mut impl Rng,
 ) -> Vec<Example> {
-    let mut out = Vec::with_capacity(count);
+    let mut out = Vec::with_capacity(count + always.len());
     let mut types = Question::ALL.to_vec();
     types.shuffle(rng);
-    let others = [Other::Label, Other::Contents, Other::Presence, Other::Describe, Other::Blind];
+    let mut others = vec![Other::Label, Other::Contents, Other::Describe, Other::Blind];
+    if let Some(second) = second {
+        others.extend([Other::Second(second); 2]);
+    }
     let extra = (count / 4).max(1);
-    for question in
-        types.into_iter().cycle().take(Question::ALL.len().min(count - extra.min(count)))
-    {
-        let Some((_, answer)) = question.truth(features, painting.kind) else { continue };
-        let wording = question.training_wordings().choose(rng).copied().unwrap_or_default();
+    let drawn = types.into_iter().take(count.saturating_sub(2 * extra));
+    for question in drawn.chain(always.iter().copied()) {
+        let Some((asked, answer)) = formal(question, seen, rng) else { continue };
         let mut turns = Vec::new();
         // Now and then an earlier round, so that a conversation is nothing new.
         if rng.random_range(0..5) == 0 {
-            let before = Question::ALL.choose(rng).copied().unwrap_or(question);
-            if let Some((_, said)) = before.truth(features, painting.kind) {
-                let asked = before.training_wordings().choose(rng).copied().unwrap_or_default();
-                turns.push(Turn::new(Role::User, asked));
-                turns.push(Turn::new(Role::Assistant, said));
-            }
+            turns.extend(earlier_round(question, seen, rng));
         }
-        turns.push(Turn::new(Role::User, wording));
-        look(&mut turns, some_label(labels, rng));
+        turns.push(Turn::new(Role::User, asked));
+        look(&mut turns, 0, some_label(museum, rng));
         out.push(Example { turns, answer });
     }
     for _ in 0..extra {
-        let kind = others.choose(rng).copied().unwrap_or(Other::Label);
-        out.push(kind.example(painting, features, labels, tags, rng));
+        let other = others.choose(rng).copied().unwrap_or(Other::Label);
+        out.push(Other::Presence.example(seen, museum, rng));
+        out.push(other.example(seen, museum, rng));
     }
     out
 }
 
+/// A formal question in a wording of training, and its true answer.
+fn formal(question: Question, seen: &Seen, rng: &mut impl Rng) -> Option<(&'static str, String)> {
+    let (_, answer) = question.truth(&seen.1, seen.0.kind)?;
+    Some((pick(question.training_wordings(), rng), answer))
+}
+
+/// A formal question, `fallback` if the one drawn has no answer, and its answer.
+fn earlier_round(fallback: Question, seen: &Seen, rng: &mut impl Rng) -> Vec<Turn> {
+    let question = Question::ALL.choose(rng).copied().unwrap_or(fallback);
+    formal(question, seen, rng)
+        .or_else(|| formal(fallback, seen, rng))
+        .map_or_else(Vec::new, |(asked, said)| {
+            vec![Turn::new(Role::User, asked), Turn::new(Role::Assistant, said)]
+        })
+}
+
 #[derive(Clone, Copy)]
-enum Other {
+enum Other<'a> {
     Label,
     Contents,
     Presence,
     Describe,
     Blind,
+    /// A round about the view, then one about another, whose label is another one.
+    Second(&'a Seen<'a>),
 }
 
-impl Other {
-    fn example(
-        self,
-        painting: &Painting,
-        features: &FormalFeatures,
-        labels: &[&Label],
-        tags: &[String],
-        rng: &mut impl Rng,
-    ) -> Example {
-        let mut label = some_label(labels, rng);
+impl Other<'_> {
+    fn example(self, seen: &Seen, museum: &Museum, rng: &mut impl Rng) -> Example {
+        let mut label = some_label(museum, rng);
         let (asked, answer) = match self {
             Self::Label => {
                 // Half the time the label is there and, mostly, knows.
-                label =
-                    if rng.random() { labels.choose(rng).map(|l| partial(l, rng)) } else { label };
+                label = if rng.random() { any_label(museum, rng) } else { label };
                 label_question(label.as_ref(), rng)
             }
             Self::Contents => {
@@ -95,9 +113,9 @@ impl Other {
                     ],
                     rng,
                 );
-                (asked.to_string(), contents(painting))
+                (asked.to_string(), contents(seen.0))
             }
-            Self::Presence => presence(painting, tags, rng),
+            Self::Presence => presence(seen.0, museum.things, rng),
             Self::Describe => {
                 let asked = pick(
                     &[
@@ -107,7 +125,7 @@ impl Other {
                     ],
                     rng,
                 );
-                (asked.to_string(), description(features, painting.kind))
+                (asked.to_string(), description(&seen.1, seen.0.kind))
             }
             Self::Blind => {
                 let question = Question::ALL.choose(rng).copied().unwrap_or(Question::Kind);
@@ -115,26 +133,53 @@ impl Other {
                 let turns = vec![Turn::new(Role::User, asked)];
                 return Example { turns, answer: NO_PICTURE.into() };
             }
+            Self::Second(second) => return go_on(seen, second, museum, rng),
         };
         let mut turns = vec![Turn::new(Role::User, asked)];
-        look(&mut turns, label);
+        look(&mut turns, 0, label);
         Example { turns, answer }
     }
 }
 
-/// The picture belongs to the first turn.
-fn look(turns: &mut [Turn], label: Option<Label>) {
+/// A conversation that goes on to a second picture: its own label and its own features count.
+fn go_on(seen: &Seen, second: &Seen, museum: &Museum, rng: &mut impl Rng) -> Example {
+    let first_label = any_label(museum, rng).filter(|_| rng.random_range(0..4) > 0);
+    let mut turns = if rng.random() {
+        earlier_round(Question::Palette, seen, rng)
+    } else {
+        let (asked, said) = label_question(first_label.as_ref(), rng);
+        vec![Turn::new(Role::User, asked), Turn::new(Role::Assistant, said)]
+    };
+    look(&mut turns, 0, first_label);
+    let label = any_label(museum, rng).filter(|_| rng.random_range(0..3) > 0);
+    let question = Question::ALL.choose(rng).copied().unwrap_or(Question::Palette);
+    let (asked, answer) = match formal(question, second, rng).filter(|_| rng.random()) {
+        Some((asked, answer)) => (asked.to_string(), answer),
+        None => label_question(label.as_ref(), rng),
+    };
+    let mut turn = vec![Turn::new(Role::User, asked)];
+    look(&mut turn, 1, label);
+    turns.extend(turn);
+    Example { turns, answer }
+}
+
+/// The picture of this number belongs to the first of the turns.
+fn look(turns: &mut [Turn], picture: usize, label: Option<Label>) {
     if let Some(first) = turns.first_mut() {
-        first.images.push((0, Label::as_prompt(label.as_ref())));
+        first.images.push((picture, Label::as_prompt(label.as_ref())));
     }
 }
 
 /// Labels are drawn from all training paintings, so that the answer must be read, not recalled.
-fn some_label(labels: &[&Label], rng: &mut impl Rng) -> Option<Label> {
+fn some_label(museum: &Museum, rng: &mut impl Rng) -> Option<Label> {
     if rng.random_range(0..10) < 7 {
         return None;
     }
-    labels.choose(rng).map(|l| partial(l, rng))
+    any_label(museum, rng)
+}
+
+fn any_label(museum: &Museum, rng: &mut impl Rng) -> Option<Label> {
+    museum.labels.choose(rng).map(|l| partial(l, rng))
 }
 
 fn partial(label: &Label, rng: &mut impl Rng) -> Label {
@@ -180,21 +225,21 @@ fn contents(painting: &Painting) -> String {
     }
 }
 
-fn presence(painting: &Painting, tags: &[String], rng: &mut impl Rng) -> (String, String) {
-    let yes = rng.random() && !painting.tags.is_empty();
+/// Asks as often for what is there as for what is not. A thing that is not there is drawn as
+/// often as paintings show it, so that its name does not tell the answer.
+fn presence(painting: &Painting, things: &[&String], rng: &mut impl Rng) -> (String, String) {
+    let shown: Vec<_> = painting.tags.iter().filter(|t| things.contains(t)).collect();
+    let yes = rng.random() && !shown.is_empty();
+    let absent = || things.iter().copied().filter(|t| !painting.tags.contains(t));
     let tag = if yes {
-        painting.tags.choose(rng)
+        shown.choose(rng).copied()
     } else {
-        let absent: Vec<_> = tags.iter().filter(|t| !painting.tags.contains(t)).collect();
-        absent.choose(rng).copied()
+        absent().collect::<Vec<_>>().choose(rng).copied()
     };
     let tag = tag.map_or("anything", String::as_str);
     let asked = pick(PRESENCE_WORDINGS, rng).replace("{}", tag);
-    let answer = if painting.tags.iter().any(|t| t == tag) {
-        format!("Yes, I see {tag}.")
-    } else {
-        format!("No, I do not see {tag}.")
-    };
+    let answer =
+        if yes { format!("Yes, I see {tag}.") } else { format!("No, I do not see {tag}.") };
     (asked, answer)
 }
 
@@ -205,4 +250,54 @@ fn pick<'a>(from: &[&'a str], rng: &mut impl Rng) -> &'a str {
 /// The index of `kind` among the answers, for the align stage.
 pub fn kind_index(kind: Option<Kind>) -> Option<usize> {
     kind.map(|k| k as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::art::View;
+    use image::RgbImage;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    #[test]
+    fn a_thing_is_as_often_there_as_not_and_the_answer_is_true() {
+        let image = RgbImage::from_pixel(8, 8, image::Rgb([90, 60, 30]));
+        let tags = ["men", "horses", "peacocks"].map(String::from);
+        let painting =
+            Painting { id: 1, image, label: Label::default(), tags: tags.into(), kind: None };
+        // "peacocks" is rare, so it is never asked for.
+        let common = ["men", "men", "men", "horses", "women", "women", "dogs"].map(String::from);
+        let things: Vec<&String> = common.iter().collect();
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let mut yes = 0;
+        for _ in 0..400 {
+            let (asked, answer) = presence(&painting, &things, &mut rng);
+            let named = |tags: &[&str]| tags.iter().any(|t| asked.contains(t));
+            assert!(!asked.contains("peacocks"));
+            let there = answer.starts_with("Yes");
+            assert_eq!(there, named(&[" men", "horses"]) && !named(&["women", "dogs"]), "{asked}");
+            yes += usize::from(there);
+        }
+        assert!((150..250).contains(&yes), "{yes}");
+    }
+
+    #[test]
+    fn a_view_gets_as_many_questions_as_the_stage_says() {
+        let image = RgbImage::from_pixel(8, 8, image::Rgb([90, 60, 30]));
+        let features = FormalFeatures::measure(&View::whole(&image));
+        let painting = Painting {
+            id: 1,
+            image,
+            label: Label::default(),
+            tags: vec![],
+            kind: Some(Kind::Landscape),
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        for count in [2, 4, 8, 10] {
+            let museum = Museum { labels: &[], things: &[] };
+            let seen = (&painting, features.clone());
+            assert_eq!(draw(&seen, None, &museum, (count, &[]), &mut rng).len(), count);
+        }
+    }
 }

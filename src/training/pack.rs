@@ -18,6 +18,9 @@ pub struct Packed {
     pub after: Vec<u32>,
     /// Rotary position of each place: before, image, after.
     pub positions: Vec<u32>,
+    /// Where in `after` the tokens of the second picture stand, once for each segment that shows
+    /// it; `after` holds zeros there.
+    pub second: Vec<usize>,
     /// Places (in the whole sequence) whose next token is scored, and that token.
     pub targets: Vec<(u32, u32)>,
     /// For each place after the image: its segment, and whether the segment sees the image.
@@ -25,7 +28,8 @@ pub struct Packed {
     image_tokens: usize,
 }
 
-/// Packs the examples of one view. All share the text before the image.
+/// Packs the examples of one view. All share the text before the image. Image 0 of an example is
+/// that view; image 1 is a second one, which comes later in the conversation.
 pub fn pack(
     examples: &[Example],
     image_tokens: usize,
@@ -41,6 +45,7 @@ pub fn pack(
         before: Vec::new(),
         after: Vec::new(),
         positions: Vec::new(),
+        second: Vec::new(),
         targets: Vec::new(),
         segments: Vec::new(),
         image_tokens,
@@ -59,13 +64,17 @@ pub fn pack(
     let shared = packed.before.len();
     packed.positions = (0..(shared + image_tokens) as u32).collect();
     for (segment, (pieces, sees, answer)) in rendered.into_iter().enumerate() {
-        let all: Vec<u32> = pieces
-            .into_iter()
-            .flat_map(|p| match p {
-                Piece::Tokens(ids) => ids,
-                Piece::Image(_) => Vec::new(),
-            })
-            .collect();
+        let mut all: Vec<u32> = Vec::new();
+        for piece in pieces {
+            match piece {
+                Piece::Tokens(ids) => all.extend(ids),
+                Piece::Image(0) => {}
+                Piece::Image(_) => {
+                    packed.second.push(packed.after.len() + all.len().saturating_sub(shared));
+                    all.resize(all.len() + image_tokens, 0);
+                }
+            }
+        }
         // A template writes the same tokens up to the place of the image in every conversation.
         if all.get(..shared) != Some(&packed.before[..]) {
             return Err(ChatError::Encode(

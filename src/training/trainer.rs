@@ -175,7 +175,7 @@ impl<'a> Trainer<'a> {
         let mut grads = Gradients::default();
         match stage.kind {
             StageKind::Align => {
-                let projected = self.bridge.forward::<Differentiable>(&batch.tokens)?;
+                let projected = self.bridge.forward::<Differentiable>(&batch.tokens, &[])?;
                 let (loss, accuracy) = align.loss(&projected, &batch.truth)?;
                 grads.add(&loss.backward()?, trainable, 1.0)?;
                 let tokens = batch.tokens.elem_count() / self.vision.width();
@@ -191,9 +191,8 @@ impl<'a> Trainer<'a> {
                         .par_iter()
                         .enumerate()
                         .with_max_len(1)
-                        .map(|(row, truth)| {
-                            let (loss, read) =
-                                self.view_loss(stage, truth, &batch.tokens, row, step, tags)?;
+                        .map(|(row, _)| {
+                            let (loss, read) = self.view_loss(stage, batch, row, step, tags)?;
                             let mut grads = Gradients::default();
                             grads.add(&loss.backward()?, trainable, weight)?;
                             Ok((loss.to_scalar::<f32>()?, grads, read))
@@ -214,8 +213,7 @@ impl<'a> Trainer<'a> {
     fn view_loss(
         &self,
         stage: &Stage,
-        (painting, features): &(&Painting, FormalFeatures),
-        tokens: &Tensor,
+        batch: &Batch,
         row: usize,
         step: usize,
         tags: &[String],
@@ -228,10 +226,31 @@ impl<'a> Trainer<'a> {
             .filter_map(|id| self.paintings.get(*id))
             .map(|p| &p.label)
             .collect();
-        let drawn = examples::draw(painting, features, &labels, tags, stage.questions, &mut rng);
-        let image = self.bridge.forward::<Differentiable>(&tokens.narrow(0, row, 1)?)?;
+        let things: Vec<&String> = self
+            .split
+            .train
+            .iter()
+            .filter_map(|id| self.paintings.get(*id))
+            .flat_map(|p| &p.tags)
+            .filter(|t| tags.contains(t))
+            .collect();
+        // The next view of the batch is the second picture of conversations that have two.
+        let next = (row + 1) % batch.truth.len();
+        let museum = examples::Museum { labels: &labels, things: &things };
+        let second = (next != row).then(|| &batch.truth[next]);
+        let drawn = examples::draw(
+            &batch.truth[row],
+            second,
+            &museum,
+            (stage.questions, &stage.always),
+            &mut rng,
+        );
+        let see =
+            |row| self.bridge.forward::<Differentiable>(&batch.tokens.narrow(0, row, 1)?, &[]);
+        let image = see(row)?;
         let packed = pack(&drawn, image.dim(1)?, self.template, self.tokenizer)?;
-        Ok((answer_loss(self.language, &packed, &image)?, packed.len()))
+        let second = (!packed.second.is_empty()).then(|| see(next)).transpose()?;
+        Ok((answer_loss(self.language, &packed, &image, second.as_ref())?, packed.len()))
     }
 
     /// Loss and accuracy on fixed views of held-out paintings.
@@ -246,14 +265,14 @@ impl<'a> Trainer<'a> {
         let batch = self.batch(index, &fixed, usize::MAX >> 32, &self.split.held_out, false)?;
         match stage.kind {
             StageKind::Align => {
-                let projected = self.bridge.forward::<Differentiable>(&batch.tokens)?.detach();
+                let projected = self.bridge.forward::<Differentiable>(&batch.tokens, &[])?.detach();
                 let (loss, accuracy) = align.loss(&projected, &batch.truth)?;
                 Ok((f64::from(loss.to_scalar::<f32>()?), Some(accuracy)))
             }
             StageKind::Answer => {
                 let mut total = 0.0;
-                for (row, truth) in batch.truth.iter().enumerate() {
-                    let (loss, _) = self.view_loss(&fixed, truth, &batch.tokens, row, 0, tags)?;
+                for row in 0..batch.truth.len() {
+                    let (loss, _) = self.view_loss(&fixed, &batch, row, 0, tags)?;
                     total += f64::from(loss.to_scalar::<f32>()?);
                 }
                 Ok((total / batch.truth.len() as f64, None))
