@@ -90,7 +90,7 @@ fn good(_: usize, out: &mut TcpStream) -> std::io::Result<()> {
 
 fn ask(url: &str) -> assert_cmd::Command {
     let mut program = common::program(common::shared_data());
-    program.env("ARTGPT_API_KEY", "secret").args(["ask", "--model", url]);
+    program.env("OPENAI_API_KEY", "secret").args(["ask", "--model", url]);
     program
 }
 
@@ -180,7 +180,7 @@ fn refusals_are_told_in_the_servers_words() {
         .arg("What is it?")
         .assert()
         .code(1)
-        .stderr(contains("HTTP 401: no such key").and(contains("ARTGPT_API_KEY")));
+        .stderr(contains("HTTP 401: no such key").and(contains("OPENAI_API_KEY")));
     let nobody = TcpListener::bind("127.0.0.1:0").expect("binds").local_addr().expect("address");
     ask(&format!("openai:http://{nobody}#art"))
         .arg("x")

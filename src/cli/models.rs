@@ -155,10 +155,7 @@ fn numbers(model: &Model, device: &Device) -> Result<(), Failure> {
             return Err(broken(format!("{}: {problem}", part.path.display())));
         }
         if let Some(name) = first_not_finite(&part.path, model)? {
-            return Err(broken(format!(
-                "{}: {name} holds numbers that are not finite",
-                part.path.display()
-            )));
+            return Err(broken(format!("{name} holds numbers that are not finite")));
         }
     }
     let mut engine = Engine::load(model, device, |_, _| {})?;
@@ -177,7 +174,8 @@ fn numbers(model: &Model, device: &Device) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The first floating tensor of a file that is not a GGUF with a number that is not finite.
+/// File and name of the first floating tensor, of a file that is not a GGUF, with a number that is
+/// not finite.
 fn first_not_finite(path: &Path, model: &Model) -> Result<Option<String>, Failure> {
     if path.extension().is_some_and(|e| e == "gguf") || (!path.exists() && model.dir.exists()) {
         return Ok(None);
@@ -191,7 +189,7 @@ fn first_not_finite(path: &Path, model: &Model) -> Result<Option<String>, Failur
                 .and_then(|t| t.abs()?.sum_all()?.to_scalar::<f64>())
                 .map_err(crate::model::Error::from)?;
             if !sum.is_finite() {
-                return Ok(Some(name.to_string()));
+                return Ok(Some(format!("{}: {name}", tensors.file_of(name).display())));
             }
         }
     }

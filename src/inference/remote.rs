@@ -17,8 +17,8 @@ use crate::chat::{Answer, FinishReason, IMAGE_MARKER, Role, Timings, Turn, Usage
 
 /// What stands before a server's address in `--model`.
 pub const SCHEME: &str = "openai:";
-/// Environment variables that may hold the key, the first that is set.
-const KEYS: &[&str] = &["ARTGPT_API_KEY", "OPENAI_API_KEY"];
+/// The environment variable that may hold the key, as every client of this protocol reads it.
+const KEY: &str = "OPENAI_API_KEY";
 const CONNECT: Duration = Duration::from_secs(10);
 /// Between two pieces of an answer; a large prompt takes long to read.
 const SILENCE: Duration = Duration::from_secs(300);
@@ -54,7 +54,7 @@ impl Remote {
         }
         let url = url.trim_end_matches('/');
         let root = if url.ends_with("/v1") { url.to_string() } else { format!("{url}/v1") };
-        let key = KEYS.iter().find_map(|name| std::env::var(name).ok()).filter(|k| !k.is_empty());
+        let key = std::env::var(KEY).ok().filter(|k| !k.is_empty());
         Some(Ok(Self { name: reference.into(), url: root, model: model.into(), key }))
     }
 
@@ -329,7 +329,7 @@ fn refusal(status: u16, body: &str) -> String {
         |v| error_text(v.get("error").unwrap_or(v)),
     );
     let hint = match status {
-        401 | 403 => "; set ARTGPT_API_KEY or OPENAI_API_KEY",
+        401 | 403 => "; set OPENAI_API_KEY",
         404 => "; is the model's name behind # one that the server has?",
         _ => "",
     };

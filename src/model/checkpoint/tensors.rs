@@ -104,6 +104,11 @@ impl Tensors {
         self.by_name.get(name).map(|(_, info)| info)
     }
 
+    /// The file that holds a tensor.
+    pub fn file_of(&self, name: &str) -> &Path {
+        self.by_name.get(name).map_or(&self.path, |(file, _)| self.files[*file].path())
+    }
+
     /// The tensor in its own type, on the CPU.
     pub fn read(&self, name: &str) -> Result<Tensor> {
         let Some((file, _)) = self.by_name.get(name) else {
