@@ -41,7 +41,7 @@ pub enum Command {
     /// The terminal interface (also without a subcommand).
     Tui(TuiArgs),
     /// One answer, streamed as plain text.
-    Ask(AskArgs),
+    Ask(Box<AskArgs>),
     /// Log-probabilities of a given answer, without sampling.
     Score(ScoreArgs),
     /// Stored conversations.

@@ -61,7 +61,7 @@ fn run(args: Args) -> Result<ExitCode, Failure> {
     match args.command {
         Some(Command::Models(command)) => models::run(&context, command),
         Some(Command::Train(command)) => train::run(&context, command),
-        Some(Command::Ask(command)) => ask::run(&context, command),
+        Some(Command::Ask(command)) => ask::run(&context, *command),
         Some(Command::Score(command)) => score::run(&context, command),
         Some(Command::Sessions(command)) => sessions::run(&context, command),
         Some(Command::Eval(command)) => eval::run(&context, command),

@@ -38,6 +38,9 @@ pub enum FloatType {
     F16,
 }
 
+/// The tokens that begin and end a text.
+pub type Ends = (Option<u32>, Vec<u32>);
+
 /// Files of a Hugging Face folder that stay beside its weights.
 const KEPT: &[&str] = &[
     "config.json",
@@ -57,7 +60,7 @@ pub fn convert(
     target: &Path,
     language: LanguageType,
     float: FloatType,
-    tokenizer: &dyn Fn(&Path) -> std::io::Result<(Option<u32>, Vec<u32>)>,
+    tokenizer: &dyn Fn(&Path) -> std::io::Result<Ends>,
     progress: &mut dyn FnMut(&str),
 ) -> Result<()> {
     if target.exists() {
