@@ -17,6 +17,7 @@ pub use features::{
 pub use label::Label;
 pub use museum::{Painting, Paintings, Split, titles};
 pub use questions::{PRESENCE_WORDINGS, Question, description};
+pub use resample::within;
 pub use view::{VIEW_SIZE, View, ViewJitter};
 
 use std::path::{Path, PathBuf};

@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{ArtError, Artwork, Kind, Label};
+use super::{ArtError, Artwork, Kind, Label, within};
 
 type Result<T> = std::result::Result<T, ArtError>;
 
@@ -218,13 +218,10 @@ fn tag_text(tag: &str) -> String {
 }
 
 fn shrink(image: &RgbImage) -> RgbImage {
-    let (w, h) = image.dimensions();
-    let long = w.max(h);
-    if long <= LONG_SIDE {
-        return image.clone();
+    match within(image.dimensions(), LONG_SIDE) {
+        Some((w, h)) => resize(image, w, h, FilterType::Triangle),
+        None => image.clone(),
     }
-    let scale = |v: u32| (u64::from(v) * u64::from(LONG_SIDE) / u64::from(long)).max(1) as u32;
-    resize(image, scale(w), scale(h), FilterType::Triangle)
 }
 
 #[cfg(test)]

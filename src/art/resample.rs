@@ -27,6 +27,13 @@ pub fn bicubic(image: &RgbImage, width: u32, height: u32) -> RgbImage {
     }
 }
 
+/// The size of a picture whose longer side is brought down to `side`; `None` if it fits already.
+pub fn within((width, height): (u32, u32), side: u32) -> Option<(u32, u32)> {
+    let long = width.max(height);
+    let scale = |v: u32| (u64::from(v) * u64::from(side) / u64::from(long)).max(1) as u32;
+    (long > side).then(|| (scale(width), scale(height)))
+}
+
 /// The source pixels of one output pixel, and their weights.
 struct Window {
     first: usize,

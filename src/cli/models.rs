@@ -149,11 +149,10 @@ fn numbers(model: &Model, device: &Device) -> Result<(), Failure> {
     let broken = |reason: String| {
         Failure::new("model", format!("{reason}; fetch the file again from where it came"))
     };
+    if let Some((path, problem)) = weights.first_problem() {
+        return Err(broken(format!("{}: {problem}", path.display())));
+    }
     for part in &weights.parts {
-        let first = part.missing.iter().map(|k| format!("the key {k} is missing"));
-        if let Some(problem) = first.chain(part.misshaped.iter().cloned()).next() {
-            return Err(broken(format!("{}: {problem}", part.path.display())));
-        }
         if let Some(name) = first_not_finite(&part.path, model)? {
             return Err(broken(format!("{name} holds numbers that are not finite")));
         }
@@ -197,14 +196,7 @@ fn first_not_finite(path: &Path, model: &Model) -> Result<Option<String>, Failur
 }
 
 fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let groups: Vec<&str> = digits
-        .as_bytes()
-        .rchunks(3)
-        .rev()
-        .map(|g| std::str::from_utf8(g).unwrap_or_default())
-        .collect();
-    groups.join(",")
+    indicatif::HumanCount(n).to_string()
 }
 
 fn bytes(n: u64) -> String {

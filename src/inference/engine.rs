@@ -8,7 +8,7 @@ use candle_core::{D, Device, Tensor};
 use super::beam::BeamSearch;
 use super::image_cache::ImageCache;
 use super::prefix::{Place, places, reusable};
-use super::{Cancel, InferenceError, Picture, Prompt, Request, Result};
+use super::{Cancel, InferenceError, Picture, Prompt, Request, Result, ms};
 use crate::chat::{
     Answer, Budget, ChatError, Detokenizer, FinishReason, IMAGE_MARKER, InstructionTokenizer,
     Piece, Role, StopFilter, Template, Timings, Tokenizer, Usage, fit, raw_prompt,
@@ -133,9 +133,7 @@ impl Engine {
         cancel: &Cancel,
         mut on_event: impl FnMut(GenerateEvent),
     ) -> Result<Answer> {
-        if let Some(problem) = request.sampling.problem() {
-            return Err(InferenceError::Sampling(problem));
-        }
+        request.check()?;
         let prompt = self.prepare(&request.prompt, &request.pictures, request.max_new_tokens)?;
         let started = Instant::now();
         let cached_tokens = self.rewind(&prompt.places);
@@ -474,8 +472,4 @@ fn seen_key(picture: &Arc<str>, instruction: &[u32]) -> Arc<str> {
     }
     let ids: Vec<String> = instruction.iter().map(u32::to_string).collect();
     format!("{picture} {}", ids.join(",")).into()
-}
-
-fn ms(since: Instant) -> f64 {
-    since.elapsed().as_secs_f64() * 1000.0
 }

@@ -89,6 +89,18 @@ pub struct Request {
     pub max_new_tokens: usize,
 }
 
+impl Request {
+    /// Settings that no model can answer with.
+    fn check(&self) -> Result<()> {
+        self.sampling.problem().map_or(Ok(()), |problem| Err(InferenceError::Sampling(problem)))
+    }
+}
+
+/// Milliseconds since.
+fn ms(since: std::time::Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1000.0
+}
+
 /// Stops an answer from another thread.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<AtomicBool>);

@@ -12,7 +12,8 @@ use image::RgbImage;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Cancel, GenerateEvent, InferenceError, Picture, Prompt, Request, Result};
+use super::{Cancel, GenerateEvent, InferenceError, Picture, Prompt, Request, Result, ms};
+use crate::art::within;
 use crate::chat::{Answer, FinishReason, IMAGE_MARKER, Role, Timings, Turn, Usage, count_markers};
 
 /// What stands before a server's address in `--model`.
@@ -65,9 +66,7 @@ impl Remote {
         cancel: &Cancel,
         mut on_event: impl FnMut(GenerateEvent),
     ) -> Result<Answer> {
-        if let Some(problem) = request.sampling.problem() {
-            return Err(InferenceError::Sampling(problem));
-        }
+        request.check()?;
         let (path, body) = self.body(request)?;
         let started = Instant::now();
         let mut attempt = 0;
@@ -438,12 +437,8 @@ fn message(turn: &Turn, pictures: &[Picture]) -> Result<Value> {
 }
 
 fn data_uri(image: &RgbImage) -> Result<String> {
-    let (w, h) = image.dimensions();
-    let long = w.max(h);
-    let scaled = (long > LONG_SIDE).then(|| {
-        let side = |v: u32| (u64::from(v) * u64::from(LONG_SIDE) / u64::from(long)).max(1) as u32;
-        image::imageops::thumbnail(image, side(w), side(h))
-    });
+    let scaled =
+        within(image.dimensions(), LONG_SIDE).map(|(w, h)| image::imageops::thumbnail(image, w, h));
     let mut png = std::io::Cursor::new(Vec::new());
     scaled
         .as_ref()
@@ -452,10 +447,6 @@ fn data_uri(image: &RgbImage) -> Result<String> {
         .map_err(|e| InferenceError::Picture(e.to_string()))?;
     let text = base64::engine::general_purpose::STANDARD.encode(png.into_inner());
     Ok(format!("data:image/png;base64,{text}"))
-}
-
-fn ms(since: Instant) -> f64 {
-    since.elapsed().as_secs_f64() * 1000.0
 }
 
 #[cfg(test)]

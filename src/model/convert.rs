@@ -72,12 +72,8 @@ pub fn convert(
     }
     let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
     check_name(&name, target)?;
-    let weights = inspect(model)?;
-    if let Some(part) =
-        weights.parts.iter().find(|p| !p.missing.is_empty() || !p.misshaped.is_empty())
-    {
-        let problem = part.missing.iter().chain(&part.misshaped).next();
-        return Err(Error::corrupt(&part.path, problem.map_or("", String::as_str)));
+    if let Some((path, problem)) = inspect(model)?.first_problem() {
+        return Err(Error::corrupt(path, problem));
     }
     let staging = target.with_file_name(format!(".{name}.partial"));
     let io = |path: &Path| {
@@ -155,8 +151,8 @@ pub fn convert(
     File::open(&path).and_then(|f| f.sync_all()).map_err(io(&path))?;
     // What was written is read as it will be, before it gets its name.
     let written = Model::find(&staging.display().to_string(), &staging)?;
-    if !inspect(&written)?.is_complete() {
-        return Err(Error::corrupt(&staging, "the written model lacks keys"));
+    if let Some((path, problem)) = inspect(&written)?.first_problem() {
+        return Err(Error::corrupt(path, problem));
     }
     std::fs::rename(&staging, target).map_err(io(target))
 }

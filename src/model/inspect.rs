@@ -1,7 +1,7 @@
 //! What a model is made of, and whether its files hold it, without loading them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 use serde::Serialize;
@@ -49,8 +49,13 @@ impl Inspection {
         self.parts.iter().map(|p| p.parameters).sum()
     }
 
-    pub fn is_complete(&self) -> bool {
-        self.parts.iter().all(|p| p.missing.is_empty() && p.misshaped.is_empty())
+    /// The first key that is missing or has a wrong shape, and its file.
+    pub fn first_problem(&self) -> Option<(&Path, String)> {
+        self.parts.iter().find_map(|part| {
+            let missing = part.missing.iter().map(|key| format!("the key {key} is missing"));
+            let problem = missing.chain(part.misshaped.iter().cloned()).next()?;
+            Some((part.path.as_path(), problem))
+        })
     }
 }
 

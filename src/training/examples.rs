@@ -21,9 +21,9 @@ pub const NOT_ON_LABEL: &str = "The label does not say.";
 /// What examples draw from besides the picture itself.
 pub struct Museum<'a> {
     /// Of all training paintings.
-    pub labels: &'a [&'a Label],
+    pub labels: Vec<&'a Label>,
     /// The common tags of all training paintings, each as often as it occurs.
-    pub things: &'a [&'a String],
+    pub things: Vec<&'a String>,
 }
 
 /// A painting and what is measured in the view that is shown of it.
@@ -115,7 +115,7 @@ impl Other<'_> {
                 );
                 (asked.to_string(), contents(seen.0))
             }
-            Self::Presence => presence(seen.0, museum.things, rng),
+            Self::Presence => presence(seen.0, &museum.things, rng),
             Self::Describe => {
                 let asked = pick(
                     &[
@@ -295,7 +295,7 @@ mod tests {
         };
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         for count in [2, 4, 8, 10] {
-            let museum = Museum { labels: &[], things: &[] };
+            let museum = Museum { labels: vec![], things: vec![] };
             let seen = (&painting, features.clone());
             assert_eq!(draw(&seen, None, &museum, (count, &[]), &mut rng).len(), count);
         }

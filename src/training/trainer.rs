@@ -15,7 +15,7 @@ use super::{
     Metrics, Result, RunDir, RunState, Schedule, Stage, StageKind, TrainConfig, TrainError,
     answer_loss, examples, pack,
 };
-use crate::art::{FormalFeatures, Label, Painting, Paintings, Split, View, ViewJitter};
+use crate::art::{FormalFeatures, Painting, Paintings, Split, View, ViewJitter};
 use crate::chat::{Template, Tokenizer};
 use crate::model::bridge::Bridge;
 use crate::model::llama::Llama;
@@ -94,6 +94,11 @@ impl<'a> Trainer<'a> {
         let tags = self.paintings.common_tags(&self.split);
         let align =
             AlignTargets::new(&self.language.embed_tokens, self.tokenizer, &tags, &self.device)?;
+        let shown = || self.split.train.iter().filter_map(|id| self.paintings.get(*id));
+        let museum = examples::Museum {
+            labels: shown().map(|p| &p.label).collect(),
+            things: shown().flat_map(|p| &p.tags).filter(|t| tags.contains(t)).collect(),
+        };
         run.set_status(RunState::Running, first, total, None)?;
         let started = Instant::now();
         for step in first..total {
@@ -110,7 +115,7 @@ impl<'a> Trainer<'a> {
             let clock = Instant::now();
             let batch = self.batch(index, stage, step, &self.split.train, true)?;
             let (loss, grads, tokens, accuracy) =
-                self.gradients(stage, step, &batch, &align, &tags, &trainable)?;
+                self.gradients(stage, step, &batch, &align, &museum, &trainable)?;
             if !loss.is_finite() {
                 return Err(TrainError::Diverged { step, loss });
             }
@@ -142,7 +147,7 @@ impl<'a> Trainer<'a> {
             let due =
                 self.config.validate_every > 0 && done.is_multiple_of(self.config.validate_every);
             if due && !self.split.held_out.is_empty() {
-                let held_out = self.validate(index, stage, &align, &tags)?;
+                let held_out = self.validate(index, stage, &align, &museum)?;
                 let metrics = Metrics {
                     split: "held_out".into(),
                     loss: held_out.0,
@@ -169,7 +174,7 @@ impl<'a> Trainer<'a> {
         step: usize,
         batch: &Batch,
         align: &AlignTargets,
-        tags: &[String],
+        museum: &examples::Museum,
         trainable: &[(String, Var)],
     ) -> Result<(f32, Gradients, usize, Option<f64>)> {
         let mut grads = Gradients::default();
@@ -192,7 +197,7 @@ impl<'a> Trainer<'a> {
                         .enumerate()
                         .with_max_len(1)
                         .map(|(row, _)| {
-                            let (loss, read) = self.view_loss(stage, batch, row, step, tags)?;
+                            let (loss, read) = self.view_loss(stage, batch, row, step, museum)?;
                             let mut grads = Gradients::default();
                             grads.add(&loss.backward()?, trainable, weight)?;
                             Ok((loss.to_scalar::<f32>()?, grads, read))
@@ -216,32 +221,16 @@ impl<'a> Trainer<'a> {
         batch: &Batch,
         row: usize,
         step: usize,
-        tags: &[String],
+        museum: &examples::Museum,
     ) -> Result<(Tensor, usize)> {
         let mut rng = self.rng("questions", step * 1009 + row);
-        let labels: Vec<&Label> = self
-            .split
-            .train
-            .iter()
-            .filter_map(|id| self.paintings.get(*id))
-            .map(|p| &p.label)
-            .collect();
-        let things: Vec<&String> = self
-            .split
-            .train
-            .iter()
-            .filter_map(|id| self.paintings.get(*id))
-            .flat_map(|p| &p.tags)
-            .filter(|t| tags.contains(t))
-            .collect();
         // The next view of the batch is the second picture of conversations that have two.
         let next = (row + 1) % batch.truth.len();
-        let museum = examples::Museum { labels: &labels, things: &things };
         let second = (next != row).then(|| &batch.truth[next]);
         let drawn = examples::draw(
             &batch.truth[row],
             second,
-            &museum,
+            museum,
             (stage.questions, &stage.always),
             &mut rng,
         );
@@ -259,7 +248,7 @@ impl<'a> Trainer<'a> {
         index: usize,
         stage: &Stage,
         align: &AlignTargets,
-        tags: &[String],
+        museum: &examples::Museum,
     ) -> Result<(f64, Option<f64>)> {
         let fixed = Stage { batch: VALIDATION_VIEWS, ..stage.clone() };
         let batch = self.batch(index, &fixed, usize::MAX >> 32, &self.split.held_out, false)?;
@@ -272,7 +261,7 @@ impl<'a> Trainer<'a> {
             StageKind::Answer => {
                 let mut total = 0.0;
                 for row in 0..batch.truth.len() {
-                    let (loss, _) = self.view_loss(&fixed, &batch, row, 0, tags)?;
+                    let (loss, _) = self.view_loss(&fixed, &batch, row, 0, museum)?;
                     total += f64::from(loss.to_scalar::<f32>()?);
                 }
                 Ok((total / batch.truth.len() as f64, None))

@@ -9,7 +9,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::effect::Effect;
 use super::message::{Message, Opened, Scaled};
-use crate::art::{ArtError, Artwork};
+use crate::art::{ArtError, Artwork, within};
 use crate::inference::{Picture, Worker};
 use crate::store::{Pictures, Store};
 
@@ -92,19 +92,17 @@ fn opened(result: Result<Opened, ArtError>) -> Message {
 fn open(file: &Path, path: &Path, resumed: Option<(String, usize)>) -> Result<Opened, ArtError> {
     let artwork = Artwork::open(file)?;
     let picture = Picture::of(&artwork);
-    let (w, h) = artwork.image.dimensions();
-    let image = if w.max(h) > SCREEN_SIDE {
-        let scale = |v: u32| (u64::from(v) * u64::from(SCREEN_SIDE) / u64::from(w.max(h))).max(1);
-        thumbnail(artwork.image.as_ref(), scale(w) as u32, scale(h) as u32)
-    } else {
-        artwork.image.as_ref().clone()
+    // A picture that fits the screen is shared with the model's request, not copied.
+    let image = match within(artwork.image.dimensions(), SCREEN_SIDE) {
+        Some((w, h)) => Arc::new(thumbnail(artwork.image.as_ref(), w, h)),
+        None => artwork.image.clone(),
     };
     Ok(Opened {
         path: std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path)),
         sha256: artwork.sha256,
         label: artwork.label,
         notes: artwork.notes,
-        image: Arc::new(image),
+        image,
         picture,
         resumed,
     })

@@ -12,24 +12,22 @@ pub fn product(w: &Tensor, x: &Tensor) -> Result<Tensor> {
     let Some((start, end)) = layout.contiguous_offsets() else {
         candle_core::bail!("a 16-bit matrix must be contiguous")
     };
-    let part = |first: usize, values: usize| start + first * width..start + first * width + values;
     match &*storage {
-        Storage::Cpu(CpuStorage::F16(w)) if end <= w.len() => {
-            with_rows(x, out, width, |x, shape| {
-                tiled_product(x, shape, |first, tile| {
-                    w[part(first, tile.len())].convert_to_f32_slice(tile);
-                })
-            })
-        }
-        Storage::Cpu(CpuStorage::BF16(w)) if end <= w.len() => {
-            with_rows(x, out, width, |x, shape| {
-                tiled_product(x, shape, |first, tile| {
-                    w[part(first, tile.len())].convert_to_f32_slice(tile);
-                })
-            })
-        }
+        Storage::Cpu(CpuStorage::F16(w)) if end <= w.len() => of(&w[start..end], out, width, x),
+        Storage::Cpu(CpuStorage::BF16(w)) if end <= w.len() => of(&w[start..end], out, width, x),
         _ => candle_core::bail!("a 16-bit matrix is f16 or bf16"),
     }
+}
+
+fn of<T: Sync>(w: &[T], out: usize, width: usize, x: &Tensor) -> Result<Tensor>
+where
+    [T]: HalfFloatSliceExt,
+{
+    with_rows(x, out, width, |x, shape| {
+        tiled_product(x, shape, |first, tile| {
+            w[first * width..][..tile.len()].convert_to_f32_slice(tile);
+        })
+    })
 }
 
 #[cfg(test)]
