@@ -12,10 +12,10 @@ use artgpt::model::bridge::Bridge;
 use artgpt::model::checkpoint::LanguageFile;
 use artgpt::model::llama::Llama;
 use artgpt::model::manifest::Model;
-use artgpt::model::matrix::Precision;
+use artgpt::model::matrix::{Precision, TrainPrecision};
 use artgpt::model::mode::{Differentiable, Fused};
 use artgpt::runtime::{self, Workload};
-use artgpt::training::{Example, Params, answer_loss, pack};
+use artgpt::training::{Example, Params, Weigh, answer_loss, pack};
 use candle_core::{Device, Tensor};
 use divan::Bencher;
 
@@ -78,14 +78,15 @@ fn see_one_picture(bencher: Bencher) {
 }
 
 /// Forward and backward of one view with four questions.
-#[divan::bench(sample_count = 5)]
-fn training_pass(bencher: Bencher) {
+#[divan::bench(sample_count = 5, args = [TrainPrecision::F32, TrainPrecision::Bf16])]
+fn training_pass(bencher: Bencher, precision: TrainPrecision) {
     let model = model();
     let mut file = open(&model);
     let device = Device::Cpu;
     let params = Params::new(7, &device);
     let language: Llama<Differentiable> =
-        load_trainable(&mut file, params.builder(), true, &device, |_, _| {}).expect("loads");
+        load_trainable(&mut file, params.builder(), true, precision, &device, |_, _| {})
+            .expect("loads");
     let tokenizer = Tokenizer::of(&model, &mut file).expect("reads");
     let config = &model.manifest.qformer.as_ref().expect("has one").config;
     let bridge =
@@ -103,6 +104,9 @@ fn training_pass(bencher: Bencher) {
         pack(&examples, config.num_query_tokens, Template::ChatMl, &tokenizer).expect("packs");
     bencher.bench_local(|| {
         let image = bridge.forward::<Differentiable>(&tokens, &[]).expect("runs");
-        answer_loss(&language, &packed, &image, None).expect("runs").backward().expect("runs")
+        answer_loss(&language, &packed, &image, None, Weigh::Tokens)
+            .expect("runs")
+            .backward()
+            .expect("runs")
     });
 }

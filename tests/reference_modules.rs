@@ -4,9 +4,10 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use artgpt::model::kernels::attention::{Sight, Span};
 use artgpt::model::llama::{Block, Llama, LlamaConfig, RopeScaling};
 use artgpt::model::matrix::{Matrix, Precision};
-use artgpt::model::mode::{Differentiable, Fused, Mode, RopeLayout, causal_mask};
+use artgpt::model::mode::{Differentiable, Fused, Mode, RopeLayout};
 use artgpt::model::peft::Bottleneck;
 use artgpt::model::qformer::{QFormer, QFormerConfig};
 use artgpt::model::vision::VisionEncoder;
@@ -89,8 +90,8 @@ fn llama_with_adapters_is_pytorchs_in_both_modes() -> Result<()> {
 
     let trained = llama::<Differentiable>(&all)?;
     let positions: Vec<u32> = (0..ids.len() as u32).collect();
-    let mask = causal_mask(ids.len(), 0, &Device::Cpu)?;
-    let hidden = trained.forward(&trained.embed(&ids)?, &trained.rotary_at(&positions)?, &mask)?;
+    let sight = Sight::new(vec![Span { places: 0..ids.len(), prefix: 0 }]).expect("covers all");
+    let hidden = trained.forward(&trained.embed(&ids)?, &trained.rotary_at(&positions)?, &sight)?;
     assert_close(&trained.logits(&hidden, Precision::Exact)?, &all["output"], "differentiable");
     Ok(())
 }

@@ -6,12 +6,13 @@ use std::path::Path;
 
 use artgpt::chat::{Piece, Role, Template, Turn};
 use artgpt::model::bridge::Bridge;
+use artgpt::model::kernels::attention::{Sight, Span};
 use artgpt::model::llama::{Block, Llama, LlamaConfig, RopeScaling};
 use artgpt::model::matrix::{Matrix, Precision};
-use artgpt::model::mode::{Differentiable, RopeLayout, causal_mask};
+use artgpt::model::mode::{Differentiable, RopeLayout};
 use artgpt::model::peft::Bottleneck;
 use artgpt::model::qformer::QFormerConfig;
-use artgpt::training::{Example, Packed, Params, answer_loss, pack};
+use artgpt::training::{Example, Packed, Params, Weigh, answer_loss, pack};
 use candle_core::{Device, Result, Tensor, Var};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -128,8 +129,12 @@ fn packed(examples: &[Example]) -> Packed {
 }
 
 fn loss(s: &Small, packed: &Packed) -> Result<Tensor> {
+    weighed(s, packed, Weigh::Tokens)
+}
+
+fn weighed(s: &Small, packed: &Packed, weigh: Weigh) -> Result<Tensor> {
     let see = |image: &Tensor| s.bridge.forward::<Differentiable>(image, &[]);
-    answer_loss(&s.language, packed, &see(&s.image)?, Some(&see(&s.second)?))
+    answer_loss(&s.language, packed, &see(&s.image)?, Some(&see(&s.second)?), weigh)
 }
 
 fn number(t: &Tensor) -> f64 {
@@ -140,18 +145,22 @@ fn number(t: &Tensor) -> f64 {
 fn questions_packed_together_lose_what_they_lose_apart() -> Result<()> {
     let s = small(49_152)?;
     let all = examples();
-    let (mut sum, mut count) = (0.0, 0);
+    let (mut sum, mut by_answer, mut count) = (0.0, 0.0, 0);
     for example in &all {
         let one = packed(std::slice::from_ref(example));
         // A question with no picture alone has no picture in its sequence at all.
         let n = one.targets.len();
-        sum += number(&loss(&s, &one)?) * n as f64;
+        let lost = number(&loss(&s, &one)?);
+        sum += lost * n as f64;
+        by_answer += lost / all.len() as f64;
         count += n;
     }
     let together = packed(&all);
     assert_eq!(together.targets.len(), count);
-    let gap = (number(&loss(&s, &together)?) - sum / count as f64).abs();
-    assert!(gap < 1e-4, "{gap}");
+    for (weigh, apart) in [(Weigh::Tokens, sum / count as f64), (Weigh::Answers, by_answer)] {
+        let gap = (number(&weighed(&s, &together, weigh)?) - apart).abs();
+        assert!(gap < 1e-4, "{weigh:?}: {gap}");
+    }
     Ok(())
 }
 
@@ -177,8 +186,8 @@ fn a_second_picture_stands_where_the_chat_puts_it() -> Result<()> {
     let x = Tensor::cat(&parts, 1)?;
     let (places, first) = (x.dim(1)?, x.dim(1)? - answer.len() - 1);
     let rotary = s.language.rotary_at(&(0..places as u32).collect::<Vec<_>>())?;
-    let mask = causal_mask(places, 0, &Device::Cpu)?;
-    let hidden = s.language.forward(&x, &rotary, &mask)?.narrow(1, first, answer.len())?;
+    let sight = Sight::new(vec![Span { places: 0..places, prefix: 0 }]).expect("covers all");
+    let hidden = s.language.forward(&x, &rotary, &sight)?.narrow(1, first, answer.len())?;
     let logits = s.language.logits(&hidden, Precision::Exact)?.squeeze(0)?;
     let plain = candle_nn::loss::cross_entropy(&logits, &Tensor::new(answer, &Device::Cpu)?)?;
     let gap = (number(&loss(&s, &packed(&[example]))?) - number(&plain)).abs();

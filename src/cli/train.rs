@@ -116,8 +116,9 @@ impl Parts {
         if config.train_norms {
             copy_norms(file.weights(), |name, norm| params.set(name, norm), device)?;
         }
+        let (zero_up, precision) = (config.zero_up, config.precision);
         let language =
-            load_trainable(&mut file, params.builder(), config.zero_up, device, |_, _| {})?;
+            load_trainable(&mut file, params.builder(), zero_up, precision, device, |_, _| {})?;
         let tokenizer = Tokenizer::of(model, &mut file)?;
         let bridge = Bridge::load(&qformer.config, language.config.hidden_size, params.builder())?;
         let vision = load_vision(model, device)?.ok_or_else(|| lacks("[vision]"))?;

@@ -8,6 +8,7 @@ use super::bridge::Bridge;
 use super::checkpoint::{Extras, LanguageFile, read_llama};
 use super::llama::Llama;
 use super::manifest::{Model, QFormerPart};
+use super::matrix::TrainPrecision;
 use super::mode::{Fused, Mode};
 use super::source::{Named, VisionSource, bridge_source};
 use super::vision::VisionEncoder;
@@ -36,7 +37,7 @@ impl ArtGpt {
             Some(part) => Some(Named::same(model.tensors(&part.path)?).builder(device)),
             None => None,
         };
-        let extras = Extras { adapters: weights.is_some(), weights, zero_up: true, dense: false };
+        let extras = Extras { adapters: weights.is_some(), weights, zero_up: true, train: None };
         let language = read_llama::<Fused>(file.weights(), &extras, device, &mut progress)?;
         progress(LoadStage::Vision, 0.0);
         let vision = load_vision(model, device)?;
@@ -85,9 +86,10 @@ pub fn load_trainable<M: Mode>(
     file: &mut LanguageFile,
     weights: VarBuilder,
     zero_up: bool,
+    precision: TrainPrecision,
     device: &Device,
     progress: impl FnMut(LoadStage, f32),
 ) -> Result<Llama<M>> {
-    let extras = Extras { weights: Some(weights), adapters: true, zero_up, dense: true };
+    let extras = Extras { weights: Some(weights), adapters: true, zero_up, train: Some(precision) };
     read_llama::<M>(file.weights(), &extras, device, progress)
 }

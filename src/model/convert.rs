@@ -310,9 +310,7 @@ fn write_gguf(
     }
     for (name, out, width) in matrices {
         let full = format!("{name}.weight");
-        let matrix = source.matrix(&[(full.as_str(), out)], width, device)?.dense(device)?;
-        let all: Vec<u32> = (0..out as u32).collect();
-        let mut rows = matrix.rows(&all, device)?;
+        let mut rows = source.matrix(&[(full.as_str(), out)], width, device)?.to_f32(device)?;
         let turns = name.ends_with("q_proj") || name.ends_with("k_proj");
         if turns && config.rope_layout == RopeLayout::Halves {
             rows = interleave(&rows, config.head_dim)?;

@@ -119,7 +119,7 @@ pub fn inspect(model: &Model) -> Result<Inspection> {
             weights: part.map(|_| trained.builder(str::to_string)),
             adapters: part.is_some(),
             zero_up: true,
-            dense: false,
+            train: None,
         };
         let mut unread = Unread { inner: file.weights(), recorder: recorder.clone() };
         read_llama::<Fused>(&mut unread, &extras, &Device::Cpu, |_, _| {})?;

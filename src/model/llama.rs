@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use candle_core::{D, DType, Device, Result, Tensor};
 
+use super::kernels::{self, attention::Sight};
 use super::kv_cache::KvCache;
 use super::matrix::{Matrix, Precision};
 use super::mode::{Mode, RopeLayout};
@@ -109,8 +110,18 @@ pub struct Rotary {
 #[derive(Clone, Copy)]
 struct Pass<'a> {
     rotary: &'a Rotary,
-    mask: Option<&'a Tensor>,
+    mask: Mask<'a>,
     precision: Precision,
+}
+
+/// Which keys a query sees.
+#[derive(Clone, Copy)]
+enum Mask<'a> {
+    /// All.
+    None,
+    /// (queries, keys), added to the scores.
+    Of(&'a Tensor),
+    Sight(&'a Sight),
 }
 
 impl<M: Mode> Llama<M> {
@@ -180,14 +191,17 @@ impl<M: Mode> Llama<M> {
             .then(|| super::mode::causal_mask(tokens, past, &self.device))
             .transpose()?;
         cache.reserve(tokens)?;
-        let y = self.blocks(x, &rotary, mask.as_ref(), Some(&mut *cache), precision)?;
+        let mask = mask.as_ref().map_or(Mask::None, Mask::Of);
+        let pass = Pass { rotary: &rotary, mask, precision };
+        let y = self.blocks(x, &pass, Some(&mut *cache))?;
         cache.commit(tokens);
         Ok(y)
     }
 
-    /// One pass with no cache under any mask of (tokens, tokens).
-    pub fn forward(&self, x: &Tensor, rotary: &Rotary, mask: &Tensor) -> Result<Tensor> {
-        self.blocks(x, rotary, Some(mask), None, Precision::Exact)
+    /// One pass with no cache over texts that are packed in one sequence.
+    pub fn forward(&self, x: &Tensor, rotary: &Rotary, sight: &Sight) -> Result<Tensor> {
+        let pass = Pass { rotary, mask: Mask::Sight(sight), precision: Precision::Exact };
+        self.blocks(x, &pass, None)
     }
 
     /// (batch, tokens, hidden) to (batch, tokens, vocabulary).
@@ -195,25 +209,17 @@ impl<M: Mode> Llama<M> {
         self.lm_head.forward(hidden, precision)
     }
 
-    fn blocks(
-        &self,
-        x: &Tensor,
-        rotary: &Rotary,
-        mask: Option<&Tensor>,
-        mut cache: Option<&mut KvCache>,
-        precision: Precision,
-    ) -> Result<Tensor> {
+    fn blocks(&self, x: &Tensor, pass: &Pass, mut cache: Option<&mut KvCache>) -> Result<Tensor> {
         let mut x = x.clone();
         for (i, block) in self.layers.iter().enumerate() {
             let eps = self.config.rms_norm_eps;
             let h = M::rms_norm(&x, &block.input_layernorm, eps)?;
-            let pass = Pass { rotary, mask, precision };
-            x = (x + self.attention(i, block, &h, &pass, cache.as_deref_mut())?)?;
+            x = (x + self.attention(i, block, &h, pass, cache.as_deref_mut())?)?;
             if let Some(adapter) = &block.adapter {
                 x = adapter.forward(&x)?;
             }
             let h = M::rms_norm(&x, &block.post_attention_layernorm, eps)?;
-            x = (x + mlp(block, &h, precision)?)?;
+            x = (x + self.mlp(block, &h, pass.precision)?)?;
         }
         M::rms_norm(&x, &self.norm, self.config.rms_norm_eps)
     }
@@ -244,6 +250,16 @@ impl<M: Mode> Llama<M> {
             None => (k, v),
         };
         let keys = k.dim(2)?;
+        let merge = |y: Tensor| y.transpose(1, 2)?.reshape((batch, tokens, heads * width));
+        let mask = match mask {
+            Mask::Sight(sight) if batch == 1 && x.device().is_cpu() => {
+                let y = merge(kernels::attention::attention(&q, &k, &v, sight)?)?;
+                return block.o_proj.forward(&y, precision);
+            }
+            Mask::Sight(sight) => Some(sight.mask(x.device())?),
+            Mask::Of(mask) => Some(mask.clone()),
+            Mask::None => None,
+        };
         // The query heads of one kv head are neighbours, so they are extra rows of one product.
         let q = (q / (width as f64).sqrt())?.reshape((
             batch,
@@ -253,27 +269,19 @@ impl<M: Mode> Llama<M> {
         ))?;
         let mut scores =
             q.matmul(&k.transpose(D::Minus2, D::Minus1)?)?.reshape((batch, heads, tokens, keys))?;
-        if let Some(mask) = mask {
+        if let Some(mask) = &mask {
             scores = scores.broadcast_add(mask)?;
         }
         let weights =
             M::softmax(&scores)?.reshape((batch, kv_heads, heads / kv_heads * tokens, keys))?;
-        let y = weights
-            .matmul(&v)?
-            .reshape((batch, heads, tokens, width))?
-            .transpose(1, 2)?
-            .reshape((batch, tokens, heads * width))?;
+        let y = merge(weights.matmul(&v)?.reshape((batch, heads, tokens, width))?)?;
         block.o_proj.forward(&y, precision)
     }
-}
 
-/// SwiGLU.
-fn mlp(block: &Block, x: &Tensor, precision: Precision) -> Result<Tensor> {
-    let both = block.gate_up_proj.forward(x, precision)?; // (batch, tokens, 2 * intermediate)
-    let inner = both.dim(D::Minus1)? / 2;
-    let gate = both.narrow(D::Minus1, 0, inner)?.silu()?;
-    let up = both.narrow(D::Minus1, inner, inner)?;
-    block.down_proj.forward(&(gate * up)?, precision)
+    fn mlp(&self, block: &Block, x: &Tensor, precision: Precision) -> Result<Tensor> {
+        let both = block.gate_up_proj.forward(x, precision)?; // (batch, tokens, 2 * intermediate)
+        block.down_proj.forward(&M::swiglu(&both)?, precision)
+    }
 }
 
 fn plain_frequency(config: &LlamaConfig, i: usize) -> f32 {

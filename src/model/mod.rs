@@ -7,6 +7,7 @@ pub mod bridge;
 pub mod checkpoint;
 pub mod convert;
 pub mod inspect;
+pub mod kernels;
 pub mod kv_cache;
 pub mod llama;
 pub mod manifest;

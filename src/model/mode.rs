@@ -1,10 +1,13 @@
 //! One network, two ways to compute its norms, softmax and rotary embedding.
 //!
 //! candle's fused kernels have no backward pass and stop the gradient without an error, so
-//! training takes the composed twins. The type says which; the network is written once.
+//! training takes our own on the CPU and composed forms elsewhere. The type says which; the
+//! network is written once.
 
 use candle_core::{D, DType, Result, Tensor};
 use candle_nn::{ops, rotary_emb};
+
+use super::kernels;
 
 /// Chosen once per model: [`Fused`] to run it, [`Differentiable`] to train it.
 pub trait Mode: Send + Sync + 'static {
@@ -15,6 +18,8 @@ pub trait Mode: Send + Sync + 'static {
     fn softmax(x: &Tensor) -> Result<Tensor>;
     /// `x` is (batch, heads, tokens, head width), `cos` and `sin` (tokens, head width / 2).
     fn rope(x: &Tensor, cos: &Tensor, sin: &Tensor, layout: RopeLayout) -> Result<Tensor>;
+    /// The first half of the last dimension through SiLU, times the second half.
+    fn swiglu(both: &Tensor) -> Result<Tensor>;
 }
 
 /// Which pairs of a head's values are rotated together.
@@ -30,7 +35,7 @@ pub enum RopeLayout {
 #[derive(Debug, Clone, Copy)]
 pub enum Fused {}
 
-/// Composed operations with a backward pass.
+/// Operations with a backward pass.
 #[derive(Debug, Clone, Copy)]
 pub enum Differentiable {}
 
@@ -54,15 +59,59 @@ impl Mode for Fused {
             RopeLayout::Halves => rotary_emb::rope(&x, cos, sin),
         }
     }
+
+    fn swiglu(both: &Tensor) -> Result<Tensor> {
+        composed::swiglu(both)
+    }
 }
 
 impl Mode for Differentiable {
     fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
+        match x.device().is_cpu() {
+            true => kernels::rms_norm(x, weight, eps),
+            false => composed::rms_norm(x, weight, eps),
+        }
+    }
+
+    fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
+        match x.device().is_cpu() {
+            true => kernels::layer_norm(x, weight, bias, eps),
+            false => composed::layer_norm(x, weight, bias, eps),
+        }
+    }
+
+    fn softmax(x: &Tensor) -> Result<Tensor> {
+        match x.device().is_cpu() {
+            true => kernels::softmax(x),
+            false => ops::softmax(x, D::Minus1),
+        }
+    }
+
+    fn rope(x: &Tensor, cos: &Tensor, sin: &Tensor, layout: RopeLayout) -> Result<Tensor> {
+        match x.device().is_cpu() {
+            true => kernels::rotary(x, cos, sin, layout),
+            false => composed::rope(x, cos, sin, layout),
+        }
+    }
+
+    fn swiglu(both: &Tensor) -> Result<Tensor> {
+        match both.device().is_cpu() {
+            true => kernels::swiglu(both),
+            false => composed::swiglu(both),
+        }
+    }
+}
+
+/// Forms in candle's own operations, which have a backward pass on every device.
+pub(super) mod composed {
+    use super::*;
+
+    pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
         let variance = x.sqr()?.mean_keepdim(D::Minus1)?;
         x.broadcast_div(&(variance + eps)?.sqrt()?)?.broadcast_mul(weight)
     }
 
-    fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
+    pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
         let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
         let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
         centred
@@ -71,16 +120,17 @@ impl Mode for Differentiable {
             .broadcast_add(bias)
     }
 
-    fn softmax(x: &Tensor) -> Result<Tensor> {
-        ops::softmax(x, D::Minus1)
-    }
-
-    fn rope(x: &Tensor, cos: &Tensor, sin: &Tensor, layout: RopeLayout) -> Result<Tensor> {
+    pub fn rope(x: &Tensor, cos: &Tensor, sin: &Tensor, layout: RopeLayout) -> Result<Tensor> {
         let x = x.contiguous()?;
         match layout {
             RopeLayout::Interleaved => rotary_emb::rope_i_slow(&x, cos, sin),
             RopeLayout::Halves => rotary_emb::rope_slow(&x, cos, sin),
         }
+    }
+
+    pub fn swiglu(both: &Tensor) -> Result<Tensor> {
+        let inner = both.dim(D::Minus1)? / 2;
+        both.narrow(D::Minus1, 0, inner)?.silu()? * both.narrow(D::Minus1, inner, inner)?
     }
 }
 

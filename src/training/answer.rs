@@ -1,20 +1,21 @@
 //! The answer stage: next-token cross-entropy on the answers' tokens.
 
 use candle_core::{Result, Tensor};
-use candle_nn::loss;
 
-use super::Packed;
+use super::{Packed, Weigh};
+use crate::model::kernels::cross_entropy::cross_entropy;
 use crate::model::llama::Llama;
 use crate::model::matrix::Precision;
 use crate::model::mode::Mode;
 
-/// Mean loss over the answer tokens of a packed sequence. `image` is (1, queries, hidden), and so
-/// is `second`, which a sequence with a second picture needs.
+/// Mean loss over the answer tokens of a packed sequence, weighed as `weigh` says. `image` is
+/// (1, queries, hidden), and so is `second`, which a sequence with a second picture needs.
 pub fn answer_loss<M: Mode>(
     model: &Llama<M>,
     packed: &Packed,
     image: &Tensor,
     second: Option<&Tensor>,
+    weigh: Weigh,
 ) -> Result<Tensor> {
     let device = model.device();
     let mut parts = vec![model.embed(&packed.before)?, image.clone()];
@@ -32,10 +33,13 @@ pub fn answer_loss<M: Mode>(
     }
     let x = Tensor::cat(&parts, 1)?; // (1, places, hidden)
     let rotary = model.rotary_at(&packed.positions)?;
-    let hidden = model.forward(&x, &rotary, &packed.mask(device)?)?;
+    let Some(sight) = packed.sight() else {
+        candle_core::bail!("an empty question cannot be packed")
+    };
+    let hidden = model.forward(&x, &rotary, &sight)?;
     let (places, tokens): (Vec<u32>, Vec<u32>) = packed.targets.iter().copied().unzip();
     // Only scored places go through the large output matrix.
     let scored = hidden.squeeze(0)?.index_select(&Tensor::new(places, device)?, 0)?;
     let logits = model.logits(&scored.unsqueeze(0)?, Precision::Exact)?.squeeze(0)?;
-    loss::cross_entropy(&logits, &Tensor::new(tokens, device)?)
+    cross_entropy(&logits, tokens, packed.weights(weigh))
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Result, TrainError};
 use crate::art::Question;
+use crate::model::matrix::TrainPrecision;
 
 /// A run's configuration. Every field has a default but `model`, `data` and `stage`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +46,9 @@ pub struct TrainConfig {
     /// Steps between losses on held-out paintings; 0 is never.
     #[serde(default = "every")]
     pub validate_every: usize,
+    /// In what frozen matrices multiply. What trains stays f32.
+    #[serde(default)]
+    pub precision: TrainPrecision,
     /// Views computed at the same time; 0 is one a core.
     #[serde(default)]
     pub threads: usize,
@@ -81,6 +85,23 @@ pub struct Stage {
     /// Question types that every view is asked besides (answer stage): those that are hard to learn.
     #[serde(default)]
     pub always: Vec<Question>,
+    /// Things that every view is asked for besides, yes or no (answer stage).
+    #[serde(default)]
+    pub presence: usize,
+    /// What weighs the same in the loss of a view (answer stage).
+    #[serde(default)]
+    pub weigh: Weigh,
+}
+
+/// What the loss of a view is the mean of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Weigh {
+    /// Tokens: a long answer counts for more than a short one.
+    #[default]
+    Tokens,
+    /// Answers: a word that decides a short answer is not lost among those of a long one.
+    Answers,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
 
+use super::Stage;
 use crate::art::{FormalFeatures, Kind, Label, PRESENCE_WORDINGS, Painting, Question, description};
 use crate::chat::{Role, Turn};
 
@@ -29,17 +30,19 @@ pub struct Museum<'a> {
 /// A painting and what is measured in the view that is shown of it.
 type Seen<'a> = (&'a Painting, FormalFeatures);
 
-/// Draws `count` examples for one view, and one more for each type in `always`: formal questions in random order, then for every four
+/// Draws what a stage asks of one view: formal questions in random order, then for every four
 /// questions one about a thing that is or is not there, and one about the label, the contents, the
-/// whole, with no picture, or in a conversation that goes on to the picture `second`.
+/// whole, with no picture, or in a conversation that goes on to the picture `second`; and besides
+/// what the stage asks of every view.
 pub fn draw(
     seen: &Seen,
     second: Option<&Seen>,
     museum: &Museum,
-    (count, always): (usize, &[Question]),
+    stage: &Stage,
     rng: &mut impl Rng,
 ) -> Vec<Example> {
-    let mut out = Vec::with_capacity(count + always.len());
+    let count = stage.questions;
+    let mut out = Vec::with_capacity(count + stage.always.len() + stage.presence);
     let mut types = Question::ALL.to_vec();
     types.shuffle(rng);
     let mut others = vec![Other::Label, Other::Contents, Other::Describe, Other::Blind];
@@ -48,7 +51,7 @@ pub fn draw(
     }
     let extra = (count / 4).max(1);
     let drawn = types.into_iter().take(count.saturating_sub(2 * extra));
-    for question in drawn.chain(always.iter().copied()) {
+    for question in drawn.chain(stage.always.iter().copied()) {
         let Some((asked, answer)) = formal(question, seen, rng) else { continue };
         let mut turns = Vec::new();
         // Now and then an earlier round, so that a conversation is nothing new.
@@ -64,6 +67,7 @@ pub fn draw(
         out.push(Other::Presence.example(seen, museum, rng));
         out.push(other.example(seen, museum, rng));
     }
+    out.extend((0..stage.presence).map(|_| Other::Presence.example(seen, museum, rng)));
     out
 }
 
@@ -297,7 +301,12 @@ mod tests {
         for count in [2, 4, 8, 10] {
             let museum = Museum { labels: vec![], things: vec![] };
             let seen = (&painting, features.clone());
-            assert_eq!(draw(&seen, None, &museum, (count, &[]), &mut rng).len(), count);
+            let stage: Stage = toml::from_str(&format!(
+                "kind = \"answer\"\nsteps = 1\nbatch = 1\nlr = 1.0\nquestions = {count}\n\
+                 always = [\"symmetry\"]\npresence = 3\n"
+            ))
+            .expect("a stage");
+            assert_eq!(draw(&seen, None, &museum, &stage, &mut rng).len(), count + 4);
         }
     }
 }

@@ -13,7 +13,7 @@ mod trainer;
 mod view_pool;
 
 pub use answer::answer_loss;
-pub use config::{Stage, StageKind, TrainConfig};
+pub use config::{Stage, StageKind, TrainConfig, Weigh};
 pub use examples::{Example, NO_PICTURE, NOT_ON_LABEL};
 pub use optimiser::{AdamW, Gradients};
 pub use pack::{Packed, pack};

@@ -4,10 +4,9 @@
 //! neighbours. The loss and its gradient equal those of separate sequences, for a third of the
 //! work (a test compares them).
 
-use candle_core::{Device, Result, Tensor};
-
-use super::Example;
+use super::{Example, Weigh};
 use crate::chat::{ChatError, Piece, Template, Tokenizer};
+use crate::model::kernels::attention::{Sight, Span};
 
 /// One packed sequence.
 #[derive(Debug, Clone)]
@@ -23,7 +22,9 @@ pub struct Packed {
     pub second: Vec<usize>,
     /// Places (in the whole sequence) whose next token is scored, and that token.
     pub targets: Vec<(u32, u32)>,
-    /// For each place after the image: its segment, and whether the segment sees the image.
+    /// Tokens of each answer, in the order of `targets`.
+    answers: Vec<usize>,
+    /// Of each segment: its places, and whether it sees the image.
     segments: Vec<(usize, bool)>,
     image_tokens: usize,
 }
@@ -47,6 +48,7 @@ pub fn pack(
         positions: Vec::new(),
         second: Vec::new(),
         targets: Vec::new(),
+        answers: Vec::new(),
         segments: Vec::new(),
         image_tokens,
     };
@@ -63,7 +65,7 @@ pub fn pack(
     }
     let shared = packed.before.len();
     packed.positions = (0..(shared + image_tokens) as u32).collect();
-    for (segment, (pieces, sees, answer)) in rendered.into_iter().enumerate() {
+    for (pieces, sees, answer) in rendered {
         let mut all: Vec<u32> = Vec::new();
         for piece in pieces {
             match piece {
@@ -84,6 +86,7 @@ pub fn pack(
         let question = &all[shared..];
         let mut position = (shared + if sees { image_tokens } else { 0 }) as u32;
         let start = shared + image_tokens + packed.after.len();
+        packed.answers.push(answer.len());
         for (i, id) in answer.iter().enumerate() {
             packed.targets.push(((start + question.len() + i - 1) as u32, *id));
         }
@@ -92,9 +95,9 @@ pub fn pack(
         for id in read {
             packed.after.push(*id);
             packed.positions.push(position);
-            packed.segments.push((segment, sees));
             position += 1;
         }
+        packed.segments.push((question.len() + answer.len() - 1, sees));
     }
     Ok(packed)
 }
@@ -109,31 +112,26 @@ impl Packed {
         self.positions.is_empty()
     }
 
-    /// 0 where a place may look, minus infinity where not: (places, places).
-    pub fn mask(&self, device: &Device) -> Result<Tensor> {
-        let n = self.len();
+    /// Of each target; they add up to 1.
+    pub fn weights(&self, weigh: Weigh) -> Vec<f32> {
+        let of_token = |tokens: usize| match weigh {
+            Weigh::Tokens => 1.0 / self.targets.len() as f32,
+            Weigh::Answers => 1.0 / (self.answers.len() * tokens) as f32,
+        };
+        self.answers.iter().flat_map(|n| std::iter::repeat_n(of_token(*n), *n)).collect()
+    }
+
+    /// Who looks at whom: a question at the text before the image, at the image if it shows it,
+    /// and at itself.
+    pub fn sight(&self) -> Option<Sight> {
         let text = self.before.len();
         let shared = text + self.image_tokens;
-        let mut data = vec![f32::NEG_INFINITY; n * n];
-        for q in 0..n {
-            for k in 0..=q {
-                let sees = if q < shared {
-                    true
-                } else {
-                    let (segment, sees_image) = self.segments[q - shared];
-                    if k < text {
-                        true
-                    } else if k < shared {
-                        sees_image
-                    } else {
-                        self.segments[k - shared].0 == segment
-                    }
-                };
-                if sees {
-                    data[q * n + k] = 0.0;
-                }
-            }
+        let mut spans = vec![Span { places: 0..shared, prefix: 0 }];
+        for (length, sees) in &self.segments {
+            let start = spans.last().map_or(0, |s| s.places.end);
+            let prefix = if *sees { shared } else { text };
+            spans.push(Span { places: start..start + length, prefix });
         }
-        Tensor::from_vec(data, (n, n), device)
+        Sight::new(spans)
     }
 }

@@ -227,19 +227,16 @@ impl<'a> Trainer<'a> {
         // The next view of the batch is the second picture of conversations that have two.
         let next = (row + 1) % batch.truth.len();
         let second = (next != row).then(|| &batch.truth[next]);
-        let drawn = examples::draw(
-            &batch.truth[row],
-            second,
-            museum,
-            (stage.questions, &stage.always),
-            &mut rng,
-        );
+        let drawn = examples::draw(&batch.truth[row], second, museum, stage, &mut rng);
         let see =
             |row| self.bridge.forward::<Differentiable>(&batch.tokens.narrow(0, row, 1)?, &[]);
         let image = see(row)?;
         let packed = pack(&drawn, image.dim(1)?, self.template, self.tokenizer)?;
         let second = (!packed.second.is_empty()).then(|| see(next)).transpose()?;
-        Ok((answer_loss(self.language, &packed, &image, second.as_ref())?, packed.len()))
+        Ok((
+            answer_loss(self.language, &packed, &image, second.as_ref(), stage.weigh)?,
+            packed.len(),
+        ))
     }
 
     /// Loss and accuracy on fixed views of held-out paintings.

@@ -8,7 +8,7 @@ use candle_nn::VarBuilder;
 
 use super::audit::Stored;
 use crate::model::llama::{Block, Llama, LlamaConfig};
-use crate::model::matrix::Matrix;
+use crate::model::matrix::{Matrix, TrainPrecision};
 use crate::model::mode::{Mode, RopeLayout};
 use crate::model::peft::Bottleneck;
 use crate::model::{Error, LoadStage, Result};
@@ -43,8 +43,17 @@ pub struct Extras<'a> {
     pub weights: Option<VarBuilder<'a>>,
     pub adapters: bool,
     pub zero_up: bool,
-    /// Dense f32 matrices that gradients can pass, in place of quantised ones.
-    pub dense: bool,
+    /// Matrices that gradients can pass, in place of those of the file.
+    pub train: Option<TrainPrecision>,
+}
+
+impl Extras<'_> {
+    fn prepare(&self, matrix: Matrix, device: &Device) -> Result<Matrix> {
+        match self.train {
+            Some(precision) => Ok(matrix.to_train(precision, device)?),
+            None => Ok(matrix),
+        }
+    }
 }
 
 /// Copies the norms that the reference trains (every block's post-attention norm, and the input
@@ -82,15 +91,15 @@ pub fn read_llama<M: Mode>(
         progress(LoadStage::Language, i as f32 / config.num_hidden_layers as f32);
         layers.push(block(source, i, &config, extras, device)?);
     }
-    let table = |source: &mut dyn LanguageWeights, name: &str| -> Result<Matrix> {
-        let matrix = source.matrix(&[(name, config.vocab_size)], config.hidden_size, device)?;
-        Ok(if extras.dense { matrix.dense(device)? } else { matrix })
+    let table = |source: &mut dyn LanguageWeights, name: &str| {
+        source.matrix(&[(name, config.vocab_size)], config.hidden_size, device)
     };
     let embed_tokens = table(source, "embed_tokens.weight")?;
     let lm_head = match source.ties_output() {
         true => embed_tokens.clone(),
         false => table(source, "lm_head.weight")?,
     };
+    let lm_head = extras.prepare(lm_head, device)?;
     let norm = source.vector("norm.weight", config.hidden_size, device)?;
     progress(LoadStage::Language, 1.0);
     Ok(Llama::new(config, embed_tokens, layers, norm, lm_head, device)?)
@@ -157,7 +166,7 @@ fn block(
                 names.iter().map(String::as_str).zip(parts.iter().map(|p| p.1)).collect();
             source.matrix(&parts, width, device)?
         };
-        Ok::<_, Error>(if extras.dense { matrix.dense(device)? } else { matrix })
+        extras.prepare(matrix, device)
     };
     Ok(Block {
         input_layernorm: norm(source, "input_layernorm")?,

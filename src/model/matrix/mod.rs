@@ -1,5 +1,6 @@
 //! The weight matrices of the language model, which never train.
 
+mod bf16;
 mod half;
 mod integer;
 mod q8;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor};
+use serde::{Deserialize, Serialize};
 
 /// A frozen (out, in) matrix: as quantised blocks or 16-bit floats to run, or dense f32 to send
 /// gradients through.
@@ -18,6 +20,18 @@ pub enum Matrix {
     /// f16 or bf16, as a checkpoint holds it.
     Half(Tensor),
     Dense(Tensor),
+    /// Packed for products in bf16, forward and backward, on the CPU.
+    Bf16(Arc<bf16::Bf16>),
+}
+
+/// In what a frozen matrix multiplies when gradients pass through it. Sums are f32.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrainPrecision {
+    #[default]
+    F32,
+    /// Faster where the device has it, f32 where not.
+    Bf16,
 }
 
 /// How a quantised matrix multiplies.
@@ -62,17 +76,31 @@ impl Matrix {
                 rows.contiguous()?.apply_op1(FrozenProduct(w.clone()))?
             }
             Self::Dense(w) => rows.matmul(&w.t()?)?,
+            Self::Bf16(w) => bf16::product(w, &rows.contiguous()?)?,
         };
         y.reshape((batch, tokens, ()))
     }
 
-    /// The same matrix in f32, to train through.
-    pub fn dense(&self, device: &Device) -> Result<Self> {
-        Ok(Self::Dense(match self {
-            Self::Quantised(q) => q8::unpack(q, device)?,
-            Self::Half(w) => w.to_device(device)?.to_dtype(DType::F32)?,
-            Self::Dense(w) => w.to_device(device)?,
-        }))
+    /// The same matrix to train through.
+    pub fn to_train(&self, precision: TrainPrecision, device: &Device) -> Result<Self> {
+        let dense = self.to_f32(device)?;
+        Ok(match precision {
+            TrainPrecision::Bf16 if !device.is_cpu() => Self::Half(dense.to_dtype(DType::BF16)?),
+            TrainPrecision::Bf16 if bf16::available() => {
+                Self::Bf16(Arc::new(bf16::Bf16::new(&dense)?))
+            }
+            _ => Self::Dense(dense),
+        })
+    }
+
+    /// Its values, (out, in), contiguous.
+    pub fn to_f32(&self, device: &Device) -> Result<Tensor> {
+        match self {
+            Self::Quantised(q) => q8::unpack(q, device),
+            Self::Half(w) => w.to_device(device)?.to_dtype(DType::F32)?.contiguous(),
+            Self::Dense(w) => w.to_device(device)?.contiguous(),
+            Self::Bf16(_) => candle_core::bail!("a matrix packed to train is not unpacked again"),
+        }
     }
 
     /// One matrix from tensors of one floating type, stacked along the output.
@@ -97,6 +125,7 @@ impl Matrix {
                 q8::embedding_rows(q, ids)
             }
             Self::Quantised(q) => q.dequantize(device)?.index_select(&Tensor::new(ids, device)?, 0),
+            Self::Bf16(_) => candle_core::bail!("a matrix packed to train has no rows to look up"),
         }
     }
 
@@ -105,6 +134,7 @@ impl Matrix {
         match self {
             Self::Quantised(q) => q.shape().dims2(),
             Self::Half(w) | Self::Dense(w) => w.dims2(),
+            Self::Bf16(w) => Ok(w.dims()),
         }
     }
 }
