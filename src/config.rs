@@ -115,6 +115,11 @@ impl Paths {
         self.data.join("runs")
     }
 
+    /// Query tokens of pictures; may be deleted at any time.
+    pub fn embeddings(&self) -> PathBuf {
+        self.data.join("cache/embeddings")
+    }
+
     pub fn sessions(&self) -> PathBuf {
         self.data.join("sessions.sled")
     }

@@ -59,6 +59,28 @@ fn greedy_answers_are_pytorchs() {
 }
 
 #[test]
+fn a_picture_seen_in_an_earlier_session_is_not_encoded_again() {
+    let case = cases().into_iter().find(|c| c.images == 1).expect("one with a picture");
+    let data = common::fresh_data();
+    let path = |name: &str| root().join(name).display().to_string();
+    let ask = |image: &str| -> (Vec<u32>, f64) {
+        let output = common::program(data.path())
+            .args(["ask", "--json", "--raw-prompt", "--greedy", "--max-new-tokens", "12"])
+            .args(["--model", &path(&case.model), "--image", &path(image), &case.prompt])
+            .output()
+            .expect("runs");
+        let out: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let ids = serde_json::from_value(out["token_ids"].clone()).expect("ids");
+        (ids, out["timings"]["encode_ms"].as_f64().expect("a time"))
+    };
+    let first = ask("picture.png");
+    let again = ask("picture.png");
+    assert!(first.1 > 0.0 && again.1 == 0.0, "{first:?} {again:?}");
+    assert_eq!(first.0, again.0);
+    assert!(ask("other.png").1 > 0.0, "another picture is encoded");
+}
+
+#[test]
 fn beams_find_what_transformers_finds() {
     for case in cases() {
         for beams in &case.beams {

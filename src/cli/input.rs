@@ -34,12 +34,16 @@ pub fn backend(context: &Context, model: Option<&str>) -> Result<Backend, Failur
     let name = model.unwrap_or(&context.settings.model);
     match Remote::parse(name) {
         Some(remote) => Ok(Backend::Remote(remote?)),
-        None => Ok(Backend::Local(Box::new(engine(context, Some(name))?))),
+        None => {
+            let (engine, model) = engine(context, Some(name))?;
+            let engine = engine.keep_embeddings(&model, &context.paths.embeddings())?;
+            Ok(Backend::Local(Box::new(engine)))
+        }
     }
 }
 
 /// Loads the model that the flag or the settings name.
-pub fn engine(context: &Context, model: Option<&str>) -> Result<Engine, Failure> {
+pub fn engine(context: &Context, model: Option<&str>) -> Result<(Engine, Model), Failure> {
     let name = model.unwrap_or(&context.settings.model);
     if name.starts_with(SCHEME) {
         return Err(Failure::usage(
@@ -55,7 +59,7 @@ pub fn engine(context: &Context, model: Option<&str>) -> Result<Engine, Failure>
     if context.verbose > 0 {
         eprintln!("{}: {}", model.manifest.name, device::reason(&context.settings.device, &device));
     }
-    Ok(Engine::load(&model, &device, |_, _| {})?)
+    Ok((Engine::load(&model, &device, |_, _| {})?, model))
 }
 
 /// Opens all pictures; remarks go to stderr.

@@ -1,11 +1,13 @@
 //! A loaded model with its caches: prompts in, tokens out, on the calling thread.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use candle_core::{D, Device, Tensor};
 
 use super::beam::BeamSearch;
+use super::embedding_store::EmbeddingStore;
 use super::image_cache::ImageCache;
 use super::prefix::{Place, places, reusable};
 use super::{Cancel, InferenceError, Picture, Prompt, Request, Result, ms};
@@ -41,6 +43,8 @@ pub struct Engine {
     /// What `cache` holds.
     held: Vec<Place>,
     images: ImageCache,
+    /// What earlier sessions have seen.
+    kept: Option<EmbeddingStore>,
     load_ms: f64,
 }
 
@@ -109,8 +113,17 @@ impl Engine {
             cache,
             held: Vec::new(),
             images: ImageCache::default(),
+            kept: None,
             load_ms: ms(started),
         })
+    }
+
+    /// Keeps query tokens in this folder, and takes them from there.
+    pub fn keep_embeddings(mut self, model: &Model, folder: &Path) -> Result<Self> {
+        if self.sees() {
+            self.kept = Some(EmbeddingStore::new(folder, model.seeing_fingerprint()?));
+        }
+        Ok(self)
     }
 
     /// Tokens of prompt and answer; the reference's conversation ends at 2000 (`conversation.py`).
@@ -407,12 +420,21 @@ impl Engine {
         if let Some(tensor) = self.images.get(key) {
             return Ok((tensor, false));
         }
-        let tensor = self
-            .model
-            .encode(&picture.image, instruction)?
-            .ok_or_else(|| InferenceError::Blind(self.name.clone()))?;
+        let device = self.model.language.device();
+        let kept = self.kept.as_ref().and_then(|k| k.get(key, device));
+        let new = kept.is_none();
+        let tensor = match kept {
+            Some(tensor) => tensor,
+            None => self
+                .model
+                .encode(&picture.image, instruction)?
+                .ok_or_else(|| InferenceError::Blind(self.name.clone()))?,
+        };
+        if let (true, Some(kept)) = (new, &self.kept) {
+            kept.insert(key, &tensor);
+        }
         self.images.insert(key.clone(), tensor.clone());
-        Ok((tensor, true))
+        Ok((tensor, new))
     }
 
     /// Shortens the cache to what the prompt can use; returns how much that is.

@@ -2,6 +2,7 @@
 
 mod backend;
 mod beam;
+mod embedding_store;
 mod engine;
 mod image_cache;
 mod prefix;
@@ -11,7 +12,7 @@ mod worker;
 pub use backend::Backend;
 pub use engine::{Engine, GenerateEvent, Score};
 pub use remote::{Remote, SCHEME};
-pub use worker::{Event, ModelInfo, Worker};
+pub use worker::{Event, Folders, ModelInfo, Worker};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

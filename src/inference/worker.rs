@@ -38,6 +38,13 @@ enum Command {
     Load,
 }
 
+/// Where the thread finds things.
+#[derive(Debug, Clone)]
+pub struct Folders {
+    pub models: PathBuf,
+    pub embeddings: PathBuf,
+}
+
 /// The handle. Dropping it ends the thread after its current answer.
 pub struct Worker(Sender<Command>);
 
@@ -45,7 +52,7 @@ impl Worker {
     /// Starts the thread, which fetches what is missing and loads the model at once.
     pub fn spawn(
         model: String,
-        models_dir: PathBuf,
+        folders: Folders,
         device: String,
         on_event: impl FnMut(Event) + Send + 'static,
     ) -> std::io::Result<Self> {
@@ -53,7 +60,7 @@ impl Worker {
         let _ = sender.send(Command::Load);
         std::thread::Builder::new()
             .name("inference".into())
-            .spawn(move || run(&model, &models_dir, &device, &receiver, on_event))?;
+            .spawn(move || run(&model, &folders, &device, &receiver, on_event))?;
         Ok(Self(sender))
     }
 
@@ -71,7 +78,7 @@ impl Worker {
 
 fn run(
     name: &str,
-    models_dir: &std::path::Path,
+    folders: &Folders,
     device: &str,
     commands: &Receiver<Command>,
     mut on_event: impl FnMut(Event),
@@ -80,7 +87,7 @@ fn run(
     let mut unusable = String::from("the model is not loaded; Ctrl-R tries again");
     while let Ok(command) = commands.recv() {
         match command {
-            Command::Load => match caught(|| load(name, models_dir, device, &mut on_event)) {
+            Command::Load => match caught(|| load(name, folders, device, &mut on_event)) {
                 Ok(loaded) => {
                     on_event(Event::Ready(ModelInfo {
                         name: loaded.name().to_string(),
@@ -130,19 +137,20 @@ fn caught<T>(work: impl FnOnce() -> Result<T, InferenceError>) -> Result<T, Stri
 
 fn load(
     name: &str,
-    models_dir: &std::path::Path,
+    folders: &Folders,
     device: &str,
     on_event: &mut impl FnMut(Event),
 ) -> Result<Backend, InferenceError> {
     if let Some(remote) = Remote::parse(name) {
         return Ok(Backend::Remote(remote?));
     }
-    let model = Model::find(name, models_dir)?;
+    let model = Model::find(name, &folders.models)?;
     if !fetch::is_installed(&model) {
         fetch::install(&model, |p| on_event(Event::Fetching(p)))?;
     }
     let device = crate::device::open(device)?;
     let engine =
-        Engine::load(&model, &device, |stage, part| on_event(Event::Loading(stage, part)))?;
+        Engine::load(&model, &device, |stage, part| on_event(Event::Loading(stage, part)))?
+            .keep_embeddings(&model, &folders.embeddings)?;
     Ok(Backend::Local(Box::new(engine)))
 }

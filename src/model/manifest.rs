@@ -208,11 +208,16 @@ impl Model {
     /// A weights file of tensors: the program's own where it has one of this name.
     pub fn tensors(&self, relative: &str) -> Result<Tensors> {
         let path = self.path(relative);
-        let inside = BUILTIN_WEIGHTS.iter().find(|(name, _)| self.builtin && *name == relative);
-        match inside {
-            Some((_, bytes)) => Tensors::inside(&path, bytes),
+        match self.inside(relative) {
+            Some(bytes) => Tensors::inside(&path, bytes),
             None => Tensors::open(&path),
         }
+    }
+
+    /// A file that is part of the program.
+    pub(super) fn inside(&self, relative: &str) -> Option<&'static [u8]> {
+        let found = BUILTIN_WEIGHTS.iter().find(|(name, _)| self.builtin && *name == relative);
+        found.map(|(_, bytes)| *bytes)
     }
 }
 

@@ -24,7 +24,7 @@ use super::update::{picture_cells, update};
 use super::view::view;
 use super::watch::Watch;
 use crate::config::{Paths, Settings};
-use crate::inference::Worker;
+use crate::inference::{Folders, Worker};
 use crate::store::{Pictures, Store};
 
 /// Where a terminal does not say how large its cells are.
@@ -91,7 +91,7 @@ async fn main_loop(options: Options) -> Result<Ended, TuiError> {
         let messages = messages.clone();
         Worker::spawn(
             state.settings.model.clone(),
-            paths.models(),
+            Folders { models: paths.models(), embeddings: paths.embeddings() },
             state.settings.device.clone(),
             move |event| drop(messages.send(Message::Model(event))),
         )

@@ -1,0 +1,91 @@
+//! Which weights turn a picture into query tokens.
+
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use sha2::{Digest, Sha256};
+
+use super::manifest::Model;
+use super::{Error, Result};
+use crate::art::hex;
+
+impl Model {
+    /// Changes when anything may see differently: this program, the manifest, or a file of
+    /// the vision encoder, Q-Former, projection or adapters. Files are known by name, size and
+    /// time: reading gigabytes would take longer than encoding a picture.
+    pub fn seeing_fingerprint(&self) -> Result<String> {
+        let mut hash = Sha256::new();
+        let mut add = |text: &str| {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text);
+        };
+        add(env!("CARGO_PKG_VERSION"));
+        if let Ok(program) = std::env::current_exe() {
+            state(&program, &mut add)?;
+        }
+        let manifest = toml::to_string(&self.manifest).map_err(|e| Error::Unsupported {
+            path: self.dir.display().to_string(),
+            what: format!("this manifest ({e})"),
+            hint: "compare it with `artgpt-tui models show artgpt-smol`".into(),
+        })?;
+        add(&manifest);
+        let m = &self.manifest;
+        let parts = [
+            m.vision.as_ref().map(|p| &p.path),
+            m.qformer.as_ref().map(|p| &p.path),
+            m.projection.as_ref().map(|p| &p.path),
+            m.adapters.as_ref().map(|p| &p.path),
+        ];
+        for part in parts.into_iter().flatten() {
+            match self.inside(part) {
+                Some(bytes) => add(&sha256(bytes)),
+                None => state(&self.path(part), &mut add)?,
+            }
+        }
+        Ok(hex(&hash.finalize()))
+    }
+}
+
+/// Name, size and time of a file, or of all files in a folder.
+fn state(path: &Path, add: &mut impl FnMut(&str)) -> Result<()> {
+    let io = |source| Error::Io { path: path.display().to_string(), source };
+    let about = path.metadata().map_err(io)?;
+    if about.is_dir() {
+        let mut files: Vec<_> =
+            path.read_dir().map_err(io)?.filter_map(|e| e.ok().map(|e| e.path())).collect();
+        files.retain(|f| f.is_file());
+        files.sort();
+        return files.iter().try_for_each(|f| state(f, add));
+    }
+    let changed = about.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+    let changed = changed.map_or(0, |t| t.as_nanos());
+    let name = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    add(&format!("{} {} {changed}", name.display(), about.len()));
+    Ok(())
+}
+
+/// In hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_weights_have_another_fingerprint() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let manifest = "name = \"m\"\n[vision]\nkind = \"efficientnet_lite\"\npath = \"v.bin\"\n";
+        std::fs::write(dir.path().join("manifest.toml"), manifest).expect("write");
+        std::fs::write(dir.path().join("v.bin"), b"one").expect("write");
+        let print = || {
+            let model = Model::find(&dir.path().to_string_lossy(), dir.path()).expect("finds");
+            model.seeing_fingerprint().expect("reads")
+        };
+        let first = print();
+        assert_eq!(first, print());
+        std::fs::write(dir.path().join("v.bin"), b"other").expect("write");
+        assert_ne!(first, print());
+    }
+}
