@@ -155,3 +155,40 @@ pub fn bpe(pieces: Vec<Piece>, prefix: bool) -> Result<Inner, String> {
     inner.add_tokens(&added(PieceKind::UserDefined, false));
     Ok(inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::chat::Tokenizer;
+    use crate::model::checkpoint::GgufFile;
+
+    /// What SentencePiece says (`tests/reference/make_tokenizers.py`).
+    #[derive(Deserialize)]
+    struct Case {
+        text: String,
+        ids: Vec<u32>,
+        decoded: String,
+    }
+
+    fn agrees(tokenizer: &Tokenizer, folder: &Path) {
+        let text = std::fs::read_to_string(folder.join("expected.json")).expect("reads");
+        let cases: Vec<Case> = serde_json::from_str(&text).expect("parses");
+        for case in cases {
+            assert_eq!(tokenizer.encode(&case.text).expect("encodes"), case.ids, "{:?}", case.text);
+            assert_eq!(tokenizer.decode(&case.ids), case.decoded, "{:?}", case.text);
+        }
+    }
+
+    #[test]
+    fn both_forms_of_a_vocabulary_give_the_ids_of_sentencepiece() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/tokenizers");
+        let inner = open(&folder.join("tokenizer.model")).expect("opens");
+        agrees(&Tokenizer::wrap(inner, None, Vec::new()), &folder);
+        let path = folder.join("vocabulary.gguf");
+        let file = GgufFile::open(&path).expect("opens");
+        let tokenizer = Tokenizer::from_gguf(&path, |key| file.metadata(key)).expect("reads");
+        agrees(&tokenizer, &folder);
+    }
+}

@@ -132,7 +132,7 @@ fn describe(weights: &Inspection) -> String {
         }
     }
     for (what, count) in &weights.trainable {
-        let _ = writeln!(text, "trains {:<30} {:>14}", what, thousands(*count));
+        let _ = writeln!(text, "trains {:<48} {:>14}", what, thousands(*count));
     }
     let _ = writeln!(
         text,

@@ -13,6 +13,7 @@ use super::checkpoint::{Extras, LanguageFile, Tensors, read_llama};
 use super::llama::LlamaConfig;
 use super::manifest::Model;
 use super::mode::Fused;
+use super::peft::Method;
 use super::source::{Named, VisionSource, bridge_source};
 
 /// One part of the network and its file.
@@ -36,9 +37,8 @@ pub struct Inspection {
     pub parts: Vec<Part>,
     /// Keys that no part asks for, by file; layers folded.
     pub unused: BTreeMap<String, Vec<String>>,
-    /// Parameters that train: the paper's adapters with norms and projection, MiniGPT-4's
-    /// projection alone, everything.
-    pub trainable: BTreeMap<&'static str, u64>,
+    /// Parameters that train under each method; see [`Method`].
+    pub trainable: BTreeMap<String, u64>,
     /// Estimates, bytes.
     pub memory_to_chat: u64,
     pub memory_to_train_adapters: u64,
@@ -107,7 +107,6 @@ pub fn inspect(model: &Model) -> Result<Inspection> {
         add(&mut files, "vision encoder", path, recorder.asked(), stored);
     }
     let mut language_config = None;
-    let mut adapters = 0;
     if let Some(path) = model.language_path() {
         let mut file = LanguageFile::open(&path)?;
         let recorder = Recorder::default();
@@ -131,7 +130,6 @@ pub fn inspect(model: &Model) -> Result<Inspection> {
         if let Some(part) = part {
             let tensors = model.tensors(&part.path)?;
             let mut asked = trained.asked();
-            adapters = count(&asked);
             // Norms that were trained are read from here, too.
             asked.extend(replaced(&tensors, language_config.as_ref()));
             files.hold(tensors.names_by_file());
@@ -159,22 +157,22 @@ pub fn inspect(model: &Model) -> Result<Inspection> {
         memory_to_train_adapters: 0,
     };
     if let Some(config) = &language_config {
-        let (h, blocks) = (config.hidden_size as u64, config.num_hidden_layers as u64);
-        // Linear h to h/4 and back, both with bias (section 3.2 of the paper).
-        let adapters = if adapters > 0 { adapters } else { blocks * (2 * h * (h / 4) + h / 4 + h) };
-        let norms = (blocks + blocks.div_ceil(2)) * h;
-        trainable.insert("adapters, norms and projection", adapters + norms + projection);
-        trainable.insert("projection alone", projection);
-        trainable.insert("everything", inspection.parameters());
+        for method in Method::ALL {
+            trainable.insert(method.name(), method.parameters(config));
+        }
+        let paper =
+            projection + Method::Adapter.parameters(config) + Method::Norms.parameters(config);
+        trainable.insert("adapters, norms and projection (the paper)".into(), paper);
+        trainable.insert("projection (MiniGPT-4)".into(), projection);
+        trainable.insert("full".into(), inspection.parameters());
         let weights: u64 = inspection.parts.iter().map(resident).sum();
         let key_values = 2
             * 4
-            * blocks
+            * config.num_hidden_layers as u64
             * (config.num_key_value_heads * config.head_dim * config.context_length) as u64;
         inspection.memory_to_chat = weights + key_values;
         // Frozen matrices in f32; weight, gradient and two moments of what trains.
-        inspection.memory_to_train_adapters =
-            4 * inspection.parameters() + 16 * (adapters + norms + projection);
+        inspection.memory_to_train_adapters = 4 * inspection.parameters() + 16 * paper;
     }
     inspection.trainable = trainable;
     Ok(inspection)
@@ -191,10 +189,6 @@ fn resident(part: &Part) -> u64 {
 fn record(recorder: &Recorder, named: &Named) -> candle_nn::VarBuilder<'static> {
     let rename = named.rename.clone();
     recorder.builder(move |name| rename(name))
-}
-
-fn count(asked: &Asked) -> u64 {
-    asked.values().map(|s| s.iter().product::<usize>() as u64).sum()
 }
 
 /// Norms and attention matrices in the adapters' file that take the place of the language model's.
