@@ -2,9 +2,10 @@
 
     pip install xllamacpp
     cargo build --release --example speed
-    python scripts/beside_llama_cpp.py MANIFEST_OR_NAME DATA_DIR
+    python scripts/beside_llama_cpp.py MANIFEST_OR_NAME DATA_DIR [GGUF [ROUNDS]]
 
-MANIFEST_OR_NAME is what `--model` takes. Prints tokens per second and the ratios.
+MANIFEST_OR_NAME is what `--model` takes, GGUF its language model (the default model's if it is not
+given). Prints tokens per second and the ratios.
 """
 
 import json
@@ -16,8 +17,10 @@ from pathlib import Path
 import xllamacpp
 
 model, data = sys.argv[1], sys.argv[2]
-gguf = Path(data) / "models/artgpt-smol/SmolLM2-135M-Instruct.Q8_0.gguf"
-ROUNDS, PROMPT, ANSWER = 3, 128, 64
+default = Path(data) / "models/artgpt-smol/SmolLM2-135M-Instruct.Q8_0.gguf"
+gguf = sys.argv[3] if len(sys.argv) > 3 else default
+ROUNDS = int(sys.argv[4]) if len(sys.argv) > 4 else 3
+PROMPT, ANSWER = 128, 64
 
 
 def llama_cpp():

@@ -1,14 +1,16 @@
 //! GGUF language models (the format's specification is `ggml/docs/gguf.md`).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
+use std::io::{BufWriter, Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use candle_core::quantized::gguf_file::{Content, TensorInfo, Value};
-use candle_core::quantized::{GgmlDType, QTensor};
+use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 use candle_core::{Device, Tensor};
+use memmap2::Mmap;
 use rayon::prelude::*;
 
 use super::audit::Stored;
@@ -26,16 +28,15 @@ pub const EOS_IDS: &str = "artgpt.eos_token_ids";
 pub struct GgufFile {
     path: PathBuf,
     content: Content,
-    reader: BufReader<File>,
+    map: Mmap,
 }
 
 impl GgufFile {
     pub fn open(path: &Path) -> Result<Self> {
-        let io = |source| Error::Io { path: path.display().to_string(), source };
-        let file = File::open(path).map_err(io)?;
-        let bytes = file.metadata().map_err(io)?.len();
-        let mut reader = BufReader::with_capacity(1 << 20, file);
-        let content = Content::read(&mut reader).map_err(|e| Error::corrupt(path, e))?;
+        let map = super::safetensors::map(path)?;
+        let bytes = map.len() as u64;
+        let content =
+            Content::read(&mut Cursor::new(&map[..])).map_err(|e| Error::corrupt(path, e))?;
         // A cut file is told here, not by a read error in the middle of loading.
         for (name, info) in &content.tensor_infos {
             let blocks = info.shape.elem_count() / info.ggml_dtype.block_size();
@@ -50,7 +51,7 @@ impl GgufFile {
                 ));
             }
         }
-        Ok(Self { path: path.to_path_buf(), content, reader })
+        Ok(Self { path: path.to_path_buf(), content, map })
     }
 
     pub fn file_path(&self) -> &Path {
@@ -121,10 +122,41 @@ impl GgufFile {
         })
     }
 
-    fn tensor(&mut self, name: &str, device: &Device) -> Result<QTensor> {
-        self.content
-            .tensor(&mut self.reader, name, device)
-            .map_err(|e| Error::corrupt(&self.path, format!("{name}: {e}")))
+    fn tensor(&self, name: &str, device: &Device) -> Result<QTensor> {
+        let (info, bytes) = self.bytes(name)?;
+        let tensor = QStorage::from_data(Cow::Borrowed(bytes), device, info.ggml_dtype)
+            .and_then(|storage| QTensor::new(storage, info.shape.clone()))
+            .map_err(|e| Error::corrupt(&self.path, format!("{name}: {e}")));
+        super::safetensors::forget(&self.map, bytes);
+        tensor
+    }
+
+    /// A tensor as it lies in the file.
+    fn bytes(&self, name: &str) -> Result<(&TensorInfo, &[u8])> {
+        let Some(info) = self.content.tensor_infos.get(name) else {
+            return Err(Error::corrupt(&self.path, format!("the key {name} is missing")));
+        };
+        let blocks = info.shape.elem_count() / info.ggml_dtype.block_size();
+        let start = (self.content.tensor_data_offset + info.offset) as usize;
+        // `open` has checked that it lies within the file.
+        let bytes = self.map.get(start..start + blocks * info.ggml_dtype.type_size());
+        Ok((info, bytes.unwrap_or_default()))
+    }
+
+    /// The tensors under their names here, with the shapes that are asked for.
+    fn parts(&self, parts: &[(&str, usize)], width: usize) -> Result<Vec<(String, &TensorInfo)>> {
+        let named = parts.iter().map(|(name, out)| {
+            let name = gguf_name(name);
+            let (info, _) = self.bytes(&name)?;
+            let found = info.shape.dims();
+            if found != [*out, width] {
+                let reason =
+                    format!("{name} has the shape {found:?}, [{out}, {width}] was expected");
+                return Err(Error::corrupt(&self.path, reason));
+            }
+            Ok((name, info))
+        });
+        named.collect()
     }
 
     fn string(&self, key: &str) -> Result<&str> {
@@ -215,17 +247,9 @@ impl LanguageWeights for GgufFile {
     }
 
     fn matrix(&mut self, parts: &[(&str, usize)], width: usize, device: &Device) -> Result<Matrix> {
-        let mut read = Vec::with_capacity(parts.len());
-        for (name, out) in parts {
-            let tensor = self.tensor(&gguf_name(name), device)?;
-            if tensor.shape().dims() != [*out, width] {
-                let (name, found) = (gguf_name(name), tensor.shape().dims().to_vec());
-                let reason =
-                    format!("{name} has the shape {found:?}, [{out}, {width}] was expected");
-                return Err(Error::corrupt(&self.path, reason));
-            }
-            read.push(tensor);
-        }
+        let parts = self.parts(parts, width)?;
+        let mut read =
+            parts.iter().map(|(name, _)| self.tensor(name, device)).collect::<Result<Vec<_>>>()?;
         let quantised = match read.len() {
             1 => read.pop(),
             _ => stack(&read, device)?,
@@ -242,6 +266,26 @@ impl LanguageWeights for GgufFile {
                 Matrix::Quantised(Arc::new(QTensor::quantize(&joined, GgmlDType::Q8_0)?))
             }
         })
+    }
+
+    fn product(
+        &mut self,
+        parts: &[(&str, usize)],
+        width: usize,
+        device: &Device,
+    ) -> Result<Matrix> {
+        let named = self.parts(parts, width)?;
+        let dtype = named.first().map(|(_, info)| info.ggml_dtype);
+        let alike = named.iter().all(|(_, info)| Some(info.ggml_dtype) == dtype);
+        if let (true, true, Some(dtype)) = (alike, device.is_cpu(), dtype) {
+            let bytes = named.iter().map(|(name, _)| Ok(self.bytes(name)?.1));
+            let bytes = bytes.collect::<Result<Vec<_>>>()?;
+            if let Some(packed) = Matrix::packed(dtype, &bytes, width) {
+                bytes.iter().for_each(|b| super::safetensors::forget(&self.map, b));
+                return Ok(packed);
+            }
+        }
+        self.matrix(parts, width, device)
     }
 
     fn vector(&mut self, name: &str, width: usize, device: &Device) -> Result<Tensor> {
@@ -263,7 +307,7 @@ impl LanguageWeights for GgufFile {
 /// Every Q4_1 value is one of 16 in its block, so 8 bits lose little (the largest error is half
 /// of 1/127 of the block's largest value).
 pub fn requantise(source: &Path, target: &Path, mut progress: impl FnMut(f32)) -> Result<()> {
-    let mut file = GgufFile::open(source)?;
+    let file = GgufFile::open(source)?;
     let mut names: Vec<_> = file.content.tensor_infos.keys().cloned().collect();
     names.sort_by_key(|n| file.content.tensor_infos[n].offset);
     let raw =

@@ -33,6 +33,17 @@ pub trait LanguageWeights {
     /// Tensors of (out, width) each, stacked along the output.
     fn matrix(&mut self, parts: &[(&str, usize)], width: usize, device: &Device) -> Result<Matrix>;
 
+    /// The same for products alone, in whatever form they run fastest; rows of it cannot be
+    /// looked up.
+    fn product(
+        &mut self,
+        parts: &[(&str, usize)],
+        width: usize,
+        device: &Device,
+    ) -> Result<Matrix> {
+        self.matrix(parts, width, device)
+    }
+
     /// A norm, f32.
     fn vector(&mut self, name: &str, width: usize, device: &Device) -> Result<Tensor>;
 }
@@ -48,6 +59,19 @@ pub struct Extras<'a> {
 }
 
 impl Extras<'_> {
+    fn product(
+        &self,
+        source: &mut dyn LanguageWeights,
+        parts: &[(&str, usize)],
+        width: usize,
+        device: &Device,
+    ) -> Result<Matrix> {
+        match self.train {
+            Some(_) => self.prepare(source.matrix(parts, width, device)?, device),
+            None => source.product(parts, width, device),
+        }
+    }
+
     fn prepare(&self, matrix: Matrix, device: &Device) -> Result<Matrix> {
         match self.train {
             Some(precision) => Ok(matrix.to_train(precision, device)?),
@@ -91,15 +115,12 @@ pub fn read_llama<M: Mode>(
         progress(LoadStage::Language, i as f32 / config.num_hidden_layers as f32);
         layers.push(block(source, i, &config, extras, device)?);
     }
-    let table = |source: &mut dyn LanguageWeights, name: &str| {
-        source.matrix(&[(name, config.vocab_size)], config.hidden_size, device)
-    };
-    let embed_tokens = table(source, "embed_tokens.weight")?;
+    let (rows, width) = (config.vocab_size, config.hidden_size);
+    let embed_tokens = source.matrix(&[("embed_tokens.weight", rows)], width, device)?;
     let lm_head = match source.ties_output() {
-        true => embed_tokens.clone(),
-        false => table(source, "lm_head.weight")?,
+        true => extras.prepare(embed_tokens.clone(), device)?,
+        false => extras.product(source, &[("lm_head.weight", rows)], width, device)?,
     };
-    let lm_head = extras.prepare(lm_head, device)?;
     let norm = source.vector("norm.weight", config.hidden_size, device)?;
     progress(LoadStage::Language, 1.0);
     Ok(Llama::new(config, embed_tokens, layers, norm, lm_head, device)?)
@@ -158,15 +179,15 @@ fn block(
             return Err(Error::corrupt(source.path(), reason));
         }
         let matrix = if replaced.len() == parts.len() {
-            Matrix::stacked(&replaced, device)?
+            extras.prepare(Matrix::stacked(&replaced, device)?, device)?
         } else {
             let names: Vec<String> =
                 parts.iter().map(|(name, _)| format!("layers.{i}.{name}.weight")).collect();
             let parts: Vec<(&str, usize)> =
                 names.iter().map(String::as_str).zip(parts.iter().map(|p| p.1)).collect();
-            source.matrix(&parts, width, device)?
+            extras.product(source, &parts, width, device)?
         };
-        extras.prepare(matrix, device)
+        Ok::<_, Error>(matrix)
     };
     Ok(Block {
         input_layernorm: norm(source, "input_layernorm")?,

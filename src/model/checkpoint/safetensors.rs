@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
-use memmap2::Mmap;
+use memmap2::{Mmap, UncheckedAdvice};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
@@ -77,6 +77,17 @@ pub fn map(path: &Path) -> Result<Mmap> {
     unsafe { Mmap::map(&file) }.map_err(io)
 }
 
+/// Lets go of the pages of `part`, which lies in `map`: a model is read once, and its file need not
+/// stay in the process's memory beside what was made of it.
+pub fn forget(map: &Mmap, part: &[u8]) {
+    let start = (part.as_ptr() as usize).wrapping_sub(map.as_ptr() as usize);
+    if start.checked_add(part.len()).is_none_or(|end| end > map.len()) {
+        return;
+    }
+    // SAFETY: the map is of a file and never written, so a page that is read again has what it had.
+    let _ = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, start, part.len()) };
+}
+
 impl TensorFile for SafetensorsFile {
     fn path(&self) -> &Path {
         &self.path
@@ -93,8 +104,13 @@ impl TensorFile for SafetensorsFile {
         let Some(dtype) = info.dtype else {
             return Err(Error::corrupt(&self.path, format!("{name} has a type no weight has")));
         };
-        Tensor::from_raw_buffer(&self.bytes[range.clone()], dtype, &info.shape, &Device::Cpu)
-            .map_err(|e| Error::corrupt(&self.path, format!("{name}: {e}")))
+        let bytes = &self.bytes[range.clone()];
+        let tensor = Tensor::from_raw_buffer(bytes, dtype, &info.shape, &Device::Cpu)
+            .map_err(|e| Error::corrupt(&self.path, format!("{name}: {e}")));
+        if let Bytes::Map(map) = &self.bytes {
+            forget(map, bytes);
+        }
+        tensor
     }
 }
 

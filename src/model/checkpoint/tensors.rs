@@ -146,6 +146,15 @@ fn one(path: &Path) -> Result<Arc<dyn TensorFile>> {
     })
 }
 
+/// Whoever asks for f16 takes any floating type that loses nothing.
+fn in_type(stored: Tensor, asked: DType) -> candle_core::Result<Tensor> {
+    match (asked, stored.dtype()) {
+        (DType::F16, DType::F16 | DType::BF16 | DType::F32) => Ok(stored),
+        (DType::F16, _) => stored.to_dtype(DType::F32),
+        _ => stored.to_dtype(asked),
+    }
+}
+
 struct Renamed {
     tensors: Tensors,
     rename: Box<dyn Fn(&str) -> String + Send + Sync>,
@@ -163,8 +172,8 @@ impl SimpleBackend for Renamed {
         self.tensors
             .read_shaped(&(self.rename)(name), shape.dims())
             .map_err(candle_core::Error::wrap)?
-            .to_device(device)?
-            .to_dtype(dtype)
+            .to_device(device)
+            .and_then(|t| in_type(t, dtype))
     }
 
     fn get_unchecked(
@@ -176,8 +185,8 @@ impl SimpleBackend for Renamed {
         self.tensors
             .read(&(self.rename)(name))
             .map_err(candle_core::Error::wrap)?
-            .to_device(device)?
-            .to_dtype(dtype)
+            .to_device(device)
+            .and_then(|t| in_type(t, dtype))
     }
 
     fn contains_tensor(&self, name: &str) -> bool {

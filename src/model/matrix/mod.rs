@@ -3,14 +3,20 @@
 mod bf16;
 mod half;
 mod integer;
+mod linear;
+mod q4k;
 mod q8;
+mod quantised;
 mod tiles;
+
+pub use linear::FrozenLinear;
 
 use std::sync::Arc;
 
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor};
 use serde::{Deserialize, Serialize};
+use tiles::with_rows;
 
 /// A frozen (out, in) matrix: as quantised blocks or 16-bit floats to run, or dense f32 to send
 /// gradients through.
@@ -22,6 +28,8 @@ pub enum Matrix {
     Dense(Tensor),
     /// Packed for products in bf16, forward and backward, on the CPU.
     Bf16(Arc<bf16::Bf16>),
+    /// A Q4_K matrix packed to run on the CPU.
+    Q4K(Arc<q4k::Panels>),
 }
 
 /// In what a frozen matrix multiplies when gradients pass through it. Sums are f32.
@@ -46,8 +54,8 @@ pub enum Precision {
 
 /// From this many rows on, a product that reads the matrix once for all rows is faster than
 /// candle's dot products, which read it once a row (`cargo bench --bench llama` shows both sides).
-fn many_rows() -> usize {
-    if integer::available() { 2 } else { 12 }
+fn many_rows(dtype: GgmlDType) -> usize {
+    if dtype == GgmlDType::Q8_0 && integer::available() { 2 } else { 12 }
 }
 
 impl Matrix {
@@ -57,7 +65,9 @@ impl Matrix {
         let rows = x.reshape((batch * tokens, width))?;
         let q8 = |q: &QTensor| q.dtype() == GgmlDType::Q8_0 && x.device().is_cpu();
         let y = match self {
-            Self::Quantised(q) if precision == Precision::Fast && batch * tokens < many_rows() => {
+            Self::Quantised(q)
+                if precision == Precision::Fast && batch * tokens < many_rows(q.dtype()) =>
+            {
                 rows.contiguous()?.apply_op1_no_bwd(q.as_ref())?
             }
             Self::Quantised(q) if q8(q) => {
@@ -69,7 +79,17 @@ impl Matrix {
                     _ => q8::on_rows(q, &rows, q8::product)?,
                 }
             }
+            Self::Quantised(q) if x.device().is_cpu() => {
+                quantised::product(q, &rows.contiguous()?)?
+            }
             Self::Quantised(q) => rows.matmul(&q.dequantize(x.device())?.t()?)?,
+            Self::Q4K(w) => {
+                let (out, width) = w.dims();
+                with_rows(&rows.contiguous()?, out, width, |x, shape| match precision {
+                    Precision::Fast => w.product(x),
+                    Precision::Exact => w.exact(x, shape),
+                })?
+            }
             Self::Half(w) if x.device().is_cpu() => half::product(w, &rows.contiguous()?)?,
             Self::Half(w) => rows.to_dtype(w.dtype())?.matmul(&w.t()?)?.to_dtype(DType::F32)?,
             Self::Dense(w) if x.device().is_cpu() => {
@@ -79,6 +99,15 @@ impl Matrix {
             Self::Bf16(w) => bf16::product(w, &rows.contiguous()?)?,
         };
         y.reshape((batch, tokens, ()))
+    }
+
+    /// From the bytes of matrices of one type, stacked along the output, in the form that runs
+    /// fastest on the CPU; `None` if there is no better form than GGML's own.
+    pub fn packed(dtype: GgmlDType, parts: &[&[u8]], width: usize) -> Option<Self> {
+        match dtype {
+            GgmlDType::Q4K => q4k::Panels::pack(parts, width).map(|p| Self::Q4K(Arc::new(p))),
+            _ => None,
+        }
     }
 
     /// The same matrix to train through.
@@ -99,7 +128,9 @@ impl Matrix {
             Self::Quantised(q) => q8::unpack(q, device),
             Self::Half(w) => w.to_device(device)?.to_dtype(DType::F32)?.contiguous(),
             Self::Dense(w) => w.to_device(device)?.contiguous(),
-            Self::Bf16(_) => candle_core::bail!("a matrix packed to train is not unpacked again"),
+            Self::Bf16(_) | Self::Q4K(_) => {
+                candle_core::bail!("a packed matrix is not unpacked again")
+            }
         }
     }
 
@@ -121,11 +152,11 @@ impl Matrix {
         match self {
             Self::Dense(w) => w.index_select(&Tensor::new(ids, device)?, 0),
             Self::Half(w) => w.index_select(&Tensor::new(ids, device)?, 0)?.to_dtype(DType::F32),
-            Self::Quantised(q) if q.dtype() == GgmlDType::Q8_0 && device.is_cpu() => {
-                q8::embedding_rows(q, ids)
-            }
+            Self::Quantised(q) if device.is_cpu() => quantised::embedding_rows(q, ids),
             Self::Quantised(q) => q.dequantize(device)?.index_select(&Tensor::new(ids, device)?, 0),
-            Self::Bf16(_) => candle_core::bail!("a matrix packed to train has no rows to look up"),
+            Self::Bf16(_) | Self::Q4K(_) => {
+                candle_core::bail!("a packed matrix has no rows to look up")
+            }
         }
     }
 
@@ -135,6 +166,7 @@ impl Matrix {
             Self::Quantised(q) => q.shape().dims2(),
             Self::Half(w) | Self::Dense(w) => w.dims2(),
             Self::Bf16(w) => Ok(w.dims()),
+            Self::Q4K(w) => Ok(w.dims()),
         }
     }
 }
@@ -198,7 +230,7 @@ mod tests {
         let d = &Device::Cpu;
         let w = Tensor::randn(0f32, 1.0, (48, 64), d)?;
         let m = Matrix::Quantised(Arc::new(QTensor::quantize(&w, GgmlDType::Q8_0)?));
-        let x = Tensor::randn(0f32, 1.0, (1, many_rows(), 64), d)?;
+        let x = Tensor::randn(0f32, 1.0, (1, many_rows(GgmlDType::Q8_0), 64), d)?;
         let many = m.forward(&x, Precision::Fast)?;
         let few = m.forward(&x.narrow(1, 0, 1)?, Precision::Fast)?;
         let exact = m.forward(&x.narrow(1, 0, 1)?, Precision::Exact)?;

@@ -50,22 +50,6 @@ pub fn unpack(q: &QTensor, device: &Device) -> Result<Tensor> {
     Tensor::from_vec(values, (out, width), device)
 }
 
-/// Rows of an embedding table by index, (ids, width).
-pub fn embedding_rows(q: &QTensor, ids: &[u32]) -> Result<Tensor> {
-    let (count, width) = q.shape().dims2()?;
-    let data = q.data()?;
-    let bytes = width / BLOCK * BLOCK_BYTES;
-    let mut out = vec![0f32; ids.len() * width];
-    for (id, row) in ids.iter().zip(out.chunks_mut(width)) {
-        let id = *id as usize;
-        if id >= count {
-            candle_core::bail!("token id {id} is outside the vocabulary of {count}");
-        }
-        unpack_blocks(&data[id * bytes..][..bytes], row);
-    }
-    Tensor::from_vec(out, (ids.len(), width), &Device::Cpu)
-}
-
 fn unpack_blocks(data: &[u8], out: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("f16c") {

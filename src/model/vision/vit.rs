@@ -4,9 +4,10 @@
 //! Key names follow `eva_vit_g.pth`; `ln_vision` stands beside it in the originals.
 
 use candle_core::{D, DType, Result, Tensor};
-use candle_nn::{Linear, Module, VarBuilder, linear};
+use candle_nn::{Linear, Module, VarBuilder};
 
 use super::VisionEncoder;
+use crate::model::matrix::FrozenLinear;
 use crate::model::mode::{Fused, LayerNorm, Mode};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -128,11 +129,11 @@ impl VisionEncoder for Vit {
 
 struct Block {
     norm1: LayerNorm,
-    qkv: Linear,
-    proj: Linear,
+    qkv: FrozenLinear,
+    proj: FrozenLinear,
     norm2: LayerNorm,
-    fc1: Linear,
-    fc2: Linear,
+    fc1: FrozenLinear,
+    fc2: FrozenLinear,
     heads: usize,
 }
 
@@ -152,11 +153,11 @@ impl Block {
         };
         Ok(Self {
             norm1: LayerNorm::load(hidden, config.layer_norm_eps, vb.pp("norm1"))?,
-            qkv: Linear::new(attention.get((3 * hidden, hidden), "qkv.weight")?, Some(bias)),
-            proj: linear(hidden, hidden, attention.pp("proj"))?,
+            qkv: FrozenLinear::with_bias(hidden, bias, "qkv.weight", &attention)?,
+            proj: FrozenLinear::load(hidden, hidden, attention.pp("proj"))?,
             norm2: LayerNorm::load(hidden, config.layer_norm_eps, vb.pp("norm2"))?,
-            fc1: linear(hidden, inner, vb.pp("mlp.fc1"))?,
-            fc2: linear(inner, hidden, vb.pp("mlp.fc2"))?,
+            fc1: FrozenLinear::load(hidden, inner, vb.pp("mlp.fc1"))?,
+            fc2: FrozenLinear::load(inner, hidden, vb.pp("mlp.fc2"))?,
             heads: config.num_attention_heads,
         })
     }

@@ -1,0 +1,40 @@
+//! A Linear layer that never trains, its matrix in the type that the file has.
+
+use candle_core::{DType, Result, Tensor};
+use candle_nn::{Init, VarBuilder};
+
+use super::{Matrix, Precision};
+
+/// `x · Wᵀ + b`. Vision encoders are made of it: half of the memory of f32.
+#[derive(Debug, Clone)]
+pub struct FrozenLinear {
+    weight: Matrix,
+    bias: Tensor,
+}
+
+impl FrozenLinear {
+    pub fn load(width: usize, out: usize, vb: VarBuilder) -> Result<Self> {
+        Ok(Self { bias: vb.get(out, "bias")?, weight: matrix((out, width), "weight", &vb)? })
+    }
+
+    /// With a bias of its own.
+    pub fn with_bias(width: usize, bias: Tensor, name: &str, vb: &VarBuilder) -> Result<Self> {
+        Ok(Self { weight: matrix((bias.dim(0)?, width), name, vb)?, bias })
+    }
+
+    /// (batch, tokens, in) to (batch, tokens, out).
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.weight.forward(x, Precision::Exact)?.broadcast_add(&self.bias)
+    }
+}
+
+/// On the CPU as the file has it (a builder gives 16-bit floats only where the file has them); on
+/// a GPU in 16 bits.
+fn matrix(shape: (usize, usize), name: &str, vb: &VarBuilder) -> Result<Matrix> {
+    let stored = vb.get_with_hints_dtype(shape, name, Init::Const(0.0), DType::F16)?;
+    let stored = match (vb.device().is_cpu(), stored.dtype()) {
+        (false, DType::F32) => stored.to_dtype(DType::F16)?,
+        _ => stored,
+    };
+    Matrix::stacked(&[stored], vb.device())
+}
