@@ -178,10 +178,11 @@ pub fn inspect(model: &Model) -> Result<Inspection> {
     Ok(inspection)
 }
 
-/// Bytes in memory when the part runs: the language model as it is stored, the rest in f32.
+/// Bytes in memory when the part runs: matrices as they are stored, the Q-Former and what trained
+/// in f32.
 fn resident(part: &Part) -> u64 {
     match part.name {
-        "language model" => part.bytes,
+        "language model" | "vision encoder" => part.bytes,
         _ => 4 * part.parameters,
     }
 }

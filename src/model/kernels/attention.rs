@@ -66,7 +66,12 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, sight: &Sight) -> Result<Te
     let (batch, heads, places, width) = q.dims4()?;
     let kv_heads = k.dim(1)?;
     let fits = k.dims() == [batch, kv_heads, places, width] && v.dims() == k.dims();
-    if batch != 1 || !fits || kv_heads == 0 || heads % kv_heads != 0 || sight.len() != places {
+    if batch != 1
+        || !fits
+        || kv_heads == 0
+        || !heads.is_multiple_of(kv_heads)
+        || sight.len() != places
+    {
         candle_core::bail!(
             "attention over {} places does not fit {:?}, {:?} and {:?}",
             sight.len(),

@@ -23,7 +23,10 @@ impl Rotary {
         let (cos, sin) = (Values::of(&self.cos)?, Values::of(&self.sin)?);
         let half = width / 2;
         let tokens = cos.len() / half.max(1);
-        if !width.is_multiple_of(2) || cos.len() != sin.len() || x.len() % (tokens * width) != 0 {
+        if !width.is_multiple_of(2)
+            || cos.len() != sin.len()
+            || !x.len().is_multiple_of(tokens * width)
+        {
             candle_core::bail!("rotary tables of {} values do not fit", cos.len());
         }
         let mut y = vec![0f32; x.len()];
