@@ -88,12 +88,17 @@ impl Artwork {
         let (image, notes) = decode::decode(path, &bytes)?;
         Ok(Self {
             path: path.to_path_buf(),
-            sha256: hex(&Sha256::digest(&bytes)),
+            sha256: sha256(&bytes),
             image: Arc::new(image),
             label: Label::beside(path)?.or_else(|| museum::label_in_folder(path)),
             notes,
         })
     }
+}
+
+/// In hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
 }
 
 /// Lower-case hexadecimal.

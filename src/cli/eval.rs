@@ -42,7 +42,7 @@ fn see(context: &Context, args: &SeeingArgs) -> Result<ExitCode, Failure> {
         ));
     }
     let tags = paintings.common_tags(&split);
-    let (mut engine, _) = input::engine(context, args.model.as_deref())?;
+    let mut engine = input::engine(context, args.model.as_deref())?;
     let name = engine.name.clone();
     let table = seeing(
         &mut Local(&mut engine),

@@ -35,15 +35,15 @@ pub fn backend(context: &Context, model: Option<&str>) -> Result<Backend, Failur
     match Remote::parse(name) {
         Some(remote) => Ok(Backend::Remote(remote?)),
         None => {
-            let (engine, model) = engine(context, Some(name))?;
-            let engine = engine.keep_embeddings(&model, &context.paths.embeddings())?;
+            let (engine, model) = load(context, name)?;
+            let engine = engine.keep_embeddings(&model, &context.paths.embeddings());
             Ok(Backend::Local(Box::new(engine)))
         }
     }
 }
 
 /// Loads the model that the flag or the settings name.
-pub fn engine(context: &Context, model: Option<&str>) -> Result<(Engine, Model), Failure> {
+pub fn engine(context: &Context, model: Option<&str>) -> Result<Engine, Failure> {
     let name = model.unwrap_or(&context.settings.model);
     if name.starts_with(SCHEME) {
         return Err(Failure::usage(
@@ -54,6 +54,10 @@ pub fn engine(context: &Context, model: Option<&str>) -> Result<(Engine, Model),
             "name a local model",
         ));
     }
+    Ok(load(context, name)?.0)
+}
+
+fn load(context: &Context, name: &str) -> Result<(Engine, Model), Failure> {
     let model = ready(context, name)?;
     let device = device::open(&context.settings.device)?;
     if context.verbose > 0 {

@@ -11,7 +11,7 @@ pub fn run(context: &Context, args: ScoreArgs) -> Result<ExitCode, Failure> {
         return Err(Failure::usage("--answer is empty", "give the text to score"));
     }
     let art = input::artworks(&args.input.images)?;
-    let (mut engine, _) = input::engine(context, args.input.model.as_deref())?;
+    let mut engine = input::engine(context, args.input.model.as_deref())?;
     let prompt = input::prompt(&args.input, context.settings.system.clone(), &text, &art);
     let pictures = input::pictures(&art);
     let score = engine.score(&prompt, &pictures, &args.answer)?;

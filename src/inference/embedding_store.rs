@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use candle_core::{DType, Device, Tensor};
 
-use crate::model::fingerprint::sha256;
+use crate::art::sha256;
 
 /// Bytes kept; pictures used longest ago go. 32 query tokens of 4096 are half a megabyte.
 const LIMIT: u64 = 256 << 20;

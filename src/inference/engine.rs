@@ -118,12 +118,12 @@ impl Engine {
         })
     }
 
-    /// Keeps query tokens in this folder, and takes them from there.
-    pub fn keep_embeddings(mut self, model: &Model, folder: &Path) -> Result<Self> {
-        if self.sees() {
-            self.kept = Some(EmbeddingStore::new(folder, model.seeing_fingerprint()?));
-        }
-        Ok(self)
+    /// Keeps query tokens in this folder, and takes them from there. Where it cannot be told which
+    /// weights made them, nothing is kept.
+    pub fn keep_embeddings(mut self, model: &Model, folder: &Path) -> Self {
+        let fingerprint = self.sees().then(|| model.seeing_fingerprint().ok()).flatten();
+        self.kept = fingerprint.map(|f| EmbeddingStore::new(folder, f));
+        self
     }
 
     /// Tokens of prompt and answer; the reference's conversation ends at 2000 (`conversation.py`).
@@ -421,20 +421,19 @@ impl Engine {
             return Ok((tensor, false));
         }
         let device = self.model.language.device();
-        let kept = self.kept.as_ref().and_then(|k| k.get(key, device));
-        let new = kept.is_none();
-        let tensor = match kept {
-            Some(tensor) => tensor,
-            None => self
-                .model
-                .encode(&picture.image, instruction)?
-                .ok_or_else(|| InferenceError::Blind(self.name.clone()))?,
-        };
-        if let (true, Some(kept)) = (new, &self.kept) {
+        if let Some(tensor) = self.kept.as_ref().and_then(|k| k.get(key, device)) {
+            self.images.insert(key.clone(), tensor.clone());
+            return Ok((tensor, false));
+        }
+        let tensor = self
+            .model
+            .encode(&picture.image, instruction)?
+            .ok_or_else(|| InferenceError::Blind(self.name.clone()))?;
+        if let Some(kept) = &self.kept {
             kept.insert(key, &tensor);
         }
         self.images.insert(key.clone(), tensor.clone());
-        Ok((tensor, new))
+        Ok((tensor, true))
     }
 
     /// Shortens the cache to what the prompt can use; returns how much that is.

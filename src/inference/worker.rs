@@ -151,6 +151,6 @@ fn load(
     let device = crate::device::open(device)?;
     let engine =
         Engine::load(&model, &device, |stage, part| on_event(Event::Loading(stage, part)))?
-            .keep_embeddings(&model, &folders.embeddings)?;
+            .keep_embeddings(&model, &folders.embeddings);
     Ok(Backend::Local(Box::new(engine)))
 }

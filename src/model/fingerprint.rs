@@ -20,9 +20,8 @@ impl Model {
             hash.update(text);
         };
         add(env!("CARGO_PKG_VERSION"));
-        if let Ok(program) = std::env::current_exe() {
-            state(&program, &mut add)?;
-        }
+        let unknown = |source| Error::Io { path: "this program's own file".into(), source };
+        state(&std::env::current_exe().map_err(unknown)?, &mut add)?;
         let manifest = toml::to_string(&self.manifest).map_err(|e| Error::Unsupported {
             path: self.dir.display().to_string(),
             what: format!("this manifest ({e})"),
@@ -37,9 +36,9 @@ impl Model {
             m.adapters.as_ref().map(|p| &p.path),
         ];
         for part in parts.into_iter().flatten() {
-            match self.inside(part) {
-                Some(bytes) => add(&sha256(bytes)),
-                None => state(&self.path(part), &mut add)?,
+            // What is part of the program changes with it.
+            if self.inside(part).is_none() {
+                state(&self.path(part), &mut add)?;
             }
         }
         Ok(hex(&hash.finalize()))
@@ -62,11 +61,6 @@ fn state(path: &Path, add: &mut impl FnMut(&str)) -> Result<()> {
     let name = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     add(&format!("{} {} {changed}", name.display(), about.len()));
     Ok(())
-}
-
-/// In hexadecimal.
-pub fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
 }
 
 #[cfg(test)]

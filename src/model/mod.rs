@@ -6,7 +6,7 @@ pub mod artgpt;
 pub mod bridge;
 pub mod checkpoint;
 pub mod convert;
-pub mod fingerprint;
+mod fingerprint;
 pub mod inspect;
 pub mod kernels;
 pub mod kv_cache;
