@@ -121,6 +121,7 @@ enum Mask<'a> {
     None,
     /// (queries, keys), added to the scores.
     Of(&'a Tensor),
+    /// For the kernel that packed texts have.
     Sight(&'a Sight),
 }
 
@@ -200,8 +201,13 @@ impl<M: Mode> Llama<M> {
 
     /// One pass with no cache over texts that are packed in one sequence.
     pub fn forward(&self, x: &Tensor, rotary: &Rotary, sight: &Sight) -> Result<Tensor> {
-        let pass = Pass { rotary, mask: Mask::Sight(sight), precision: Precision::Exact };
-        self.blocks(x, &pass, None)
+        // Our kernel takes one sequence on the CPU; elsewhere one mask serves all blocks.
+        let composed = match x.device().is_cpu() && x.dim(0)? == 1 {
+            true => None,
+            false => Some(sight.mask(x.device())?),
+        };
+        let mask = composed.as_ref().map_or(Mask::Sight(sight), Mask::Of);
+        self.blocks(x, &Pass { rotary, mask, precision: Precision::Exact }, None)
     }
 
     /// (batch, tokens, hidden) to (batch, tokens, vocabulary).
@@ -251,15 +257,10 @@ impl<M: Mode> Llama<M> {
         };
         let keys = k.dim(2)?;
         let merge = |y: Tensor| y.transpose(1, 2)?.reshape((batch, tokens, heads * width));
-        let mask = match mask {
-            Mask::Sight(sight) if batch == 1 && x.device().is_cpu() => {
-                let y = merge(kernels::attention::attention(&q, &k, &v, sight)?)?;
-                return block.o_proj.forward(&y, precision);
-            }
-            Mask::Sight(sight) => Some(sight.mask(x.device())?),
-            Mask::Of(mask) => Some(mask.clone()),
-            Mask::None => None,
-        };
+        if let Mask::Sight(sight) = mask {
+            let y = merge(kernels::attention::attention(&q, &k, &v, sight)?)?;
+            return block.o_proj.forward(&y, precision);
+        }
         // The query heads of one kv head are neighbours, so they are extra rows of one product.
         let q = (q / (width as f64).sqrt())?.reshape((
             batch,
@@ -269,7 +270,7 @@ impl<M: Mode> Llama<M> {
         ))?;
         let mut scores =
             q.matmul(&k.transpose(D::Minus2, D::Minus1)?)?.reshape((batch, heads, tokens, keys))?;
-        if let Some(mask) = &mask {
+        if let Mask::Of(mask) = mask {
             scores = scores.broadcast_add(mask)?;
         }
         let weights =

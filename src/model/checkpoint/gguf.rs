@@ -39,11 +39,10 @@ impl GgufFile {
             Content::read(&mut Cursor::new(&map[..])).map_err(|e| Error::corrupt(path, e))?;
         // A cut file is told here, not by a read error in the middle of loading.
         for (name, info) in &content.tensor_infos {
-            let blocks = info.shape.elem_count() / info.ggml_dtype.block_size();
             let end = content
                 .tensor_data_offset
                 .saturating_add(info.offset)
-                .saturating_add((blocks * info.ggml_dtype.type_size()) as u64);
+                .saturating_add(size(info) as u64);
             if end > bytes {
                 return Err(Error::corrupt(
                     path,
@@ -136,10 +135,9 @@ impl GgufFile {
         let Some(info) = self.content.tensor_infos.get(name) else {
             return Err(Error::corrupt(&self.path, format!("the key {name} is missing")));
         };
-        let blocks = info.shape.elem_count() / info.ggml_dtype.block_size();
         let start = (self.content.tensor_data_offset + info.offset) as usize;
         // `open` has checked that it lies within the file.
-        let bytes = self.map.get(start..start + blocks * info.ggml_dtype.type_size());
+        let bytes = self.map.get(start..start + size(info));
         Ok((info, bytes.unwrap_or_default()))
     }
 
@@ -182,6 +180,11 @@ impl GgufFile {
     fn missing(&self, key: &str) -> Error {
         Error::corrupt(&self.path, format!("metadata `{key}` is missing or of the wrong type"))
     }
+}
+
+/// Bytes that a tensor takes.
+fn size(info: &TensorInfo) -> usize {
+    info.shape.elem_count() / info.ggml_dtype.block_size() * info.ggml_dtype.type_size()
 }
 
 /// GGUF's name of a tensor that Hugging Face calls `name` (`gguf-py/gguf/tensor_mapping.py`).
@@ -240,8 +243,7 @@ impl LanguageWeights for GgufFile {
         let info = |t: &TensorInfo| Stored {
             shape: t.shape.dims().to_vec(),
             dtype: format!("{:?}", t.ggml_dtype),
-            bytes: (t.shape.elem_count() / t.ggml_dtype.block_size() * t.ggml_dtype.type_size())
-                as u64,
+            bytes: size(t) as u64,
         };
         self.content.tensor_infos.iter().map(|(name, t)| (name.clone(), info(t))).collect()
     }

@@ -178,16 +178,15 @@ fn block(
             let reason = format!("block {i} has some of q_proj, k_proj and v_proj, but not all");
             return Err(Error::corrupt(source.path(), reason));
         }
-        let matrix = if replaced.len() == parts.len() {
-            extras.prepare(Matrix::stacked(&replaced, device)?, device)?
+        if replaced.len() == parts.len() {
+            extras.prepare(Matrix::stacked(&replaced, device)?, device)
         } else {
             let names: Vec<String> =
                 parts.iter().map(|(name, _)| format!("layers.{i}.{name}.weight")).collect();
             let parts: Vec<(&str, usize)> =
                 names.iter().map(String::as_str).zip(parts.iter().map(|p| p.1)).collect();
-            extras.product(source, &parts, width, device)?
-        };
-        Ok::<_, Error>(matrix)
+            extras.product(source, &parts, width, device)
+        }
     };
     Ok(Block {
         input_layernorm: norm(source, "input_layernorm")?,

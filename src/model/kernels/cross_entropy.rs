@@ -1,6 +1,6 @@
 //! Weighted cross-entropy with class indices.
 
-use candle_core::{CpuStorage, CustomOp1, D, Device, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor};
 use candle_nn::ops;
 
 use super::values::{Values, exp, max, slice, sum, wide};
@@ -17,15 +17,11 @@ pub fn cross_entropy(logits: &Tensor, targets: Vec<u32>, weights: Vec<f32>) -> R
     if logits.device().is_cpu() {
         return logits.contiguous()?.apply_op1(CrossEntropy { targets, weights });
     }
-    composed(logits, &targets, &weights, logits.device())
+    composed(logits, &targets, &weights)
 }
 
-pub(super) fn composed(
-    logits: &Tensor,
-    targets: &[u32],
-    weights: &[f32],
-    device: &Device,
-) -> Result<Tensor> {
+pub(super) fn composed(logits: &Tensor, targets: &[u32], weights: &[f32]) -> Result<Tensor> {
+    let device = logits.device();
     let chosen = ops::log_softmax(logits, D::Minus1)?
         .gather(&Tensor::new(targets, device)?.unsqueeze(1)?, 1)?
         .squeeze(1)?;

@@ -18,10 +18,7 @@ impl<'a> Values<'a> {
             candle_core::bail!("the tensor is not on the CPU")
         };
         slice(cpu, layout)?;
-        let range = match layout.contiguous_offsets() {
-            Some((start, end)) => start..end,
-            None => candle_core::bail!("the tensor is not contiguous"),
-        };
+        let range = range(layout)?;
         Ok(Self { storage: Box::new(storage), range })
     }
 }
@@ -39,12 +36,16 @@ impl Deref for Values<'_> {
 
 /// What a custom operation is given, as a slice.
 pub fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    let Some((start, end)) = layout.contiguous_offsets() else {
-        candle_core::bail!("the tensor is not contiguous")
-    };
-    match storage.as_slice::<f32>()?.get(start..end) {
+    match storage.as_slice::<f32>()?.get(range(layout)?) {
         Some(values) => Ok(values),
         None => candle_core::bail!("the tensor reaches past its storage"),
+    }
+}
+
+fn range(layout: &Layout) -> Result<Range<usize>> {
+    match layout.contiguous_offsets() {
+        Some((start, end)) => Ok(start..end),
+        None => candle_core::bail!("the tensor is not contiguous"),
     }
 }
 

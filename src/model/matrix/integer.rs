@@ -22,7 +22,8 @@ mod vnni {
     use rayon::prelude::*;
 
     use super::super::q8::{BLOCK, BLOCK_BYTES};
-    use super::super::tiles::Shape;
+    use super::super::rounding;
+    use super::super::tiles::{Results, Shape};
 
     pub fn available() -> bool {
         use std::arch::is_x86_feature_detected as has;
@@ -44,7 +45,7 @@ mod vnni {
         assert!(w.len() == out * width / BLOCK * BLOCK_BYTES);
         let x = Rows::round(x, width);
         let mut y = vec![0f32; rows * out];
-        let results = Results(y.as_mut_ptr());
+        let results = Results::of(&mut y);
         w.par_chunks(width / BLOCK * BLOCK_BYTES * PANEL).enumerate().for_each_init(
             || Panel::new(width),
             |panel, (index, data)| {
@@ -70,20 +71,6 @@ mod vnni {
             },
         );
         y
-    }
-
-    struct Results(*mut f32);
-
-    // SAFETY: tasks write disjoint columns through it.
-    unsafe impl Sync for Results {}
-
-    impl Results {
-        /// # Safety
-        /// `offset` is inside the results.
-        unsafe fn at(&self, offset: usize) -> *mut f32 {
-            // SAFETY: by the caller.
-            unsafe { self.0.add(offset) }
-        }
     }
 
     /// Rows of activations in 8 bits.
@@ -126,16 +113,9 @@ mod vnni {
     fn round_row(x: &[f32], quads: &mut [i32], scales: &mut [f32], starts: &mut [i32]) {
         let blocks = x.chunks_exact(BLOCK).zip(quads.chunks_exact_mut(QUADS));
         for ((x, quads), (scale, start)) in blocks.zip(scales.iter_mut().zip(starts)) {
-            let largest = x.iter().fold(0f32, |m, v| m.max(v.abs()));
-            let to_bytes = if largest > 0.0 { 127.0 / largest } else { 0.0 };
-            *scale = largest / 127.0;
-            let mut sum = 0;
-            for (quad, x) in quads.iter_mut().zip(x.chunks_exact(4)) {
-                let bytes = [0, 1, 2, 3].map(|i| (x[i] * to_bytes).round_ties_even() as i8);
-                sum += bytes.iter().map(|b| i32::from(*b)).sum::<i32>();
-                *quad = i32::from_le_bytes(bytes.map(|b| b as u8));
-            }
-            *start = -128 * sum;
+            let to_bytes;
+            (*scale, to_bytes) = rounding::scale(x);
+            *start = -128 * rounding::quads(x, to_bytes, quads);
         }
     }
 

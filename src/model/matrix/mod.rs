@@ -7,6 +7,7 @@ mod linear;
 mod q4k;
 mod q8;
 mod quantised;
+mod rounding;
 mod tiles;
 
 pub use linear::FrozenLinear;
@@ -17,6 +18,8 @@ use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor};
 use serde::{Deserialize, Serialize};
 use tiles::with_rows;
+
+use crate::model::kernels::slice;
 
 /// A frozen (out, in) matrix: as quantised blocks or 16-bit floats to run, or dense f32 to send
 /// gradients through.
@@ -183,11 +186,7 @@ impl CustomOp1 for FrozenProduct {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let Some((start, end)) = layout.contiguous_offsets() else {
-            candle_core::bail!("a frozen product needs contiguous rows")
-        };
-        let (rows, width) = layout.shape().dims2()?;
-        let x = Tensor::from_slice(&x.as_slice::<f32>()?[start..end], (rows, width), &Device::Cpu)?;
+        let x = Tensor::from_slice(slice(x, layout)?, layout.shape().dims2()?, &Device::Cpu)?;
         let y = x.matmul(&self.0.t()?)?;
         let shape = y.shape().clone();
         let (storage, _) = y.storage_and_layout();

@@ -8,7 +8,8 @@
 use half::f16;
 use rayon::prelude::*;
 
-use super::tiles::{Shape, tiled_product};
+use super::rounding;
+use super::tiles::{Results, Shape, tiled_product};
 use crate::model::kernels::wide;
 
 /// Values in one block, and its bytes.
@@ -141,7 +142,7 @@ impl Panels {
         let rows = Rows::round(x, self.width);
         let mut y = vec![0f32; rows.count * self.out];
         let blocks = self.width / BLOCK;
-        let results = Results(y.as_mut_ptr());
+        let results = Results::of(&mut y);
         self.cells.par_chunks(blocks).enumerate().with_min_len(4).for_each(|(panel, cells)| {
             let first = panel * PANEL;
             let columns = PANEL.min(self.out - first);
@@ -155,20 +156,6 @@ impl Panels {
             });
         });
         y
-    }
-}
-
-struct Results(*mut f32);
-
-// SAFETY: tasks write disjoint columns through it.
-unsafe impl Sync for Results {}
-
-impl Results {
-    /// # Safety
-    /// `offset` is inside the results.
-    unsafe fn at(&self, offset: usize) -> *mut f32 {
-        // SAFETY: by the caller.
-        unsafe { self.0.add(offset) }
     }
 }
 
@@ -203,19 +190,12 @@ impl Rows {
 /// Rounds 256 values, and returns their scale.
 #[inline(always)]
 fn round_block(x: &[f32], quads: &mut [i32], sums: &mut [i32]) -> f32 {
-    let largest = x.iter().fold(0f32, |m, v| m.max(v.abs()));
-    let to_bytes = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+    let (scale, to_bytes) = rounding::scale(x);
     let parts = x.chunks_exact(PART).zip(quads.chunks_exact_mut(PART / 4));
     for ((x, quads), sum) in parts.zip(sums) {
-        let mut total = 0;
-        for (quad, x) in quads.iter_mut().zip(x.chunks_exact(4)) {
-            let bytes = [0, 1, 2, 3].map(|k| (x[k] * to_bytes).round_ties_even() as i8);
-            total += bytes.iter().map(|b| i32::from(*b)).sum::<i32>();
-            *quad = i32::from_le_bytes(bytes.map(|b| b as u8));
-        }
-        *sum = total;
+        *sum = rounding::quads(x, to_bytes, quads);
     }
-    largest / 127.0
+    scale
 }
 
 #[cfg(target_arch = "x86_64")]

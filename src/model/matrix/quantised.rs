@@ -6,6 +6,7 @@ use candle_core::quantized::{QStorage, QTensor};
 use candle_core::{Device, Result, Tensor};
 
 use super::tiles::{tiled_product, with_rows};
+use crate::model::kernels::Values;
 
 /// `count` rows from `first` on, in f32: (count, width).
 fn rows(q: &QTensor, data: &[u8], first: usize, count: usize) -> Result<Tensor> {
@@ -33,11 +34,12 @@ pub fn product(q: &QTensor, x: &Tensor) -> Result<Tensor> {
     let failed = std::sync::Mutex::new(None);
     let y = with_rows(x, out, width, |x, shape| {
         tiled_product(x, shape, |first, tile| {
-            let unpacked = rows(q, &data, first, tile.len() / width)
-                .and_then(|rows| rows.flatten_all()?.to_vec1::<f32>());
-            match unpacked {
-                Ok(values) => tile.copy_from_slice(&values),
-                Err(e) => *failed.lock().unwrap_or_else(|e| e.into_inner()) = Some(e),
+            let unpacked = rows(q, &data, first, tile.len() / width).and_then(|rows| {
+                tile.copy_from_slice(&Values::of(&rows)?);
+                Ok(())
+            });
+            if let Err(e) = unpacked {
+                *failed.lock().unwrap_or_else(|e| e.into_inner()) = Some(e);
             }
         })
     })?;

@@ -1,7 +1,9 @@
 //! Products with a frozen matrix that is unpacked to f32 a tile at a time.
 
-use candle_core::{CpuStorage, Device, Result, Storage, Tensor};
+use candle_core::{Device, Result, Tensor};
 use rayon::prelude::*;
+
+use crate::model::kernels::Values;
 
 /// Shape of a product: `x` (rows, width) times the transpose of W (out, width).
 #[derive(Debug, Clone, Copy)]
@@ -19,17 +21,11 @@ pub fn with_rows(
     product: impl FnOnce(&[f32], Shape) -> Vec<f32>,
 ) -> Result<Tensor> {
     let (rows, x_width) = x.dims2()?;
-    let (storage, layout) = x.storage_and_layout();
-    let Storage::Cpu(CpuStorage::F32(all)) = &*storage else {
-        candle_core::bail!("a product in tiles needs f32 on the CPU")
-    };
-    let Some(x) = layout.contiguous_offsets().and_then(|(start, end)| all.get(start..end)) else {
-        candle_core::bail!("a product in tiles needs contiguous rows")
-    };
+    let x = Values::of(x)?;
     if x_width != width {
         candle_core::bail!("rows of {x_width} do not go through a matrix of width {width}");
     }
-    Tensor::from_vec(product(x, Shape { rows, width, out }), (rows, out), &Device::Cpu)
+    Tensor::from_vec(product(&x, Shape { rows, width, out }), (rows, out), &Device::Cpu)
 }
 
 /// Output rows unpacked at a time: a tile and its operands stay in the second-level cache, so the
@@ -44,7 +40,7 @@ pub fn tiled_product(
 ) -> Vec<f32> {
     let Shape { rows, width, out } = shape;
     let mut y = vec![0f32; rows * out];
-    let columns = Columns { y: y.as_mut_ptr(), shape };
+    let columns = Columns { y: Results::of(&mut y), shape };
     (0..out.div_ceil(TILE)).into_par_iter().for_each_init(
         || vec![0f32; TILE * width],
         |tile, index| {
@@ -60,13 +56,30 @@ pub fn tiled_product(
 }
 
 /// (rows, out) results that tasks fill side by side, each its own columns.
-struct Columns {
-    y: *mut f32,
-    shape: Shape,
+pub struct Results(*mut f32);
+
+// SAFETY: whoever calls `at` writes only what no other task reads or writes.
+unsafe impl Sync for Results {}
+
+impl Results {
+    pub fn of(y: &mut [f32]) -> Self {
+        Self(y.as_mut_ptr())
+    }
+
+    /// # Safety
+    /// `offset` is inside the results, which are still there, and no other task reads or writes
+    /// what is reached through the pointer.
+    pub unsafe fn at(&self, offset: usize) -> *mut f32 {
+        // SAFETY: by the caller.
+        unsafe { self.0.add(offset) }
+    }
 }
 
-// SAFETY: `multiply` writes only the columns that its caller says are its own.
-unsafe impl Sync for Columns {}
+/// Results of one shape.
+struct Columns {
+    y: Results,
+    shape: Shape,
+}
 
 impl Columns {
     /// Columns `first..first + count` become `x · tileᵀ`, on this thread.
@@ -84,7 +97,7 @@ impl Columns {
                 rows,
                 count,
                 width,
-                self.y.add(first),
+                self.y.at(first),
                 1,
                 out_stride,
                 false,

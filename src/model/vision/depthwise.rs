@@ -8,6 +8,8 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
+use crate::model::kernels::slice;
+
 /// `x` is (batch, channels, height, width), `kernel` (channels, size, size), `bias` (channels);
 /// the result is (batch, channels, ceil(height / stride), ceil(width / stride)).
 pub fn depthwise_conv2d(
@@ -93,13 +95,6 @@ impl CustomOp2 for Direct {
             }
         });
         Ok((CpuStorage::F32(out), (batch, channels, out_h, out_w).into()))
-    }
-}
-
-fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    match layout.contiguous_offsets() {
-        Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
-        None => candle_core::bail!("depthwise convolution needs contiguous tensors"),
     }
 }
 
