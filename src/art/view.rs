@@ -103,18 +103,23 @@ impl ViewJitter {
         warmth: 0.0,
     };
 
-    /// Draws one; a third of the views keep their own colours, so that real ones are common.
-    pub fn random(rng: &mut impl Rng) -> Self {
+    /// Draws a part of half the picture or more, flipped or not, in its own colours.
+    pub fn crop(rng: &mut impl Rng) -> Self {
         let area = rng.random_range(0.5f32..=1.0);
         let ratio = rng.random_range(-0.2f32..=0.2).exp();
-        let mut jitter = Self {
+        Self {
             width: (area * ratio).sqrt().min(1.0),
             height: (area / ratio).sqrt().min(1.0),
             left: rng.random(),
             top: rng.random(),
             flip: rng.random(),
             ..Self::NONE
-        };
+        }
+    }
+
+    /// Draws one; a third of the views keep their own colours, so that real ones are common.
+    pub fn random(rng: &mut impl Rng) -> Self {
+        let mut jitter = Self::crop(rng);
         // Few paintings are symmetrical, and most of those are portraits.
         if rng.random_range(0..4) == 0 {
             jitter.mirror = rng.random_range(0.2..=1.0);

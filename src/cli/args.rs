@@ -191,6 +191,12 @@ pub struct SeeingArgs {
     /// The split a training run wrote; the default model's is built in.
     #[arg(long, value_name = "FILE")]
     pub split: Option<PathBuf>,
+    /// Views of each painting: the whole, then crops of it.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub views: u16,
+    /// Things asked for that are in a painting, and as many that are not.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(0..=100))]
+    pub things: u16,
     /// Ask the wordings that training saw instead of the one it never saw.
     #[arg(long)]
     pub trained_wording: bool,

@@ -7,7 +7,7 @@ use super::args::{EvalCommand, SeeingArgs};
 use super::{Context, Failure, input, out};
 use crate::art::{Label, Paintings, Split};
 use crate::chat::{Role, Turn};
-use crate::evaluation::{Answerer, Shown, seeing};
+use crate::evaluation::{Answerer, Extent, Shown, seeing};
 use crate::inference::{Cancel, Engine, InferenceError, Picture, Prompt, Request};
 use crate::model::manifest::BUILTIN_SPLIT;
 use crate::model::sampling::SamplingConfig;
@@ -49,7 +49,11 @@ fn see(context: &Context, args: &SeeingArgs) -> Result<ExitCode, Failure> {
         &name,
         &held_out,
         &tags,
-        args.trained_wording,
+        Extent {
+            views: args.views.into(),
+            things: args.things.into(),
+            trained_wording: args.trained_wording,
+        },
         |done, all| {
             if context.verbose > 0 {
                 eprintln!("{done}/{all} paintings");

@@ -1,9 +1,11 @@
 //! Measuring what a model does. A running model is reached through [`Answerer`], which this room
 //! owns.
 
+mod interval;
 mod seeing;
 
-pub use seeing::{Row, SeeingTable, seeing};
+pub use interval::Interval;
+pub use seeing::{Extent, Row, SeeingTable, seeing};
 
 use crate::art::{Artwork, View};
 

@@ -1,15 +1,15 @@
 //! Does the model see? The same questions with the right picture, a wrong one, and none.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
 use rand::SeedableRng;
-use rand::seq::{IndexedRandom, SliceRandom};
+use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use super::{Answerer, Shown};
-use crate::art::{FormalFeatures, PRESENCE_WORDINGS, Painting, Question, View};
+use super::{Answerer, Interval, Shown};
+use crate::art::{FormalFeatures, PRESENCE_WORDINGS, Painting, Question, View, ViewJitter};
 
 /// Accuracies of one question type, in percent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -19,15 +19,31 @@ pub struct Row {
     pub right_picture: f64,
     pub wrong_picture: f64,
     pub no_picture: f64,
-    /// Always saying the commonest true answer of these very paintings.
+    /// Always saying the commonest true answer of these very views.
     pub majority: f64,
+    /// Points by which the right picture beats the best of the other three, and the 95 % interval
+    /// of it over other draws of as many paintings.
+    pub lead: Interval,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SeeingTable {
     pub model: String,
     pub paintings: usize,
+    /// Views of each painting: the whole, and random crops of it.
+    pub views: usize,
     pub rows: Vec<Row>,
+}
+
+/// What is asked of each painting.
+#[derive(Debug, Clone, Copy)]
+pub struct Extent {
+    /// Views of each: the whole picture, then crops, flipped or not, in their own colours.
+    pub views: usize,
+    /// Things that are in the painting, and as many that are not, of the whole picture.
+    pub things: usize,
+    /// Ask a wording that training saw instead of the one it never saw.
+    pub trained_wording: bool,
 }
 
 /// A question with its true answer; reading an answer gives the same kind of number.
@@ -45,65 +61,110 @@ pub fn seeing<A: Answerer>(
     name: &str,
     paintings: &[&Painting],
     tags: &[String],
-    trained_wording: bool,
+    extent: Extent,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<SeeingTable, A::Error> {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
-    let shown: Vec<Shown> = paintings
-        .iter()
-        .map(|p| Shown { key: format!("painting {}", p.id), view: View::whole(&p.image) })
-        .collect();
+    let shown: Vec<Vec<Shown>> =
+        paintings.iter().map(|p| views(p, extent.views.max(1), &mut rng)).collect();
     let wrong = others(paintings.len(), &mut rng);
-    let mut tally: Vec<Tally> = (0..=Question::ALL.len()).map(|_| Tally::default()).collect();
+    let mut tally = vec![vec![Tally::default(); paintings.len()]; Question::ALL.len() + 1];
+    // With no picture a question has one answer, whatever painting it is about.
+    let mut blind: HashMap<String, String> = HashMap::new();
     for (i, painting) in paintings.iter().enumerate() {
         progress(i, paintings.len());
-        let things = things(painting, paintings, tags, &mut rng);
-        let asked = questions(painting, &shown[i].view, things, trained_wording);
-        // All questions of one picture together: its tokens are read once.
-        let views = [Some(&shown[i]), wrong.get(i).and_then(|w| shown.get(*w)), None];
-        for (condition, picture) in views.into_iter().enumerate() {
-            for q in &asked {
-                let answer = model.answer(picture, &q.text)?;
-                let hit = (q.read)(q.question, &answer) == Some(q.truth);
-                tally[q.row].hits[condition] += usize::from(hit);
+        for (v, right) in shown[i].iter().enumerate() {
+            let things = match v {
+                0 => things(painting, paintings, tags, extent.things, &mut rng),
+                _ => Vec::new(), // a crop may have lost them
+            };
+            let asked = questions(painting, &right.view, things, extent.trained_wording);
+            // All questions of one picture together: its tokens are read once.
+            for (condition, picture) in [right, &shown[wrong[i]][v]].into_iter().enumerate() {
+                for q in &asked {
+                    let answer = model.answer(Some(picture), &q.text)?;
+                    tally[q.row][i].hits[condition] += usize::from(q.is_right(&answer));
+                }
             }
-        }
-        for q in &asked {
-            tally[q.row].asked += 1;
-            *tally[q.row].truths.entry(q.truth).or_default() += 1;
+            for q in &asked {
+                let answer = match blind.get(&q.text) {
+                    Some(known) => known.clone(),
+                    None => model.answer(None, &q.text)?,
+                };
+                let one = &mut tally[q.row][i];
+                one.hits[2] += usize::from(q.is_right(&answer));
+                blind.insert(q.text.clone(), answer);
+                one.asked += 1;
+                *one.truths.entry(q.truth).or_default() += 1;
+            }
         }
     }
     progress(paintings.len(), paintings.len());
     let names = Question::ALL.iter().map(|q| q.name()).chain(["contents (yes or no)"]);
-    let rows = names.zip(tally).filter(|(_, t)| t.asked > 0).map(|(n, t)| t.row(n)).collect();
-    Ok(SeeingTable { model: name.into(), paintings: paintings.len(), rows })
+    let rows = names.zip(&tally).filter_map(|(n, t)| row(n, t, &mut rng)).collect();
+    Ok(SeeingTable { model: name.into(), paintings: paintings.len(), views: extent.views, rows })
 }
 
-#[derive(Default)]
+impl Asked {
+    fn is_right(&self, answer: &str) -> bool {
+        (self.read)(self.question, answer) == Some(self.truth)
+    }
+}
+
+/// The whole painting, then crops of it.
+fn views(painting: &Painting, count: usize, rng: &mut ChaCha8Rng) -> Vec<Shown> {
+    let whole = ViewJitter::NONE;
+    let jitters = std::iter::once(whole).chain(std::iter::repeat_with(|| ViewJitter::crop(rng)));
+    jitters
+        .take(count)
+        .enumerate()
+        .map(|(v, jitter)| Shown {
+            key: format!("painting {} view {v}", painting.id),
+            view: View::jittered(&painting.image, &jitter),
+        })
+        .collect()
+}
+
+/// Of one question type and one painting.
+#[derive(Debug, Clone, Default)]
 struct Tally {
     asked: usize,
+    /// With the right picture, a wrong one, none.
     hits: [usize; 3],
     truths: HashMap<usize, usize>,
 }
 
-impl Tally {
-    fn row(&self, name: &str) -> Row {
-        let percent = |n: usize| 100.0 * n as f64 / self.asked.max(1) as f64;
-        Row {
-            question: name.into(),
-            asked: self.asked,
-            right_picture: percent(self.hits[0]),
-            wrong_picture: percent(self.hits[1]),
-            no_picture: percent(self.hits[2]),
-            majority: percent(self.truths.values().copied().max().unwrap_or(0)),
-        }
+fn row(name: &str, tally: &[Tally], rng: &mut ChaCha8Rng) -> Option<Row> {
+    let mut truths: HashMap<usize, usize> = HashMap::new();
+    for (truth, n) in tally.iter().flat_map(|t| &t.truths) {
+        *truths.entry(*truth).or_default() += n;
     }
+    let (&commonest, _) = truths.iter().max_by_key(|(truth, n)| (**n, **truth))?;
+    let accuracies = |paintings: &[&Tally]| {
+        let asked: usize = paintings.iter().map(|t| t.asked).sum();
+        let percent = |n: usize| 100.0 * n as f64 / asked.max(1) as f64;
+        let hits = |c: usize| percent(paintings.iter().map(|t| t.hits[c]).sum());
+        let majority = paintings.iter().filter_map(|t| t.truths.get(&commonest)).sum();
+        [hits(0), hits(1), hits(2), percent(majority)]
+    };
+    let lead = |a: &[f64; 4]| a[0] - a[1].max(a[2]).max(a[3]);
+    let all: Vec<&Tally> = tally.iter().collect();
+    let of_all = accuracies(&all);
+    Some(Row {
+        question: name.into(),
+        asked: all.iter().map(|t| t.asked).sum(),
+        right_picture: of_all[0],
+        wrong_picture: of_all[1],
+        no_picture: of_all[2],
+        majority: of_all[3],
+        lead: Interval::bootstrap(&all, |drawn| lead(&accuracies(drawn)), rng),
+    })
 }
 
 fn questions(
     painting: &Painting,
     view: &View,
-    things: Option<[(usize, &String); 2]>,
+    things: Vec<(usize, &String)>,
     trained_wording: bool,
 ) -> Vec<Asked> {
     let features = FormalFeatures::measure(view);
@@ -120,7 +181,7 @@ fn questions(
             question: Some(*question),
         });
     }
-    for (truth, tag) in things.into_iter().flatten() {
+    for (truth, tag) in things {
         out.push(Asked {
             row: Question::ALL.len(),
             text: PRESENCE_WORDINGS[0].replace("{}", tag),
@@ -132,21 +193,29 @@ fn questions(
     out
 }
 
-/// Something that is in the painting (1) and something that is not (0).
+/// Up to `count` things that are in the painting (1), and as many that are not (0).
 ///
-/// What is not there comes from another painting, so that common things are as often absent as
+/// What is not there comes from other paintings, so that common things are as often absent as
 /// present: a model that only knows which things are common is right half the time.
 fn things<'a>(
     painting: &'a Painting,
     all: &[&'a Painting],
     tags: &[String],
+    count: usize,
     rng: &mut ChaCha8Rng,
-) -> Option<[(usize, &'a String); 2]> {
+) -> Vec<(usize, &'a String)> {
     let common = |p: &'a Painting| p.tags.iter().filter(|t| tags.contains(t));
-    let present: Vec<_> = common(painting).collect();
-    let absent: Vec<_> =
+    let mut present: Vec<_> = common(painting).collect();
+    present.shuffle(rng);
+    present.truncate(count);
+    let mut absent: Vec<_> =
         all.iter().flat_map(|p| common(p)).filter(|t| !painting.tags.contains(t)).collect();
-    Some([(1, *present.choose(rng)?), (0, *absent.choose(rng)?)])
+    absent.shuffle(rng);
+    let mut seen = HashSet::new();
+    absent.retain(|t| seen.insert(*t));
+    // As many of the one as of the other, or the majority answer would be worth more than half.
+    let pairs = present.into_iter().zip(absent);
+    pairs.flat_map(|(there, not)| [(1, there), (0, not)]).collect()
 }
 
 fn yes_or_no(answer: &str) -> Option<usize> {
@@ -174,13 +243,21 @@ fn others(count: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
 impl SeeingTable {
     pub fn to_markdown(&self) -> String {
         let mut out = String::from(
-            "| question | asked | right picture | wrong picture | no picture | majority |\n|---|---|---|---|---|---|\n",
+            "| question | asked | right picture | wrong picture | no picture | majority | lead (95 %) |\n|---|---|---|---|---|---|---|\n",
         );
         for r in &self.rows {
             let _ = writeln!(
                 out,
-                "| {} | {} | {:.0} % | {:.0} % | {:.0} % | {:.0} % |",
-                r.question, r.asked, r.right_picture, r.wrong_picture, r.no_picture, r.majority
+                "| {} | {} | {:.0} % | {:.0} % | {:.0} % | {:.0} % | {:+.0} ({:+.0} to {:+.0}) |",
+                r.question,
+                r.asked,
+                r.right_picture,
+                r.wrong_picture,
+                r.no_picture,
+                r.majority,
+                r.lead.value,
+                r.lead.low,
+                r.lead.high
             );
         }
         out
@@ -221,15 +298,39 @@ mod tests {
         let features = all
             .iter()
             .map(|p| {
-                (format!("painting {}", p.id), FormalFeatures::measure(&View::whole(&p.image)))
+                (
+                    format!("painting {} view 0", p.id),
+                    FormalFeatures::measure(&View::whole(&p.image)),
+                )
             })
             .collect();
         let refs: Vec<_> = all.iter().collect();
-        let table = seeing(&mut Perfect(features), "m", &refs, &[], false, |_, _| {});
+        let extent = Extent { views: 1, things: 0, trained_wording: false };
+        let table = seeing(&mut Perfect(features), "m", &refs, &[], extent, |_, _| {});
         let Ok(table) = table;
         let palette = &table.rows[0];
         assert_eq!((palette.right_picture, palette.wrong_picture), (100.0, 0.0));
         assert_eq!((palette.no_picture, palette.majority), (0.0, 50.0));
+        assert_eq!(palette.lead.value, 50.0);
+    }
+
+    #[test]
+    fn things_are_as_often_there_as_not() {
+        let painting = |tags: &[&str]| Painting {
+            id: 1,
+            image: RgbImage::new(8, 8),
+            label: Label::default(),
+            tags: tags.iter().map(|t| t.to_string()).collect(),
+            kind: None,
+        };
+        let all = [painting(&["men", "dogs", "rare"]), painting(&["women"]), painting(&["women"])];
+        let refs: Vec<_> = all.iter().collect();
+        let tags = ["men", "dogs", "women"].map(String::from);
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        // Only one thing is absent, so only one of the two that are there is asked for.
+        let drawn = things(&all[0], &refs, &tags, 3, &mut rng);
+        assert_eq!(drawn.len(), 2);
+        assert_eq!((drawn[0].0, drawn[1]), (1, (0, &tags[2])));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod bf16;
 mod half;
 mod integer;
+mod large;
 mod linear;
 mod q4k;
 mod q8;

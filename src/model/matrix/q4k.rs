@@ -8,6 +8,7 @@
 use half::f16;
 use rayon::prelude::*;
 
+use super::large::{Large, ZeroBits};
 use super::rounding;
 use super::tiles::{Results, Shape, tiled_product};
 use crate::model::kernels::wide;
@@ -24,26 +25,22 @@ const PANEL: usize = 16;
 const WORDS: usize = BLOCK / 8;
 
 /// One block of each of 16 rows.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 #[repr(C, align(64))]
 struct Cell {
     /// Word `w` of each row. Its low halves belong to part `2 (w / 8)`, its high halves to the next.
     words: [[u32; PANEL]; WORDS],
     scales: [[u8; PANEL]; PARTS],
-    minima: [[u8; PANEL]; PARTS],
+    /// Those of two parts are neighbours: one instruction multiplies and adds both.
+    minima: [[[u8; 2]; PANEL]; PARTS / 2],
     scale: [f16; PANEL],
     minimum: [f16; PANEL],
 }
 
-impl Cell {
-    const ZERO: Self = Self {
-        words: [[0; PANEL]; WORDS],
-        scales: [[0; PANEL]; PARTS],
-        minima: [[0; PANEL]; PARTS],
-        scale: [f16::ZERO; PANEL],
-        minimum: [f16::ZERO; PANEL],
-    };
+// SAFETY: all fields are integers (an f16 is 16 bits), for which all bits zero is a value.
+unsafe impl ZeroBits for Cell {}
 
+impl Cell {
     fn put(&mut self, row: usize, block: &[u8]) {
         self.scale[row] = f16::from_le_bytes([block[0], block[1]]);
         self.minimum[row] = f16::from_le_bytes([block[2], block[3]]);
@@ -60,7 +57,7 @@ impl Cell {
                 )
             };
             self.scales[part][row] = scale;
-            self.minima[part][row] = minimum;
+            self.minima[part / 2][row][part % 2] = minimum;
         }
         for (word, bytes) in self.words.iter_mut().zip(block[16..].chunks_exact(4)) {
             word[row] = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
@@ -72,7 +69,7 @@ impl Cell {
         let (scale, minimum) = (self.scale[row].to_f32(), self.minimum[row].to_f32());
         for (part, out) in out.chunks_exact_mut(PART).enumerate() {
             let scale = scale * f32::from(self.scales[part][row]);
-            let minimum = minimum * f32::from(self.minima[part][row]);
+            let minimum = minimum * f32::from(self.minima[part / 2][row][part % 2]);
             let shift = 4 * (part % 2);
             let words = &self.words[part / 2 * 8..][..8];
             for (word, out) in words.iter().zip(out.chunks_exact_mut(4)) {
@@ -90,12 +87,12 @@ pub struct Panels {
     out: usize,
     width: usize,
     /// (panels, blocks of a row)
-    cells: Vec<Cell>,
+    cells: Large<Cell>,
 }
 
 impl Panels {
     /// From GGML's blocks of one matrix, or of several one below the other; `None` where they
-    /// cannot be used.
+    /// cannot be used, or there is no memory.
     pub fn pack(parts: &[&[u8]], width: usize) -> Option<Self> {
         if !available() || width == 0 || !width.is_multiple_of(BLOCK) {
             return None;
@@ -106,7 +103,7 @@ impl Panels {
             return None;
         }
         let rows: Vec<&[u8]> = parts.iter().flat_map(|p| p.chunks_exact(row_bytes)).collect();
-        let mut cells = vec![Cell::ZERO; rows.len().div_ceil(PANEL) * blocks];
+        let mut cells = Large::<Cell>::zeroed(rows.len().div_ceil(PANEL) * blocks).ok()?;
         cells.par_chunks_mut(blocks).zip(rows.par_chunks(PANEL)).for_each(|(cells, rows)| {
             for (row, data) in rows.iter().enumerate() {
                 for (cell, block) in cells.iter_mut().zip(data.chunks_exact(BLOCK_BYTES)) {
@@ -169,7 +166,7 @@ struct Rows {
     /// (rows, blocks)
     scales: Vec<f32>,
     /// Of the values of each part, (rows, blocks, PARTS): what the minima multiply.
-    sums: Vec<i32>,
+    sums: Vec<i16>,
 }
 
 impl Rows {
@@ -189,11 +186,12 @@ impl Rows {
 
 /// Rounds 256 values, and returns their scale.
 #[inline(always)]
-fn round_block(x: &[f32], quads: &mut [i32], sums: &mut [i32]) -> f32 {
+fn round_block(x: &[f32], quads: &mut [i32], sums: &mut [i16]) -> f32 {
     let (scale, to_bytes) = rounding::scale(x);
     let parts = x.chunks_exact(PART).zip(quads.chunks_exact_mut(PART / 4));
     for ((x, quads), sum) in parts.zip(sums) {
-        *sum = rounding::quads(x, to_bytes, quads);
+        // 32 values of at most 127.
+        *sum = rounding::quads(x, to_bytes, quads) as i16;
     }
     scale
 }
@@ -225,6 +223,9 @@ mod kernel {
 
     /// Rows computed together: their sums stay in registers.
     const ROWS: usize = 8;
+    /// How far ahead memory is asked for, in bytes. One line at a time: a burst of requests holds up
+    /// the loads behind it.
+    const AHEAD: usize = 2 * size_of::<Cell>();
 
     /// Results of all rows for 16 outputs.
     pub fn panel(cells: &[Cell], rows: &Rows, write: impl Fn(usize, [f32; PANEL])) {
@@ -257,10 +258,13 @@ mod kernel {
         assert!(x.quads.len() == x.scales.len() * BLOCK / 4);
         assert!(x.sums.len() == x.scales.len() * PARTS);
         let mut sums = [_mm512_setzero_ps(); N];
-        let low = _mm512_set1_epi8(15);
+        let (low, high) = (_mm512_set1_epi8(0x0f), _mm512_set1_epi8(0xf0u8 as i8));
+        let sixteenth = _mm512_set1_ps(1.0 / 16.0);
         for (b, cell) in cells.iter().enumerate() {
             let at = |n: usize| (row + n) * blocks + b;
-            let mut whole = [_mm512_setzero_si512(); N];
+            // Low halves, high halves sixteen times too large, and minima.
+            let mut even = [_mm512_setzero_si512(); N];
+            let mut odd = [_mm512_setzero_si512(); N];
             let mut minima = [_mm512_setzero_si512(); N];
             // SAFETY: `b` is below `blocks` and `row + n` below `count`, so all places are inside
             // the lengths asserted above; a cell's arrays are as long as what is read of them.
@@ -269,9 +273,12 @@ mod kernel {
                     let mut first = [_mm512_setzero_si512(); N];
                     let mut second = [_mm512_setzero_si512(); N];
                     for k in 0..8 {
-                        let w = _mm512_load_si512(cell.words[pair * 8 + k].as_ptr().cast());
-                        let a = _mm512_and_si512(w, low);
-                        let b = _mm512_and_si512(_mm512_srli_epi16::<4>(w), low);
+                        let words = cell.words[pair * 8 + k].as_ptr();
+                        if N == 1 {
+                            _mm_prefetch::<_MM_HINT_T0>(words.cast::<i8>().wrapping_add(AHEAD));
+                        }
+                        let w = _mm512_load_si512(words.cast());
+                        let (a, b) = (_mm512_and_si512(w, low), _mm512_and_si512(w, high));
                         for n in 0..N {
                             let quads = x.quads.as_ptr().add(at(n) * BLOCK / 4 + pair * 16 + k);
                             let (qa, qb) = (*quads, *quads.add(8));
@@ -279,23 +286,19 @@ mod kernel {
                             second[n] = _mm512_dpbusd_epi32(second[n], b, _mm512_set1_epi32(qb));
                         }
                     }
-                    let wide = |bytes: &[u8; PANEL]| {
-                        _mm512_cvtepu8_epi32(_mm_loadu_si128(bytes.as_ptr().cast()))
+                    let scale = |part: usize| {
+                        let bytes = cell.scales[part].as_ptr();
+                        _mm512_cvtepu8_epi32(_mm_loadu_si128(bytes.cast()))
                     };
-                    let (sa, sb) = (wide(&cell.scales[2 * pair]), wide(&cell.scales[2 * pair + 1]));
-                    let (ma, mb) = (wide(&cell.minima[2 * pair]), wide(&cell.minima[2 * pair + 1]));
+                    let (sa, sb) = (scale(2 * pair), scale(2 * pair + 1));
+                    let both = _mm256_loadu_si256(cell.minima[pair].as_ptr().cast());
+                    let both = _mm512_cvtepu8_epi16(both);
                     for n in 0..N {
-                        let scaled = _mm512_add_epi32(
-                            _mm512_mullo_epi32(first[n], sa),
-                            _mm512_mullo_epi32(second[n], sb),
-                        );
-                        whole[n] = _mm512_add_epi32(whole[n], scaled);
+                        even[n] = _mm512_add_epi32(even[n], _mm512_mullo_epi32(first[n], sa));
+                        odd[n] = _mm512_add_epi32(odd[n], _mm512_mullo_epi32(second[n], sb));
                         let sums = x.sums.as_ptr().add(at(n) * PARTS + 2 * pair);
-                        let below = _mm512_add_epi32(
-                            _mm512_mullo_epi32(ma, _mm512_set1_epi32(*sums)),
-                            _mm512_mullo_epi32(mb, _mm512_set1_epi32(*sums.add(1))),
-                        );
-                        minima[n] = _mm512_add_epi32(minima[n], below);
+                        let sums = _mm512_set1_epi32(sums.cast::<i32>().read_unaligned());
+                        minima[n] = _mm512_dpwssd_epi32(minima[n], both, sums);
                     }
                 }
                 let half = |values: &[half::f16; PANEL]| {
@@ -303,8 +306,11 @@ mod kernel {
                 };
                 let (scale, minimum) = (half(&cell.scale), half(&cell.minimum));
                 for n in 0..N {
+                    // At most 8 * 32 * 127 * 15 * 63 * 16, below 2^29.
+                    let whole = _mm512_add_epi32(_mm512_slli_epi32::<4>(even[n]), odd[n]);
                     let own = _mm512_set1_ps(*x.scales.get_unchecked(at(n)));
-                    let above = _mm512_mul_ps(_mm512_cvtepi32_ps(whole[n]), scale);
+                    let above =
+                        _mm512_mul_ps(_mm512_cvtepi32_ps(whole), _mm512_mul_ps(scale, sixteenth));
                     let value = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(minima[n]), minimum, above);
                     sums[n] = _mm512_fmadd_ps(value, own, sums[n]);
                 }
