@@ -14,6 +14,7 @@ use artgpt::model::llama::Llama;
 use artgpt::model::manifest::Model;
 use artgpt::model::matrix::{Precision, TrainPrecision};
 use artgpt::model::mode::{Differentiable, Fused};
+use artgpt::model::peft::Method;
 use artgpt::runtime::{self, Workload};
 use artgpt::training::{Example, Params, Weigh, answer_loss, pack};
 use candle_core::{Device, Tensor};
@@ -84,9 +85,15 @@ fn training_pass(bencher: Bencher, precision: TrainPrecision) {
     let mut file = open(&model);
     let device = Device::Cpu;
     let params = Params::new(7, &device);
-    let language: Llama<Differentiable> =
-        load_trainable(&mut file, params.builder(), true, precision, &device, |_, _| {})
-            .expect("loads");
+    let language: Llama<Differentiable> = load_trainable(
+        &mut file,
+        params.builder(),
+        Method::default(),
+        precision,
+        &device,
+        |_, _| {},
+    )
+    .expect("loads");
     let tokenizer = Tokenizer::of(&model, &mut file).expect("reads");
     let config = &model.manifest.qformer.as_ref().expect("has one").config;
     let bridge =

@@ -8,7 +8,7 @@ use artgpt::model::kernels::attention::{Sight, Span};
 use artgpt::model::llama::{Block, Llama, LlamaConfig, RopeScaling};
 use artgpt::model::matrix::{Matrix, Precision};
 use artgpt::model::mode::{Differentiable, Fused, Mode, RopeLayout};
-use artgpt::model::peft::Bottleneck;
+use artgpt::model::peft::{Bottleneck, Tuning};
 use artgpt::model::qformer::{QFormer, QFormerConfig};
 use artgpt::model::vision::VisionEncoder;
 use artgpt::model::vision::efficientnet_lite::{Config, EfficientNetLite, Stage};
@@ -123,10 +123,13 @@ fn llama<M: Mode>(all: &HashMap<String, Tensor>) -> Result<Llama<M>> {
                 input_layernorm: all[&key("input_layernorm")].clone(),
                 qkv_proj: stacked(&["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"])?,
                 o_proj: stacked(&["self_attn.o_proj"])?,
-                adapter: Some(Bottleneck::load(32, false, vb.pp("model.layers").pp(i))?),
                 post_attention_layernorm: all[&key("post_attention_layernorm")].clone(),
                 gate_up_proj: stacked(&["mlp.gate_proj", "mlp.up_proj"])?,
                 down_proj: stacked(&["mlp.down_proj"])?,
+                tuning: Tuning {
+                    adapter: Some(Bottleneck::load(32, false, vb.pp("model.layers").pp(i))?),
+                    ..Tuning::default()
+                },
             })
         })
         .collect::<Result<Vec<_>>>()?;

@@ -10,7 +10,7 @@ use artgpt::model::kernels::attention::{Sight, Span};
 use artgpt::model::llama::{Block, Llama, LlamaConfig, RopeScaling};
 use artgpt::model::matrix::{Matrix, Precision};
 use artgpt::model::mode::{Differentiable, RopeLayout};
-use artgpt::model::peft::Bottleneck;
+use artgpt::model::peft::{Method, Target, Tuning};
 use artgpt::model::qformer::QFormerConfig;
 use artgpt::training::{Example, Packed, Params, Weigh, answer_loss, pack};
 use candle_core::{Device, Result, Tensor, Var};
@@ -28,9 +28,14 @@ struct Small {
     language: Llama<Differentiable>,
     image: Tensor,
     second: Tensor,
+    qformer: QFormerConfig,
 }
 
 fn small(vocab_size: usize) -> Result<Small> {
+    small_by(Method::Adapter { zero_up: false }, vocab_size)
+}
+
+fn small_by(method: Method, vocab_size: usize) -> Result<Small> {
     let device = Device::Cpu;
     let params = Params::new(3, &device);
     let config = LlamaConfig {
@@ -48,8 +53,17 @@ fn small(vocab_size: usize) -> Result<Small> {
         rope_scaling: RopeScaling::None,
     };
     let mut rng = ChaCha8Rng::seed_from_u64(11);
+    let full = method == Method::Full {};
+    let mut matrices = 0;
     let mut random = |out: usize, width: usize| -> Result<Matrix> {
-        Ok(Matrix::Dense(noise(&mut rng, (out, width), 0.5)?))
+        let values = noise(&mut rng, (out, width), 0.5)?;
+        if !full {
+            return Ok(Matrix::Dense(values));
+        }
+        let name = format!("llama_model.matrix.{matrices}");
+        matrices += 1;
+        params.set(&name, &values)?;
+        Ok(Matrix::Trained(vec![params.builder().get((out, width), &name)?]))
     };
     let layers = (0..2)
         .map(|i| {
@@ -59,7 +73,6 @@ fn small(vocab_size: usize) -> Result<Small> {
                 input_layernorm: vb.get_with_hints(HIDDEN, "input_layernorm.weight", norm)?,
                 qkv_proj: random((4 + 2 * 2) * 4, HIDDEN)?,
                 o_proj: random(HIDDEN, 16)?,
-                adapter: Some(Bottleneck::load(HIDDEN, false, vb.pp("self_attn.1"))?),
                 post_attention_layernorm: vb.get_with_hints(
                     HIDDEN,
                     "post_attention_layernorm.weight",
@@ -67,6 +80,7 @@ fn small(vocab_size: usize) -> Result<Small> {
                 )?,
                 gate_up_proj: random(48, HIDDEN)?,
                 down_proj: random(HIDDEN, 24)?,
+                tuning: Tuning::load(&method, &config, &vb)?,
             })
         })
         .collect::<Result<Vec<_>>>()?;
@@ -90,7 +104,7 @@ fn small(vocab_size: usize) -> Result<Small> {
     let mut rng = ChaCha8Rng::seed_from_u64(12);
     let image = noise(&mut rng, (5, WIDTH), 1.5)?.unsqueeze(0)?;
     let second = noise(&mut rng, (5, WIDTH), 1.5)?.unsqueeze(0)?;
-    Ok(Small { params, bridge, language, image, second })
+    Ok(Small { params, bridge, language, image, second, qformer })
 }
 
 /// Uniform within `bound`; candle's own generator cannot be seeded on the CPU.
@@ -195,16 +209,62 @@ fn a_second_picture_stands_where_the_chat_puts_it() -> Result<()> {
     Ok(())
 }
 
-/// candle's fused kernels stop gradients silently; this is what would notice.
+fn all_targets() -> Vec<Target> {
+    Target::ALL.to_vec()
+}
+
 #[test]
-fn every_trainable_tensor_has_its_true_gradient() -> Result<()> {
+fn adapters_have_their_true_gradients() -> Result<()> {
     let s = small(49_152)?;
+    assert!(s.params.trainable().len() > 40);
+    gradients_are_true(&s)
+}
+
+#[test]
+fn lora_has_its_true_gradients() -> Result<()> {
+    let s = small_by(Method::Lora { rank: 2, alpha: 3.0, targets: all_targets() }, 49_152)?;
+    let factors = s.params.trainable().iter().filter(|(n, _)| n.contains(".lora_")).count();
+    assert_eq!(factors, 2 * 2 * 7);
+    gradients_are_true(&s)
+}
+
+#[test]
+fn bitfit_has_its_true_gradients() -> Result<()> {
+    let s = small_by(Method::Bitfit {}, 49_152)?;
+    let in_blocks = |n: &str| n.starts_with("llama_model.") && n.ends_with("_proj.bias");
+    assert_eq!(s.params.trainable().iter().filter(|(n, _)| in_blocks(n)).count(), 2 * 7);
+    gradients_are_true(&s)
+}
+
+#[test]
+fn a_prefix_has_its_true_gradients() -> Result<()> {
+    let s = small_by(Method::Prefix { tokens: 3 }, 49_152)?;
+    assert_eq!(s.params.trainable().iter().filter(|(n, _)| n.contains(".prefix.")).count(), 2 * 2);
+    gradients_are_true(&s)
+}
+
+#[test]
+fn full_fine_tuning_has_its_true_gradients() -> Result<()> {
+    let s = small_by(Method::Full {}, 49_152)?;
+    gradients_are_true(&s)
+}
+
+/// candle's fused kernels stop gradients silently; this is what would notice.
+fn gradients_are_true(s: &Small) -> Result<()> {
     let packed = packed(&examples());
-    let grads = loss(&s, &packed)?.backward()?;
+    // What starts at zero would hide the gradient of its factor.
+    let mut rng = ChaCha8Rng::seed_from_u64(21);
+    for (_, var) in s.params.trainable() {
+        if var.abs()?.max_all()?.to_scalar::<f32>()? == 0.0 {
+            let n = var.elem_count();
+            var.set(&noise(&mut rng, (1, n), 0.1)?.reshape(var.shape())?)?;
+        }
+    }
+    let grads = loss(s, &packed)?.backward()?;
     let trainable = s.params.trainable();
-    assert!(trainable.len() > 40);
     for (name, var) in &trainable {
-        // The softmax does not see a constant added to all keys.
+        // The softmax does not see a constant added to all keys; in LLaMA the rotation makes it
+        // differ from place to place.
         if name.contains("self.key.bias") {
             continue;
         }
@@ -218,7 +278,7 @@ fn every_trainable_tensor_has_its_true_gradient() -> Result<()> {
         let start = var.as_detached_tensor().copy()?;
         let at = |t: f32| -> Result<f64> {
             var.set(&(&start + (&direction * f64::from(t))?)?)?;
-            Ok(number(&loss(&s, &packed)?))
+            Ok(number(&loss(s, &packed)?))
         };
         let central = |h: f32| -> Result<f64> { Ok((at(h)? - at(-h)?) / f64::from(2.0 * h)) };
         // Richardson's step takes the curvature out.
@@ -319,4 +379,37 @@ fn losses(run: &Path) -> Vec<(u64, String)> {
         .map(|l| serde_json::from_str::<serde_json::Value>(l).expect("JSON"))
         .map(|m| (m["step"].as_u64().expect("a step"), m["loss"].to_string()))
         .collect()
+}
+
+/// What a configuration freezes gets no gradient, and is what it was after a run.
+#[test]
+fn frozen_parts_of_the_bridge_have_no_gradient() -> Result<()> {
+    let params = Params::new(3, &Device::Cpu).training(|name| name.starts_with("llama_proj."));
+    let qformer = small(64)?.qformer;
+    let bridge = Bridge::load(&qformer, HIDDEN, params.builder())?;
+    let mut rng = ChaCha8Rng::seed_from_u64(12);
+    let image = noise(&mut rng, (5, WIDTH), 1.5)?.unsqueeze(0)?;
+    let grads = bridge.forward::<Differentiable>(&image, &[])?.sqr()?.sum_all()?.backward()?;
+    let (trained, frozen): (Vec<_>, Vec<_>) =
+        params.all().into_iter().partition(|(name, _)| name.starts_with("llama_proj."));
+    assert!(frozen.len() > 20);
+    assert_eq!(trained.len(), params.trainable().len());
+    assert!(trained.iter().all(|(_, var)| grads.get(var).is_some()));
+    for (name, var) in &frozen {
+        assert!(grads.get(var).is_none(), "{name} has a gradient");
+    }
+    // A value that is restored later reaches the network all the same.
+    let before: Vec<f32> =
+        bridge.forward::<Differentiable>(&image, &[])?.flatten_all()?.to_vec1()?;
+    params.set("query_tokens", &frozen_value(&params, "query_tokens")?.affine(2.0, 0.5)?)?;
+    let after: Vec<f32> =
+        bridge.forward::<Differentiable>(&image, &[])?.flatten_all()?.to_vec1()?;
+    assert_ne!(before, after);
+    Ok(())
+}
+
+fn frozen_value(params: &Params, name: &str) -> Result<Tensor> {
+    let all = params.all();
+    let (_, var) = all.iter().find(|(n, _)| n == name).expect("is there");
+    var.as_detached_tensor().copy()
 }

@@ -1,7 +1,7 @@
 //! Formal features, computed from the pixels of a view.
 //!
-//! The thresholds split the 174 paintings of the default training set, in random views, into
-//! classes of similar size. They are conventions of this program, not of art history.
+//! The thresholds split the paintings of the default training set, in random views, into classes
+//! of similar size. They are conventions of this program, not of art history.
 
 use serde::{Deserialize, Serialize};
 
@@ -182,8 +182,9 @@ impl FormalFeatures {
             warmth: three(warmth, 0.05, 0.15, Warmth::ALL),
             saturation: three(chroma, 0.12, 0.20, Saturation::ALL),
             symmetry: match mirror_correlation(&luma) {
-                c if c > 0.52 => Symmetry::Symmetrical,
-                c if c > 0.25 => Symmetry::Partial,
+                // The thirds of crops of the training paintings (`ViewJitter::crop`).
+                c if c > 0.40 => Symmetry::Symmetrical,
+                c if c > 0.16 => Symmetry::Partial,
                 _ => Symmetry::Asymmetrical,
             },
             balance,

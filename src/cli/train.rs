@@ -13,7 +13,7 @@ use crate::chat::{Template, Tokenizer};
 use crate::device;
 use crate::model::artgpt::{load_trainable, load_vision};
 use crate::model::bridge::Bridge;
-use crate::model::checkpoint::{LanguageFile, copy_norms};
+use crate::model::checkpoint::{LanguageFile, copy_trained};
 use crate::model::manifest::{Manifest, Model};
 use crate::model::mode::Differentiable;
 use crate::training::{
@@ -112,13 +112,13 @@ impl Parts {
         let qformer = manifest.qformer.as_ref().ok_or_else(|| lacks("[qformer]"))?;
         let path = model.language_path().ok_or_else(|| lacks("[language]"))?;
         let mut file = LanguageFile::open(&path)?;
-        let params = Params::new(config.seed, device);
-        if config.train_norms {
-            copy_norms(file.weights(), |name, norm| params.set(name, norm), device)?;
-        }
-        let (zero_up, precision) = (config.zero_up, config.precision);
+        let chosen = config.clone();
+        let params = Params::new(config.seed, device).training(move |name| chosen.trains(name));
+        let (method, norms) = (&config.method, config.opens_norms());
+        copy_trained(file.weights(), method, norms, |name, t| params.set(name, t), device)?;
+        let (weights, precision) = (params.builder(), config.precision);
         let language =
-            load_trainable(&mut file, params.builder(), zero_up, precision, device, |_, _| {})?;
+            load_trainable(&mut file, weights, method.clone(), precision, device, |_, _| {})?;
         let tokenizer = Tokenizer::of(model, &mut file)?;
         let bridge = Bridge::load(&qformer.config, language.config.hidden_size, params.builder())?;
         let vision = load_vision(model, device)?.ok_or_else(|| lacks("[vision]"))?;

@@ -10,7 +10,8 @@ use super::llama::Llama;
 use super::manifest::{Model, QFormerPart};
 use super::matrix::TrainPrecision;
 use super::mode::{Fused, Mode};
-use super::source::{Named, VisionSource, bridge_source};
+use super::peft::Method;
+use super::source::{Named, VisionSource, bridge_source, tuning_source};
 use super::vision::VisionEncoder;
 use super::{Error, LoadStage, Result};
 use crate::art::View;
@@ -32,12 +33,12 @@ impl ArtGpt {
         device: &Device,
         mut progress: impl FnMut(LoadStage, f32),
     ) -> Result<Self> {
-        let adapters = &model.manifest.adapters;
-        let weights = match adapters {
-            Some(part) => Some(Named::same(model.tensors(&part.path)?).builder(device)),
-            None => None,
+        let extras = match tuning_source(model)? {
+            Some((tensors, method)) => {
+                Extras { weights: Some(Named::same(tensors).builder(device)), method, train: None }
+            }
+            None => Extras { weights: None, method: Method::Projection {}, train: None },
         };
-        let extras = Extras { adapters: weights.is_some(), weights, zero_up: true, train: None };
         let language = read_llama::<Fused>(file.weights(), &extras, device, &mut progress)?;
         progress(LoadStage::Vision, 0.0);
         let vision = load_vision(model, device)?;
@@ -85,11 +86,11 @@ fn load_bridge(
 pub fn load_trainable<M: Mode>(
     file: &mut LanguageFile,
     weights: VarBuilder,
-    zero_up: bool,
+    method: Method,
     precision: TrainPrecision,
     device: &Device,
     progress: impl FnMut(LoadStage, f32),
 ) -> Result<Llama<M>> {
-    let extras = Extras { weights: Some(weights), adapters: true, zero_up, train: Some(precision) };
+    let extras = Extras { weights: Some(weights), method, train: Some(precision) };
     read_llama::<M>(file.weights(), &extras, device, progress)
 }

@@ -19,6 +19,8 @@ use super::inspect::inspect;
 use super::llama::{LlamaConfig, RopeScaling};
 use super::manifest::{Manifest, Model, check_name};
 use super::mode::RopeLayout;
+use super::peft::{Method, package};
+use super::source::tuning_source;
 use super::{Error, Result};
 
 /// What the language model's matrices become.
@@ -105,6 +107,9 @@ pub fn convert(
     }
     if let Some(part) = &mut manifest.adapters {
         progress("adapters");
+        if let Some((_, Method::Lora { alpha, .. })) = tuning_source(model)? {
+            part.alpha = Some(alpha); // only a folder of `peft` says it otherwise
+        }
         part.path = writer.part(&part.path)?;
     }
     if let (Some(part), Some(path)) = (&mut manifest.language, model.language_path()) {
@@ -179,7 +184,7 @@ impl Writer<'_> {
         }
         let path = self.model.path(source);
         let tensors = self.model.tensors(source)?;
-        let name = match path.is_dir() {
+        let name = match path.is_dir() && !path.join(package::CONFIG).is_file() {
             true => self.folder(&path, source, &tensors)?,
             false => {
                 let stem = path.file_stem().unwrap_or_default().to_string_lossy();

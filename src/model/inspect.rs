@@ -13,8 +13,8 @@ use super::checkpoint::{Extras, LanguageFile, Tensors, read_llama};
 use super::llama::LlamaConfig;
 use super::manifest::Model;
 use super::mode::Fused;
-use super::peft::Method;
-use super::source::{Named, VisionSource, bridge_source};
+use super::peft::{Method, Target};
+use super::source::{Named, VisionSource, bridge_source, tuning_source};
 
 /// One part of the network and its file.
 #[derive(Debug, Clone, Serialize)]
@@ -113,11 +113,10 @@ pub fn inspect(model: &Model) -> Result<Inspection> {
         let stored = file.weights().stored();
         language_config = Some(file.weights().config()?);
         let trained = Recorder::default();
-        let part = model.manifest.adapters.as_ref();
+        let tuning = tuning_source(model)?;
         let extras = Extras {
-            weights: part.map(|_| trained.builder(str::to_string)),
-            adapters: part.is_some(),
-            zero_up: true,
+            weights: tuning.as_ref().map(|_| trained.builder(str::to_string)),
+            method: tuning.as_ref().map_or(Method::Projection {}, |(_, method)| method.clone()),
             train: None,
         };
         let mut unread = Unread { inner: file.weights(), recorder: recorder.clone() };
@@ -127,8 +126,7 @@ pub fn inspect(model: &Model) -> Result<Inspection> {
             LanguageFile::Gguf(_) => vec![(path.clone(), stored.keys().cloned().collect())],
         });
         add(&mut files, "language model", path, recorder.asked(), stored);
-        if let Some(part) = part {
-            let tensors = model.tensors(&part.path)?;
+        if let Some((tensors, _)) = tuning {
             let mut asked = trained.asked();
             // Norms that were trained are read from here, too.
             asked.extend(replaced(&tensors, language_config.as_ref()));
@@ -157,12 +155,13 @@ pub fn inspect(model: &Model) -> Result<Inspection> {
         memory_to_train_adapters: 0,
     };
     if let Some(config) = &language_config {
-        for method in Method::ALL {
-            trainable.insert(method.name(), method.parameters(config));
+        for method in Method::all() {
+            trainable.insert(method.describe(), method.parameters(config));
         }
         let paper =
-            projection + Method::Adapter.parameters(config) + Method::Norms.parameters(config);
+            projection + Method::default().parameters(config) + Method::Norms {}.parameters(config);
         trainable.insert("adapters, norms and projection (the paper)".into(), paper);
+        trainable.remove(Method::Projection {}.kind());
         trainable.insert("projection (MiniGPT-4)".into(), projection);
         trainable.insert("full".into(), inspection.parameters());
         let weights: u64 = inspection.parts.iter().map(resident).sum();
@@ -192,26 +191,28 @@ fn record(recorder: &Recorder, named: &Named) -> candle_nn::VarBuilder<'static> 
     recorder.builder(move |name| rename(name))
 }
 
-/// Norms and attention matrices in the adapters' file that take the place of the language model's.
+/// Norms and matrices in the adapters' file that take the place of the language model's.
 fn replaced(tensors: &Tensors, config: Option<&LlamaConfig>) -> Asked {
     let Some(config) = config else { return Asked::new() };
     let names: BTreeSet<&str> = tensors.names().collect();
-    let (h, width) = (config.hidden_size, config.head_dim);
-    let (query, key) = (config.num_attention_heads * width, config.num_key_value_heads * width);
-    let parts = [
-        ("input_layernorm", vec![h]),
-        ("post_attention_layernorm", vec![h]),
-        ("self_attn.0.q_proj", vec![query, h]),
-        ("self_attn.0.k_proj", vec![key, h]),
-        ("self_attn.0.v_proj", vec![key, h]),
-        ("self_attn.0.o_proj", vec![h, query]),
-    ];
-    (0..config.num_hidden_layers)
-        .flat_map(|i| {
-            parts
-                .clone()
-                .map(|(part, shape)| (format!("llama_model.model.layers.{i}.{part}.weight"), shape))
-        })
+    let hidden = config.hidden_size;
+    let table = vec![config.vocab_size, hidden];
+    let whole = [("norm", vec![hidden]), ("embed_tokens", table.clone()), ("lm_head", table)];
+    let whole = whole.into_iter().map(|(name, shape)| (name.to_string(), shape));
+    let in_blocks = (0..config.num_hidden_layers).flat_map(|i| {
+        let norms = ["input_layernorm", "post_attention_layernorm"];
+        let norms = norms.map(|norm| (format!("layers.{i}.{norm}"), vec![hidden]));
+        let matrices = Target::ALL.into_iter().flat_map(move |target| {
+            let (out, width) = target.dims(config);
+            let path = target.path();
+            [path.clone(), path.replace("self_attn.", "self_attn.0.")]
+                .map(|path| (format!("layers.{i}.{path}"), vec![out, width]))
+        });
+        norms.into_iter().chain(matrices)
+    });
+    whole
+        .chain(in_blocks)
+        .map(|(name, shape)| (format!("llama_model.model.{name}.weight"), shape))
         .filter(|(name, _)| names.contains(name.as_str()))
         .collect()
 }

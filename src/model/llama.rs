@@ -8,7 +8,7 @@ use super::kernels::{self, attention::Sight};
 use super::kv_cache::KvCache;
 use super::matrix::{Matrix, Precision};
 use super::mode::{Mode, RopeLayout};
-use super::peft::Bottleneck;
+use super::peft::Tuning;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct LlamaConfig {
@@ -85,18 +85,28 @@ pub struct Llama<M> {
     mode: PhantomData<M>,
 }
 
-/// One transformer block; `adapter` is the paper's addition.
+/// One transformer block, and what fine-tuning adds to it.
 pub struct Block {
     /// (hidden)
     pub input_layernorm: Tensor,
     /// q, k and v stacked: ((heads + 2 kv heads) * head_dim, hidden)
     pub qkv_proj: Matrix,
     pub o_proj: Matrix,
-    pub adapter: Option<Bottleneck>,
     pub post_attention_layernorm: Tensor,
     /// gate and up stacked: (2 * intermediate, hidden)
     pub gate_up_proj: Matrix,
     pub down_proj: Matrix,
+    pub tuning: Tuning,
+}
+
+impl Block {
+    fn input_layernorm(&self) -> &Tensor {
+        self.tuning.input_layernorm.as_ref().unwrap_or(&self.input_layernorm)
+    }
+
+    fn post_attention_layernorm(&self) -> &Tensor {
+        self.tuning.post_attention_layernorm.as_ref().unwrap_or(&self.post_attention_layernorm)
+    }
 }
 
 /// Rotary tables of the tokens in one pass: (tokens, head_dim / 2) each.
@@ -201,8 +211,10 @@ impl<M: Mode> Llama<M> {
 
     /// One pass with no cache over texts that are packed in one sequence.
     pub fn forward(&self, x: &Tensor, rotary: &Rotary, sight: &Sight) -> Result<Tensor> {
-        // Our kernel takes one sequence on the CPU; elsewhere one mask serves all blocks.
-        let composed = match x.device().is_cpu() && x.dim(0)? == 1 {
+        // Our kernel takes one sequence on the CPU with no keys before it; elsewhere one mask serves
+        // all blocks.
+        let prefix = self.layers.iter().any(|b| b.tuning.prefix.is_some());
+        let composed = match x.device().is_cpu() && x.dim(0)? == 1 && !prefix {
             true => None,
             false => Some(sight.mask(x.device())?),
         };
@@ -219,12 +231,12 @@ impl<M: Mode> Llama<M> {
         let mut x = x.clone();
         for (i, block) in self.layers.iter().enumerate() {
             let eps = self.config.rms_norm_eps;
-            let h = M::rms_norm(&x, &block.input_layernorm, eps)?;
+            let h = M::rms_norm(&x, block.input_layernorm(), eps)?;
             x = (x + self.attention(i, block, &h, pass, cache.as_deref_mut())?)?;
-            if let Some(adapter) = &block.adapter {
+            if let Some(adapter) = &block.tuning.adapter {
                 x = adapter.forward(&x)?;
             }
-            let h = M::rms_norm(&x, &block.post_attention_layernorm, eps)?;
+            let h = M::rms_norm(&x, block.post_attention_layernorm(), eps)?;
             x = (x + self.mlp(block, &h, pass.precision)?)?;
         }
         M::rms_norm(&x, &self.norm, self.config.rms_norm_eps)
@@ -242,7 +254,8 @@ impl<M: Mode> Llama<M> {
         let c = &self.config;
         let (batch, tokens, _) = x.dims3()?;
         let (heads, kv_heads, width) = (c.num_attention_heads, c.num_key_value_heads, c.head_dim);
-        let qkv = block.qkv_proj.forward(x, precision)?; // (batch, tokens, (heads + 2 kv) * width)
+        // (batch, tokens, (heads + 2 kv) * width)
+        let qkv = block.tuning.qkv.add(x, block.qkv_proj.forward(x, precision)?)?;
         let part = |start: usize, count: usize| -> Result<Tensor> {
             qkv.narrow(D::Minus1, start * width, count * width)?
                 .reshape((batch, tokens, count, width))?
@@ -255,12 +268,17 @@ impl<M: Mode> Llama<M> {
             Some(cache) => cache.append(index, &k, &v)?,
             None => (k, v),
         };
-        let keys = k.dim(2)?;
+        let project = |y: Tensor| block.tuning.o.add(&y, block.o_proj.forward(&y, precision)?);
         let merge = |y: Tensor| y.transpose(1, 2)?.reshape((batch, tokens, heads * width));
         if let Mask::Sight(sight) = mask {
-            let y = merge(kernels::attention::attention(&q, &k, &v, sight)?)?;
-            return block.o_proj.forward(&y, precision);
+            return project(merge(kernels::attention::attention(&q, &k, &v, sight)?)?);
         }
+        let own = k.dim(2)?;
+        let (k, v) = match &block.tuning.prefix {
+            Some(prefix) => prefix.before(&k, &v)?,
+            None => (k, v),
+        };
+        let keys = k.dim(2)?;
         // The query heads of one kv head are neighbours, so they are extra rows of one product.
         let q = (q / (width as f64).sqrt())?.reshape((
             batch,
@@ -271,17 +289,20 @@ impl<M: Mode> Llama<M> {
         let mut scores =
             q.matmul(&k.transpose(D::Minus2, D::Minus1)?)?.reshape((batch, heads, tokens, keys))?;
         if let Mask::Of(mask) = mask {
-            scores = scores.broadcast_add(mask)?;
+            // Everyone sees a prefix.
+            let open = Tensor::zeros((tokens, keys - own), DType::F32, x.device())?;
+            scores = scores.broadcast_add(&Tensor::cat(&[&open, mask], 1)?)?;
         }
         let weights =
             M::softmax(&scores)?.reshape((batch, kv_heads, heads / kv_heads * tokens, keys))?;
-        let y = merge(weights.matmul(&v)?.reshape((batch, heads, tokens, width))?)?;
-        block.o_proj.forward(&y, precision)
+        project(merge(weights.matmul(&v)?.reshape((batch, heads, tokens, width))?)?)
     }
 
     fn mlp(&self, block: &Block, x: &Tensor, precision: Precision) -> Result<Tensor> {
-        let both = block.gate_up_proj.forward(x, precision)?; // (batch, tokens, 2 * intermediate)
-        block.down_proj.forward(&M::swiglu(&both)?, precision)
+        // (batch, tokens, 2 * intermediate)
+        let both = block.tuning.gate_up.add(x, block.gate_up_proj.forward(x, precision)?)?;
+        let inner = M::swiglu(&both)?;
+        block.tuning.down.add(&inner, block.down_proj.forward(&inner, precision)?)
     }
 }
 

@@ -88,13 +88,25 @@ pub enum Requantise {
 #[serde(deny_unknown_fields)]
 pub struct AdaptersPart {
     pub method: PeftMethod,
+    /// A file of tensors, or a folder of the package `peft`.
     pub path: String,
+    /// Of a LoRA in a file of tensors, which does not tell it; without it, alpha is the rank.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PeftMethod {
+    /// The paper's image adapters.
     Bottleneck,
+    Lora,
+    Bitfit,
+    Prefix,
+    /// Norms alone.
+    Norms,
+    /// Every tensor of the language model.
+    Full,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

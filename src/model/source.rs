@@ -7,8 +7,9 @@ use candle_core::Device;
 use candle_nn::VarBuilder;
 
 use super::checkpoint::hf::{self, HfConfig};
-use super::checkpoint::{Tensors, vit_config};
-use super::manifest::{Model, QFormerPart, VisionKind};
+use super::checkpoint::{TensorInfo, Tensors, vit_config};
+use super::manifest::{Model, PeftMethod, QFormerPart, VisionKind};
+use super::peft::{Method, Target, package};
 use super::vision::VisionEncoder;
 use super::vision::efficientnet_lite::{Config, EfficientNetLite};
 use super::vision::vit::{Vit, VitConfig};
@@ -133,4 +134,41 @@ pub fn bridge_source(model: &Model, part: &QFormerPart) -> Result<Named> {
         name => hf::bridge_name(name, text),
     };
     Ok(Named { tensors: all, rename: Arc::new(rename) })
+}
+
+/// What fine-tuning made of the language model: its tensors, and by which method.
+pub fn tuning_source(model: &Model) -> Result<Option<(Tensors, Method)>> {
+    let Some(part) = &model.manifest.adapters else { return Ok(None) };
+    let tensors = model.tensors(&part.path)?;
+    let method = match part.method {
+        PeftMethod::Bottleneck => Method::Adapter { zero_up: true },
+        PeftMethod::Bitfit => Method::Bitfit {},
+        PeftMethod::Norms => Method::Norms {},
+        PeftMethod::Full => Method::Full {},
+        PeftMethod::Prefix => {
+            let keys = first(&tensors, ".self_attn.prefix.keys")?;
+            Method::Prefix { tokens: keys.shape.first().copied().unwrap_or(0) }
+        }
+        PeftMethod::Lora if model.path(&part.path).join(package::CONFIG).is_file() => {
+            package::read_config(&model.path(&part.path))?
+        }
+        PeftMethod::Lora => {
+            let rank = first(&tensors, ".lora_A.weight")?.shape.first().copied().unwrap_or(0);
+            let is_target = |t: &Target| {
+                let end = format!("{}.lora_A.weight", t.path());
+                tensors.names().any(|n| n.ends_with(&end))
+            };
+            let targets = Target::ALL.into_iter().filter(is_target).collect();
+            Method::Lora { rank, alpha: part.alpha.unwrap_or(rank as f64), targets }
+        }
+    };
+    method.check().map_err(|reason| Error::corrupt(&tensors.path, reason))?;
+    Ok(Some((tensors, method)))
+}
+
+/// The first tensor whose name ends so.
+fn first<'a>(tensors: &'a Tensors, end: &str) -> Result<&'a TensorInfo> {
+    let name = tensors.names().find(|n| n.ends_with(end));
+    let info = name.and_then(|n| tensors.info(n));
+    info.ok_or_else(|| Error::corrupt(&tensors.path, format!("it has no tensor ...{end}")))
 }

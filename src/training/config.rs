@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::params::BUFFER_PREFIX;
 use super::{Result, TrainError};
 use crate::art::Question;
 use crate::model::matrix::TrainPrecision;
+use crate::model::peft::Method;
 
 /// A run's configuration. Every field has a default but `model`, `data` and `stage`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,13 +24,16 @@ pub struct TrainConfig {
     /// Paintings kept out of training.
     #[serde(default = "held_out")]
     pub held_out: usize,
-    /// Start the adapters' second Linear at zero (identity) instead of PyTorch's default.
-    #[serde(default = "yes")]
-    pub zero_up: bool,
+    /// What trains in the language model.
+    #[serde(default)]
+    pub method: Method,
     /// Train the norms that the reference trains: every block's post-attention norm, and the
-    /// input norm of even blocks.
-    #[serde(default = "yes")]
-    pub train_norms: bool,
+    /// input norm of even blocks. By default with adapters, and where the method is just that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_norms: Option<bool>,
+    /// What trains of the bridge between picture and language model.
+    #[serde(default)]
+    pub bridge: BridgeParts,
     #[serde(default = "betas")]
     pub betas: (f64, f64),
     /// On tensors of two or more dimensions only.
@@ -57,6 +62,18 @@ pub struct TrainConfig {
     #[serde(default)]
     pub view_pool: usize,
     pub stage: Vec<Stage>,
+}
+
+/// Parts of the bridge.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BridgeParts {
+    /// Q-Former and projection.
+    #[default]
+    All,
+    /// As in the paper and in MiniGPT-4.
+    Projection,
+    Nothing,
 }
 
 /// One stage: a loss, its length and its learning rates.
@@ -128,6 +145,11 @@ impl TrainConfig {
                 return wrong(format!("stage {i}: lr must be above 0"));
             }
         }
+        self.method.check().or_else(wrong)?;
+        let still = matches!(self.method, Method::Projection {}) && !self.opens_norms();
+        if still && self.bridge == BridgeParts::Nothing {
+            return wrong("nothing trains: the method is projection, and bridge is nothing".into());
+        }
         if self.clip <= 0.0 {
             return wrong("clip must be above 0".into());
         }
@@ -135,6 +157,23 @@ impl TrainConfig {
             return wrong("checkpoint_every and checkpoints_kept must be above 0".into());
         }
         Ok(())
+    }
+
+    /// Whether the norms of the reference train.
+    pub fn opens_norms(&self) -> bool {
+        self.train_norms.unwrap_or(self.method.opens_norms())
+    }
+
+    /// Whether a tensor of this name trains.
+    pub fn trains(&self, name: &str) -> bool {
+        let projection = name.starts_with("llama_proj.");
+        match self.bridge {
+            _ if name.starts_with(BUFFER_PREFIX) => false,
+            _ if name.starts_with("llama_model.") => true,
+            BridgeParts::All => true,
+            BridgeParts::Projection => projection,
+            BridgeParts::Nothing => false,
+        }
     }
 
     /// Where views are computed.
@@ -167,9 +206,6 @@ fn seed() -> u64 {
 }
 fn held_out() -> usize {
     35
-}
-fn yes() -> bool {
-    true
 }
 fn betas() -> (f64, f64) {
     (0.9, 0.999)

@@ -16,6 +16,7 @@ use rand_chacha::ChaCha8Rng;
 #[derive(Clone)]
 pub struct Params {
     vars: Arc<Mutex<BTreeMap<String, Var>>>,
+    trains: Arc<dyn Fn(&str) -> bool + Send + Sync>,
     seed: u64,
     device: Device,
 }
@@ -24,8 +25,16 @@ pub struct Params {
 pub const BUFFER_PREFIX: &str = "vision_norm.";
 
 impl Params {
+    /// All of them train, but those that are measured.
     pub fn new(seed: u64, device: &Device) -> Self {
-        Self { vars: Arc::default(), seed, device: device.clone() }
+        let trains = Arc::new(|name: &str| !name.starts_with(BUFFER_PREFIX));
+        Self { vars: Arc::default(), trains, seed, device: device.clone() }
+    }
+
+    /// Those that `trains` names train; others stay as they are, and no gradient is computed for
+    /// them.
+    pub fn training(self, trains: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        Self { trains: Arc::new(trains), ..self }
     }
 
     pub fn builder(&self) -> VarBuilder<'static> {
@@ -39,7 +48,7 @@ impl Params {
     }
 
     pub fn trainable(&self) -> Vec<(String, Var)> {
-        self.all().into_iter().filter(|(name, _)| !name.starts_with(BUFFER_PREFIX)).collect()
+        self.all().into_iter().filter(|(name, _)| (self.trains)(name)).collect()
     }
 
     /// Puts `value` under `name`, whether or not it is there.
@@ -72,6 +81,14 @@ impl Params {
         Ok(())
     }
 
+    /// What the network gets: the variable, or its values alone, which change with it.
+    fn shown(&self, name: &str, var: &Var) -> Tensor {
+        match (self.trains)(name) {
+            true => var.as_tensor().clone(),
+            false => var.as_detached_tensor(),
+        }
+    }
+
     fn create(&self, name: &str, shape: &Shape, init: Init) -> Result<Var> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed ^ name_hash(name));
         let n = shape.elem_count();
@@ -98,10 +115,10 @@ impl SimpleBackend for Params {
             if var.shape() != &s {
                 candle_core::bail!("{name} has shape {:?}, not {s:?}", var.shape());
             }
-            return var.as_tensor().to_dtype(dtype);
+            return self.shown(name, var).to_dtype(dtype);
         }
         let var = self.create(name, &s, h)?;
-        let tensor = var.as_tensor().clone();
+        let tensor = self.shown(name, &var);
         vars.insert(name.to_string(), var);
         Ok(tensor)
     }
@@ -109,7 +126,7 @@ impl SimpleBackend for Params {
     fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> Result<Tensor> {
         let vars = self.vars.lock().unwrap_or_else(PoisonError::into_inner);
         match vars.get(name) {
-            Some(var) => Ok(var.as_tensor().clone()),
+            Some(var) => Ok(self.shown(name, var)),
             None => candle_core::bail!("no tensor {name}"),
         }
     }

@@ -10,7 +10,7 @@ use super::audit::Stored;
 use crate::model::llama::{Block, Llama, LlamaConfig};
 use crate::model::matrix::{Matrix, TrainPrecision};
 use crate::model::mode::{Mode, RopeLayout};
-use crate::model::peft::Bottleneck;
+use crate::model::peft::{Method, Target, Tuning};
 use crate::model::{Error, LoadStage, Result};
 
 /// The weights of a language model. Names are Hugging Face's, from `embed_tokens` on; shapes are
@@ -50,10 +50,9 @@ pub trait LanguageWeights {
 
 /// What goes into a LLaMA besides the file's own weights.
 pub struct Extras<'a> {
-    /// Adapters, and norms where they were trained; keys as in `ArtGPT-4.pth`.
+    /// What fine-tuning made, or makes; keys as in `ArtGPT-4.pth`.
     pub weights: Option<VarBuilder<'a>>,
-    pub adapters: bool,
-    pub zero_up: bool,
+    pub method: Method,
     /// Matrices that gradients can pass, in place of those of the file.
     pub train: Option<TrainPrecision>,
 }
@@ -80,27 +79,56 @@ impl Extras<'_> {
     }
 }
 
-/// Copies the norms that the reference trains (every block's post-attention norm, and the input
-/// norm of even blocks), under the names they have in `ArtGPT-4.pth`.
-pub fn copy_norms(
+/// Copies what `method` trains from the base model's values, under the names that it has in
+/// `ArtGPT-4.pth`, or that full fine-tuning gives it: Hugging Face's, and its order of rows.
+///
+/// `norms` are those that the reference trains: every block's post-attention norm, and the input
+/// norm of even blocks.
+pub fn copy_trained(
     source: &mut dyn LanguageWeights,
+    method: &Method,
+    norms: bool,
     mut set: impl FnMut(&str, &Tensor) -> candle_core::Result<()>,
     device: &Device,
 ) -> Result<()> {
     let config = source.config()?;
+    let full = matches!(method, Method::Full {});
+    let named = |name: &str| format!("{TRAINED}{name}");
     for i in 0..config.num_hidden_layers {
         for (norm, trains) in
-            [("post_attention_layernorm", true), ("input_layernorm", i.is_multiple_of(2))]
+            [("post_attention_layernorm", norms), ("input_layernorm", norms && i.is_multiple_of(2))]
         {
-            if trains {
+            if trains || full {
                 let name = format!("layers.{i}.{norm}.weight");
-                let value = source.vector(&name, config.hidden_size, device)?;
-                set(&format!("llama_model.model.{name}"), &value)?;
+                set(&named(&name), &source.vector(&name, config.hidden_size, device)?)?;
             }
         }
+        for target in Target::ALL.into_iter().filter(|_| full) {
+            let name = format!("layers.{i}.{}.weight", target.path());
+            let (out, width) = target.dims(&config);
+            let rows = source.matrix(&[(&name, out)], width, device)?.to_f32(device)?;
+            let rows = match target.reordered(&config) {
+                Some(head_dim) => by_halves(&rows, head_dim)?,
+                None => rows,
+            };
+            set(&named(&name), &rows)?;
+        }
+    }
+    if full {
+        let (rows, width) = (config.vocab_size, config.hidden_size);
+        let mut whole = vec!["embed_tokens.weight"];
+        whole.extend((!source.ties_output()).then_some("lm_head.weight"));
+        for name in whole {
+            let table = source.matrix(&[(name, rows)], width, device)?.to_f32(device)?;
+            set(&named(name), &table)?;
+        }
+        set(&named("norm.weight"), &source.vector("norm.weight", width, device)?)?;
     }
     Ok(())
 }
+
+/// Where tensors of the language model are in a file of trained ones.
+const TRAINED: &str = "llama_model.model.";
 
 /// Reads the model. `progress` gets the fraction done.
 pub fn read_llama<M: Mode>(
@@ -109,19 +137,42 @@ pub fn read_llama<M: Mode>(
     device: &Device,
     mut progress: impl FnMut(LoadStage, f32),
 ) -> Result<Llama<M>> {
-    let config = source.config()?;
+    let mut config = source.config()?;
+    let training_all = matches!((&extras.method, extras.train), (Method::Full {}, Some(_)));
+    if training_all {
+        // What trains has Hugging Face's order of rows.
+        config.rope_layout = RopeLayout::Halves;
+    }
     let mut layers = Vec::with_capacity(config.num_hidden_layers);
     for i in 0..config.num_hidden_layers {
         progress(LoadStage::Language, i as f32 / config.num_hidden_layers as f32);
         layers.push(block(source, i, &config, extras, device)?);
     }
     let (rows, width) = (config.vocab_size, config.hidden_size);
-    let embed_tokens = source.matrix(&[("embed_tokens.weight", rows)], width, device)?;
-    let lm_head = match source.ties_output() {
-        true => extras.prepare(embed_tokens.clone(), device)?,
-        false => extras.product(source, &[("lm_head.weight", rows)], width, device)?,
+    let trained = extras.weights.as_ref().map(|w| w.pp(TRAINED.trim_end_matches('.')));
+    let own = |name: &str| trained.as_ref().filter(|w| w.contains_tensor(name));
+    let table = |name: &str| -> Result<Option<Matrix>> {
+        let Some(w) = own(name) else { return Ok(None) };
+        let table = w.get((rows, width), name)?;
+        Ok(Some(match training_all {
+            true => Matrix::Trained(vec![table]),
+            false => Matrix::stacked(&[table], device)?,
+        }))
     };
-    let norm = source.vector("norm.weight", config.hidden_size, device)?;
+    let (embed_tokens, replaced) = match table("embed_tokens.weight")? {
+        Some(table) => (table, true),
+        None => (source.matrix(&[("embed_tokens.weight", rows)], width, device)?, false),
+    };
+    let lm_head = match (source.ties_output(), table("lm_head.weight")?) {
+        (false, Some(table)) => table,
+        (true, _) if replaced => embed_tokens.clone(),
+        (true, _) => extras.prepare(embed_tokens.clone(), device)?,
+        (false, None) => extras.product(source, &[("lm_head.weight", rows)], width, device)?,
+    };
+    let norm = match own("norm.weight") {
+        Some(w) => w.get(width, "norm.weight")?,
+        None => source.vector("norm.weight", width, device)?,
+    };
     progress(LoadStage::Language, 1.0);
     Ok(Llama::new(config, embed_tokens, layers, norm, lm_head, device)?)
 }
@@ -136,6 +187,15 @@ pub fn interleave(rows: &Tensor, head_dim: usize) -> candle_core::Result<Tensor>
         .reshape((out, width))
 }
 
+/// The way back.
+fn by_halves(rows: &Tensor, head_dim: usize) -> candle_core::Result<Tensor> {
+    let (out, width) = rows.dims2()?;
+    rows.reshape((out / head_dim, head_dim / 2, 2, width))?
+        .transpose(1, 2)?
+        .contiguous()?
+        .reshape((out, width))
+}
+
 fn block(
     source: &mut dyn LanguageWeights,
     i: usize,
@@ -143,67 +203,57 @@ fn block(
     extras: &Extras,
     device: &Device,
 ) -> Result<Block> {
-    let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-    let query = config.num_attention_heads * config.head_dim;
-    let key = config.num_key_value_heads * config.head_dim;
-    let trained = extras.weights.as_ref().map(|w| w.pp("llama_model.model.layers").pp(i));
-    // A norm that was trained replaces the file's.
+    use Target::*;
+    let trained = extras.weights.as_ref().map(|w| w.pp(format!("{TRAINED}layers")).pp(i));
+    let training_all = matches!((&extras.method, extras.train), (Method::Full {}, Some(_)));
     let norm = |source: &mut dyn LanguageWeights, name: &str| -> Result<Tensor> {
-        let name = format!("{name}.weight");
-        match &trained {
-            Some(w) if w.contains_tensor(&name) => Ok(w.get(hidden, &name)?),
-            _ => source.vector(&format!("layers.{i}.{name}"), hidden, device),
-        }
+        source.vector(&format!("layers.{i}.{name}.weight"), config.hidden_size, device)
     };
-    // So do attention matrices, which some of the originals' checkpoints carry.
-    let matrix = |source: &mut dyn LanguageWeights, parts: &[(&str, usize)], width: usize| {
-        let replaced: Vec<Tensor> = parts
-            .iter()
-            .filter_map(|(name, out)| {
-                let part = name.strip_prefix("self_attn.")?;
-                let w = trained.as_ref()?;
-                let name = format!("self_attn.0.{part}.weight");
-                w.contains_tensor(&name).then(|| {
-                    let rows = w.get((*out, width), &name)?;
-                    match (config.rope_layout, part) {
-                        (RopeLayout::Interleaved, "q_proj" | "k_proj") => {
-                            interleave(&rows, config.head_dim)
-                        }
-                        _ => Ok(rows),
-                    }
-                })
-            })
-            .collect::<candle_core::Result<_>>()?;
+    // What full fine-tuning made takes the place of the file's, and so do attention matrices, which
+    // some of the originals' checkpoints carry.
+    let matrix = |source: &mut dyn LanguageWeights, parts: &[Target]| {
+        let mut replaced = Vec::new();
+        for target in parts {
+            let Some(w) = &trained else { continue };
+            let path = target.path();
+            let originals = path.replace("self_attn.", "self_attn.0.");
+            let names = [format!("{path}.weight"), format!("{originals}.weight")];
+            let Some(name) = names.iter().find(|n| w.contains_tensor(n)) else { continue };
+            let rows = w.get(target.dims(config), name)?;
+            replaced.push(match target.reordered(config) {
+                Some(head_dim) => interleave(&rows, head_dim)?,
+                None => rows,
+            });
+        }
         if !replaced.is_empty() && replaced.len() < parts.len() {
-            let reason = format!("block {i} has some of q_proj, k_proj and v_proj, but not all");
+            let names: Vec<&str> = parts.iter().map(|t| t.name()).collect();
+            let reason = format!("block {i} has some of {}, but not all", names.join(", "));
             return Err(Error::corrupt(source.path(), reason));
         }
-        if replaced.len() == parts.len() {
+        if replaced.len() == parts.len() && training_all {
+            Ok(Matrix::Trained(replaced))
+        } else if replaced.len() == parts.len() {
             extras.prepare(Matrix::stacked(&replaced, device)?, device)
         } else {
             let names: Vec<String> =
-                parts.iter().map(|(name, _)| format!("layers.{i}.{name}.weight")).collect();
+                parts.iter().map(|t| format!("layers.{i}.{}.weight", t.path())).collect();
+            let sizes = parts.iter().map(|t| t.dims(config));
+            let width = parts.first().map_or(0, |t| t.dims(config).1);
             let parts: Vec<(&str, usize)> =
-                names.iter().map(String::as_str).zip(parts.iter().map(|p| p.1)).collect();
+                names.iter().map(String::as_str).zip(sizes.map(|(out, _)| out)).collect();
             extras.product(source, &parts, width, device)
         }
     };
     Ok(Block {
         input_layernorm: norm(source, "input_layernorm")?,
-        qkv_proj: matrix(
-            source,
-            &[("self_attn.q_proj", query), ("self_attn.k_proj", key), ("self_attn.v_proj", key)],
-            hidden,
-        )?,
-        o_proj: matrix(source, &[("self_attn.o_proj", hidden)], query)?,
-        adapter: match &trained {
-            Some(w) if extras.adapters => {
-                Some(Bottleneck::load(hidden, extras.zero_up, w.pp("self_attn.1"))?)
-            }
-            _ => None,
-        },
+        qkv_proj: matrix(source, &[QProj, KProj, VProj])?,
+        o_proj: matrix(source, &[OProj])?,
         post_attention_layernorm: norm(source, "post_attention_layernorm")?,
-        gate_up_proj: matrix(source, &[("mlp.gate_proj", inner), ("mlp.up_proj", inner)], hidden)?,
-        down_proj: matrix(source, &[("mlp.down_proj", hidden)], inner)?,
+        gate_up_proj: matrix(source, &[GateProj, UpProj])?,
+        down_proj: matrix(source, &[DownProj])?,
+        tuning: match &trained {
+            Some(w) => Tuning::load(&extras.method, config, w)?,
+            None => Tuning::default(),
+        },
     })
 }

@@ -142,8 +142,11 @@ impl Originals {
         manifest.projection = Some(PathPart { path: path(&self.trained) });
         let trained = Tensors::open(&self.trained)?;
         if trained.names().any(|n| n.contains(".self_attn.1.")) {
-            manifest.adapters =
-                Some(AdaptersPart { method: PeftMethod::Bottleneck, path: path(&self.trained) });
+            manifest.adapters = Some(AdaptersPart {
+                method: PeftMethod::Bottleneck,
+                path: path(&self.trained),
+                alpha: None,
+            });
         }
         manifest.language = Some(language(dir, &self.language));
         manifest.prompt =

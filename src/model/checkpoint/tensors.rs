@@ -11,6 +11,7 @@ use candle_nn::{Init, VarBuilder};
 use super::audit::Stored;
 use super::pth::PthFile;
 use super::safetensors::SafetensorsFile;
+use crate::model::peft::package;
 use crate::model::{Error, Result};
 
 /// What a file says of a tensor before it is read.
@@ -39,8 +40,13 @@ pub struct Tensors {
 }
 
 impl Tensors {
-    /// A `.safetensors`, `.pth`, `.pt` or `.bin` file, or a folder with Hugging Face names in it.
+    /// A `.safetensors`, `.pth`, `.pt` or `.bin` file, a folder with Hugging Face names in it, or
+    /// one of the package `peft`, whose names become ours.
     pub fn open(path: &Path) -> Result<Self> {
+        if path.join(package::CONFIG).is_file() {
+            let file = one(&path.join(package::WEIGHTS))?;
+            return Self::of(path, vec![Arc::new(Package::of(file))]);
+        }
         if path.is_dir() {
             let files = super::safetensors::weight_files(path)?;
             return Self::of(path, files.iter().map(|f| one(f)).collect::<Result<_>>()?);
@@ -144,6 +150,36 @@ fn one(path: &Path) -> Result<Arc<dyn TensorFile>> {
         Some("safetensors") => Arc::new(SafetensorsFile::open(path)?),
         _ => Arc::new(PthFile::open(path)?),
     })
+}
+
+/// A file of the package `peft`, under our names.
+struct Package {
+    file: Arc<dyn TensorFile>,
+    theirs: BTreeMap<String, String>,
+}
+
+impl Package {
+    fn of(file: Arc<dyn TensorFile>) -> Self {
+        let names = file.infos().into_keys();
+        let theirs = names.map(|name| (package::our_name(&name).unwrap_or(name.clone()), name));
+        Self { theirs: theirs.collect(), file }
+    }
+}
+
+impl TensorFile for Package {
+    fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    fn infos(&self) -> BTreeMap<String, TensorInfo> {
+        let mut infos = self.file.infos();
+        let ours = self.theirs.iter();
+        ours.filter_map(|(ours, theirs)| Some((ours.clone(), infos.remove(theirs)?))).collect()
+    }
+
+    fn read(&self, name: &str) -> Result<Tensor> {
+        self.file.read(self.theirs.get(name).map_or(name, String::as_str))
+    }
 }
 
 /// Whoever asks for f16 takes any floating type that loses nothing.

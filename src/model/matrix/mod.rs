@@ -1,4 +1,4 @@
-//! The weight matrices of the language model, which never train.
+//! The weight matrices of the language model: frozen, but in full fine-tuning.
 
 mod bf16;
 mod half;
@@ -22,8 +22,8 @@ use tiles::with_rows;
 
 use crate::model::kernels::slice;
 
-/// A frozen (out, in) matrix: as quantised blocks or 16-bit floats to run, or dense f32 to send
-/// gradients through.
+/// An (out, in) matrix: as quantised blocks or 16-bit floats to run, in forms that send gradients
+/// through, or one that trains itself.
 #[derive(Debug, Clone)]
 pub enum Matrix {
     Quantised(Arc<QTensor>),
@@ -34,6 +34,11 @@ pub enum Matrix {
     Bf16(Arc<bf16::Bf16>),
     /// A Q4_K matrix packed to run on the CPU.
     Q4K(Arc<q4k::Panels>),
+    /// Frozen as it is stored, unpacked again in each pass forward and backward: slow, but as small
+    /// as the file (QLoRA, arXiv 2305.14314).
+    Stored(Arc<QTensor>),
+    /// Matrices that train, one below the other.
+    Trained(Vec<Tensor>),
 }
 
 /// In what a frozen matrix multiplies when gradients pass through it. Sums are f32.
@@ -44,6 +49,8 @@ pub enum TrainPrecision {
     F32,
     /// Faster where the device has it, f32 where not.
     Bf16,
+    /// Quantised matrices stay so, which needs the least memory; others are f32.
+    Stored,
 }
 
 /// How a quantised matrix multiplies.
@@ -101,6 +108,15 @@ impl Matrix {
             }
             Self::Dense(w) => rows.matmul(&w.t()?)?,
             Self::Bf16(w) => bf16::product(w, &rows.contiguous()?)?,
+            Self::Stored(q) => rows.contiguous()?.apply_op1(StoredProduct(q.clone()))?,
+            Self::Trained(parts) => {
+                let y: Vec<Tensor> =
+                    parts.iter().map(|w| rows.matmul(&w.t()?)).collect::<Result<_>>()?;
+                match y.as_slice() {
+                    [one] => one.clone(),
+                    all => Tensor::cat(all, 1)?,
+                }
+            }
         };
         y.reshape((batch, tokens, ()))
     }
@@ -116,6 +132,9 @@ impl Matrix {
 
     /// The same matrix to train through.
     pub fn to_train(&self, precision: TrainPrecision, device: &Device) -> Result<Self> {
+        if let (TrainPrecision::Stored, Self::Quantised(q)) = (precision, self) {
+            return Ok(Self::Stored(q.clone()));
+        }
         let dense = self.to_f32(device)?;
         Ok(match precision {
             TrainPrecision::Bf16 if !device.is_cpu() => Self::Half(dense.to_dtype(DType::BF16)?),
@@ -129,7 +148,8 @@ impl Matrix {
     /// Its values, (out, in), contiguous.
     pub fn to_f32(&self, device: &Device) -> Result<Tensor> {
         match self {
-            Self::Quantised(q) => q8::unpack(q, device),
+            Self::Quantised(q) | Self::Stored(q) => q8::unpack(q, device),
+            Self::Trained(parts) => Tensor::cat(parts, 0)?.to_device(device)?.detach().contiguous(),
             Self::Half(w) => w.to_device(device)?.to_dtype(DType::F32)?.contiguous(),
             Self::Dense(w) => w.to_device(device)?.contiguous(),
             Self::Bf16(_) | Self::Q4K(_) => {
@@ -155,10 +175,13 @@ impl Matrix {
     pub fn rows(&self, ids: &[u32], device: &Device) -> Result<Tensor> {
         match self {
             Self::Dense(w) => w.index_select(&Tensor::new(ids, device)?, 0),
+            Self::Trained(parts) if parts.len() == 1 => {
+                parts[0].index_select(&Tensor::new(ids, device)?, 0)
+            }
             Self::Half(w) => w.index_select(&Tensor::new(ids, device)?, 0)?.to_dtype(DType::F32),
             Self::Quantised(q) if device.is_cpu() => quantised::embedding_rows(q, ids),
             Self::Quantised(q) => q.dequantize(device)?.index_select(&Tensor::new(ids, device)?, 0),
-            Self::Bf16(_) | Self::Q4K(_) => {
+            Self::Bf16(_) | Self::Q4K(_) | Self::Stored(_) | Self::Trained(_) => {
                 candle_core::bail!("a packed matrix has no rows to look up")
             }
         }
@@ -167,7 +190,11 @@ impl Matrix {
     /// (out, in)
     pub fn dims(&self) -> Result<(usize, usize)> {
         match self {
-            Self::Quantised(q) => q.shape().dims2(),
+            Self::Quantised(q) | Self::Stored(q) => q.shape().dims2(),
+            Self::Trained(parts) => {
+                let out = parts.iter().map(|w| w.dim(0)).sum::<Result<usize>>()?;
+                Ok((out, parts.first().map_or(Ok(0), |w| w.dim(1))?))
+            }
             Self::Half(w) | Self::Dense(w) => w.dims2(),
             Self::Bf16(w) => Ok(w.dims()),
             Self::Q4K(w) => Ok(w.dims()),
@@ -199,6 +226,34 @@ impl CustomOp1 for FrozenProduct {
 
     fn bwd(&self, _x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         Ok(Some(grad.contiguous()?.matmul(&self.0)?))
+    }
+}
+
+/// `x · Wᵀ` with W held constant and quantised: f32 for the length of a product.
+struct StoredProduct(Arc<QTensor>);
+
+impl CustomOp1 for StoredProduct {
+    fn name(&self) -> &'static str {
+        "stored-product"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let x = Tensor::from_slice(slice(x, layout)?, layout.shape().dims2()?, &Device::Cpu)?;
+        let y = match self.0.dtype() {
+            GgmlDType::Q8_0 => q8::on_rows(&self.0, &x, q8::product)?,
+            _ => quantised::product(&self.0, &x)?,
+        };
+        let shape = y.shape().clone();
+        let (storage, _) = y.storage_and_layout();
+        match &*storage {
+            candle_core::Storage::Cpu(cpu) => Ok((cpu.clone(), shape)),
+            _ => candle_core::bail!("a stored product left the CPU"),
+        }
+    }
+
+    fn bwd(&self, _x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let w = q8::unpack(&self.0, grad.device())?;
+        Ok(Some(grad.contiguous()?.matmul(&w)?))
     }
 }
 
@@ -271,6 +326,30 @@ mod tests {
         };
         for (a, b) in get(&ours)?.iter().zip(get(&plain)?) {
             assert!((a - b).abs() < 1e-4 * b.abs().max(1.0), "{a} {b}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn gradients_pass_a_stored_matrix_as_they_pass_its_values() -> Result<()> {
+        let d = &Device::Cpu;
+        for dtype in [GgmlDType::Q8_0, GgmlDType::Q4K] {
+            let w = Tensor::randn(0f32, 1.0, (24, 256), d)?;
+            let q = QTensor::quantize(&w, dtype)?;
+            let values = q.dequantize(d)?;
+            let stored = Matrix::Quantised(Arc::new(q)).to_train(TrainPrecision::Stored, d)?;
+            assert!(matches!(stored, Matrix::Stored(_)));
+            let x = Var::randn(0f32, 1.0, (1, 3, 256), d)?;
+            let y = stored.forward(&x, Precision::Exact)?;
+            let plain = x.reshape((3, 256))?.matmul(&values.t()?)?;
+            let gap = |a: &Tensor, b: &Tensor| -> Result<f32> {
+                (a.flatten_all()? - b.flatten_all()?)?.abs()?.max_all()?.to_scalar()
+            };
+            assert!(gap(&y, &plain)? < 1e-3);
+            let ours = y.sqr()?.sum_all()?.backward()?;
+            let plain = plain.sqr()?.sum_all()?.backward()?;
+            let (a, b) = (ours.get(&x).expect("has one"), plain.get(&x).expect("has one"));
+            assert!(gap(a, b)? < 1e-4 * b.abs()?.max_all()?.to_scalar::<f32>()?);
         }
         Ok(())
     }

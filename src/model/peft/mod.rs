@@ -1,7 +1,14 @@
-//! Parameter-efficient fine-tuning methods, one file each.
+//! Fine-tuning methods, one file each, and what they share.
 
 mod bottleneck;
-mod count;
+mod linear;
+mod method;
+pub mod package;
+mod prefix;
+mod tuning;
 
 pub use bottleneck::Bottleneck;
-pub use count::Method;
+pub use linear::{Additions, Target};
+pub use method::Method;
+pub use prefix::Prefix;
+pub use tuning::Tuning;
