@@ -46,7 +46,11 @@ pub fn reason(name: &str, device: &Device) -> String {
         ("auto", false) => "the first CUDA device there is",
         _ => "--device or the settings say so",
     };
-    format!("on {chosen}: {why}")
+    let types = match device.is_cpu() {
+        true => "vision in f32 (16-bit weights stay so), language model as stored",
+        false => "vision in f16, language model in its own 16 bits or quantised",
+    };
+    format!("on {chosen}: {why}; {types}")
 }
 
 #[cfg(test)]

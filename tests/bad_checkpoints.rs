@@ -157,3 +157,80 @@ fn weights_that_are_no_numbers_are_found_by_verify() {
         .code(1)
         .stderr(contains("model.safetensors").and(contains("not finite")));
 }
+
+/// A GGUF header with one key and no tensors.
+fn gguf_with(key: &str, value: u32) -> Vec<u8> {
+    let mut bytes = b"GGUF".to_vec();
+    bytes.extend(3u32.to_le_bytes());
+    bytes.extend(0u64.to_le_bytes());
+    bytes.extend(1u64.to_le_bytes());
+    bytes.extend((key.len() as u64).to_le_bytes());
+    bytes.extend(key.as_bytes());
+    bytes.extend(4u32.to_le_bytes()); // a u32
+    bytes.extend(value.to_le_bytes());
+    bytes.extend([0; 64]);
+    bytes
+}
+
+#[test]
+fn a_gguf_with_no_alignment_or_of_another_architecture_is_refused() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let path = dir.path().join("odd.gguf");
+    std::fs::write(&path, gguf_with("general.alignment", 0)).expect("writes");
+    refused(&path, &["odd.gguf", "general.alignment"]);
+    refused(dir.path(), &["odd.gguf", "general.alignment"]);
+    std::fs::write(&path, gguf_with("llama.block_count", 2)).expect("writes");
+    refused(&path, &["odd.gguf", "general.architecture"]);
+}
+
+#[test]
+fn a_pickle_that_doubles_itself_in_memory_is_refused() {
+    let dir = copy("originals");
+    let file = std::fs::File::create(dir.path().join("ArtGPT-4.pth")).expect("creates");
+    let mut zip = zip::ZipWriter::new(file);
+    let stored =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    zip.start_file("archive/data.pkl", stored).expect("starts");
+    // An empty tuple, then forty times a pair of the last one: each is kept and fetched twice.
+    let mut pickle = b"\x80\x02)q\x00".to_vec();
+    for i in 0..40u8 {
+        pickle.extend([b'h', i, b'h', i, 0x86, b'q', i + 1]);
+    }
+    pickle.push(b'.');
+    zip.write_all(&pickle).expect("writes");
+    zip.finish().expect("ends");
+    refused(dir.path(), &["ArtGPT-4.pth", "again and again"]);
+}
+
+#[test]
+fn sizes_that_no_memory_holds_are_refused() {
+    let dir = copy("llama-linear-tied");
+    change_config(dir.path(), |c| c["num_hidden_layers"] = 0.into());
+    refused(dir.path(), &["config.json", "0 layers"]);
+    let dir = copy("llama-linear-tied");
+    change_config(dir.path(), |c| c["head_dim"] = (1u64 << 40).into());
+    refused(dir.path(), &["config.json", "heads"]);
+    let dir = copy("blip2-resized");
+    std::fs::write(dir.path().join("preprocessor_config.json"), r#"{"size": 4096}"#)
+        .expect("writes");
+    refused(dir.path(), &["config.json", "processor"]);
+}
+
+/// One bad number that a prompt meets is an error of `ask` and of `score`, not a null.
+#[test]
+fn damaged_weights_never_answer() {
+    let dir = copy("llama-linear-tied");
+    let path = dir.path().join("model.safetensors");
+    let mut bytes = std::fs::read(&path).expect("reads");
+    let at = bytes.len() - 64;
+    bytes[at..].fill(0xff); // NaN in f32 and bf16
+    std::fs::write(&path, bytes).expect("writes");
+    refused(dir.path(), &["not finite", "models verify"]);
+    let mut program = common::program(common::shared_data());
+    program
+        .args(["score", "--json", "--prompt", "a", "--answer", "b", "--model"])
+        .arg(dir.path())
+        .assert()
+        .code(1)
+        .stdout(contains("not finite"));
+}

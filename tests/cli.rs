@@ -356,3 +356,34 @@ fn a_killed_answer_loses_at_most_its_last_second() {
     assert_eq!(turns.len(), 2);
     assert!(!turns[1].complete && turns[1].text.len() > 20, "{turns:?}");
 }
+
+#[test]
+fn a_gguf_file_alone_chats_by_the_template_that_its_vocabulary_has() {
+    let gguf = common::model("artgpt-smol").language_path().expect("has one");
+    let gguf = gguf.display().to_string();
+    let question = "What is the capital of France?";
+    let ask = |model: &str| {
+        common::json(&[
+            "ask",
+            "--json",
+            "--greedy",
+            "--max-new-tokens",
+            "8",
+            "--model",
+            model,
+            question,
+        ])
+    };
+    assert_eq!(ask(&gguf)["token_ids"], ask(&common::plain_model())["token_ids"]);
+    // A large file that is no manifest is not read as one.
+    let dir = tempfile::tempdir().expect("temp dir");
+    let path = dir.path().join("weights.bin");
+    std::fs::write(&path, vec![0; 2 << 20]).expect("writes");
+    common::program(common::shared_data())
+        .args(["ask", "--model"])
+        .arg(&path)
+        .arg(question)
+        .assert()
+        .code(1)
+        .stderr(predicate::str::contains("as a manifest"));
+}

@@ -195,3 +195,29 @@ fn refusals_are_told_in_the_servers_words() {
         .code(2)
         .stderr(contains("name a local model"));
 }
+
+fn plain(out: &mut TcpStream, status: &str, body: &Value) -> std::io::Result<()> {
+    let body = body.to_string();
+    write!(
+        out,
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+#[test]
+fn a_server_that_is_loading_is_asked_again_and_one_that_does_not_stream_is_understood() {
+    let (url, seen) = serve(2, |number, out| match number {
+        0 => plain(out, "503 Service Unavailable", &json!({"error": {"message": "loading model"}})),
+        _ => plain(
+            out,
+            "200 OK",
+            &json!({"choices": [{
+                "index": 0, "message": {"role": "assistant", "content": "A whole answer."},
+                "finish_reason": "stop"
+            }]}),
+        ),
+    });
+    ask(&url).arg("What is it?").assert().success().stdout(contains("A whole answer."));
+    assert_eq!(seen.iter().count(), 2);
+}

@@ -1,5 +1,7 @@
 //! What fits into the context window.
 
+use std::ops::Range;
+
 use super::{ChatError, Piece, Role, Turn};
 
 /// Tokens available.
@@ -44,15 +46,29 @@ pub fn fit(
         if tokens <= room {
             return Ok((pieces, turns.len() - kept.len()));
         }
-        // The oldest round is a question and the answer to it; the last question is never dropped.
-        let last = kept.len().saturating_sub(1);
-        let Some(at) =
-            kept[..last].iter().position(|t| t.images.is_empty() && t.role != Role::System)
-        else {
+        let Some(oldest) = droppable(&kept) else {
             return Err(ChatError::TooLong { tokens, context: room });
         };
-        kept.remove(at);
+        kept.drain(oldest);
     }
+}
+
+/// The oldest round, a question and the answers to it, that holds no image; else the oldest answer
+/// about one. The last question always stays.
+fn droppable(turns: &[Turn]) -> Option<Range<usize>> {
+    let last = turns.len().saturating_sub(1);
+    let starts: Vec<usize> = (0..turns.len())
+        .filter(|&i| i == 0 || i == last || turns[i].role != Role::Assistant)
+        .collect();
+    let rounds = || starts.windows(2).map(|w| w[0]..w[1]);
+    let plain = |r: &Range<usize>| {
+        turns[r.clone()].iter().all(|t| t.images.is_empty() && t.role != Role::System)
+    };
+    let answer = || {
+        let spoken = |i: &usize| turns[*i].role == Role::Assistant && turns[*i].images.is_empty();
+        (0..last).find(spoken).map(|i| i..i + 1)
+    };
+    rounds().find(plain).or_else(answer)
 }
 
 #[cfg(test)]
@@ -79,6 +95,16 @@ mod tests {
         let (pieces, dropped) = fit(&turns, budget, render).expect("fits");
         assert_eq!((dropped, budget.count(&pieces)), (4, 62));
         assert!(pieces.contains(&Piece::Image(0)));
+        // Whole rounds go: what is left answers what is asked before it.
+        let mut seen = Vec::new();
+        let odd = Budget { context: 80, answer: 8, image: 32 };
+        let note = |turns: &[Turn]| {
+            seen = turns.iter().map(|t| t.role).collect();
+            render(turns)
+        };
+        let (_, dropped) = fit(&turns, odd, note).expect("fits");
+        use Role::{Assistant, User};
+        assert_eq!((dropped, seen), (4, vec![User, Assistant, User]));
         let tiny = Budget { context: 45, answer: 8, image: 32 };
         assert!(matches!(fit(&turns, tiny, render), Err(ChatError::TooLong { .. })));
     }

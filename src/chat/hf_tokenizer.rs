@@ -93,42 +93,58 @@ pub fn open(dir: &Path, named: Option<&Path>) -> Result<Tokenizer, ChatError> {
     };
     let read = |name: &str| dir.join(name);
     let config: TokenizerConfig = json_or_default(&read("tokenizer_config.json"))?;
+    let map: TokenizerConfig = json_or_default(&read("special_tokens_map.json"))?;
+    let added: BTreeMap<String, u32> = json_or_default(&read("added_tokens.json"))?;
     let model: ModelConfig = json_or_default(&read("config.json"))?;
     let generation: ModelConfig = json_or_default(&read("generation_config.json"))?;
     if sentencepiece {
-        // In the order of their ids, which go on where the pieces end.
-        for (id, token) in &config.added_tokens_decoder {
-            if *id as usize == inner.get_vocab_size(true) {
-                let added = AddedToken::from(token.content.clone(), token.special);
-                inner.add_tokens(&[added.normalized(false)]);
+        // In the order of their ids, which go on where the pieces end. Files before transformers
+        // 4.34 name them in added_tokens.json; those were all special.
+        let mut all: BTreeMap<u32, (String, bool)> =
+            added.into_iter().map(|(content, id)| (id, (content, true))).collect();
+        let named = config.added_tokens_decoder.iter();
+        all.extend(named.map(|(id, t)| (*id, (t.content.clone(), t.special))));
+        for (id, (content, special)) in all {
+            if id as usize == inner.get_vocab_size(true) {
+                inner.add_tokens(&[AddedToken::from(content, special).normalized(false)]);
             }
         }
     }
     let text = model.text_config.as_deref();
     let id_of = |token: &Option<TokenText>| inner.token_to_id(token.as_ref()?.text());
+    // Before config.json, whose ids are wrong in the oldest conversions (BOS 0 and EOS 1).
+    let own = |token: &str| sentencepiece.then(|| inner.token_to_id(token)).flatten();
     let bos = id_of(&config.bos_token)
+        .or_else(|| id_of(&map.bos_token))
+        .or_else(|| own("<s>"))
         .or(text.and_then(|t| t.bos_token_id))
         .or(model.bos_token_id)
-        .or(generation.bos_token_id)
-        .or_else(|| sentencepiece.then(|| inner.token_to_id("<s>")).flatten());
+        .or(generation.bos_token_id);
     let processor_adds = || {
         let encoded = inner.encode_fast("a", true).ok();
         bos.is_some() && encoded.is_some_and(|e| e.get_ids().first().copied() == bos)
     };
     // Byte-level tokenizers begin no text with a token, though they name one.
     let byte_level = ["GPT2", "Qwen2"].iter().any(|c| config.tokenizer_class.starts_with(c));
-    let adds = config.add_bos_token.unwrap_or(!byte_level) || processor_adds();
-    let mut eos: Vec<u32> = [
+    let adds = config.add_bos_token.unwrap_or_else(|| !byte_level || processor_adds());
+    let old = own("<s>").is_some_and(|own| model.bos_token_id.is_some_and(|id| id != own));
+    let from_config = [
         generation.eos_token_id,
         text.and_then(|t| t.eos_token_id.clone()),
         model.eos_token_id.clone(),
-    ]
-    .into_iter()
-    .flatten()
-    .flat_map(OneOrMore::all)
-    .chain(id_of(&config.eos_token))
-    .chain(sentencepiece.then(|| inner.token_to_id("</s>")).flatten())
-    .collect();
+    ];
+    let mut eos: Vec<u32> = from_config
+        .into_iter()
+        .flatten()
+        .filter(|_| !old)
+        .flat_map(OneOrMore::all)
+        .chain(id_of(&config.eos_token).or_else(|| id_of(&map.eos_token)))
+        .chain(own("</s>"))
+        .collect();
+    if eos.is_empty() {
+        // LLaMA's class has them, and a file may leave out a class's defaults.
+        eos.extend(inner.token_to_id("</s>"));
+    }
     eos.sort_unstable();
     eos.dedup();
     Ok(Tokenizer::wrap(inner, bos.filter(|_| adds), eos))

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{ChatError, Tokenizer};
+use crate::model::manifest::Manifest;
 
 /// Where an image's tokens go in a text.
 pub const IMAGE_MARKER: &str = "<image>";
@@ -56,6 +57,15 @@ impl Template {
             "minigpt4" => Ok(Self::MiniGpt4),
             "vicuna" => Ok(Self::Vicuna),
             other => Err(ChatError::Template(other.to_string())),
+        }
+    }
+
+    /// The manifest's; without one, by the tokens that the vocabulary has.
+    pub fn of(manifest: &Manifest, tokenizer: &Tokenizer) -> Result<Self, ChatError> {
+        match &manifest.prompt {
+            Some(prompt) => Self::by_name(&prompt.template),
+            None if tokenizer.special("<|im_start|>").is_some() => Ok(Self::ChatMl),
+            None => Ok(Self::Vicuna),
         }
     }
 

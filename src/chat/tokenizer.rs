@@ -1,6 +1,7 @@
 //! Text to token ids and back.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use candle_core::quantized::gguf_file::Value;
 use tokenizers::decoders::byte_level::ByteLevel;
@@ -18,6 +19,10 @@ use crate::model::manifest::Model;
 /// A tokenizer with its special tokens. Text from a user never becomes a special token.
 pub struct Tokenizer {
     inner: Inner,
+    /// The same, reading added tokens in texts as transformers does; made when first needed.
+    reading: OnceLock<Inner>,
+    /// Rows of the embedding table.
+    rows: usize,
     special: Vec<(String, u32)>,
     pub bos: Option<u32>,
     /// Any of them ends an answer.
@@ -171,12 +176,13 @@ impl Tokenizer {
             .map(|(id, t)| (t.content, id))
             .collect();
         special.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
-        Self { inner, special, bos, eos }
+        Self { inner, reading: OnceLock::new(), rows: usize::MAX, special, bos, eos }
     }
 
     /// Without the special tokens that an embedding table of `rows` lacks.
     fn within(mut self, rows: usize) -> Self {
         self.special.retain(|(_, id)| (*id as usize) < rows);
+        self.rows = rows;
         self
     }
 
@@ -197,6 +203,22 @@ impl Tokenizer {
 
     /// Text in which special tokens are meant, as in a raw prompt.
     pub fn encode_with_special(&self, text: &str) -> Result<Vec<u32>, ChatError> {
+        let reading = self.reading.get_or_init(|| {
+            let mut inner = self.inner.clone();
+            inner.set_encode_special_tokens(false);
+            inner
+        });
+        let encoding =
+            reading.encode_fast(text, false).map_err(|e| ChatError::Encode(e.to_string()))?;
+        match encoding.get_ids() {
+            ids if ids.iter().all(|id| (*id as usize) < self.rows) => Ok(ids.to_vec()),
+            // A token that no row stands for (a processor's `<image>`) is plain text here.
+            _ => self.encode_around_special(text),
+        }
+    }
+
+    /// Splits the text at the special tokens that the table has.
+    fn encode_around_special(&self, text: &str) -> Result<Vec<u32>, ChatError> {
         let mut ids = Vec::new();
         let mut rest = text;
         while !rest.is_empty() {

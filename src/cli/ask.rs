@@ -17,7 +17,7 @@ use crate::text::printable_lines;
 const DRAFT_EVERY: Duration = Duration::from_secs(1);
 
 pub fn run(context: &Context, args: AskArgs) -> Result<ExitCode, Failure> {
-    let text = input::text_or_stdin(&args.prompt)?;
+    let text = input::text_or_stdin(&args.prompt, args.input.raw_prompt)?;
     let sampling = sampling(context, &args)?;
     let max_new_tokens = args.max_new_tokens.unwrap_or(context.settings.max_new_tokens);
     if max_new_tokens == 0 {

@@ -60,7 +60,7 @@ pub fn engine(context: &Context, model: Option<&str>) -> Result<Engine, Failure>
 fn load(context: &Context, name: &str) -> Result<(Engine, Model), Failure> {
     let model = ready(context, name)?;
     let device = device::open(&context.settings.device)?;
-    if context.verbose > 0 {
+    if context.verbose > 0 || context.asked_auto {
         eprintln!("{}: {}", model.manifest.name, device::reason(&context.settings.device, &device));
     }
     Ok((Engine::load(&model, &device, |_, _| {})?, model))
@@ -98,15 +98,18 @@ pub fn pictures(art: &[Artwork]) -> Vec<Picture> {
     art.iter().map(Picture::of).collect()
 }
 
-/// `-` is stdin.
-pub fn text_or_stdin(text: &str) -> Result<String, Failure> {
+/// `-` is stdin; a raw prompt is taken as it comes, of another the last line break is left out.
+pub fn text_or_stdin(text: &str, raw: bool) -> Result<String, Failure> {
     let text = match text {
         "-" => {
             let mut read = String::new();
             std::io::stdin().take(MAX_STDIN).read_to_string(&mut read).map_err(|e| {
                 Failure::usage(format!("cannot read stdin: {e}"), "send UTF-8 text")
             })?;
-            read.trim_end_matches(['\n', '\r']).to_string()
+            match raw {
+                true => read,
+                false => read.trim_end_matches(['\n', '\r']).to_string(),
+            }
         }
         text => text.to_string(),
     };

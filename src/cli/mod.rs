@@ -29,6 +29,8 @@ pub struct Context {
     pub paths: Paths,
     pub json: bool,
     pub verbose: u8,
+    /// `--device auto` stands on the command line: whoever asks is told what was chosen.
+    pub asked_auto: bool,
 }
 
 /// Parses the command line and runs it.
@@ -42,9 +44,12 @@ pub fn main() -> ExitCode {
         _ => Workload::Chat,
     });
     let json = args.common.json;
-    match run(args) {
-        Ok(code) => code,
-        Err(failure) => failure.report(json),
+    // A library that panics on a file must not answer with another exit code than ours.
+    match std::panic::catch_unwind(|| run(args)) {
+        Ok(Ok(code)) => code,
+        Ok(Err(failure)) => failure.report(json),
+        Err(_) => Failure::new("internal", "the program met a fault of its own; please report it")
+            .report(json),
     }
 }
 
@@ -53,11 +58,13 @@ fn run(args: Args) -> Result<ExitCode, Failure> {
     let paths = Paths::new(args.common.data_dir, args.common.config).ok_or_else(|| {
         Failure::usage("no home directory is known", "set HOME, or give --data-dir and --config")
     })?;
+    let asked_auto = args.common.device.as_deref() == Some("auto");
     let mut settings = Settings::load(&paths.config_file, named)?;
     if let Some(device) = args.common.device {
         settings.device = device;
     }
-    let context = Context { settings, paths, json: args.common.json, verbose: args.common.verbose };
+    let (json, verbose) = (args.common.json, args.common.verbose);
+    let context = Context { settings, paths, json, verbose, asked_auto };
     match args.command {
         Some(Command::Models(command)) => models::run(&context, command),
         Some(Command::Train(command)) => train::run(&context, command),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use candle_core::{DType, Device};
+use candle_core::Device;
 
 use super::args::ModelsCommand;
 use super::progress::install_with_bar;
@@ -13,10 +13,11 @@ use super::{Context, Failure, out};
 use crate::chat::Tokenizer;
 use crate::fetch::{check_installed, is_installed, remove};
 use crate::inference::{Engine, Picture, Prompt};
-use crate::model::checkpoint::{LanguageFile, Tensors};
+use crate::model::checkpoint::LanguageFile;
 use crate::model::convert::{FloatType, LanguageType, convert};
 use crate::model::inspect::{Inspection, inspect};
 use crate::model::manifest::{BUILTIN, Model};
+use crate::model::verify::first_damaged;
 
 pub fn run(context: &Context, command: ModelsCommand) -> Result<ExitCode, Failure> {
     let dir = context.paths.models();
@@ -143,7 +144,7 @@ fn describe(weights: &Inspection) -> String {
     text
 }
 
-/// `models verify`: every tensor finite, and one forward pass that gives finite logits.
+/// `models verify`: every tensor finite and sane, and one forward pass that gives finite logits.
 fn numbers(model: &Model, device: &Device) -> Result<(), Failure> {
     let weights = inspect(model)?;
     let broken = |reason: String| {
@@ -152,10 +153,8 @@ fn numbers(model: &Model, device: &Device) -> Result<(), Failure> {
     if let Some((path, problem)) = weights.first_problem() {
         return Err(broken(format!("{}: {problem}", path.display())));
     }
-    for part in &weights.parts {
-        if let Some(name) = first_not_finite(&part.path, model)? {
-            return Err(broken(format!("{name} holds numbers that are not finite")));
-        }
+    if let Some(problem) = first_damaged(&weights, model)? {
+        return Err(broken(problem));
     }
     let mut engine = Engine::load(model, device, |_, _| {})?;
     let mut prompts = vec![(Prompt::Raw("a".into()), Vec::new())];
@@ -171,28 +170,6 @@ fn numbers(model: &Model, device: &Device) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// File and name of the first floating tensor, of a file that is not a GGUF, with a number that is
-/// not finite.
-fn first_not_finite(path: &Path, model: &Model) -> Result<Option<String>, Failure> {
-    if path.extension().is_some_and(|e| e == "gguf") || (!path.exists() && model.dir.exists()) {
-        return Ok(None);
-    }
-    let tensors = Tensors::open(path)?;
-    for name in tensors.names() {
-        if tensors.info(name).is_some_and(|i| i.dtype.is_some()) {
-            let tensor = tensors.read(name)?;
-            let sum = tensor
-                .to_dtype(DType::F64)
-                .and_then(|t| t.abs()?.sum_all()?.to_scalar::<f64>())
-                .map_err(crate::model::Error::from)?;
-            if !sum.is_finite() {
-                return Ok(Some(format!("{}: {name}", tensors.file_of(name).display())));
-            }
-        }
-    }
-    Ok(None)
 }
 
 fn thousands(n: u64) -> String {

@@ -6,7 +6,7 @@ use super::args::ScoreArgs;
 use super::{Context, Failure, input, out};
 
 pub fn run(context: &Context, args: ScoreArgs) -> Result<ExitCode, Failure> {
-    let text = input::text_or_stdin(&args.prompt)?;
+    let text = input::text_or_stdin(&args.prompt, args.input.raw_prompt)?;
     if args.answer.is_empty() {
         return Err(Failure::usage("--answer is empty", "give the text to score"));
     }

@@ -122,7 +122,7 @@ impl Parts {
         let tokenizer = Tokenizer::of(model, &mut file)?;
         let bridge = Bridge::load(&qformer.config, language.config.hidden_size, params.builder())?;
         let vision = load_vision(model, device)?.ok_or_else(|| lacks("[vision]"))?;
-        let template = Template::by_name(manifest.template_name())?;
+        let template = Template::of(manifest, &tokenizer)?;
         Ok(Self { vision, bridge, language, params, tokenizer, template })
     }
 

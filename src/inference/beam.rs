@@ -69,8 +69,10 @@ impl BeamSearch {
                 let mut ids = self.open[candidate.from].0.clone();
                 ids.push(candidate.token);
                 if stops(&ids) {
-                    let length = ids.len();
-                    self.finish(ids, candidate.sum, length);
+                    if rank < self.beams {
+                        let length = ids.len();
+                        self.finish(ids, candidate.sum, length);
+                    }
                 } else {
                     next.push(candidate);
                 }

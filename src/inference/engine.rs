@@ -21,7 +21,7 @@ use crate::model::checkpoint::LanguageFile;
 use crate::model::kv_cache::KvCache;
 use crate::model::manifest::Model;
 use crate::model::matrix::Precision;
-use crate::model::sampling::{NO_LOGITS, Sampler};
+use crate::model::sampling::{NO_LOGITS, Said, Sampler};
 
 /// Tokens read in one pass; between passes a request can be cancelled.
 const PREFILL_CHUNK: usize = 256;
@@ -76,6 +76,8 @@ struct Prepared {
     /// The projected query tokens of each picture, (1, queries, hidden).
     images: Vec<Option<Tensor>>,
     pieces: Vec<Piece>,
+    /// See [`Said::prompt`].
+    penalised: Vec<u32>,
     encode_ms: f64,
     image_tokens: usize,
     dropped_turns: usize,
@@ -94,11 +96,13 @@ impl Engine {
             .language_path()
             .ok_or_else(|| InferenceError::Incomplete { model: name.clone(), part: "language" })?;
         let mut file = LanguageFile::open(&path)?;
+        // Another architecture is told as that, not as a tokenizer that is not ours.
+        file.weights().config()?;
         let tokenizer = Tokenizer::of(model, &mut file)?;
         let reads = model.manifest.qformer.as_ref().filter(|q| q.config.text.is_some());
         let instructions =
             reads.map(|q| InstructionTokenizer::open(&model.path(&q.path))).transpose()?;
-        let template = Template::by_name(model.manifest.template_name())?;
+        let template = Template::of(&model.manifest, &tokenizer)?;
         let prompt = model.manifest.prompt.as_ref();
         let alone_without_picture = prompt.is_some_and(|p| p.alone_without_picture);
         let model = ArtGpt::load(model, &mut file, device, progress)?;
@@ -162,7 +166,7 @@ impl Engine {
         timings.prefill_ms = ms(started);
         on_event(GenerateEvent::Prefilled(usage));
         if let (true, Some(last)) = (request.sampling.beams > 1, &hidden) {
-            let found = self.beam_search(last, request, cancel)?;
+            let found = self.beam_search(last, request, &prompt.penalised, cancel)?;
             let mut stops = StopFilter::new(self.stop_strings(request));
             let (mut text, stopped) = stops.push(&self.tokenizer.decode(&found.ids));
             if !stopped {
@@ -182,6 +186,7 @@ impl Engine {
             return Ok(Answer { text, token_ids, finish_reason, usage, timings, dropped_turns });
         }
 
+        let context = self.context_of(&request.prompt);
         let started = Instant::now();
         let mut sampler = Sampler::new(&request.sampling);
         let mut detokenizer = Detokenizer::new();
@@ -189,7 +194,7 @@ impl Engine {
         let (mut ids, mut text) = (Vec::new(), String::new());
         let mut finish_reason = FinishReason::Length;
         let mut stop_string = false;
-        let ends = self.end_tokens();
+        let ends = self.end_tokens(&request.prompt);
         while let Some(last) = hidden.take() {
             if cancel.is_cancelled() {
                 finish_reason = FinishReason::Cancelled;
@@ -199,7 +204,8 @@ impl Engine {
                 break;
             }
             let logits = self.model.language.logits(&last, Precision::Fast)?.flatten_all()?; // (vocabulary)
-            let id = sampler.next(&logits, &ids, &ends)?;
+            let said = Said { prompt: &prompt.penalised, answer: &ids };
+            let id = sampler.next(&logits, said, &ends).map_err(|e| self.not_finite(e))?;
             if ends.contains(&id) {
                 finish_reason = FinishReason::Stop;
                 break;
@@ -215,7 +221,7 @@ impl Engine {
                 stop_string = true;
                 break;
             }
-            if self.cache.len() < self.context_length() && ids.len() < request.max_new_tokens {
+            if self.cache.len() < context && ids.len() < request.max_new_tokens {
                 let x = self.model.language.embed(&[id])?;
                 let y = self.model.language.extend(&x, &mut self.cache, Precision::Fast)?;
                 hidden = Some(y);
@@ -253,8 +259,15 @@ impl Engine {
 
     /// The likeliest whole answer after what the cache holds. The beams share it: each keeps only
     /// the keys and values of its own tokens.
-    fn beam_search(&mut self, last: &Tensor, request: &Request, cancel: &Cancel) -> Result<Found> {
-        let ends = self.end_tokens();
+    fn beam_search(
+        &mut self,
+        last: &Tensor,
+        request: &Request,
+        prompt: &[u32],
+        cancel: &Cancel,
+    ) -> Result<Found> {
+        let ends = self.end_tokens(&request.prompt);
+        let context = self.context_of(&request.prompt);
         let sampling = &request.sampling;
         let shared = self.cache.len();
         let stop_strings = self.stop_strings(request);
@@ -269,9 +282,10 @@ impl Engine {
             for (hidden, ids) in hiddens.iter().zip(search.open()) {
                 let logits = self.model.language.logits(hidden, Precision::Fast)?.flatten_all()?;
                 let row = candle_nn::ops::log_softmax(&logits, 0)?;
-                let row = sampling.adjusted(&row, ids, &ends)?;
+                let said = Said { prompt, answer: ids };
+                let row = sampling.adjusted(&row, said, &ends).map_err(|e| self.not_finite(e))?;
                 if !row.iter().any(|l| l.is_finite()) {
-                    return Err(candle_core::Error::Msg(NO_LOGITS.into()).into());
+                    return Err(InferenceError::NotFinite(self.name.clone()));
                 }
                 rows.push(row);
             }
@@ -280,7 +294,7 @@ impl Engine {
                 stop_strings.iter().any(|s| text.contains(s.as_str()))
             };
             let next = search.step(&rows, &stops);
-            let full = shared + made + 1 >= self.context_length();
+            let full = shared + made + 1 >= context;
             if search.is_done() || made + 1 == request.max_new_tokens || full {
                 break;
             }
@@ -300,9 +314,27 @@ impl Engine {
         Ok(Found { ids, ended })
     }
 
+    /// The template's, and the user's; a raw prompt has no template.
     fn stop_strings(&self, request: &Request) -> Vec<String> {
-        let own = self.template.stop_strings().iter().map(|s| s.to_string());
-        own.chain(request.sampling.stop.iter().cloned()).collect()
+        let own = match request.prompt {
+            Prompt::Chat { .. } => self.template.stop_strings(),
+            Prompt::Raw(_) => &[],
+        };
+        own.iter().map(|s| s.to_string()).chain(request.sampling.stop.iter().cloned()).collect()
+    }
+
+    fn context_of(&self, prompt: &Prompt) -> usize {
+        match prompt {
+            Prompt::Chat { .. } => self.context_length(),
+            Prompt::Raw(_) => self.model.language.config.context_length,
+        }
+    }
+
+    fn not_finite(&self, e: candle_core::Error) -> InferenceError {
+        match e.to_string().starts_with(NO_LOGITS) {
+            true => InferenceError::NotFinite(self.name.clone()),
+            false => e.into(),
+        }
     }
 
     /// Log-probabilities of `answer` after `prompt`.
@@ -316,8 +348,8 @@ impl Engine {
         }
         let prepared = self.prepare(prompt, pictures, token_ids.len())?;
         let total = prepared.places.len() + token_ids.len();
-        if total > self.context_length() {
-            let context = self.context_length();
+        let context = self.context_of(prompt);
+        if total > context {
             return Err(ChatError::TooLong { tokens: total, context }.into());
         }
         // Nothing of an answer's cache, which was computed fast, is used again.
@@ -336,6 +368,10 @@ impl Engine {
         let index = Tensor::new(token_ids.as_slice(), rows.device())?.unsqueeze(1)?;
         let logprobs = rows.gather(&index, 1)?.flatten_all()?.to_vec1()?;
         self.rewind(&[]);
+        let logprobs: Vec<f32> = logprobs;
+        if logprobs.iter().any(|l| l.is_nan()) {
+            return Err(InferenceError::NotFinite(self.name.clone()));
+        }
         Ok(Score { token_ids, logprobs })
     }
 
@@ -346,7 +382,7 @@ impl Engine {
         pictures: &[Picture],
         max_new_tokens: usize,
     ) -> Result<Prepared> {
-        let context = self.context_length();
+        let context = self.context_of(prompt);
         let queries = self.model.image_tokens;
         // Half the window at most is kept for the answer, so that a question always has room.
         let answer = max_new_tokens.clamp(1, (context / 2).max(1));
@@ -390,7 +426,13 @@ impl Engine {
         }
         let encode_ms = if encoded { ms(started) } else { 0.0 };
         let places = places(&pieces, &keys, queries);
-        Ok(Prepared { places, images, pieces, encode_ms, image_tokens, dropped_turns })
+        let tokens = |p: &Piece| match p {
+            Piece::Tokens(ids) => Some(ids.clone()),
+            Piece::Image(_) => None,
+        };
+        let penalised = pieces.iter().map(tokens).collect::<Option<Vec<_>>>();
+        let penalised = penalised.unwrap_or_default().concat();
+        Ok(Prepared { places, images, pieces, penalised, encode_ms, image_tokens, dropped_turns })
     }
 
     /// What the Q-Former reads besides the picture: the prompt without its markers, in a chat the
@@ -425,10 +467,29 @@ impl Engine {
             self.images.insert(key.clone(), tensor.clone());
             return Ok((tensor, false));
         }
-        let tensor = self
-            .model
-            .encode(&picture.image, instruction)?
-            .ok_or_else(|| InferenceError::Blind(self.name.clone()))?;
+        let blind = || InferenceError::Blind(self.name.clone());
+        // Where the Q-Former reads the instruction, another one needs it again, but not the encoder.
+        let tensor = if instruction.is_empty() {
+            self.model.encode(&picture.image, instruction)?.ok_or_else(blind)?
+        } else {
+            let seen: Arc<str> = format!("{} seen", picture.key).into();
+            let stored = || self.kept.as_ref().and_then(|k| k.get(&seen, device));
+            let tokens = match self.images.get(&seen) {
+                Some(tokens) => tokens,
+                None => match stored() {
+                    Some(tokens) => tokens,
+                    None => {
+                        let tokens = self.model.see(&picture.image)?.ok_or_else(blind)?;
+                        if let Some(kept) = &self.kept {
+                            kept.insert(&seen, &tokens);
+                        }
+                        tokens
+                    }
+                },
+            };
+            self.images.insert(seen, tokens.clone());
+            self.model.query(&tokens, instruction)?.ok_or_else(blind)?
+        };
         if let Some(kept) = &self.kept {
             kept.insert(key, &tensor);
         }
@@ -479,8 +540,12 @@ impl Engine {
     }
 
     /// Tokens that end an answer.
-    fn end_tokens(&self) -> Vec<u32> {
-        let stops = self.template.stop_strings().iter();
+    fn end_tokens(&self, prompt: &Prompt) -> Vec<u32> {
+        let stops = match prompt {
+            Prompt::Chat { .. } => self.template.stop_strings(),
+            Prompt::Raw(_) => &[],
+        };
+        let stops = stops.iter();
         let eos = self.tokenizer.eos.iter().copied();
         stops.filter_map(|s| self.tokenizer.special(s)).chain(eos).collect()
     }

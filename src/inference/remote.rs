@@ -31,6 +31,8 @@ const TICK: Duration = Duration::from_millis(50);
 const LONG_SIDE: u32 = 1536;
 /// An error's text beyond this is not shown.
 const MAX_ERROR: u64 = 2000;
+/// Longer lines are no events.
+const MAX_LINE: u64 = 16 << 20;
 
 /// A server and the name of a model that it serves.
 #[derive(Debug, Clone)]
@@ -135,6 +137,7 @@ impl Remote {
         }
         if (s.repetition_penalty - 1.0).abs() > f32::EPSILON {
             set("repetition_penalty", json!(s.repetition_penalty));
+            set("repeat_penalty", json!(s.repetition_penalty)); // llama-server's name
         }
         if s.min_new_tokens > 0 {
             set("min_tokens", json!(s.min_new_tokens));
@@ -190,9 +193,26 @@ impl Remote {
                 let _ = sender.send(Line::Refused(status.as_u16(), text));
                 return;
             }
-            for line in BufReader::new(response.into_body().into_reader()).lines() {
-                let line = match line {
-                    Ok(text) => Line::Text(text),
+            let kind = response.headers().get("content-type").and_then(|v| v.to_str().ok());
+            let whole = kind.is_some_and(|k| k.starts_with("application/json"));
+            let mut body = BufReader::new(response.into_body().into_reader());
+            loop {
+                let mut line = Vec::new();
+                let mut part = body.by_ref().take(MAX_LINE);
+                // A server that streams nothing sends one object.
+                let read = match whole {
+                    true => part.read_to_end(&mut line),
+                    false => part.read_until(b'\n', &mut line),
+                };
+                let line = match read {
+                    Ok(0) => break,
+                    Ok(n) if n as u64 == MAX_LINE => Line::Lost("a line without end came".into()),
+                    Ok(_) if whole => {
+                        Line::Text(format!("data:{}", String::from_utf8_lossy(&line)))
+                    }
+                    Ok(_) => Line::Text(String::from_utf8_lossy(&line).into_owned()),
+                    // It may still be at work; asking again would make it begin anew.
+                    Err(e) if e.kind() == std::io::ErrorKind::TimedOut => Line::Silent,
                     Err(e) => Line::Lost(e.to_string()),
                 };
                 // Nobody listens any more: the answer was stopped.
@@ -228,6 +248,14 @@ impl Remote {
                 // The answer had ended; only the last event is lost.
                 Line::Lost(_) if partial.finish.is_some() => return Ok(()),
                 Line::Lost(reason) => return Err(Lost::Connection(reason)),
+                Line::Silent => {
+                    let waited = SILENCE.as_secs();
+                    return Err(Lost::Refused(format!("it said nothing for {waited} s")));
+                }
+                // Loading its model, or busy.
+                Line::Refused(status @ (429 | 502 | 503), text) => {
+                    return Err(Lost::Connection(refusal(status, &text)));
+                }
                 Line::Refused(status, text) => return Err(Lost::Refused(refusal(status, &text))),
                 // A server that closes without the last event has broken off.
                 Line::End if partial.finish.is_none() => {
@@ -248,6 +276,8 @@ impl Remote {
 /// What the reading thread tells.
 enum Line {
     Text(String),
+    /// Nothing came for [`SILENCE`].
+    Silent,
     Refused(u16, String),
     Lost(String),
     End,
@@ -279,6 +309,8 @@ struct Chunk {
 #[derive(Debug, PartialEq, Deserialize)]
 struct Choice {
     delta: Option<Delta>,
+    /// Of an answer that is not streamed.
+    message: Option<Delta>,
     /// Of the completions without chat.
     text: Option<String>,
     finish_reason: Option<String>,
@@ -360,7 +392,8 @@ impl Partial {
                 _ => FinishReason::Stop,
             });
         }
-        let text = choice.delta.and_then(|d| d.content).or(choice.text).unwrap_or_default();
+        let said = choice.delta.or(choice.message).and_then(|d| d.content);
+        let text = said.or(choice.text).unwrap_or_default();
         if text.is_empty() {
             return;
         }

@@ -58,10 +58,24 @@ impl ArtGpt {
     /// A picture to its projected query tokens, (1, queries, hidden); `None` for a blind model.
     /// `instruction` is read by a Q-Former that has a text branch.
     pub fn encode(&self, image: &RgbImage, instruction: &[u32]) -> Result<Option<Tensor>> {
-        let (Some(vision), Some(bridge)) = (&self.vision, &self.bridge) else { return Ok(None) };
+        match self.see(image)? {
+            Some(tokens) => self.query(&tokens, instruction),
+            None => Ok(None),
+        }
+    }
+
+    /// A picture to the vision encoder's tokens, (1, tokens, width).
+    pub fn see(&self, image: &RgbImage) -> Result<Option<Tensor>> {
+        let Some(vision) = &self.vision else { return Ok(None) };
         let view = View::sized(image, vision.side() as u32);
         let pixels = vision.pixels(&[&view], self.language.device())?;
-        Ok(Some(bridge.forward::<Fused>(&vision.encode(&pixels)?, instruction)?))
+        Ok(Some(vision.encode(&pixels)?))
+    }
+
+    /// The encoder's tokens to projected query tokens.
+    pub fn query(&self, tokens: &Tensor, instruction: &[u32]) -> Result<Option<Tensor>> {
+        let Some(bridge) = &self.bridge else { return Ok(None) };
+        Ok(Some(bridge.forward::<Fused>(tokens, instruction)?))
     }
 }
 

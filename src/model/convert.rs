@@ -4,10 +4,12 @@
 //! Everything is written into a folder beside the target, which gets its name at the end: a target
 //! that is there is whole. What an earlier, interrupted run left is begun anew.
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use candle_core::quantized::gguf_file::Value;
 use candle_core::quantized::{GgmlDType, QTensor};
@@ -19,7 +21,7 @@ use super::inspect::inspect;
 use super::llama::{LlamaConfig, RopeScaling};
 use super::manifest::{Manifest, Model, check_name};
 use super::mode::RopeLayout;
-use super::peft::{Method, package};
+use super::peft::{Method, Target, package};
 use super::source::tuning_source;
 use super::{Error, Result};
 
@@ -121,6 +123,7 @@ pub fn convert(
                 part.path = "language.gguf".into();
                 let to = staging.join(&part.path);
                 std::fs::copy(&path, &to).map_err(io(&to))?;
+                File::open(&to).and_then(|f| f.sync_all()).map_err(io(&to))?;
                 if let Some(name) = &part.tokenizer {
                     let to = staging.join("tokenizer.json");
                     std::fs::copy(model.path(name), &to).map_err(io(&to))?;
@@ -159,7 +162,10 @@ pub fn convert(
     if let Some((path, problem)) = inspect(&written)?.first_problem() {
         return Err(Error::corrupt(path, problem));
     }
-    std::fs::rename(&staging, target).map_err(io(target))
+    std::fs::rename(&staging, target).map_err(io(target))?;
+    let parent = target.parent().filter(|p| !p.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    File::open(parent).and_then(|f| f.sync_all()).map_err(io(parent))
 }
 
 fn relative(dir: &Path, path: &Path) -> String {
@@ -254,19 +260,61 @@ impl Writer<'_> {
     }
 
     fn tensors(&self, tensors: &Tensors, to: &Path, wanted: impl Fn(&str) -> bool) -> Result<()> {
-        let mut out = HashMap::new();
-        for name in tensors.names().filter(|n| wanted(n)) {
-            if tensors.info(name).is_none_or(|i| i.dtype.is_none()) {
-                continue;
-            }
-            let tensor = tensors.read(name)?;
-            let tensor = match (self.float, tensor.dtype()) {
-                (FloatType::F16, DType::F32 | DType::F64) => tensor.to_dtype(DType::F16)?,
-                _ => tensor,
+        let failed = Mutex::new(None);
+        let views = tensors.names().filter(|n| wanted(n)).filter_map(|name| {
+            let info = tensors.info(name)?;
+            let dtype = match (self.float, info.dtype?) {
+                (FloatType::F16, DType::F32 | DType::F64 | DType::BF16) => DType::F16,
+                (_, dtype) => dtype,
             };
-            out.insert(name.to_string(), tensor);
+            let shape = info.shape.clone();
+            Some((name, Later { tensors, name, dtype, shape, failed: &failed }))
+        });
+        let io = |source| Error::Io { path: to.display().to_string(), source };
+        safetensors::serialize_to_file(views, None, to)
+            .map_err(|e| io(std::io::Error::other(e.to_string())))?;
+        if let Some(e) = failed.into_inner().unwrap_or_else(|e| e.into_inner()) {
+            return Err(e);
         }
-        Ok(candle_core::safetensors::save(&out, to)?)
+        File::open(to).and_then(|f| f.sync_all()).map_err(io)
+    }
+}
+
+/// A tensor that is read when its turn to be written comes, so that only one is in memory.
+struct Later<'a> {
+    tensors: &'a Tensors,
+    name: &'a str,
+    dtype: DType,
+    shape: Vec<usize>,
+    /// The first error; what is written after it is thrown away.
+    failed: &'a Mutex<Option<Error>>,
+}
+
+impl safetensors::View for Later<'_> {
+    fn dtype(&self) -> safetensors::Dtype {
+        self.dtype.into()
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let bytes = self.tensors.read(self.name).and_then(|t| {
+            let tensor = t.to_dtype(self.dtype)?;
+            Ok(safetensors::View::data(&tensor).into_owned())
+        });
+        match bytes {
+            Ok(bytes) => Cow::Owned(bytes),
+            Err(e) => {
+                self.failed.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert(e);
+                Cow::Owned(vec![0; self.data_len()])
+            }
+        }
+    }
+
+    fn data_len(&self) -> usize {
+        self.shape.iter().product::<usize>() * self.dtype.size_in_bytes()
     }
 }
 
@@ -290,25 +338,16 @@ fn write_gguf(
     let config = source.config()?;
     let device = &Device::Cpu;
     let mut tensors: Vec<(String, QTensor)> = Vec::new();
-    let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-    let query = config.num_attention_heads * config.head_dim;
-    let key = config.num_key_value_heads * config.head_dim;
+    let hidden = config.hidden_size;
     let mut matrices = vec![("embed_tokens".to_string(), config.vocab_size, hidden)];
     if !source.ties_output() {
         matrices.push(("lm_head".into(), config.vocab_size, hidden));
     }
     let mut norms = vec!["norm".to_string()];
     for i in 0..config.num_hidden_layers {
-        for (name, out, width) in [
-            ("self_attn.q_proj", query, hidden),
-            ("self_attn.k_proj", key, hidden),
-            ("self_attn.v_proj", key, hidden),
-            ("self_attn.o_proj", hidden, query),
-            ("mlp.gate_proj", inner, hidden),
-            ("mlp.up_proj", inner, hidden),
-            ("mlp.down_proj", hidden, inner),
-        ] {
-            matrices.push((format!("layers.{i}.{name}"), out, width));
+        for target in Target::ALL {
+            let (out, width) = target.dims(&config);
+            matrices.push((format!("layers.{i}.{}", target.path()), out, width));
         }
         norms.push(format!("layers.{i}.input_layernorm"));
         norms.push(format!("layers.{i}.post_attention_layernorm"));

@@ -140,12 +140,10 @@ impl Source {
     }
 }
 
-impl Manifest {
-    /// The prompt template's name, checked where templates live.
-    pub fn template_name(&self) -> &str {
-        self.prompt.as_ref().map_or("chatml", |p| p.template.as_str())
-    }
-}
+impl Manifest {}
+
+/// No manifest is longer.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// The manifests inside the program.
 pub const BUILTIN: &[(&str, &str)] = &[
@@ -177,6 +175,10 @@ impl Model {
             return Ok(Self { manifest, dir: models_dir.join(name), builtin: true });
         }
         let path = Path::new(reference);
+        if path.is_file() && path.extension().is_some_and(|e| e == "gguf") {
+            let dir = path.parent().unwrap_or(Path::new("")).to_path_buf();
+            return Ok(Self { manifest: super::checkpoint::of_gguf(path), dir, builtin: false });
+        }
         if path.is_dir()
             && !path.join("manifest.toml").is_file()
             && let Some(manifest) = super::checkpoint::recognise(path)?
@@ -197,8 +199,15 @@ impl Model {
             hint: "`artgpt-tui models list` shows what there is; a path to a manifest works too"
                 .into(),
         })?;
-        let text = std::fs::read_to_string(&file)
-            .map_err(|source| Error::Io { path: file.display().to_string(), source })?;
+        let io = |source| Error::Io { path: file.display().to_string(), source };
+        if file.metadata().map_err(io)?.len() > MAX_BYTES {
+            return Err(Error::Unsupported {
+                path: file.display().to_string(),
+                what: "a file of this size as a manifest".into(),
+                hint: "name a manifest, a folder with a model in it, or a .gguf file".into(),
+            });
+        }
+        let text = std::fs::read_to_string(&file).map_err(io)?;
         let dir = file.parent().unwrap_or(Path::new(".")).to_path_buf();
         Ok(Self { manifest: parse(&text, &file)?, dir, builtin: false })
     }

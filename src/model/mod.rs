@@ -19,6 +19,7 @@ pub mod projection;
 pub mod qformer;
 pub mod sampling;
 mod source;
+pub mod verify;
 pub mod vision;
 
 use std::path::Path;
@@ -33,7 +34,7 @@ pub enum Error {
         source: std::io::Error,
     },
     #[error(
-        "the model file {path} is damaged ({reason}); `artgpt-tui models verify` names what is wrong, `models install` mends it"
+        "the model file {path} is damaged or does not fit ({reason}); `artgpt-tui models show` lists what is expected of it, `models install` fetches an installed model's files again"
     )]
     Corrupt { path: String, reason: String },
     #[error("{path}: {what} is not supported; {hint}")]

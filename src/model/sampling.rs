@@ -17,7 +17,7 @@ pub struct SamplingConfig {
     pub top_k: usize,
     /// Leaves out tokens less likely than this share of the likeliest; 0 is none.
     pub min_p: f64,
-    /// 1 is none; it applies to the last [`PENALTY_WINDOW`] tokens.
+    /// 1 is none; it applies to all that is [`Said`].
     pub repetition_penalty: f32,
     /// Taken once from the logit of each token that the answer has already; 0 is none.
     pub presence_penalty: f32,
@@ -34,8 +34,6 @@ pub struct SamplingConfig {
     pub seed: Option<u64>,
 }
 
-/// How far back the repetition penalty looks.
-pub const PENALTY_WINDOW: usize = 64;
 /// What weights with numbers that are not finite lead to.
 pub const NO_LOGITS: &str = "the model computed no finite logits";
 /// More beams than this are a mistake.
@@ -95,14 +93,18 @@ impl SamplingConfig {
     }
 
     /// The logits after the penalties, `ends` forbidden while the answer is too short.
-    pub fn adjusted(&self, logits: &Tensor, answer: &[u32], ends: &[u32]) -> Result<Vec<f32>> {
+    pub fn adjusted(&self, logits: &Tensor, said: Said, ends: &[u32]) -> Result<Vec<f32>> {
         let at = |id: &u32| *id as usize;
+        let answer = said.answer;
         let mut logits: Vec<f32> = if (self.repetition_penalty - 1.0).abs() > f32::EPSILON {
-            let window = &answer[answer.len().saturating_sub(PENALTY_WINDOW)..];
-            apply_repeat_penalty(logits, self.repetition_penalty, window)?.to_vec1()?
+            let all = [said.prompt, answer].concat();
+            apply_repeat_penalty(logits, self.repetition_penalty, &all)?.to_vec1()?
         } else {
             logits.to_dtype(DType::F32)?.to_vec1()?
         };
+        if logits.iter().any(|l| l.is_nan()) {
+            candle_core::bail!("{NO_LOGITS}");
+        }
         if self.presence_penalty != 0.0 {
             let mut said = answer.to_vec();
             said.sort_unstable();
@@ -124,6 +126,15 @@ impl SamplingConfig {
     }
 }
 
+/// What stands before the next token.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Said<'a> {
+    /// Of a prompt of tokens alone; transformers penalises their repetition, too, and cannot where
+    /// a picture makes the prompt a matrix.
+    pub prompt: &'a [u32],
+    pub answer: &'a [u32],
+}
+
 /// Draws tokens for one answer.
 pub struct Sampler<'a> {
     config: &'a SamplingConfig,
@@ -136,9 +147,9 @@ impl<'a> Sampler<'a> {
         Self { config, rng: ChaCha8Rng::seed_from_u64(seed) }
     }
 
-    /// `logits` is (vocabulary), `answer` what was said so far, `ends` the tokens that end it.
-    pub fn next(&mut self, logits: &Tensor, answer: &[u32], ends: &[u32]) -> Result<u32> {
-        let logits = self.config.adjusted(logits, answer, ends)?;
+    /// `logits` is (vocabulary), `ends` the tokens that end an answer.
+    pub fn next(&mut self, logits: &Tensor, said: Said, ends: &[u32]) -> Result<u32> {
+        let logits = self.config.adjusted(logits, said, ends)?;
         let best = argmax(&logits)?;
         if self.config.is_greedy() {
             return Ok(best as u32);
@@ -158,7 +169,7 @@ impl<'a> Sampler<'a> {
 
 /// The largest logit that is a number.
 fn argmax(logits: &[f32]) -> Result<usize> {
-    let best = logits.iter().enumerate().filter(|(_, l)| !l.is_nan()).max_by(|a, b| {
+    let best = logits.iter().enumerate().max_by(|a, b| {
         // The first of equals, as PyTorch takes it.
         a.1.total_cmp(b.1).then(b.0.cmp(&a.0))
     });
@@ -261,7 +272,7 @@ mod tests {
         let config = SamplingConfig { top_k: 2, seed: Some(7), ..SamplingConfig::default() };
         let draw = |config: &SamplingConfig| -> Result<Vec<u32>> {
             let mut sampler = Sampler::new(config);
-            (0..50).map(|_| sampler.next(&logits, &[], &[])).collect()
+            (0..50).map(|_| sampler.next(&logits, Said::default(), &[])).collect()
         };
         let first = draw(&config)?;
         assert!(first.contains(&1) && first.contains(&2));
@@ -275,7 +286,7 @@ mod tests {
     fn penalties_turn_away_from_what_was_said_and_an_end_waits() -> Result<()> {
         let logits = Tensor::new(&[0f32, 5.0, 4.9], &Device::Cpu)?;
         let next = |config: &SamplingConfig, answer: &[u32]| {
-            Sampler::new(config).next(&logits, answer, &[1])
+            Sampler::new(config).next(&logits, Said { prompt: &[], answer }, &[1])
         };
         let greedy = SamplingConfig::greedy;
         assert_eq!(next(&greedy(), &[1])?, 1);
@@ -283,8 +294,15 @@ mod tests {
         assert_eq!(next(&SamplingConfig { presence_penalty: 0.2, ..greedy() }, &[1])?, 2);
         assert_eq!(next(&SamplingConfig { min_new_tokens: 1, ..greedy() }, &[])?, 2);
         assert_eq!(next(&SamplingConfig { min_new_tokens: 1, ..greedy() }, &[0])?, 1);
-        let broken = Tensor::new(&[f32::NAN, f32::NAN], &Device::Cpu)?;
-        assert!(Sampler::new(&greedy()).next(&broken, &[], &[]).is_err());
+        // A token said long ago, or in the prompt, counts as one said just now.
+        let penalty = SamplingConfig { repetition_penalty: 1.3, ..greedy() };
+        let long: Vec<u32> = std::iter::once(1).chain([0; 100]).collect();
+        assert_eq!(next(&penalty, &long)?, 2);
+        let prompt = Said { prompt: &[1], answer: &[] };
+        assert_eq!(Sampler::new(&penalty).next(&logits, prompt, &[])?, 2);
+        // One number that is none is enough: a weight is damaged.
+        let broken = Tensor::new(&[f32::NAN, 1.0], &Device::Cpu)?;
+        assert!(Sampler::new(&greedy()).next(&broken, Said::default(), &[]).is_err());
         Ok(())
     }
 }

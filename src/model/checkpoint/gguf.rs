@@ -34,6 +34,7 @@ pub struct GgufFile {
 impl GgufFile {
     pub fn open(path: &Path) -> Result<Self> {
         let map = super::safetensors::map(path)?;
+        check_alignment(path, &map)?;
         let bytes = map.len() as u64;
         let content =
             Content::read(&mut Cursor::new(&map[..])).map_err(|e| Error::corrupt(path, e))?;
@@ -49,8 +50,27 @@ impl GgufFile {
                     format!("{name} lies beyond the end of the file"),
                 ));
             }
+            // Blocks are read where they lie.
+            if !content.tensor_data_offset.wrapping_add(info.offset).is_multiple_of(4) {
+                return Err(Error::corrupt(
+                    path,
+                    format!("{name} does not lie at a multiple of 4"),
+                ));
+            }
         }
         Ok(Self { path: path.to_path_buf(), content, map })
+    }
+
+    /// Names of its tensors, in alphabetical order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let mut names: Vec<&str> = self.content.tensor_infos.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        names.into_iter()
+    }
+
+    /// A tensor's values in f32, on the CPU.
+    pub fn values(&self, name: &str) -> Result<Tensor> {
+        Ok(self.tensor(name, &Device::Cpu)?.dequantize(&Device::Cpu)?)
     }
 
     pub fn file_path(&self) -> &Path {
@@ -71,6 +91,17 @@ impl GgufFile {
             });
         }
         let number = |key: &str| self.number(&format!("llama.{key}"));
+        let unsupported = |what: String| Error::Unsupported {
+            path: self.path.display().to_string(),
+            what,
+            hint: "use a GGUF file of a plain LLaMA or Vicuna".into(),
+        };
+        if number("expert_count").is_ok_and(|n| n > 1) {
+            return Err(unsupported("a mixture of experts".into()));
+        }
+        if let Some(bias) = self.content.tensor_infos.keys().find(|n| n.ends_with(".bias")) {
+            return Err(unsupported(format!("the bias {}", crate::text::printable(bias))));
+        }
         let hidden_size = number("embedding_length")?;
         let num_attention_heads = number("attention.head_count")?;
         let num_key_value_heads = number("attention.head_count_kv").unwrap_or(num_attention_heads);
@@ -86,13 +117,16 @@ impl GgufFile {
                 "its attention head counts do not fit together",
             ));
         }
+        if number("rope.dimension_count").is_ok_and(|n| n != head_dim) {
+            return Err(unsupported("a rotary embedding on a part of each head".into()));
+        }
         let vocab_size = self
             .content
             .tensor_infos
             .get("token_embd.weight")
             .and_then(|t| t.shape.dims().first().copied())
             .ok_or_else(|| Error::corrupt(&self.path, "token_embd.weight is missing"))?;
-        check_size(&self.path, number("block_count")?, number("context_length")?)?;
+        check_size(&self.path, number("block_count")?, number("context_length")?, head_dim)?;
         Ok(LlamaConfig {
             hidden_size,
             num_hidden_layers: number("block_count")?,
@@ -182,6 +216,19 @@ impl GgufFile {
     }
 }
 
+/// candle divides by the alignment that a file claims.
+fn check_alignment(path: &Path, bytes: &[u8]) -> Result<()> {
+    const KEY: &[u8] = b"\x11\0\0\0\0\0\0\0general.alignment"; // its length, then it
+    const U32: [u8; 4] = 4u32.to_le_bytes();
+    let Some(at) = memchr::memmem::find(bytes, KEY) else { return Ok(()) };
+    let rest = &bytes[at + KEY.len()..];
+    let value = rest.strip_prefix(&U32).and_then(|r| r.first_chunk::<4>());
+    match value.map(|v| u32::from_le_bytes(*v)) {
+        Some(n) if n.is_power_of_two() => Ok(()),
+        _ => Err(Error::corrupt(path, "general.alignment is no power of two")),
+    }
+}
+
 /// Bytes that a tensor takes.
 fn size(info: &TensorInfo) -> usize {
     info.shape.elem_count() / info.ggml_dtype.block_size() * info.ggml_dtype.type_size()
@@ -258,14 +305,9 @@ impl LanguageWeights for GgufFile {
         };
         Ok(match quantised {
             Some(q) => Matrix::Quantised(Arc::new(q)),
-            // Mixed types (Q4_K_M files have them) meet in f32.
+            // Mixed types (Q4_K_M files have them) stay what they are.
             None => {
-                let dense: Vec<_> = read
-                    .iter()
-                    .map(|p| p.dequantize(device))
-                    .collect::<candle_core::Result<_>>()?;
-                let joined = Tensor::cat(&dense, 0)?;
-                Matrix::Quantised(Arc::new(QTensor::quantize(&joined, GgmlDType::Q8_0)?))
+                Matrix::Parts(read.into_iter().map(|q| Matrix::Quantised(Arc::new(q))).collect())
             }
         })
     }
@@ -279,7 +321,11 @@ impl LanguageWeights for GgufFile {
         let named = self.parts(parts, width)?;
         let dtype = named.first().map(|(_, info)| info.ggml_dtype);
         let alike = named.iter().all(|(_, info)| Some(info.ggml_dtype) == dtype);
-        if let (true, true, Some(dtype)) = (alike, device.is_cpu(), dtype) {
+        if !alike {
+            let each = parts.iter().map(|part| self.product(&[*part], width, device));
+            return Ok(Matrix::Parts(each.collect::<Result<_>>()?));
+        }
+        if let (true, Some(dtype)) = (device.is_cpu(), dtype) {
             let bytes = named.iter().map(|(name, _)| Ok(self.bytes(name)?.1));
             let bytes = bytes.collect::<Result<Vec<_>>>()?;
             if let Some(packed) = Matrix::packed(dtype, &bytes, width) {

@@ -16,9 +16,11 @@ use crate::model::qformer::{QFormerConfig, QFormerTextConfig};
 use crate::model::vision::vit::{self, VitConfig};
 use crate::model::{Error, Result};
 
-/// No model has more blocks, and no encoder takes larger pictures.
+/// No model has more blocks, or wider heads, and no encoder that attends to all patches of a picture
+/// takes more of them (SigLIP at 896 pixels).
 const MAX_LAYERS: usize = 1000;
-const MAX_SIDE: usize = 4096;
+const MAX_HEAD: usize = 1024;
+const MAX_GRID: usize = 64;
 
 /// A folder's `config.json`, as far as the network needs it.
 #[derive(Debug, Clone, Deserialize)]
@@ -223,7 +225,7 @@ impl HfConfig {
             || v.num_attention_heads == 0
             || !v.hidden_size.is_multiple_of(v.num_attention_heads)
             || v.num_hidden_layers > MAX_LAYERS
-            || [v.image_size, side].iter().any(|s| !(v.patch_size..=MAX_SIDE).contains(s))
+            || [v.image_size, side].iter().any(|s| !(1..=MAX_GRID).contains(&(s / v.patch_size)))
         {
             let reason = "sizes or heads in vision_config, or the processor's size, do not fit";
             return Err(Error::corrupt(&dir.join("config.json"), reason));
@@ -402,7 +404,7 @@ impl HfLlama {
         {
             return Err(Error::corrupt(path, "its attention head counts do not fit together"));
         }
-        check_size(path, self.num_hidden_layers, self.max_position_embeddings)?;
+        check_size(path, self.num_hidden_layers, self.max_position_embeddings, head_dim)?;
         let rope = self.rope_parameters.clone().or(self.rope_scaling.clone()).unwrap_or_default();
         Ok(LlamaConfig {
             hidden_size: self.hidden_size,
@@ -422,10 +424,13 @@ impl HfLlama {
 }
 
 /// Numbers from a file that memory is taken by.
-pub fn check_size(path: &Path, layers: usize, context: usize) -> Result<()> {
+pub fn check_size(path: &Path, layers: usize, context: usize, head: usize) -> Result<()> {
     const MAX_CONTEXT: usize = 1 << 20;
-    if layers > MAX_LAYERS || !(16..=MAX_CONTEXT).contains(&context) {
-        let reason = format!("{layers} layers or a context of {context} tokens cannot be true");
+    let fits = (1..=MAX_LAYERS).contains(&layers) && (16..=MAX_CONTEXT).contains(&context);
+    if !fits || head > MAX_HEAD {
+        let reason = format!(
+            "{layers} layers, a context of {context} tokens or heads {head} wide cannot be true"
+        );
         return Err(Error::corrupt(path, reason));
     }
     Ok(())

@@ -21,21 +21,7 @@ const QFORMER_HEADS: usize = 12;
 
 /// The manifest that a folder would have. `None` if nothing in it is known.
 pub fn recognise(dir: &Path) -> Result<Option<Manifest>> {
-    let name = dir
-        .canonicalize()
-        .unwrap_or_else(|_| dir.to_path_buf())
-        .file_name()
-        .map(|n| n.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    let name: String = name
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' })
-        .collect();
-    let mut manifest =
-        Manifest { name: name.trim_start_matches('.').into(), ..Manifest::default() };
-    if manifest.name.is_empty() {
-        manifest.name = "model".into();
-    }
+    let mut manifest = named(dir);
     if let Some(parts) = Originals::find(dir)? {
         parts.fill(dir, &mut manifest)?;
         return Ok(Some(manifest));
@@ -51,6 +37,27 @@ pub fn recognise(dir: &Path) -> Result<Option<Manifest>> {
         }
         None => Ok(None),
     }
+}
+
+/// A GGUF file alone.
+pub fn of_gguf(path: &Path) -> Manifest {
+    let dir = path.parent().unwrap_or(Path::new(""));
+    let mut manifest = named(&path.with_extension(""));
+    manifest.language = Some(language(dir, path));
+    manifest
+}
+
+/// A manifest with the name of a file or folder.
+fn named(path: &Path) -> Manifest {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    let name: String = name.chars().map(plain).collect();
+    let name = match name.trim_start_matches('.') {
+        "" => "model",
+        name => name,
+    };
+    Manifest { name: name.into(), ..Manifest::default() }
 }
 
 fn hugging_face(dir: &Path, manifest: &mut Manifest) -> Result<()> {
@@ -114,7 +121,9 @@ impl Originals {
             Some(gguf) => gguf,
             None => entries(dir)?
                 .into_iter()
-                .find(|p| p.join("config.json").is_file())
+                .filter(|p| p.join("config.json").is_file())
+                // A `bert-base-uncased` may lie beside it.
+                .max_by_key(|p| HfConfig::open(p).is_ok_and(|c| c.model_type == "llama"))
                 .or_else(|| dir.join("config.json").is_file().then(|| dir.to_path_buf()))
                 .ok_or_else(|| Error::Unsupported {
                     path: dir.display().to_string(),

@@ -14,7 +14,7 @@ use std::path::Path;
 pub use gguf::{EOS_IDS, GgufFile, gguf_name, requantise};
 pub use hf::HfLanguage;
 pub use language::{Extras, LanguageWeights, copy_trained, interleave, read_llama};
-pub use layout::{recognise, vit_config};
+pub use layout::{of_gguf, recognise, vit_config};
 pub use tensors::{TensorInfo, Tensors};
 
 use super::Result;

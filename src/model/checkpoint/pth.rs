@@ -99,7 +99,8 @@ fn read_zip(path: &Path, map: &Mmap) -> Result<Parsed> {
             return Err(bad(&format!("its member {name} is compressed or cut")));
         }
         if name.ends_with("/data.pkl") {
-            root = Some(parse(path, &mut Cursor::new(&map[range]))?);
+            let bytes = range.len();
+            root = Some(parse(path, &mut Cursor::new(&map[range]), bytes)?);
         } else if let Some((_, key)) = name.rsplit_once("/data/") {
             storages.insert(key.to_string(), range);
         }
@@ -112,7 +113,7 @@ fn read_legacy(path: &Path, map: &Mmap) -> Result<Parsed> {
     let mut reader = BufReader::with_capacity(4096, Cursor::new(&map[..]));
     let mut objects = Vec::new();
     for _ in 0..5 {
-        objects.push(parse(path, &mut reader)?);
+        objects.push(parse(path, &mut reader, map.len())?);
     }
     let keys = objects.pop();
     let root = objects.pop();
@@ -142,9 +143,36 @@ fn read_legacy(path: &Path, map: &Mmap) -> Result<Parsed> {
     Ok((root, storages))
 }
 
-fn parse(path: &Path, reader: &mut impl std::io::BufRead) -> Result<Object> {
+/// Objects that a pickle of so many bytes may copy out of its memo: a real one repeats small ones
+/// only, one that doubles a tuple again and again would fill the memory.
+fn memo_budget(bytes: usize) -> usize {
+    (1 << 20) + 16 * bytes.min(64 << 20)
+}
+
+/// Reads one pickle; `bytes` is its length, or more.
+fn parse(path: &Path, reader: &mut impl std::io::BufRead, bytes: usize) -> Result<Object> {
+    const COPIES: &[u8] = b"hjqr"; // BINGET, LONG_BINGET, BINPUT, LONG_BINPUT
     let mut stack = Stack::empty();
-    if let Err(e) = stack.read_loop(reader) {
+    let mut left = memo_budget(bytes);
+    let mut step = || -> std::result::Result<bool, String> {
+        let code = reader.fill_buf().map_err(|e| e.to_string())?.first().copied();
+        let done = stack.read(reader).map_err(|e| e.to_string())?;
+        let copies = code.is_some_and(|c| COPIES.contains(&c));
+        if let (true, Some(object)) = (copies, stack.stack().last())
+            && !take(object, &mut left)
+        {
+            return Err("it copies the same objects again and again".into());
+        }
+        Ok(done)
+    };
+    let read = loop {
+        match step() {
+            Ok(false) => {}
+            Ok(true) => break Ok(()),
+            Err(e) => break Err(e),
+        }
+    };
+    if let Err(e) = read {
         // Objects nested a million deep would overflow the stack when they are dropped.
         std::mem::forget(stack);
         return Err(Error::corrupt(path, e));
@@ -160,6 +188,26 @@ fn parse(path: &Path, reader: &mut impl std::io::BufRead) -> Result<Object> {
             hint: "checkpoints hold tensors only; do not open this one with PyTorch either".into(),
         }),
     }
+}
+
+/// Takes one from `left` for each object in this one; false if they do not suffice.
+fn take(object: &Object, left: &mut usize) -> bool {
+    // A list of what is still to be counted, as nesting may be deep.
+    let mut open = vec![object];
+    while let Some(object) = open.pop() {
+        let Some(less) = left.checked_sub(1) else { return false };
+        *left = less;
+        match object {
+            Object::List(items) | Object::Tuple(items) => open.extend(items),
+            Object::Dict(items) => open.extend(items.iter().flat_map(|(k, v)| [k, v])),
+            Object::Reduce { callable, args } | Object::Build { callable, args } => {
+                open.extend([callable.as_ref(), args.as_ref()]);
+            }
+            Object::PersistentLoad(id) => open.push(id),
+            _ => {}
+        }
+    }
+    true
 }
 
 /// The first callable that builds no tensor or plain container.

@@ -39,6 +39,8 @@ pub enum Matrix {
     Stored(Arc<QTensor>),
     /// Matrices that train, one below the other.
     Trained(Vec<Tensor>),
+    /// Matrices of unlike types, one below the other.
+    Parts(Vec<Matrix>),
 }
 
 /// In what a frozen matrix multiplies when gradients pass through it. Sums are f32.
@@ -72,6 +74,10 @@ fn many_rows(dtype: GgmlDType) -> usize {
 impl Matrix {
     /// (batch, tokens, in) to (batch, tokens, out).
     pub fn forward(&self, x: &Tensor, precision: Precision) -> Result<Tensor> {
+        if let Self::Parts(parts) = self {
+            let parts = parts.iter().map(|p| p.forward(x, precision));
+            return Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, candle_core::D::Minus1);
+        }
         let (batch, tokens, width) = x.dims3()?;
         let rows = x.reshape((batch * tokens, width))?;
         let q8 = |q: &QTensor| q.dtype() == GgmlDType::Q8_0 && x.device().is_cpu();
@@ -117,6 +123,7 @@ impl Matrix {
                     all => Tensor::cat(all, 1)?,
                 }
             }
+            Self::Parts(_) => unreachable!("returned above"),
         };
         y.reshape((batch, tokens, ()))
     }
@@ -132,8 +139,13 @@ impl Matrix {
 
     /// The same matrix to train through.
     pub fn to_train(&self, precision: TrainPrecision, device: &Device) -> Result<Self> {
-        if let (TrainPrecision::Stored, Self::Quantised(q)) = (precision, self) {
-            return Ok(Self::Stored(q.clone()));
+        match (precision, self) {
+            (TrainPrecision::Stored, Self::Quantised(q)) => return Ok(Self::Stored(q.clone())),
+            (TrainPrecision::Stored, Self::Parts(parts)) => {
+                let parts = parts.iter().map(|p| p.to_train(precision, device));
+                return Ok(Self::Parts(parts.collect::<Result<_>>()?));
+            }
+            _ => {}
         }
         let dense = self.to_f32(device)?;
         Ok(match precision {
@@ -152,6 +164,10 @@ impl Matrix {
             Self::Trained(parts) => Tensor::cat(parts, 0)?.to_device(device)?.detach().contiguous(),
             Self::Half(w) => w.to_device(device)?.to_dtype(DType::F32)?.contiguous(),
             Self::Dense(w) => w.to_device(device)?.contiguous(),
+            Self::Parts(parts) => {
+                let parts = parts.iter().map(|p| p.to_f32(device));
+                Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 0)
+            }
             Self::Bf16(_) | Self::Q4K(_) => {
                 candle_core::bail!("a packed matrix is not unpacked again")
             }
@@ -181,7 +197,7 @@ impl Matrix {
             Self::Half(w) => w.index_select(&Tensor::new(ids, device)?, 0)?.to_dtype(DType::F32),
             Self::Quantised(q) if device.is_cpu() => quantised::embedding_rows(q, ids),
             Self::Quantised(q) => q.dequantize(device)?.index_select(&Tensor::new(ids, device)?, 0),
-            Self::Bf16(_) | Self::Q4K(_) | Self::Stored(_) | Self::Trained(_) => {
+            Self::Bf16(_) | Self::Q4K(_) | Self::Stored(_) | Self::Trained(_) | Self::Parts(_) => {
                 candle_core::bail!("a packed matrix has no rows to look up")
             }
         }
@@ -198,6 +214,11 @@ impl Matrix {
             Self::Half(w) | Self::Dense(w) => w.dims2(),
             Self::Bf16(w) => Ok(w.dims()),
             Self::Q4K(w) => Ok(w.dims()),
+            Self::Parts(parts) => {
+                let dims = parts.iter().map(Self::dims).collect::<Result<Vec<_>>>()?;
+                let width = dims.first().map_or(0, |d| d.1);
+                Ok((dims.iter().map(|d| d.0).sum(), width))
+            }
         }
     }
 }
