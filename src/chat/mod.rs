@@ -22,7 +22,9 @@ pub use tokenizer::Tokenizer;
 /// What can go wrong between text and tokens.
 #[derive(Debug, thiserror::Error)]
 pub enum ChatError {
-    #[error("the tokenizer {path} cannot be used ({reason}); take it again from where the weights come from")]
+    #[error(
+        "the tokenizer {path} cannot be used ({reason}); take it again from where the weights come from"
+    )]
     Tokenizer { path: String, reason: String },
     #[error("the prompt template `{0}` is not known; use chatml, minigpt4 or vicuna")]
     Template(String),
