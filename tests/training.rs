@@ -322,23 +322,7 @@ fn three_optimiser_steps_are_pytorchs_adamw() -> Result<()> {
 fn a_resumed_run_repeats_the_unbroken_one() {
     let data = common::shared_data();
     let dir = tempfile::tempdir().expect("temp dir");
-    // A small museum: the run needs pictures with records, not many.
-    let museum = dir.path().join("museum");
-    std::fs::create_dir(&museum).expect("dir");
-    let mut records = Vec::new();
-    for id in 1..=6u8 {
-        let shade = |k: u8| id.wrapping_mul(37).wrapping_add(k.wrapping_mul(91));
-        image::RgbImage::from_fn(48, 40, |x, y| {
-            image::Rgb([shade(0).wrapping_add(x as u8), shade(1).wrapping_add(y as u8), shade(2)])
-        })
-        .save(museum.join(format!("{id}.jpg")))
-        .expect("saves");
-        records.push(serde_json::json!({
-            "objectID": id, "title": format!("Number {id}"), "tags": [{"term": "Men"}]
-        }));
-    }
-    let index = serde_json::json!({ "objects": records }).to_string();
-    std::fs::write(museum.join("objects.json"), index).expect("write");
+    let museum = museum(dir.path());
     let config = dir.path().join("run.toml");
     let text = format!(
         "model = \"artgpt-smol\"\ndata = {:?}\nheld_out = 2\ncheckpoint_every = 2\n\
@@ -364,6 +348,85 @@ fn a_resumed_run_repeats_the_unbroken_one() {
     let status = std::fs::read_to_string(run.join("status.json")).expect("reads");
     assert!(status.contains("finished"), "{status}");
     std::fs::remove_dir_all(run).expect("removes");
+}
+
+/// A small museum: a run needs pictures with records, not many.
+fn museum(dir: &Path) -> std::path::PathBuf {
+    let museum = dir.join("museum");
+    std::fs::create_dir(&museum).expect("dir");
+    let mut records = Vec::new();
+    for id in 1..=6u8 {
+        let shade = |k: u8| id.wrapping_mul(37).wrapping_add(k.wrapping_mul(91));
+        image::RgbImage::from_fn(48, 40, |x, y| {
+            image::Rgb([shade(0).wrapping_add(x as u8), shade(1).wrapping_add(y as u8), shade(2)])
+        })
+        .save(museum.join(format!("{id}.jpg")))
+        .expect("saves");
+        records.push(serde_json::json!({
+            "objectID": id, "title": format!("Number {id}"), "tags": [{"term": "Men"}]
+        }));
+    }
+    let index = serde_json::json!({ "objects": records }).to_string();
+    std::fs::write(museum.join("objects.json"), index).expect("write");
+    museum
+}
+
+/// Trains one step by each method and talks to what came out.
+#[test]
+fn a_run_of_any_method_can_be_talked_to() {
+    let data = common::fresh_data();
+    let museum = museum(data.path());
+    let config = data.path().join("run.toml");
+    let text = format!(
+        "model = \"artgpt-smol\"\ndata = {:?}\nheld_out = 2\nvalidate_every = 0\n\
+         [[stage]]\nkind = \"answer\"\nsteps = 1\nbatch = 1\nquestions = 2\nlr = 1e-2\n",
+        museum.display().to_string()
+    );
+    std::fs::write(&config, text).expect("write");
+    let score = |model: &str| -> f64 {
+        let out = common::program(data.path())
+            .args(["score", "--json", "--prompt", "What is it?", "--answer", "A portrait."])
+            .args(["--model", model])
+            .output()
+            .expect("runs");
+        let out: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
+        out["sum"].as_f64().unwrap_or_else(|| panic!("{out}"))
+    };
+    let plain = score(&common::plain_model());
+    for (method, kept) in [
+        ("{kind = \"adapter\"}", "self_attn.1.up.weight"),
+        ("{kind = \"lora\", rank = 4, targets = [\"q_proj\", \"down_proj\"]}", "q_proj.lora_B"),
+        ("{kind = \"bitfit\"}", "mlp.up_proj.bias"),
+        ("{kind = \"prefix\", tokens = 3}", "self_attn.prefix.keys"),
+        ("{kind = \"norms\"}", "post_attention_layernorm.weight"),
+        ("{kind = \"projection\"}", "llama_proj.weight"),
+    ] {
+        let output = common::program(data.path())
+            .args(["train", "--json"])
+            .arg(&config)
+            .args(["--set", &format!("method={method}"), "--set", "precision=stored"])
+            .output()
+            .expect("runs");
+        assert!(output.status.success(), "{method}: {}", String::from_utf8_lossy(&output.stderr));
+        let run = newest(&data.path().join("runs"));
+        let weights = candle_core::safetensors::load(run.join("bridge.safetensors"), &Device::Cpu);
+        let weights = weights.expect("loads");
+        assert!(weights.keys().any(|name| name.contains(kept)), "{method}");
+        let trained = score(&run.display().to_string());
+        // What trains in the language model changes what it says; the projection alone does not,
+        // as there is no picture.
+        assert_eq!(trained == plain, method.contains("projection"), "{method}: {trained} {plain}");
+        if method.contains("lora") {
+            let path = run.join("manifest.toml");
+            let text = std::fs::read_to_string(&path).expect("reads");
+            let mut manifest: toml::Table = text.parse().expect("parses");
+            manifest["adapters"]["path"] = "peft".into();
+            std::fs::write(&path, manifest.to_string()).expect("writes");
+            let from_peft = score(&run.display().to_string());
+            assert!((from_peft - trained).abs() < 1e-4, "{from_peft} {trained}");
+        }
+        std::fs::remove_dir_all(run).expect("removes");
+    }
 }
 
 fn newest(runs: &Path) -> std::path::PathBuf {

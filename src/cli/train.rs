@@ -16,6 +16,7 @@ use crate::model::bridge::Bridge;
 use crate::model::checkpoint::{LanguageFile, copy_trained};
 use crate::model::manifest::{Manifest, Model};
 use crate::model::mode::Differentiable;
+use crate::training::outcome;
 use crate::training::{
     Metrics, Outcome, Params, RunDir, RunState, TrainConfig, TrainError, Trainer, ViewPool,
 };
@@ -68,10 +69,13 @@ pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
     let stop = cancel_on_signal()?;
     let total = config.total_steps();
     let json = context.json;
-    let outcome = trainer.run(&mut run, &|| stop.is_cancelled(), |m| show(m, total, json));
-    match outcome {
+    let ended = trainer.run(&mut run, &|| stop.is_cancelled(), |m| show(m, total, json));
+    match ended {
         Ok(Outcome::Finished) => {
-            let weights = run.path.join("bridge.safetensors");
+            let weights = run.path.join(outcome::WEIGHTS);
+            let manifest = outcome::manifest(&model, &config, &run_id(&run.path));
+            outcome::leave(&run.path, &manifest, &config, &config.model)?;
+            eprintln!("talk to it: artgpt-tui --model {}", run.path.display());
             match context.json {
                 true => {
                     out::line(serde_json::json!({"run": run_id(&run.path), "weights": weights}))

@@ -5,6 +5,7 @@ mod answer;
 mod config;
 mod examples;
 mod optimiser;
+pub mod outcome;
 mod pack;
 mod params;
 mod run_dir;

@@ -13,7 +13,7 @@ use super::params::{Params, name_hash};
 use super::view_pool::ViewPool;
 use super::{
     Metrics, Result, RunDir, RunState, Schedule, Stage, StageKind, TrainConfig, TrainError,
-    answer_loss, examples, pack,
+    answer_loss, examples, outcome, pack,
 };
 use crate::art::{FormalFeatures, Painting, Paintings, Split, View, ViewJitter};
 use crate::chat::{Template, Tokenizer};
@@ -162,7 +162,7 @@ impl<'a> Trainer<'a> {
             }
             run.set_status(RunState::Running, done, total, None)?;
         }
-        self.params.save(&run.path.join("bridge.safetensors"), DType::F16)?;
+        self.params.save(&run.path.join(outcome::WEIGHTS), DType::F16)?;
         run.set_status(RunState::Finished, total, total, None)?;
         Ok(Outcome::Finished)
     }
