@@ -34,6 +34,14 @@ pub fn prepare(workload: Workload) {
     }
 }
 
+/// Largest resident memory of this process so far, in bytes, where the system tells it.
+pub fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
 /// A step frees a gigabyte and takes it again; giving it back to the kernel in between costs a
 /// quarter of the step in page faults.
 fn keep_freed_memory() {

@@ -476,3 +476,56 @@ fn frozen_value(params: &Params, name: &str) -> Result<Tensor> {
     let (_, var) = all.iter().find(|(n, _)| n == name).expect("is there");
     var.as_detached_tensor().copy()
 }
+
+/// What is finished is not done again, and another comparison is not mixed with it.
+#[test]
+fn methods_are_compared_and_finished_runs_are_kept() {
+    let data = common::fresh_data();
+    let museum = museum(data.path()).display().to_string();
+    let run = |steps: usize| {
+        format!(
+            "model = \"artgpt-smol\"\ndata = {museum:?}\nheld_out = 2\nvalidate_every = 1\n\
+             [[SECTION.stage]]\nkind = \"answer\"\nsteps = {steps}\nbatch = 1\nquestions = 2\nlr = 1e-3\n"
+        )
+    };
+    let config = data.path().join("compare.toml");
+    let text = format!(
+        "seeds = [3]\nthings = 0\n[[method]]\nkind = \"bitfit\"\n[[method]]\nkind = \"norms\"\n\
+         [prepare]\nmethod = {{ kind = \"projection\" }}\n{}[train]\n{}",
+        run(1).replace("SECTION", "prepare"),
+        run(2).replace("SECTION", "train")
+    );
+    std::fs::write(&config, &text).expect("writes");
+    let out = data.path().join("out");
+    let compare = || {
+        let mut program = common::program(data.path());
+        program.args(["eval", "peft", "--json", "--out"]).arg(&out).arg(&config);
+        program
+    };
+    let measured = || -> serde_json::Value {
+        let output = compare().output().expect("runs");
+        let all = serde_json::from_slice(&output.stdout);
+        all.unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)))
+    };
+    let first = measured();
+    assert_eq!(first.as_array().map(Vec::len), Some(2));
+    // 30 blocks: q, k, v, o, gate, up and down of 576, 192, 192, 576, 1536, 1536 and 576.
+    assert_eq!(first[0]["in_language_model"], 30 * (3 * 576 + 2 * 192 + 2 * 1536));
+    assert_eq!(first[1]["in_language_model"], 45 * 576);
+    assert!(first[0]["peak_memory"].as_u64() > Some(100 << 20));
+    assert_eq!(first[0]["curve"].as_array().map(Vec::len), Some(2));
+    // Both began as the same network.
+    assert_eq!(first[0]["curve"][0], first[1]["curve"][0]);
+    for file in ["report.md", "report.csv", "accuracy.svg", "loss.svg"] {
+        let text = std::fs::read_to_string(out.join(file)).expect(file);
+        assert!(text.contains("bitfit"), "{file}: {text}");
+    }
+    let runs = || newest(&out.join("runs/norms-seed3/runs"));
+    let written =
+        || runs().join("metrics.jsonl").metadata().and_then(|m| m.modified()).expect("a time");
+    let before = (runs(), written());
+    assert_eq!(measured(), first);
+    assert_eq!((runs(), written()), before, "nothing was trained again");
+    std::fs::write(&config, text.replace("seeds = [3]", "seeds = [4]")).expect("writes");
+    compare().assert().code(2).stdout(predicates::str::contains("another comparison"));
+}

@@ -179,6 +179,17 @@ pub enum ExportFormat {
 pub enum EvalCommand {
     /// Does it see? Held-out paintings with the right picture, a wrong one, and none.
     Seeing(SeeingArgs),
+    /// Train by several methods on the same data, steps and seeds, and compare.
+    Peft(PeftArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct PeftArgs {
+    /// The comparison, such as examples/peft/smol.toml.
+    pub config_file: PathBuf,
+    /// Where runs and report go; what is there already is not done again.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]

@@ -18,6 +18,7 @@ const MAX_NEW_TOKENS: usize = 24;
 pub fn run(context: &Context, command: EvalCommand) -> Result<ExitCode, Failure> {
     match command {
         EvalCommand::Seeing(args) => see(context, &args),
+        EvalCommand::Peft(args) => super::eval_peft::run(context, &args),
     }
 }
 
@@ -69,7 +70,7 @@ fn see(context: &Context, args: &SeeingArgs) -> Result<ExitCode, Failure> {
 }
 
 /// The engine as the evaluation sees it.
-struct Local<'a>(&'a mut Engine);
+pub struct Local<'a>(pub &'a mut Engine);
 
 impl Answerer for Local<'_> {
     type Error = InferenceError;

@@ -3,6 +3,7 @@
 mod args;
 mod ask;
 mod eval;
+mod eval_peft;
 mod failure;
 mod input;
 mod models;

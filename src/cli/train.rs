@@ -50,7 +50,7 @@ pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
     // A resumed run keeps its split, whatever has changed since.
     let split = match &resumed {
         Some(run) => run.split()?,
-        None => paintings.split(config.seed, config.held_out)?,
+        None => paintings.split(config.split_seed.unwrap_or(config.seed), config.held_out)?,
     };
     let mut run = match resumed {
         Some(run) => {
@@ -207,8 +207,16 @@ fn show(m: &Metrics, total: usize, json: bool) {
     } else if m.split != "train" || m.step.is_multiple_of(10) || m.step == 1 {
         let accuracy = m.accuracy.map_or(String::new(), |a| format!(" accuracy {:.1}%", a * 100.0));
         eprintln!(
-            "{:>6}/{total} {:<6} {:<8} loss {:.4}{accuracy} lr {:.2e} grad norm {:.2} {:.1} tokens/s {:.0} s",
-            m.step, m.stage, m.split, m.loss, m.lr, m.grad_norm, m.tokens_per_second, m.elapsed_s
+            "{:>6}/{total} {:<6} {:<8} loss {:.4}{accuracy} lr {:.2e} grad norm {:.2} {:.1} tokens/s {:.0} s, {:.0} s left",
+            m.step,
+            m.stage,
+            m.split,
+            m.loss,
+            m.lr,
+            m.grad_norm,
+            m.tokens_per_second,
+            m.elapsed_s,
+            m.elapsed_s / m.step as f64 * (total - m.step.min(total)) as f64
         );
     }
 }

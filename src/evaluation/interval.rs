@@ -1,13 +1,13 @@
 //! How far a figure of a few paintings can be trusted.
 
 use rand::Rng;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Draws of a bootstrap.
 const DRAWS: usize = 2000;
 
 /// A figure and its 95 % interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     pub value: f64,
     pub low: f64,

@@ -2,6 +2,7 @@
 //! owns.
 
 mod interval;
+pub mod peft;
 mod seeing;
 
 pub use interval::Interval;

@@ -6,13 +6,13 @@ use std::fmt::Write;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Answerer, Interval, Shown};
 use crate::art::{FormalFeatures, PRESENCE_WORDINGS, Painting, Question, View, ViewJitter};
 
 /// Accuracies of one question type, in percent.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     pub question: String,
     pub asked: usize,

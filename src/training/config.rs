@@ -16,11 +16,15 @@ pub struct TrainConfig {
     pub model: String,
     /// A data manifest's name, or a folder with pictures and `objects.json`.
     pub data: String,
-    /// Start from these weights (a `bridge.safetensors`); tensors it lacks start as new ones.
+    /// Start from these weights (a `bridge.safetensors`); tensors it lacks start as new ones, and
+    /// those of another method are passed over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<std::path::PathBuf>,
     #[serde(default = "seed")]
     pub seed: u64,
+    /// Draws the paintings that are kept out; by default the seed does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split_seed: Option<u64>,
     /// Paintings kept out of training.
     #[serde(default = "held_out")]
     pub held_out: usize,

@@ -81,6 +81,20 @@ impl Params {
         Ok(())
     }
 
+    /// Takes from `path` what the network has.
+    pub fn start_from(&self, path: &Path) -> Result<()> {
+        let known: BTreeMap<String, Var> = self.all().into_iter().collect();
+        for (name, tensor) in candle_core::safetensors::load(path, &self.device)? {
+            if let Some(var) = known.get(&name) {
+                if var.shape() != tensor.shape() {
+                    candle_core::bail!("{name} is {:?}, not {:?}", tensor.shape(), var.shape());
+                }
+                var.set(&tensor.to_dtype(DType::F32)?)?;
+            }
+        }
+        Ok(())
+    }
+
     /// What the network gets: the variable, or its values alone, which change with it.
     fn shown(&self, name: &str, var: &Var) -> Tensor {
         match (self.trains)(name) {

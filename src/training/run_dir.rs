@@ -52,6 +52,12 @@ pub struct Metrics {
     pub tokens_per_second: f64,
     pub samples_per_second: f64,
     pub elapsed_s: f64,
+    /// Share of the step's time in which it waited for its views.
+    #[serde(default)]
+    pub data_share: f64,
+    /// Largest resident memory of the process so far, bytes, where the system tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_memory: Option<u64>,
     /// Share of closed questions the query tokens answer (align stage).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,

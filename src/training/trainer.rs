@@ -21,6 +21,7 @@ use crate::model::bridge::Bridge;
 use crate::model::llama::Llama;
 use crate::model::mode::Differentiable;
 use crate::model::vision::VisionEncoder;
+use crate::runtime;
 
 /// Paintings looked at for a held-out loss.
 const VALIDATION_VIEWS: usize = 8;
@@ -84,7 +85,7 @@ impl<'a> Trainer<'a> {
         let (first, spent) = run.restore(&self.params, &mut optimiser)?;
         if first == 0 {
             match &self.config.init {
-                Some(path) => self.params.load(path).map_err(|e| TrainError::Checkpoint {
+                Some(path) => self.params.start_from(path).map_err(|e| TrainError::Checkpoint {
                     path: path.display().to_string(),
                     reason: e.to_string(),
                 })?,
@@ -114,6 +115,7 @@ impl<'a> Trainer<'a> {
             }
             let clock = Instant::now();
             let batch = self.batch(index, stage, step, &self.split.train, true)?;
+            let waited = clock.elapsed().as_secs_f64();
             let (loss, grads, tokens, accuracy) =
                 self.gradients(stage, step, &batch, &align, &museum, &trainable)?;
             if !loss.is_finite() {
@@ -139,6 +141,8 @@ impl<'a> Trainer<'a> {
                 tokens_per_second: tokens as f64 / took,
                 samples_per_second: stage.batch as f64 / took,
                 elapsed_s: elapsed(),
+                data_share: waited / took,
+                peak_memory: runtime::peak_memory(),
                 accuracy,
             };
             run.log(&metrics)?;

@@ -1,0 +1,190 @@
+//! Fine-tuning methods compared on the same data, steps and seeds (the question that the paper
+//! leaves open in its section 6).
+
+mod plot;
+mod report;
+
+use serde::{Deserialize, Serialize};
+
+use super::Row;
+use crate::model::peft::Method;
+use crate::training::TrainConfig;
+
+pub use plot::{accuracy_plot, loss_plot};
+pub use report::{csv, markdown};
+
+/// `eval peft CONFIG.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Comparison {
+    /// Each method is trained once by each.
+    pub seeds: Vec<u64>,
+    /// Views of each held-out painting that are asked about; see `eval seeing`.
+    #[serde(default = "one")]
+    pub views: usize,
+    #[serde(default = "two")]
+    pub things: usize,
+    pub method: Vec<Method>,
+    /// A run that comes first; all others start from its weights.
+    #[serde(default)]
+    pub prepare: Option<TrainConfig>,
+    /// The run of each method and seed; both take the place of its own.
+    pub train: TrainConfig,
+}
+
+impl Comparison {
+    /// What is wrong with it, in words.
+    pub fn problem(&self) -> Option<String> {
+        if self.seeds.is_empty() || self.method.is_empty() {
+            return Some("it needs a seed and a [[method]]".into());
+        }
+        let mut names: Vec<String> = self.trials().map(|t| t.name()).collect();
+        names.sort();
+        names.dedup();
+        if names.len() < self.seeds.len() * self.method.len() {
+            return Some("a method or a seed stands there twice".into());
+        }
+        if self.prepare.is_some() && self.train.init.is_some() {
+            return Some("either [prepare] or train.init says where the runs start".into());
+        }
+        None
+    }
+
+    /// Every run, seed by seed, so that a comparison that is stopped has whole seeds.
+    pub fn trials(&self) -> impl Iterator<Item = Trial> + '_ {
+        let methods = || self.method.iter();
+        self.seeds
+            .iter()
+            .flat_map(move |seed| methods().map(|m| Trial { method: m.clone(), seed: *seed }))
+    }
+
+    /// The configuration of one run. All have the split of the comparison.
+    pub fn config_of(&self, trial: &Trial) -> TrainConfig {
+        TrainConfig {
+            method: trial.method.clone(),
+            seed: trial.seed,
+            split_seed: Some(self.split_seed()),
+            ..self.train.clone()
+        }
+    }
+
+    pub fn split_seed(&self) -> u64 {
+        self.train.split_seed.unwrap_or(self.train.seed)
+    }
+}
+
+/// One method and one seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    pub method: Method,
+    pub seed: u64,
+}
+
+impl Trial {
+    /// Its folder.
+    pub fn name(&self) -> String {
+        let size = match &self.method {
+            Method::Lora { rank, targets, .. } => format!("-{rank}x{}", targets.len()),
+            Method::Prefix { tokens } => format!("-{tokens}"),
+            _ => String::new(),
+        };
+        format!("{}{size}-seed{}", self.method.kind(), self.seed)
+    }
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    pub trial: Trial,
+    /// Parameters that train, those of the bridge among them.
+    pub trainable: u64,
+    pub in_language_model: u64,
+    /// Mean of the last tenth of the steps.
+    pub train_loss: f64,
+    /// Of the last validation.
+    pub held_out_loss: Option<f64>,
+    pub seconds: f64,
+    /// Largest resident memory of the process, bytes.
+    pub peak_memory: Option<u64>,
+    /// Bytes of the weights a run leaves.
+    pub weights_bytes: u64,
+    /// Step and training loss.
+    pub curve: Vec<(usize, f64)>,
+    pub rows: Vec<Row>,
+}
+
+impl Measured {
+    /// Mean over question types, in percent.
+    pub fn accuracy(&self) -> f64 {
+        mean(self.rows.iter().map(|r| r.right_picture))
+    }
+}
+
+/// Of no numbers it is NaN.
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = values.fold((0.0, 0.0), |(s, n), v| (s + v, n + 1.0));
+    sum / count
+}
+
+/// Mean, and half the width of its 95 % interval by Student's t over seeds; `None` for one seed.
+fn over_seeds(values: &[f64]) -> (f64, Option<f64>) {
+    // Two-sided 97.5 % quantiles for 1 to 9 degrees of freedom.
+    const T: [f64; 9] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262];
+    let n = values.len();
+    let average = mean(values.iter().copied());
+    if n < 2 {
+        return (average, None);
+    }
+    let variance = values.iter().map(|v| (v - average).powi(2)).sum::<f64>() / (n - 1) as f64;
+    let t = T.get(n - 2).copied().unwrap_or(1.96);
+    (average, Some(t * (variance / n as f64).sqrt()))
+}
+
+/// The results of each method, in the order of the comparison.
+fn by_method(all: &[Measured]) -> Vec<(&Method, Vec<&Measured>)> {
+    let mut groups: Vec<(&Method, Vec<&Measured>)> = Vec::new();
+    for one in all {
+        match groups.iter_mut().find(|(method, _)| **method == one.trial.method) {
+            Some((_, group)) => group.push(one),
+            None => groups.push((&one.trial.method, vec![one])),
+        }
+    }
+    groups
+}
+
+fn one() -> usize {
+    1
+}
+fn two() -> usize {
+    2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_over_seeds_is_students() {
+        // Mean 2, standard deviation 1, standard error 1 / sqrt(3), t 4.303.
+        let (average, half) = over_seeds(&[1.0, 2.0, 3.0]);
+        assert_eq!(average, 2.0);
+        assert!((half.expect("has one") - 4.303 / 3f64.sqrt()).abs() < 1e-9);
+        assert_eq!(over_seeds(&[5.0]), (5.0, None));
+    }
+
+    #[test]
+    fn runs_share_the_split_and_differ_in_method_and_seed() {
+        let text = "seeds = [1, 2]\n[[method]]\nkind = \"bitfit\"\n[[method]]\nkind = \"lora\"\nrank = 2\n\
+            [train]\nmodel = \"m\"\ndata = \"d\"\nseed = 7\n\
+            [[train.stage]]\nkind = \"answer\"\nsteps = 1\nbatch = 1\nlr = 0.1\n";
+        let comparison: Comparison = toml::from_str(text).expect("parses");
+        assert_eq!(comparison.problem(), None);
+        let names: Vec<String> = comparison.trials().map(|t| t.name()).collect();
+        assert_eq!(names, ["bitfit-seed1", "lora-2x2-seed1", "bitfit-seed2", "lora-2x2-seed2"]);
+        let last = comparison.trials().last().expect("has some");
+        let config = comparison.config_of(&last);
+        assert_eq!((config.seed, config.split_seed), (2, Some(7)));
+        let twice = Comparison { seeds: vec![1, 1], ..comparison };
+        assert!(twice.problem().is_some());
+    }
+}
