@@ -335,6 +335,7 @@ fn a_resumed_run_repeats_the_unbroken_one() {
     common::program(data).arg("train").arg(&config).assert().success();
     let run = newest(&data.join("runs"));
     let unbroken = losses(&run);
+    assert_eq!(tensorboard(&run), Some(unbroken.clone()).filter(|_| has_tensorboard()));
     assert_eq!(unbroken.len(), 5);
     let weights = std::fs::read(run.join("bridge.safetensors")).expect("reads");
     // As if it had been killed after its second step.
@@ -344,6 +345,8 @@ fn a_resumed_run_repeats_the_unbroken_one() {
     std::fs::remove_file(run.join("bridge.safetensors")).expect("removes");
     common::program(data).args(["train", "--resume"]).arg(&run).assert().success();
     assert_eq!(losses(&run), unbroken);
+    // The steps that were done again stand there once.
+    assert_eq!(tensorboard(&run), Some(unbroken.clone()).filter(|_| has_tensorboard()));
     assert_eq!(std::fs::read(run.join("bridge.safetensors")).expect("reads"), weights);
     let status = std::fs::read_to_string(run.join("status.json")).expect("reads");
     assert!(status.contains("finished"), "{status}");
@@ -528,4 +531,50 @@ fn methods_are_compared_and_finished_runs_are_kept() {
     assert_eq!((runs(), written()), before, "nothing was trained again");
     std::fs::write(&config, text.replace("seeds = [3]", "seeds = [4]")).expect("writes");
     compare().assert().code(2).stdout(predicates::str::contains("another comparison"));
+}
+
+/// Where the Python package `tensorboard` is, installed once by pip; `None` where it cannot be.
+fn tensorboard_package() -> Option<&'static Path> {
+    static PACKAGE: std::sync::OnceLock<Option<std::path::PathBuf>> = std::sync::OnceLock::new();
+    PACKAGE
+        .get_or_init(|| {
+            let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tensorboard");
+            let pip = ["-m", "pip", "install", "--quiet", "--target"];
+            let done = target.join("tensorboard").is_dir()
+                || std::process::Command::new("python3")
+                    .args(pip)
+                    .arg(&target)
+                    .args(["tensorboard==2.20.0", "setuptools<81"])
+                    .status()
+                    .is_ok_and(|s| s.success());
+            if !done {
+                eprintln!("skipped: pip cannot install tensorboard here");
+            }
+            done.then_some(target)
+        })
+        .as_deref()
+}
+
+fn has_tensorboard() -> bool {
+    tensorboard_package().is_some()
+}
+
+/// Steps and training losses as TensorBoard itself reads a run, rounded as JSON has them.
+fn tensorboard(run: &Path) -> Option<Vec<(u64, String)>> {
+    let script = "import sys, json\n\
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator\n\
+        events = EventAccumulator(sys.argv[1])\n\
+        events.Reload()\n\
+        print(json.dumps([[e.step, e.value] for e in events.Scalars('loss/train')]))";
+    let output = std::process::Command::new("python3")
+        .env("PYTHONPATH", tensorboard_package()?)
+        .args(["-c", script])
+        .arg(run)
+        .output()
+        .expect("python3 runs");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let all: Vec<(u64, f64)> =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {text}"));
+    // Event files hold f32; so did the loss before it was written as f64.
+    Some(all.into_iter().map(|(step, loss)| (step, serde_json::json!(loss).to_string())).collect())
 }

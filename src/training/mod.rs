@@ -10,6 +10,7 @@ mod pack;
 mod params;
 mod run_dir;
 mod schedule;
+mod tensorboard;
 mod trainer;
 mod view_pool;
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::optimiser::AdamW;
 use super::params::Params;
+use super::tensorboard::EventFile;
 use super::{Result, TrainConfig, TrainError, io};
 use crate::art::Split;
 
@@ -66,6 +67,10 @@ pub struct Metrics {
 pub struct RunDir {
     pub path: PathBuf,
     metrics: File,
+    /// Begun with the first metrics.
+    events: Option<EventFile>,
+    /// Steps before this process.
+    restored: usize,
     /// Held while the run is open, so that no second process writes into it.
     _lock: File,
 }
@@ -103,7 +108,7 @@ impl RunDir {
         }
         let log = path.join("metrics.jsonl");
         let metrics = OpenOptions::new().create(true).append(true).open(&log).map_err(io(&log))?;
-        Ok(Self { path: path.to_path_buf(), metrics, _lock: lock })
+        Ok(Self { path: path.to_path_buf(), metrics, events: None, restored: 0, _lock: lock })
     }
 
     pub fn config(&self) -> Result<TrainConfig> {
@@ -133,7 +138,12 @@ impl RunDir {
         let mut line =
             serde_json::to_vec(metrics).map_err(|e| TrainError::Config(e.to_string()))?;
         line.push(b'\n');
-        self.metrics.write_all(&line).map_err(io(&self.path.join("metrics.jsonl")))
+        self.metrics.write_all(&line).map_err(io(&self.path.join("metrics.jsonl")))?;
+        let events = match &mut self.events {
+            Some(events) => events,
+            None => self.events.insert(EventFile::create(&self.path, self.restored)?),
+        };
+        events.log(metrics)
     }
 
     pub fn set_status(
@@ -201,6 +211,7 @@ impl RunDir {
             .load(&path.join("optimiser.safetensors"), params)
             .map_err(|e| bad(e.to_string()))?;
         self.cut_metrics(position.step)?;
+        self.restored = position.step;
         Ok((position.step, position.elapsed_s))
     }
 
