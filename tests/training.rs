@@ -309,7 +309,8 @@ fn three_optimiser_steps_are_pytorchs_adamw() -> Result<()> {
         let loss = (trainable[0].1.as_tensor() - &target)?.sqr()?.sum_all()?;
         let mut grads = artgpt::training::Gradients::default();
         grads.add(&loss.backward()?, &trainable, 1.0).expect("adds");
-        optimiser.step(&grads, f64::INFINITY, |_| 0.1).expect("steps");
+        let norm = optimiser.norm(&grads).expect("adds up");
+        optimiser.step(&grads, norm, f64::INFINITY, |_| 0.1).expect("steps");
     }
     let ours: Vec<f32> = trainable[0].1.flatten_all()?.to_vec1()?;
     for (a, b) in ours.iter().zip(&expected) {
@@ -478,6 +479,33 @@ fn frozen_value(params: &Params, name: &str) -> Result<Tensor> {
     let all = params.all();
     let (_, var) = all.iter().find(|(n, _)| n == name).expect("is there");
     var.as_detached_tensor().copy()
+}
+
+/// With an absurd learning rate the weights are spoiled at once: the run goes back, finds that the
+/// checkpoint is no good, and ends with the reason.
+#[test]
+fn a_run_that_diverges_goes_back_and_ends_with_the_reason() {
+    let data = common::fresh_data();
+    let museum = museum(data.path()).display().to_string();
+    let config = data.path().join("run.toml");
+    let text = format!(
+        "model = \"artgpt-smol\"\ndata = {museum:?}\nheld_out = 2\nvalidate_every = 0\n\
+         checkpoint_every = 1\nguard = {{ on_bad = \"rollback\", patience = 3 }}\n\
+         [[stage]]\nkind = \"answer\"\nsteps = 5\nbatch = 1\nquestions = 2\nlr = 1e25\n"
+    );
+    std::fs::write(&config, text).expect("writes");
+    common::program(data.path())
+        .arg("train")
+        .arg(&config)
+        .assert()
+        .code(1)
+        .stderr(predicates::str::contains("lower the learning rate"));
+    let run = newest(&data.path().join("runs"));
+    let read = |name: &str| std::fs::read_to_string(run.join(name)).expect(name);
+    assert!(read("status.json").contains("\"failed\""), "{}", read("status.json"));
+    let log = read("log.txt");
+    assert!(log.contains("back after step 1"), "{log}");
+    assert!(log.contains("the checkpoint after step 1 is not good"), "{log}");
 }
 
 /// What is finished is not done again, and another comparison is not mixed with it.

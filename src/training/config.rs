@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::params::BUFFER_PREFIX;
-use super::{Result, TrainError};
+use super::{Guard, Result, TrainError};
 use crate::art::Question;
 use crate::model::matrix::TrainPrecision;
 use crate::model::peft::Method;
@@ -55,6 +55,9 @@ pub struct TrainConfig {
     /// Steps between losses on held-out paintings; 0 is never.
     #[serde(default = "every")]
     pub validate_every: usize,
+    /// What happens when a step goes wrong.
+    #[serde(default)]
+    pub guard: Guard,
     /// In what frozen matrices multiply. What trains stays f32.
     #[serde(default)]
     pub precision: TrainPrecision,
@@ -153,6 +156,9 @@ impl TrainConfig {
         let still = matches!(self.method, Method::Projection {}) && !self.opens_norms();
         if still && self.bridge == BridgeParts::Nothing {
             return wrong("nothing trains: the method is projection, and bridge is nothing".into());
+        }
+        if let Some(problem) = self.guard.problem() {
+            return wrong(problem);
         }
         if self.clip <= 0.0 {
             return wrong("clip must be above 0".into());

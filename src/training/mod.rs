@@ -4,6 +4,7 @@ mod align;
 mod answer;
 mod config;
 mod examples;
+mod guard;
 mod optimiser;
 pub mod outcome;
 mod pack;
@@ -17,6 +18,7 @@ mod view_pool;
 pub use answer::answer_loss;
 pub use config::{Stage, StageKind, TrainConfig, Weigh};
 pub use examples::{Example, NO_PICTURE, NOT_ON_LABEL};
+pub use guard::{Guard, OnBad, Watch};
 pub use optimiser::{AdamW, Gradients};
 pub use pack::{Packed, pack};
 pub use params::Params;
@@ -45,9 +47,9 @@ pub enum TrainError {
     )]
     Checkpoint { path: String, reason: String },
     #[error(
-        "the loss became {loss} at step {step}; lower the learning rate and resume from the last checkpoint"
+        "{reason} at step {step}; lower the learning rate, or let [guard] skip such steps, and resume from the last checkpoint"
     )]
-    Diverged { step: usize, loss: f32 },
+    Diverged { step: usize, reason: String },
     #[error(transparent)]
     Model(#[from] crate::model::Error),
     #[error(transparent)]

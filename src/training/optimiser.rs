@@ -40,19 +40,26 @@ impl AdamW {
         Ok(Self { slots, betas, weight_decay, updates: 0 })
     }
 
-    /// One update from gradients summed over micro-batches; `lr` gives each tensor's rate.
-    /// Returns the global gradient norm before clipping.
-    pub fn step(&mut self, grads: &Gradients, clip: f64, lr: impl Fn(&str) -> f64) -> Result<f64> {
+    /// The norm of all gradients together.
+    pub fn norm(&self, grads: &Gradients) -> Result<f64> {
         let mut squares = 0f64;
         for slot in &self.slots {
             if let Some(g) = grads.get(&slot.name) {
                 squares += f64::from(g.sqr()?.sum_all()?.to_scalar::<f32>()?);
             }
         }
-        let norm = squares.sqrt();
-        if !norm.is_finite() {
-            return Ok(norm);
-        }
+        Ok(squares.sqrt())
+    }
+
+    /// One update from gradients summed over micro-batches, whose [`Self::norm`] is `norm`, cut to
+    /// `clip`; `lr` gives each tensor's rate.
+    pub fn step(
+        &mut self,
+        grads: &Gradients,
+        norm: f64,
+        clip: f64,
+        lr: impl Fn(&str) -> f64,
+    ) -> Result<()> {
         let scale = if norm > clip { clip / norm } else { 1.0 };
         self.updates += 1;
         let (b1, b2) = self.betas;
@@ -67,7 +74,7 @@ impl AdamW {
             let decay = if slot.decays { 1.0 - lr * self.weight_decay } else { 1.0 };
             slot.var.set(&((slot.var.as_detached_tensor() * decay)? - (step * lr)?)?)?;
         }
-        Ok(norm)
+        Ok(())
     }
 
     /// Forgets the moments, for a new stage.
@@ -168,7 +175,7 @@ mod tests {
                 let loss = vars[0].1.as_tensor().powf(4.0)?.sum_all()?;
                 let mut grads = Gradients::default();
                 grads.add(&loss.backward()?, &vars, 1.0)?;
-                opt.step(&grads, 1.0, |_| 0.1)?;
+                opt.step(&grads, opt.norm(&grads)?, 1.0, |_| 0.1)?;
             }
             params.all()[0].1.flatten_all()?.to_vec1()
         };

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::optimiser::AdamW;
 use super::params::Params;
 use super::tensorboard::EventFile;
-use super::{Result, TrainConfig, TrainError, io};
+use super::{Result, TrainConfig, TrainError, Watch, io};
 use crate::art::Split;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,10 +76,12 @@ pub struct RunDir {
 }
 
 /// `checkpoints/step-N/state.json`: where the run stood. The data order follows from it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Position {
-    step: usize,
-    elapsed_s: f64,
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Position {
+    pub step: usize,
+    pub elapsed_s: f64,
+    #[serde(default)]
+    pub watch: Watch,
 }
 
 impl RunDir {
@@ -146,6 +148,13 @@ impl RunDir {
         events.log(metrics)
     }
 
+    /// Adds a line to `log.txt`. A log that cannot be written stops no run.
+    pub fn note(&self, text: &str) {
+        let line = format!("{} {text}\n", jiff::Timestamp::now());
+        let log = OpenOptions::new().create(true).append(true).open(self.path.join("log.txt"));
+        let _ = log.and_then(|mut log| log.write_all(line.as_bytes()));
+    }
+
     pub fn set_status(
         &self,
         state: RunState,
@@ -164,16 +173,16 @@ impl RunDir {
         write_json(&self.path.join("status.json"), &status)
     }
 
-    /// Saves a checkpoint after `step` steps, and drops all but the last `keep`.
+    /// Saves a checkpoint of where the run stands, and drops all but the last `keep`.
     pub fn save(
         &self,
-        step: usize,
-        elapsed_s: f64,
+        position: &Position,
         params: &Params,
         optimiser: &AdamW,
         keep: usize,
     ) -> Result<()> {
         let root = self.path.join("checkpoints");
+        let step = position.step;
         let target = root.join(format!("step-{step}"));
         if target.exists() {
             return Ok(()); // the run stands where it stood
@@ -183,7 +192,7 @@ impl RunDir {
         std::fs::create_dir_all(&staging).map_err(io(&staging))?;
         params.save(&staging.join("weights.safetensors"), DType::F32)?;
         optimiser.save(&staging.join("optimiser.safetensors"))?;
-        write_json(&staging.join("state.json"), &Position { step, elapsed_s })?;
+        write_json(&staging.join("state.json"), position)?;
         std::fs::rename(&staging, &target).map_err(io(&target))?;
         let mut all = self.checkpoints()?;
         while all.len() > keep {
@@ -193,13 +202,13 @@ impl RunDir {
         Ok(())
     }
 
-    /// Restores the newest checkpoint. Returns its step and the time spent, or zeros.
+    /// Restores the newest checkpoint, and says where it stood; `None` if there is none.
     ///
     /// Metrics after the checkpoint are cut off: they will be written again.
-    pub fn restore(&mut self, params: &Params, optimiser: &mut AdamW) -> Result<(usize, f64)> {
+    pub fn restore(&mut self, params: &Params, optimiser: &mut AdamW) -> Result<Option<Position>> {
         let Some((_, path)) = self.checkpoints()?.pop() else {
             self.cut_metrics(0)?;
-            return Ok((0, 0.0));
+            return Ok(None);
         };
         let bad =
             |reason: String| TrainError::Checkpoint { path: path.display().to_string(), reason };
@@ -212,7 +221,15 @@ impl RunDir {
             .map_err(|e| bad(e.to_string()))?;
         self.cut_metrics(position.step)?;
         self.restored = position.step;
-        Ok((position.step, position.elapsed_s))
+        self.events = None; // a new file tells what of the others does not count
+        Ok(Some(position))
+    }
+
+    /// Removes the newest checkpoint.
+    pub fn forget_newest(&self) -> Result<()> {
+        let Some((step, path)) = self.checkpoints()?.pop() else { return Ok(()) };
+        self.note(&format!("the checkpoint after step {step} is not good, and removed"));
+        std::fs::remove_dir_all(&path).map_err(io(&path))
     }
 
     /// Drops the lines of steps after `step`, and what is no line.

@@ -10,9 +10,10 @@ use rayon::prelude::*;
 use super::align::AlignTargets;
 use super::optimiser::{AdamW, Gradients};
 use super::params::{Params, name_hash};
+use super::run_dir::Position;
 use super::view_pool::ViewPool;
 use super::{
-    Metrics, Result, RunDir, RunState, Schedule, Stage, StageKind, TrainConfig, TrainError,
+    Metrics, OnBad, Result, RunDir, RunState, Schedule, Stage, StageKind, TrainConfig, TrainError,
     answer_loss, examples, outcome, pack,
 };
 use crate::art::{FormalFeatures, Painting, Paintings, Split, View, ViewJitter};
@@ -82,8 +83,8 @@ impl<'a> Trainer<'a> {
         let trainable = self.params.trainable();
         let mut optimiser =
             AdamW::new(trainable.clone(), self.config.betas, self.config.weight_decay)?;
-        let (first, spent) = run.restore(&self.params, &mut optimiser)?;
-        if first == 0 {
+        let restored = run.restore(&self.params, &mut optimiser)?;
+        if restored.is_none() {
             match &self.config.init {
                 Some(path) => self.params.start_from(path).map_err(|e| TrainError::Checkpoint {
                     path: path.display().to_string(),
@@ -92,6 +93,8 @@ impl<'a> Trainer<'a> {
                 None => self.measure_channels()?,
             }
         }
+        let Position { step: first, elapsed_s: spent, mut watch } = restored.unwrap_or_default();
+        run.note(&format!("begins after step {first} of {total}"));
         let tags = self.paintings.common_tags(&self.split);
         let align =
             AlignTargets::new(&self.language.embed_tokens, self.tokenizer, &tags, &self.device)?;
@@ -102,11 +105,15 @@ impl<'a> Trainer<'a> {
         };
         run.set_status(RunState::Running, first, total, None)?;
         let started = Instant::now();
-        for step in first..total {
+        let mut step = first;
+        while step < total {
             let elapsed = || spent + started.elapsed().as_secs_f64();
+            let keep = self.config.checkpoints_kept;
             if stop() {
-                run.save(step, elapsed(), &self.params, &optimiser, self.config.checkpoints_kept)?;
+                let position = Position { step, elapsed_s: elapsed(), watch };
+                run.save(&position, &self.params, &optimiser, keep)?;
                 run.set_status(RunState::Stopped, step, total, Some("asked to stop".into()))?;
+                run.note(&format!("was asked to stop; stands after step {step}"));
                 return Ok(Outcome::Stopped);
             }
             let Some((index, stage, within)) = self.config.stage_at(step) else { break };
@@ -118,17 +125,38 @@ impl<'a> Trainer<'a> {
             let waited = clock.elapsed().as_secs_f64();
             let (loss, grads, tokens, accuracy) =
                 self.gradients(stage, step, &batch, &align, &museum, &trainable)?;
-            if !loss.is_finite() {
-                return Err(TrainError::Diverged { step, loss });
+            let grad_norm = optimiser.norm(&grads)?;
+            if let Some(reason) = watch.judge(&self.config.guard, f64::from(loss), grad_norm) {
+                run.note(&format!("step {}: {reason}", step + 1));
+                let guard = &self.config.guard;
+                if guard.on_bad == OnBad::Stop || watch.is_out_of_patience(guard) {
+                    return Err(TrainError::Diverged { step: step + 1, reason });
+                }
+                eprintln!("artgpt-tui: step {}: {reason}", step + 1);
+                if guard.on_bad == OnBad::Rollback && watch.distrusts_checkpoint() {
+                    run.forget_newest()?;
+                }
+                if guard.on_bad == OnBad::Rollback
+                    && let Some(back) = run.restore(&self.params, &mut optimiser)?
+                {
+                    let before = std::mem::replace(&mut watch, back.watch);
+                    watch.after_rollback(&before, guard);
+                    run.note(&format!("back after step {}, rates times {}", back.step, watch.rate));
+                    step = back.step;
+                    continue;
+                }
+                run.note("the step is skipped");
+                step += 1;
+                continue;
             }
-            let lr = Schedule::of(stage).at(within);
+            if let Some(warning) = watch.warning(grad_norm) {
+                run.note(&format!("step {}: {warning}", step + 1));
+            }
+            let lr = Schedule::of(stage).at(within) * watch.rate;
             let rate = |name: &str| {
                 if name.starts_with("llama_model.") { lr } else { lr * stage.bridge_lr_scale }
             };
-            let grad_norm = optimiser.step(&grads, self.config.clip, rate)?;
-            if !grad_norm.is_finite() {
-                return Err(TrainError::Diverged { step, loss: grad_norm as f32 });
-            }
+            optimiser.step(&grads, grad_norm, self.config.clip, rate)?;
             let took = clock.elapsed().as_secs_f64();
             let metrics = Metrics {
                 step: step + 1,
@@ -161,11 +189,15 @@ impl<'a> Trainer<'a> {
                 run.log(&metrics)?;
                 report(&metrics);
             }
+            step = done;
             if done.is_multiple_of(self.config.checkpoint_every) || done == total {
-                run.save(done, elapsed(), &self.params, &optimiser, self.config.checkpoints_kept)?;
+                let position = Position { step, elapsed_s: elapsed(), watch: watch.clone() };
+                run.save(&position, &self.params, &optimiser, keep)?;
+                run.note(&format!("checkpoint after step {done}, loss {loss:.4}"));
             }
             run.set_status(RunState::Running, done, total, None)?;
         }
+        run.note("finished");
         self.params.save(&run.path.join(outcome::WEIGHTS), DType::F16)?;
         run.set_status(RunState::Finished, total, total, None)?;
         Ok(Outcome::Finished)
