@@ -1,6 +1,6 @@
 //! What LoRA and BitFit add to the product of a frozen matrix.
 
-use candle_core::{D, Device, Result, Tensor};
+use candle_core::{D, Result, Tensor};
 use candle_nn::{Init, VarBuilder};
 use serde::{Deserialize, Serialize};
 
@@ -148,37 +148,6 @@ impl Additions {
             })
             .collect::<Result<Vec<_>>>()?;
         y + Tensor::cat(&parts, D::Minus1)?
-    }
-
-    /// The change that the low-rank parts make to the stacked matrix, (out, in); `None` if there is
-    /// none.
-    pub fn weight_change(&self, device: &Device) -> Result<Option<Tensor>> {
-        let Some(width) = self.0.iter().find_map(|a| a.lora.as_ref()).map(|l| l.a.dim(1)) else {
-            return Ok(None);
-        };
-        let width = width?;
-        let parts = self
-            .0
-            .iter()
-            .map(|addition| match &addition.lora {
-                Some(lora) => {
-                    (addition.rows(&lora.b)?.matmul(&lora.a)? * lora.scale)?.to_device(device)
-                }
-                None => Tensor::zeros((addition.out, width), candle_core::DType::F32, device),
-            })
-            .collect::<Result<Vec<_>>>()?;
-        Tensor::cat(&parts, 0).map(Some)
-    }
-
-    /// Without its low-rank parts.
-    pub fn without_lora(&self) -> Self {
-        let additions: Vec<Addition> = self
-            .0
-            .iter()
-            .filter(|a| a.bias.is_some())
-            .map(|a| Addition { lora: None, ..a.clone() })
-            .collect();
-        Self(additions)
     }
 }
 

@@ -29,10 +29,6 @@ impl Prefix {
         })
     }
 
-    pub fn len(&self) -> Result<usize> {
-        self.keys.dim(0)
-    }
-
     /// Puts them before `k` and `v`, (batch, kv heads, tokens, head width).
     pub fn before(&self, k: &Tensor, v: &Tensor) -> Result<(Tensor, Tensor)> {
         let (batch, heads, _, width) = k.dims4()?;
