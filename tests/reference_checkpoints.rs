@@ -167,6 +167,25 @@ fn a_quantised_model_is_close_to_its_source() {
     converted(&["--language", "q8_0"], 0.3);
 }
 
+/// Everything but the language model in blocks, where they fit; the language model stays as it is.
+#[test]
+fn a_model_with_a_quantised_bridge_is_close_to_its_source() {
+    converted(&["--rest", "q8_0"], 0.1);
+    let case = cases().into_iter().find(|c| c.model == "originals").expect("is there");
+    let dir = tempfile::tempdir().expect("temp dir");
+    let target = dir.path().join("ours").display().to_string();
+    let source = root().join(&case.model).display().to_string();
+    common::json(&["models", "convert", "--json", "--rest", "q8_0", &source, &target]);
+    let shown = common::json(&["models", "show", "--json", &target]);
+    let parts = shown["weights"]["parts"].as_array().expect("parts");
+    let dtypes = |name: &str| {
+        let part = parts.iter().find(|p| p["name"] == name).expect(name);
+        part["dtypes"].to_string()
+    };
+    assert!(dtypes("adapters").contains("Q8_0"), "{}", dtypes("adapters"));
+    assert!(!dtypes("language model").contains("Q8_0"), "{}", dtypes("language model"));
+}
+
 #[test]
 fn scores_are_pytorchs() {
     for case in cases() {

@@ -224,7 +224,7 @@ pub enum ModelsCommand {
         /// What the language model's matrices become; q4_k and q8_0 make a GGUF file.
         #[arg(long, value_enum, default_value = "keep")]
         language: LanguageChoice,
-        /// What all other tensors become.
+        /// What all other tensors become; q8_0 and q4_k make GGUF files.
         #[arg(long, value_enum, default_value = "keep")]
         rest: FloatChoice,
     },
@@ -263,6 +263,10 @@ impl From<LanguageChoice> for LanguageType {
 pub enum FloatChoice {
     Keep,
     F16,
+    #[value(name = "q8_0")]
+    Q8_0,
+    #[value(name = "q4_k")]
+    Q4K,
 }
 
 impl From<FloatChoice> for FloatType {
@@ -270,6 +274,8 @@ impl From<FloatChoice> for FloatType {
         match choice {
             FloatChoice::Keep => Self::Keep,
             FloatChoice::F16 => Self::F16,
+            FloatChoice::Q8_0 => Self::Q8_0,
+            FloatChoice::Q4K => Self::Q4K,
         }
     }
 }

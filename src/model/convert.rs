@@ -40,6 +40,25 @@ pub enum LanguageType {
 pub enum FloatType {
     Keep,
     F16,
+    /// In a GGUF file: matrices whose width the blocks divide; the others keep their type.
+    Q8_0,
+    /// Matrices whose width is no multiple of 256 become Q8_0.
+    Q4K,
+}
+
+impl FloatType {
+    fn quantised(self) -> Option<GgmlDType> {
+        match self {
+            Self::Keep | Self::F16 => None,
+            Self::Q8_0 => Some(GgmlDType::Q8_0),
+            Self::Q4K => Some(GgmlDType::Q4K),
+        }
+    }
+
+    /// How the names of its files end.
+    fn extension(self) -> &'static str {
+        if self.quantised().is_some() { ".gguf" } else { ".safetensors" }
+    }
 }
 
 /// The tokens that begin and end a text.
@@ -194,8 +213,8 @@ impl Writer<'_> {
             true => self.folder(&path, source, &tensors)?,
             false => {
                 let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-                let name = self.free_name(&stem, ".safetensors");
-                self.tensors(&tensors, &self.dir.join(&name), |_| true)?;
+                let name = self.free_name(&stem, self.float.extension());
+                self.tensors(&tensors, &self.dir.join(&name), |_| true, |_| true)?;
                 name
             }
         };
@@ -213,7 +232,7 @@ impl Writer<'_> {
         let to = self.dir.join(&name);
         copy_kept(path.parent().unwrap_or(Path::new(".")), &to)?;
         let tensors = self.model.tensors(source)?;
-        self.tensors(&tensors, &to.join("model.safetensors"), |_| true)?;
+        self.tensors(&tensors, &to.join("model.safetensors"), |_| true, |_| false)?;
         Ok(name)
     }
 
@@ -255,15 +274,30 @@ impl Writer<'_> {
                 .any(|prefix| name.starts_with(prefix))
         };
         let wanted = |name: &str| !(leaves && of_language(name));
-        self.tensors(tensors, &to.join("model.safetensors"), wanted)?;
+        let rest = |name: &str| joined && !of_language(name);
+        self.tensors(tensors, &to.join("model.safetensors"), wanted, rest)?;
         Ok(name)
     }
 
-    fn tensors(&self, tensors: &Tensors, to: &Path, wanted: impl Fn(&str) -> bool) -> Result<()> {
+    /// Those of `rest` are changed as was asked for; others keep their type.
+    fn tensors(
+        &self,
+        tensors: &Tensors,
+        to: &Path,
+        wanted: impl Fn(&str) -> bool,
+        rest: impl Fn(&str) -> bool,
+    ) -> Result<()> {
+        let quantised = self.float.quantised().filter(|_| tensors.names().any(|n| rest(n)));
+        if let Some(dtype) = quantised {
+            let names = tensors.names().filter(|n| wanted(n));
+            let of = |name: &str| rest(name).then_some(dtype);
+            return write_quantised(tensors, names, of, &to.with_extension("gguf"));
+        }
         let failed = Mutex::new(None);
         let views = tensors.names().filter(|n| wanted(n)).filter_map(|name| {
             let info = tensors.info(name)?;
             let dtype = match (self.float, info.dtype?) {
+                (_, dtype) if !rest(name) => dtype,
                 (FloatType::F16, DType::F32 | DType::F64 | DType::BF16) => DType::F16,
                 (_, dtype) => dtype,
             };
@@ -278,6 +312,44 @@ impl Writer<'_> {
         }
         File::open(to).and_then(|f| f.sync_all()).map_err(io)
     }
+}
+
+/// Writes tensors as a GGUF file under their own names; `of` says what a matrix becomes.
+fn write_quantised<'a>(
+    tensors: &Tensors,
+    names: impl Iterator<Item = &'a str>,
+    of: impl Fn(&str) -> Option<GgmlDType>,
+    to: &Path,
+) -> Result<()> {
+    let mut all = Vec::new();
+    for name in names {
+        let Some(found) = tensors.info(name).and_then(|i| i.dtype) else { continue };
+        let tensor = tensors.read(name)?;
+        let fitting = match (tensor.dims(), of(name)) {
+            ([_, width], Some(dtype)) => {
+                [dtype, GgmlDType::Q8_0].into_iter().find(|d| width % d.block_size() == 0)
+            }
+            _ => None,
+        };
+        let plain = match found {
+            DType::F32 | DType::F64 => GgmlDType::F32,
+            DType::BF16 => GgmlDType::BF16,
+            _ => GgmlDType::F16,
+        };
+        let values = tensor.to_dtype(DType::F32)?;
+        all.push((name.to_string(), QTensor::quantize(&values, fitting.unwrap_or(plain))?));
+    }
+    write_file(to, &[], &all)
+}
+
+fn write_file(to: &Path, metadata: &[(&str, Value)], tensors: &[(String, QTensor)]) -> Result<()> {
+    let io = |source| Error::Io { path: to.display().to_string(), source };
+    let mut out = BufWriter::new(File::create(to).map_err(io)?);
+    let metadata: Vec<(&str, &Value)> = metadata.iter().map(|(k, v)| (*k, v)).collect();
+    let tensors: Vec<(&str, &QTensor)> = tensors.iter().map(|(k, t)| (k.as_str(), t)).collect();
+    candle_core::quantized::gguf_file::write(&mut out, &metadata, &tensors)?;
+    out.flush().map_err(io)?;
+    out.get_ref().sync_all().map_err(io)
 }
 
 /// A tensor that is read when its turn to be written comes, so that only one is in memory.
@@ -383,13 +455,7 @@ fn write_gguf(
             tensors.push(("rope_freqs.weight".into(), divisors));
         }
     }
-    let io = |source| Error::Io { path: to.display().to_string(), source };
-    let mut out = BufWriter::new(File::create(to).map_err(io)?);
-    let metadata: Vec<(&str, &Value)> = metadata.iter().map(|(k, v)| (*k, v)).collect();
-    let tensors: Vec<(&str, &QTensor)> = tensors.iter().map(|(k, t)| (k.as_str(), t)).collect();
-    candle_core::quantized::gguf_file::write(&mut out, &metadata, &tensors)?;
-    out.flush().map_err(io)?;
-    out.get_ref().sync_all().map_err(io)
+    write_file(to, &metadata, &tensors)
 }
 
 fn metadata(config: &LlamaConfig, bos: Option<u32>, eos: &[u32]) -> Vec<(&'static str, Value)> {

@@ -68,6 +68,12 @@ impl GgufFile {
         names.into_iter()
     }
 
+    /// Shape and type of a tensor.
+    pub fn form(&self, name: &str) -> Option<(Vec<usize>, GgmlDType)> {
+        let info = self.content.tensor_infos.get(name)?;
+        Some((info.shape.dims().to_vec(), info.ggml_dtype))
+    }
+
     /// A tensor's values in f32, on the CPU.
     pub fn values(&self, name: &str) -> Result<Tensor> {
         Ok(self.tensor(name, &Device::Cpu)?.dequantize(&Device::Cpu)?)

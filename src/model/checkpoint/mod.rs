@@ -2,6 +2,7 @@
 
 pub mod audit;
 mod gguf;
+mod gguf_tensors;
 pub mod hf;
 mod language;
 mod layout;

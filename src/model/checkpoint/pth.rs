@@ -65,7 +65,8 @@ impl TensorFile for PthFile {
     }
 
     fn infos(&self) -> BTreeMap<String, TensorInfo> {
-        let info = |e: &Entry| TensorInfo { shape: e.shape.clone(), dtype: e.kind.dtype() };
+        let info =
+            |e: &Entry| TensorInfo { shape: e.shape.clone(), dtype: e.kind.dtype(), stored: None };
         self.entries.iter().map(|(name, e)| (name.clone(), info(e))).collect()
     }
 

@@ -40,6 +40,7 @@ impl SafetensorsFile {
                 let info = TensorInfo {
                     shape: view.shape().to_vec(),
                     dtype: DType::try_from(view.dtype()).ok(),
+                    stored: None,
                 };
                 let at = view.data().as_ptr() as usize - start;
                 (name, (info, at..at + view.data().len()))
@@ -121,7 +122,7 @@ struct Index {
 
 /// The files with a folder's weights: shards that an index names, or one file.
 pub fn weight_files(dir: &Path) -> Result<Vec<PathBuf>> {
-    for stem in ["model.safetensors", "pytorch_model.bin"] {
+    for stem in ["model.safetensors", "pytorch_model.bin", "model.gguf"] {
         let index = dir.join(format!("{stem}.index.json"));
         if index.is_file() {
             let text = std::fs::read_to_string(&index)

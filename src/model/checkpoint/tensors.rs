@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use candle_core::quantized::GgmlDType;
 use candle_core::{DType, Device, Shape, Tensor};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
 
 use super::audit::Stored;
+use super::gguf_tensors::GgufTensors;
 use super::pth::PthFile;
 use super::safetensors::SafetensorsFile;
 use crate::model::peft::package;
@@ -18,8 +20,10 @@ use crate::model::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorInfo {
     pub shape: Vec<usize>,
-    /// `None` for a type that no weight has (such as 64-bit indices).
+    /// What it is read as; `None` for a type that no weight has (such as 64-bit indices).
     pub dtype: Option<DType>,
+    /// Of a quantised tensor, the type that it has in the file.
+    pub stored: Option<GgmlDType>,
 }
 
 /// One file of tensors.
@@ -40,7 +44,7 @@ pub struct Tensors {
 }
 
 impl Tensors {
-    /// A `.safetensors`, `.pth`, `.pt` or `.bin` file, a folder with Hugging Face names in it, or
+    /// A `.safetensors`, `.pth`, `.pt`, `.bin` or `.gguf` file, a folder with Hugging Face names in it, or
     /// one of the package `peft`, whose names become ours.
     pub fn open(path: &Path) -> Result<Self> {
         if path.join(package::CONFIG).is_file() {
@@ -91,11 +95,12 @@ impl Tensors {
             .iter()
             .map(|(name, (_, info))| {
                 let count: usize = info.shape.iter().product();
-                let bytes = info.dtype.map_or(0, |d| d.size_in_bytes());
-                let dtype = info.dtype.map_or_else(|| "other".into(), |d| format!("{d:?}"));
-                let stored =
-                    Stored { shape: info.shape.clone(), dtype, bytes: (count * bytes) as u64 };
-                (name.clone(), stored)
+                let (bytes, dtype) = match (info.stored, info.dtype) {
+                    (Some(q), _) => (count / q.block_size() * q.type_size(), format!("{q:?}")),
+                    (None, Some(d)) => (count * d.size_in_bytes(), format!("{d:?}")),
+                    (None, None) => (0, "other".into()),
+                };
+                (name.clone(), Stored { shape: info.shape.clone(), dtype, bytes: bytes as u64 })
             })
             .collect()
     }
@@ -148,6 +153,7 @@ impl Tensors {
 fn one(path: &Path) -> Result<Arc<dyn TensorFile>> {
     Ok(match path.extension().and_then(|e| e.to_str()) {
         Some("safetensors") => Arc::new(SafetensorsFile::open(path)?),
+        Some("gguf") => Arc::new(GgufTensors::open(path)?),
         _ => Arc::new(PthFile::open(path)?),
     })
 }
