@@ -404,11 +404,13 @@ fn a_run_of_any_method_can_be_talked_to() {
         ("{kind = \"prefix\", tokens = 3}", "self_attn.prefix.keys"),
         ("{kind = \"norms\"}", "post_attention_layernorm.weight"),
         ("{kind = \"projection\"}", "llama_proj.weight"),
+        ("{kind = \"full\"}", "mlp.down_proj.weight"),
     ] {
         let output = common::program(data.path())
             .args(["train", "--json"])
             .arg(&config)
             .args(["--set", &format!("method={method}"), "--set", "precision=stored"])
+            .args(["--set", if method.contains("full") { "stage.0.lr=1e-9" } else { "seed=7" }])
             .output()
             .expect("runs");
         assert!(output.status.success(), "{method}: {}", String::from_utf8_lossy(&output.stderr));
@@ -420,6 +422,11 @@ fn a_run_of_any_method_can_be_talked_to() {
         // What trains in the language model changes what it says; the projection alone does not,
         // as there is no picture.
         assert_eq!(trained == plain, method.contains("projection"), "{method}: {trained} {plain}");
+        if method.contains("full") {
+            // Far too slow to learn: what is left is the base, read back as f16. Rows of q and k in
+            // the wrong order would be another model.
+            assert!((trained - plain).abs() < 0.05, "{method}: {trained} {plain}");
+        }
         if method.contains("lora") {
             let path = run.join("manifest.toml");
             let text = std::fs::read_to_string(&path).expect("reads");
@@ -448,7 +455,7 @@ fn losses(run: &Path) -> Vec<(u64, String)> {
         .collect()
 }
 
-/// What a configuration freezes gets no gradient, and is what it was after a run.
+/// What a configuration freezes gets no gradient.
 #[test]
 fn frozen_parts_of_the_bridge_have_no_gradient() -> Result<()> {
     let params = Params::new(3, &Device::Cpu).training(|name| name.starts_with("llama_proj."));
@@ -504,8 +511,9 @@ fn a_run_that_diverges_goes_back_and_ends_with_the_reason() {
     let read = |name: &str| std::fs::read_to_string(run.join(name)).expect(name);
     assert!(read("status.json").contains("\"failed\""), "{}", read("status.json"));
     let log = read("log.txt");
-    assert!(log.contains("back after step 1"), "{log}");
-    assert!(log.contains("the checkpoint after step 1 is not good"), "{log}");
+    // First to the newest checkpoint, then, as that one is spoiled, to the one before it.
+    assert!(log.contains("back after step 1") && log.contains("back after step 0"), "{log}");
+    assert!(log.contains("rates times 0.25"), "{log}");
 }
 
 /// What is finished is not done again, and another comparison is not mixed with it.

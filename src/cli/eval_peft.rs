@@ -14,7 +14,7 @@ use crate::evaluation::peft::{
 use crate::evaluation::{Extent, seeing};
 use crate::inference::Engine;
 use crate::model::manifest::Model;
-use crate::training::{Metrics, TrainConfig, outcome};
+use crate::training::{Metrics, TrainConfig, outcome, write_whole};
 
 pub fn run(context: &Context, args: &PeftArgs) -> Result<ExitCode, Failure> {
     let text = std::fs::read_to_string(&args.config_file).map_err(|e| {
@@ -49,9 +49,9 @@ pub fn run(context: &Context, args: &PeftArgs) -> Result<ExitCode, Failure> {
             ));
         }
         Ok(_) => {}
-        Err(_) => std::fs::write(&kept, &resolved).map_err(io(&kept))?,
+        Err(_) => write_whole(&kept, resolved.as_bytes())?,
     }
-    if let Some(prepare) = comparison.prepare.clone() {
+    if let Some(prepare) = comparison.preparation() {
         let weights = train(context, &args.out, "prepare", &prepare)?.join(outcome::WEIGHTS);
         comparison.train.init = Some(weights);
     }
@@ -118,7 +118,7 @@ fn measure(
         rows: table.rows,
     };
     let text = serde_json::to_string_pretty(&measured).map_err(|e| fault(&run, e))?;
-    std::fs::write(&path, text).map_err(io(&path))?;
+    write_whole(&path, text.as_bytes())?;
     Ok(measured)
 }
 
@@ -196,8 +196,7 @@ fn report(root: &Path, all: &[Measured]) -> Result<(), Failure> {
         ("accuracy.svg", plot(accuracy_plot(all))?),
         ("loss.svg", plot(loss_plot(all))?),
     ] {
-        let path = root.join(name);
-        std::fs::write(&path, text).map_err(io(&path))?;
+        write_whole(&root.join(name), text.as_bytes())?;
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ use crate::model::bridge::Bridge;
 use crate::model::checkpoint::{LanguageFile, copy_trained};
 use crate::model::manifest::{Manifest, Model};
 use crate::model::mode::Differentiable;
+use crate::model::source::bridge_source;
 use crate::training::outcome;
 use crate::training::{
     Metrics, Outcome, Params, RunDir, RunState, TrainConfig, TrainError, Trainer, ViewPool,
@@ -125,6 +126,11 @@ impl Parts {
             load_trainable(&mut file, weights, method.clone(), precision, device, |_, _| {})?;
         let tokenizer = Tokenizer::of(model, &mut file)?;
         let bridge = Bridge::load(&qformer.config, language.config.hidden_size, params.builder())?;
+        // What is frozen is the base model's; a base without weights of its own leaves new ones.
+        if let Ok(base) = bridge_source(model, qformer) {
+            params.freeze_from(&base.tensors, |name| (base.rename)(name))?;
+        }
+        config.check_trains(&params.trainable())?;
         let vision = load_vision(model, device)?.ok_or_else(|| lacks("[vision]"))?;
         let template = Template::of(manifest, &tokenizer)?;
         Ok(Self { vision, bridge, language, params, tokenizer, template })

@@ -287,7 +287,7 @@ impl Writer<'_> {
         wanted: impl Fn(&str) -> bool,
         rest: impl Fn(&str) -> bool,
     ) -> Result<()> {
-        let quantised = self.float.quantised().filter(|_| tensors.names().any(|n| rest(n)));
+        let quantised = self.float.quantised().filter(|_| tensors.names().any(&rest));
         if let Some(dtype) = quantised {
             let names = tensors.names().filter(|n| wanted(n));
             let of = |name: &str| rest(name).then_some(dtype);

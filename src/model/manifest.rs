@@ -140,8 +140,6 @@ impl Source {
     }
 }
 
-impl Manifest {}
-
 /// No manifest is longer.
 const MAX_BYTES: u64 = 1 << 20;
 
@@ -233,6 +231,11 @@ impl Model {
             Some(bytes) => Tensors::inside(&path, bytes),
             None => Tensors::open(&path),
         }
+    }
+
+    /// Whether a file is part of the program.
+    pub fn is_inside(&self, relative: &str) -> bool {
+        self.inside(relative).is_some()
     }
 
     /// A file that is part of the program.

@@ -18,7 +18,7 @@ pub mod peft;
 pub mod projection;
 pub mod qformer;
 pub mod sampling;
-mod source;
+pub mod source;
 pub mod verify;
 pub mod vision;
 

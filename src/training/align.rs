@@ -37,7 +37,7 @@ impl AlignTargets {
                 .iter()
                 .map(|word| {
                     let ids = tokenizer.encode(&format!(" {word}"))?;
-                    Ok(embeddings.rows(&ids, device)?.mean(0)?)
+                    Ok(embeddings.rows(&ids, device)?.mean(0)?.detach())
                 })
                 .collect::<super::Result<Vec<_>>>()?;
             Ok(Tensor::stack(&rows, 0)?)

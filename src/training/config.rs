@@ -153,9 +153,10 @@ impl TrainConfig {
             }
         }
         self.method.check().or_else(wrong)?;
-        let still = matches!(self.method, Method::Projection {}) && !self.opens_norms();
-        if still && self.bridge == BridgeParts::Nothing {
-            return wrong("nothing trains: the method is projection, and bridge is nothing".into());
+        if self.bridge == BridgeParts::Nothing
+            && self.stage.iter().any(|s| s.kind == StageKind::Align)
+        {
+            return wrong("an align stage trains the bridge alone, and bridge is nothing".into());
         }
         if let Some(problem) = self.guard.problem() {
             return wrong(problem);
@@ -172,6 +173,17 @@ impl TrainConfig {
     /// Whether the norms of the reference train.
     pub fn opens_norms(&self) -> bool {
         self.train_norms.unwrap_or(self.method.opens_norms())
+    }
+
+    /// Refuses a run in which nothing trains.
+    pub fn check_trains<T>(&self, trainable: &[T]) -> Result<()> {
+        match trainable {
+            [] => Err(TrainError::Config(format!(
+                "nothing trains: the method is {}, and bridge is nothing",
+                self.method.kind()
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Whether a tensor of this name trains.

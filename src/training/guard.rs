@@ -97,6 +97,11 @@ impl Watch {
         reason
     }
 
+    /// Losses of another stage are of another size.
+    pub fn begin_stage(&mut self) {
+        (self.mean, self.seen) = (0.0, 0);
+    }
+
     /// A remark on a good step.
     pub fn warning(&self, grad_norm: f64) -> Option<String> {
         (grad_norm < VANISHED)
@@ -107,7 +112,7 @@ impl Watch {
         self.bad.max(self.rollbacks) >= guard.patience
     }
 
-    /// The checkpoint to which the run went back led to no good step: it is not good itself.
+    /// The checkpoint to which the run went back led to no good step: it may not be good itself.
     pub fn distrusts_checkpoint(&self) -> bool {
         self.bad > 1 && self.rollbacks > 0
     }

@@ -22,7 +22,7 @@ pub use guard::{Guard, OnBad, Watch};
 pub use optimiser::{AdamW, Gradients};
 pub use pack::{Packed, pack};
 pub use params::Params;
-pub use run_dir::{Metrics, RunDir, RunState, Status};
+pub use run_dir::{Metrics, RunDir, RunState, Status, write_whole};
 pub use schedule::Schedule;
 pub use trainer::{Outcome, Trainer};
 pub use view_pool::ViewPool;

@@ -29,8 +29,13 @@ pub fn manifest(base: &Model, config: &TrainConfig, run: &str) -> Manifest {
     if let Some(part) = &mut manifest.vision {
         part.path = absolute(&base.path(&part.path));
     }
+    // What the run has lies over the base's file, which may hold more (`ln_vision`, a tokenizer); the
+    // file inside the program has no path.
     if let Some(part) = &mut manifest.qformer {
-        part.path = own();
+        part.path = match base.is_inside(&part.path) {
+            true => own(),
+            false => absolute(&base.path(&part.path)),
+        };
     }
     manifest.projection = Some(PathPart { path: own() });
     if let (Some(part), Some(path)) = (&mut manifest.language, base.language_path()) {

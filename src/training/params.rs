@@ -10,6 +10,8 @@ use candle_nn::{Init, VarBuilder};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::model::checkpoint::Tensors;
+
 /// Creates each tensor when the network first asks for it, from a seed and its own name, so that
 /// neither the order of creation nor the machine changes a run. (candle's `VarMap` draws from an
 /// unseeded generator on the CPU.)
@@ -81,18 +83,45 @@ impl Params {
         Ok(())
     }
 
-    /// Takes from `path` what the network has.
-    pub fn start_from(&self, path: &Path) -> Result<()> {
-        let known: BTreeMap<String, Var> = self.all().into_iter().collect();
-        for (name, tensor) in candle_core::safetensors::load(path, &self.device)? {
-            if let Some(var) = known.get(&name) {
-                if var.shape() != tensor.shape() {
-                    candle_core::bail!("{name} is {:?}, not {:?}", tensor.shape(), var.shape());
-                }
-                var.set(&tensor.to_dtype(DType::F32)?)?;
+    /// Takes what the network has from a file of tensors of any kind; one that holds nothing of it
+    /// is an error.
+    pub fn start_from(&self, path: &Path) -> super::Result<()> {
+        let same = |name: &str| name.to_string();
+        match self.take(&Tensors::open(path)?, same, |_| true)? {
+            1.. => Ok(()),
+            0 => Err(super::TrainError::Config(format!(
+                "init: {} holds no tensor of this model and method",
+                path.display()
+            ))),
+        }
+    }
+
+    /// Gives what does not train the values that it has in the base model, `from`.
+    pub fn freeze_from(
+        &self,
+        from: &Tensors,
+        rename: impl Fn(&str) -> String,
+    ) -> super::Result<()> {
+        self.take(from, rename, |name| !(self.trains)(name)).map(|_| ())
+    }
+
+    /// How many tensors were taken.
+    fn take(
+        &self,
+        from: &Tensors,
+        rename: impl Fn(&str) -> String,
+        wanted: impl Fn(&str) -> bool,
+    ) -> super::Result<usize> {
+        let mut taken = 0;
+        for (name, var) in self.all().into_iter().filter(|(name, _)| wanted(name)) {
+            let theirs = rename(&name);
+            if from.info(&theirs).is_some() {
+                let tensor = from.read_shaped(&theirs, var.dims())?;
+                var.set(&tensor.to_dtype(DType::F32)?.to_device(&self.device)?)?;
+                taken += 1;
             }
         }
-        Ok(())
+        Ok(taken)
     }
 
     /// What the network gets: the variable, or its values alone, which change with it.

@@ -173,13 +173,14 @@ impl RunDir {
         write_json(&self.path.join("status.json"), &status)
     }
 
-    /// Saves a checkpoint of where the run stands, and drops all but the last `keep`.
+    /// Saves a checkpoint of where the run stands, and drops all but the last `keep` of the regular
+    /// ones, which are `every` steps apart. One that a stop left goes with the next regular one.
     pub fn save(
         &self,
         position: &Position,
         params: &Params,
         optimiser: &AdamW,
-        keep: usize,
+        (every, keep): (usize, usize),
     ) -> Result<()> {
         let root = self.path.join("checkpoints");
         let step = position.step;
@@ -194,22 +195,50 @@ impl RunDir {
         optimiser.save(&staging.join("optimiser.safetensors"))?;
         write_json(&staging.join("state.json"), position)?;
         std::fs::rename(&staging, &target).map_err(io(&target))?;
-        let mut all = self.checkpoints()?;
-        while all.len() > keep {
-            let (_, old) = all.remove(0);
-            std::fs::remove_dir_all(&old).map_err(io(&old))?;
-        }
-        Ok(())
+        let (regular, stops): (Vec<_>, Vec<_>) =
+            self.checkpoints()?.into_iter().partition(|(at, _)| at.is_multiple_of(every));
+        let surplus = regular.len().saturating_sub(keep);
+        let newest = regular.last().map_or(0, |(at, _)| *at);
+        let old = regular[..surplus].iter().chain(stops.iter().filter(|(at, _)| *at < newest));
+        old.map(|(_, path)| path).try_for_each(|path| remove(path))
     }
 
-    /// Restores the newest checkpoint, and says where it stood; `None` if there is none.
+    /// Restores the newest checkpoint, and says where it stood. With none the run begins anew.
     ///
     /// Metrics after the checkpoint are cut off: they will be written again.
     pub fn restore(&mut self, params: &Params, optimiser: &mut AdamW) -> Result<Option<Position>> {
-        let Some((_, path)) = self.checkpoints()?.pop() else {
-            self.cut_metrics(0)?;
+        match self.checkpoints()?.pop() {
+            Some((_, path)) => self.restore_from(&path, params, optimiser).map(Some),
+            None => self.cut_metrics(0).map(|()| None),
+        }
+    }
+
+    /// Goes back to the newest regular checkpoint, or to the one before it where that one is not
+    /// `trusted`; later ones go. `None` if there is none.
+    pub fn go_back(
+        &mut self,
+        every: usize,
+        trusted: bool,
+        params: &Params,
+        optimiser: &mut AdamW,
+    ) -> Result<Option<Position>> {
+        let all = self.checkpoints()?;
+        let regular: Vec<_> = all.iter().filter(|(at, _)| at.is_multiple_of(every)).collect();
+        let before = regular.len().checked_sub(2).filter(|_| !trusted);
+        let Some((step, path)) = before.map(|i| regular[i]).or(regular.last().copied()) else {
             return Ok(None);
         };
+        let position = self.restore_from(path, params, optimiser)?;
+        all.iter().filter(|(at, _)| at > step).try_for_each(|(_, path)| remove(path))?;
+        Ok(Some(position))
+    }
+
+    fn restore_from(
+        &mut self,
+        path: &Path,
+        params: &Params,
+        optimiser: &mut AdamW,
+    ) -> Result<Position> {
         let bad =
             |reason: String| TrainError::Checkpoint { path: path.display().to_string(), reason };
         let state = path.join("state.json");
@@ -222,14 +251,7 @@ impl RunDir {
         self.cut_metrics(position.step)?;
         self.restored = position.step;
         self.events = None; // a new file tells what of the others does not count
-        Ok(Some(position))
-    }
-
-    /// Removes the newest checkpoint.
-    pub fn forget_newest(&self) -> Result<()> {
-        let Some((step, path)) = self.checkpoints()?.pop() else { return Ok(()) };
-        self.note(&format!("the checkpoint after step {step} is not good, and removed"));
-        std::fs::remove_dir_all(&path).map_err(io(&path))
+        Ok(position)
     }
 
     /// Drops the lines of steps after `step`, and what is no line.
@@ -261,12 +283,19 @@ impl RunDir {
     }
 }
 
+/// Takes a checkpoint's name away first: half of one would stop a resume.
+fn remove(checkpoint: &Path) -> Result<()> {
+    let doomed = checkpoint.with_extension("removed");
+    std::fs::rename(checkpoint, &doomed).map_err(io(checkpoint))?;
+    std::fs::remove_dir_all(&doomed).map_err(io(&doomed))
+}
+
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let bytes = serde_json::to_vec_pretty(value).map_err(|e| TrainError::Config(e.to_string()))?;
     write_whole(path, &bytes)
 }
 
-pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(dir).map_err(io(path))?;
     file.write_all(bytes).map_err(io(path))?;

@@ -35,8 +35,9 @@ struct Summary {
 struct Value {
     #[prost(string, tag = "1")]
     tag: String,
-    #[prost(float, tag = "2")]
-    simple_value: f32,
+    /// Optional, or a zero would not be written.
+    #[prost(float, optional, tag = "2")]
+    simple_value: Option<f32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -57,6 +58,10 @@ pub struct EventFile {
 impl EventFile {
     /// A new file in `run`, which goes on after `step` steps.
     pub fn create(run: &Path, step: usize) -> Result<Self> {
+        let others = run.read_dir().map_err(io(run))?.flatten();
+        let goes_on = others
+            .into_iter()
+            .any(|e| e.file_name().to_string_lossy().starts_with("events.out.tfevents"));
         let now = jiff::Timestamp::now();
         // Readers take files in the order of their names.
         let path = run.join(format!(
@@ -68,7 +73,7 @@ impl EventFile {
         let mut events = Self { file, path };
         let version = Some("brain.Event:2".to_string());
         events.write(Event { file_version: version, ..stamped(0) })?;
-        if step > 0 {
+        if goes_on {
             let session_log = Some(SessionLog { status: START });
             events.write(Event { session_log, ..stamped(step + 1) })?;
         }
@@ -77,7 +82,8 @@ impl EventFile {
 
     /// The numbers of one step.
     pub fn log(&mut self, m: &Metrics) -> Result<()> {
-        let value = scalars(m).map(|(tag, v)| Value { tag, simple_value: v as f32 }).collect();
+        let value =
+            scalars(m).map(|(tag, v)| Value { tag, simple_value: Some(v as f32) }).collect();
         self.write(Event { summary: Some(Summary { value }), ..stamped(m.step) })
     }
 
@@ -101,11 +107,14 @@ fn scalars(m: &Metrics) -> impl Iterator<Item = (String, f64)> {
         ("tokens_per_second", m.tokens_per_second),
         ("samples_per_second", m.samples_per_second),
         ("data_share", m.data_share),
+        ("elapsed_s", m.elapsed_s),
     ];
+    let memory = m.peak_memory.map(|bytes| ("peak_memory".to_string(), bytes as f64));
     let trains = m.split == "train";
     let split = m.split.clone();
     let named = of_split.into_iter().filter_map(move |(n, v)| Some((format!("{n}/{split}"), v?)));
-    named.chain(of_step.into_iter().filter(move |_| trains).map(|(n, v)| (n.to_string(), v)))
+    let of_step = of_step.into_iter().map(|(n, v)| (n.to_string(), v)).chain(memory);
+    named.chain(of_step.filter(move |_| trains))
 }
 
 /// One record in a single piece, so that a reader never finds half of its head.
@@ -130,10 +139,12 @@ mod tests {
 
     #[test]
     fn a_record_has_the_bytes_that_tensorboard_writes() {
-        // tensorboard's RecordWriter on b"abc": tests/training.rs opens whole files with it.
-        let head = [3u8, 0, 0, 0, 0, 0, 0, 0];
-        let bytes = record(b"abc");
-        assert_eq!((&bytes[..8], &bytes[12..15], bytes.len()), (&head[..], &b"abc"[..], 19));
+        // Checksums by `masked_crc32c` of the Python package tensorboard 2.21.
+        let mut expected = vec![3u8, 0, 0, 0, 0, 0, 0, 0];
+        expected.extend(0x0e49_99b0u32.to_le_bytes());
+        expected.extend(b"abc");
+        expected.extend(0x21f1_576eu32.to_le_bytes());
+        assert_eq!(record(b"abc"), expected);
         // CRC32C of "123456789" is 0xe3069283 (RFC 3720, B.4 names the polynomial).
         assert_eq!(crc32c::crc32c(b"123456789"), 0xe306_9283);
     }

@@ -83,21 +83,20 @@ impl<'a> Trainer<'a> {
         let trainable = self.params.trainable();
         let mut optimiser =
             AdamW::new(trainable.clone(), self.config.betas, self.config.weight_decay)?;
+        let tags = self.paintings.common_tags(&self.split);
+        // From the base model's table, also where that trains: a resumed run has the same.
+        let align =
+            AlignTargets::new(&self.language.embed_tokens, self.tokenizer, &tags, &self.device)?;
         let restored = run.restore(&self.params, &mut optimiser)?;
         if restored.is_none() {
             match &self.config.init {
-                Some(path) => self.params.start_from(path).map_err(|e| TrainError::Checkpoint {
-                    path: path.display().to_string(),
-                    reason: e.to_string(),
-                })?,
+                Some(path) => self.params.start_from(path)?,
                 None => self.measure_channels()?,
             }
         }
+        let kept = (self.config.checkpoint_every, self.config.checkpoints_kept);
         let Position { step: first, elapsed_s: spent, mut watch } = restored.unwrap_or_default();
         run.note(&format!("begins after step {first} of {total}"));
-        let tags = self.paintings.common_tags(&self.split);
-        let align =
-            AlignTargets::new(&self.language.embed_tokens, self.tokenizer, &tags, &self.device)?;
         let shown = || self.split.train.iter().filter_map(|id| self.paintings.get(*id));
         let museum = examples::Museum {
             labels: shown().map(|p| &p.label).collect(),
@@ -106,12 +105,14 @@ impl<'a> Trainer<'a> {
         run.set_status(RunState::Running, first, total, None)?;
         let started = Instant::now();
         let mut step = first;
+        if self.config.guard.on_bad == OnBad::Rollback && first == 0 {
+            run.save(&Position::default(), &self.params, &optimiser, kept)?;
+        }
         while step < total {
             let elapsed = || spent + started.elapsed().as_secs_f64();
-            let keep = self.config.checkpoints_kept;
             if stop() {
                 let position = Position { step, elapsed_s: elapsed(), watch };
-                run.save(&position, &self.params, &optimiser, keep)?;
+                run.save(&position, &self.params, &optimiser, kept)?;
                 run.set_status(RunState::Stopped, step, total, Some("asked to stop".into()))?;
                 run.note(&format!("was asked to stop; stands after step {step}"));
                 return Ok(Outcome::Stopped);
@@ -119,6 +120,7 @@ impl<'a> Trainer<'a> {
             let Some((index, stage, within)) = self.config.stage_at(step) else { break };
             if within == 0 {
                 optimiser.reset()?;
+                watch.begin_stage();
             }
             let clock = Instant::now();
             let batch = self.batch(index, stage, step, &self.split.train, true)?;
@@ -133,11 +135,10 @@ impl<'a> Trainer<'a> {
                     return Err(TrainError::Diverged { step: step + 1, reason });
                 }
                 eprintln!("artgpt-tui: step {}: {reason}", step + 1);
-                if guard.on_bad == OnBad::Rollback && watch.distrusts_checkpoint() {
-                    run.forget_newest()?;
-                }
+                let trusted = !watch.distrusts_checkpoint();
+                let every = self.config.checkpoint_every;
                 if guard.on_bad == OnBad::Rollback
-                    && let Some(back) = run.restore(&self.params, &mut optimiser)?
+                    && let Some(back) = run.go_back(every, trusted, &self.params, &mut optimiser)?
                 {
                     let before = std::mem::replace(&mut watch, back.watch);
                     watch.after_rollback(&before, guard);
@@ -192,7 +193,7 @@ impl<'a> Trainer<'a> {
             step = done;
             if done.is_multiple_of(self.config.checkpoint_every) || done == total {
                 let position = Position { step, elapsed_s: elapsed(), watch: watch.clone() };
-                run.save(&position, &self.params, &optimiser, keep)?;
+                run.save(&position, &self.params, &optimiser, kept)?;
                 run.note(&format!("checkpoint after step {done}, loss {loss:.4}"));
             }
             run.set_status(RunState::Running, done, total, None)?;

@@ -44,10 +44,22 @@ impl Comparison {
         if names.len() < self.seeds.len() * self.method.len() {
             return Some("a method or a seed stands there twice".into());
         }
+        if self.prepare.as_ref().is_some_and(|p| p.data != self.train.data) {
+            return Some("[prepare] and [train] name different data".into());
+        }
         if self.prepare.is_some() && self.train.init.is_some() {
             return Some("either [prepare] or train.init says where the runs start".into());
         }
         None
+    }
+
+    /// The run that comes first, with the split of the comparison: what is asked about is not seen.
+    pub fn preparation(&self) -> Option<TrainConfig> {
+        self.prepare.clone().map(|prepare| TrainConfig {
+            split_seed: Some(self.split_seed()),
+            held_out: self.train.held_out,
+            ..prepare
+        })
     }
 
     /// Every run, seed by seed, so that a comparison that is stopped has whole seeds.
@@ -84,8 +96,13 @@ impl Trial {
     /// Its folder.
     pub fn name(&self) -> String {
         let size = match &self.method {
-            Method::Lora { rank, targets, .. } => format!("-{rank}x{}", targets.len()),
+            Method::Lora { rank, alpha, targets } => {
+                let names: Vec<&str> =
+                    targets.iter().map(|t| t.name().trim_end_matches("_proj")).collect();
+                format!("-{rank}-alpha{alpha}-{}", names.join("-"))
+            }
             Method::Prefix { tokens } => format!("-{tokens}"),
+            Method::Adapter { zero_up: false } => "-random-up".into(),
             _ => String::new(),
         };
         format!("{}{size}-seed{}", self.method.kind(), self.seed)
@@ -136,7 +153,8 @@ fn over_seeds(values: &[f64]) -> (f64, Option<f64>) {
         return (average, None);
     }
     let variance = values.iter().map(|v| (v - average).powi(2)).sum::<f64>() / (n - 1) as f64;
-    let t = T.get(n - 2).copied().unwrap_or(1.96);
+    // Beyond the table the quantile is this to two hundredths.
+    let t = T.get(n - 2).copied().unwrap_or(1.96 + 2.5 / (n - 1) as f64);
     (average, Some(t * (variance / n as f64).sqrt()))
 }
 
@@ -180,7 +198,9 @@ mod tests {
         let comparison: Comparison = toml::from_str(text).expect("parses");
         assert_eq!(comparison.problem(), None);
         let names: Vec<String> = comparison.trials().map(|t| t.name()).collect();
-        assert_eq!(names, ["bitfit-seed1", "lora-2x2-seed1", "bitfit-seed2", "lora-2x2-seed2"]);
+        let lora = "lora-2-alpha16-q-v";
+        let expected = ["bitfit", lora].map(|m| [format!("{m}-seed1"), format!("{m}-seed2")]);
+        assert_eq!(names, [0, 1].map(|seed| expected.each_ref().map(|m| m[seed].clone())).concat());
         let last = comparison.trials().last().expect("has some");
         let config = comparison.config_of(&last);
         assert_eq!((config.seed, config.split_seed), (2, Some(7)));

@@ -226,13 +226,16 @@ impl GgufFile {
 fn check_alignment(path: &Path, bytes: &[u8]) -> Result<()> {
     const KEY: &[u8] = b"\x11\0\0\0\0\0\0\0general.alignment"; // its length, then it
     const U32: [u8; 4] = 4u32.to_le_bytes();
-    let Some(at) = memchr::memmem::find(bytes, KEY) else { return Ok(()) };
-    let rest = &bytes[at + KEY.len()..];
-    let value = rest.strip_prefix(&U32).and_then(|r| r.first_chunk::<4>());
-    match value.map(|v| u32::from_le_bytes(*v)) {
-        Some(n) if n.is_power_of_two() => Ok(()),
-        _ => Err(Error::corrupt(path, "general.alignment is no power of two")),
+    // Metadata come first; more of them than this no file has.
+    const HEAD: usize = 64 << 20;
+    for at in memchr::memmem::find_iter(&bytes[..bytes.len().min(HEAD)], KEY) {
+        let rest = &bytes[at + KEY.len()..];
+        let value = rest.strip_prefix(&U32).and_then(|r| r.first_chunk::<4>());
+        if !value.is_some_and(|v| u32::from_le_bytes(*v).is_power_of_two()) {
+            return Err(Error::corrupt(path, "general.alignment is no power of two"));
+        }
     }
+    Ok(())
 }
 
 /// Bytes that a tensor takes.

@@ -49,7 +49,7 @@ impl Tensors {
     pub fn open(path: &Path) -> Result<Self> {
         if path.join(package::CONFIG).is_file() {
             let file = one(&path.join(package::WEIGHTS))?;
-            return Self::of(path, vec![Arc::new(Package::of(file))]);
+            return Self::of(path, vec![Arc::new(Package::of(file)?)]);
         }
         if path.is_dir() {
             let files = super::safetensors::weight_files(path)?;
@@ -165,10 +165,17 @@ struct Package {
 }
 
 impl Package {
-    fn of(file: Arc<dyn TensorFile>) -> Self {
-        let names = file.infos().into_keys();
-        let theirs = names.map(|name| (package::our_name(&name).unwrap_or(name.clone()), name));
-        Self { theirs: theirs.collect(), file }
+    fn of(file: Arc<dyn TensorFile>) -> Result<Self> {
+        let ours = |name: String| match package::our_name(&name) {
+            Some(ours) => Ok((ours, name)),
+            None => Err(Error::Unsupported {
+                path: file.path().display().to_string(),
+                what: format!("the tensor {}", crate::text::printable(&name)),
+                hint: "plain LoRA of a language model is read".into(),
+            }),
+        };
+        let theirs = file.infos().into_keys().map(ours).collect::<Result<_>>()?;
+        Ok(Self { theirs, file })
     }
 }
 

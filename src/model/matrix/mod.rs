@@ -51,7 +51,7 @@ pub enum TrainPrecision {
     F32,
     /// Faster where the device has it, f32 where not.
     Bf16,
-    /// Quantised matrices stay so, which needs the least memory; others are f32.
+    /// On the CPU quantised matrices stay so, which needs the least memory; all others are f32.
     Stored,
 }
 
@@ -140,6 +140,8 @@ impl Matrix {
     /// The same matrix to train through.
     pub fn to_train(&self, precision: TrainPrecision, device: &Device) -> Result<Self> {
         match (precision, self) {
+            // Its product is the CPU's.
+            (TrainPrecision::Stored, _) if !device.is_cpu() => {}
             (TrainPrecision::Stored, Self::Quantised(q)) => return Ok(Self::Stored(q.clone())),
             (TrainPrecision::Stored, Self::Parts(parts)) => {
                 let parts = parts.iter().map(|p| p.to_train(precision, device));

@@ -80,10 +80,11 @@ impl Method {
     /// With its sizes, for a table.
     pub fn describe(&self) -> String {
         match self {
-            Self::Lora { rank, targets, .. } => {
+            Self::Lora { rank, alpha, targets } => {
                 let names: Vec<&str> = targets.iter().map(|t| t.name()).collect();
-                format!("lora (rank {rank} on {})", names.join(", "))
+                format!("lora (rank {rank}, alpha {alpha}, on {})", names.join(", "))
             }
+            Self::Adapter { zero_up: false } => "adapter (random up)".into(),
             Self::Prefix { tokens } => format!("prefix ({tokens} tokens)"),
             other => other.kind().into(),
         }

@@ -41,7 +41,23 @@ struct Config {
     rank_pattern: HashMap<String, usize>,
     #[serde(default)]
     alpha_pattern: HashMap<String, f64>,
+    #[serde(default)]
+    init_lora_weights: Value,
+    #[serde(flatten)]
+    others: HashMap<String, Value>,
 }
+
+/// Settings that change what is computed, where they are set at all.
+const UNREAD: [&str; 8] = [
+    "lora_bias",
+    "trainable_token_indices",
+    "target_parameters",
+    "layer_replication",
+    "use_qalora",
+    "use_bdlora",
+    "alora_invocation_tokens",
+    "exclude_modules",
+];
 
 /// The method that a folder of `peft` describes.
 pub fn read_config(dir: &Path) -> Result<Method> {
@@ -69,6 +85,17 @@ pub fn read_config(dir: &Path) -> Result<Method> {
     if let Some((_, name)) = odd.iter().find(|(used, _)| *used) {
         return Err(unsupported(name));
     }
+    let set = |v: &Value| !matches!(v, Value::Null | Value::Bool(false));
+    if let Some(name) = UNREAD.iter().find(|name| config.others.get(**name).is_some_and(set)) {
+        return Err(unsupported(name));
+    }
+    // Others than these begin by changing the base model's weights.
+    let plain = ["gaussian", "eva", "orthogonal"];
+    match &config.init_lora_weights {
+        Value::Null | Value::Bool(_) => {}
+        Value::String(kind) if plain.contains(&kind.as_str()) => {}
+        other => return Err(unsupported(&format!("init_lora_weights {other}"))),
+    }
     let targets = match &config.target_modules {
         Value::String(all) if all == "all-linear" => Target::ALL.to_vec(),
         Value::Array(names) => names
@@ -88,10 +115,16 @@ pub fn read_config(dir: &Path) -> Result<Method> {
     Ok(method)
 }
 
-/// Our name for a tensor of `peft`, whatever wraps the language model.
+/// Our name for a factor in the language model, alone or in BLIP-2 and InstructBLIP.
 pub fn our_name(theirs: &str) -> Option<String> {
-    let rest = &theirs[theirs.find("layers.")?..];
-    Some(format!("{OURS}{rest}"))
+    let prefixes = [
+        PREFIX,
+        "base_model.model.language_model.model.",
+        "base_model.model.model.language_model.",
+    ];
+    let rest = prefixes.iter().find_map(|p| theirs.strip_prefix(p))?;
+    let factor = rest.ends_with(".lora_A.weight") || rest.ends_with(".lora_B.weight");
+    (factor && rest.starts_with("layers.")).then(|| format!("{OURS}{rest}"))
 }
 
 /// Writes a LoRA for `peft`; `tensors` have our names, and others among them are left out.
@@ -109,7 +142,10 @@ pub fn write(
         });
     };
     let io = |source| Error::Io { path: dir.display().to_string(), source };
-    std::fs::create_dir_all(dir).map_err(io)?;
+    // Whole, then named.
+    let staging = dir.with_extension("partial");
+    let _ = std::fs::remove_dir_all(&staging);
+    std::fs::create_dir_all(&staging).map_err(io)?;
     let lora: HashMap<String, Tensor> = tensors
         .iter()
         .filter(|(name, _)| name.contains(".lora_"))
@@ -118,7 +154,7 @@ pub fn write(
             Some(t.to_dtype(DType::F32).map(|t| (name, t)))
         })
         .collect::<candle_core::Result<_>>()?;
-    candle_core::safetensors::save(&lora, dir.join(WEIGHTS))?;
+    candle_core::safetensors::save(&lora, staging.join(WEIGHTS))?;
     let names: Vec<&str> = targets.iter().map(|t| t.name()).collect();
     let config = json!({
         "peft_type": "LORA",
@@ -132,8 +168,9 @@ pub fn write(
         "fan_in_fan_out": false,
         "inference_mode": true,
     });
-    let text = serde_json::to_string_pretty(&config).unwrap_or_default();
-    std::fs::write(dir.join(CONFIG), text).map_err(io)
+    std::fs::write(staging.join(CONFIG), format!("{config:#}\n")).map_err(io)?;
+    let _ = std::fs::remove_dir_all(dir);
+    std::fs::rename(&staging, dir).map_err(io)
 }
 
 #[cfg(test)]
@@ -160,6 +197,8 @@ mod tests {
             (r#""target_modules":["lm_head"]"#, "lm_head"),
             (r#""target_modules":["q_proj"],"bias":"all""#, "bias"),
             (r#""target_modules":["q_proj"],"rank_pattern":{"x":2}"#, "rank_pattern"),
+            (r#""target_modules":["q_proj"],"lora_bias":true"#, "lora_bias"),
+            (r#""target_modules":["q_proj"],"init_lora_weights":"pissa""#, "pissa"),
         ] {
             let error = parse(&format!("{{{good},{text}}}")).expect_err(named).to_string();
             assert!(error.contains(named), "{error}");
@@ -175,6 +214,12 @@ mod tests {
             let ours = our_name(&format!("{prefix}{tail}")).expect("is one of a block");
             assert_eq!(ours, format!("{OURS}{tail}"));
         }
-        assert_eq!(our_name("base_model.model.lm_head.lora_A.weight"), None);
+        for other in [
+            "base_model.model.lm_head.lora_A.weight",
+            "base_model.model.vision_tower.vision_model.encoder.layers.0.self_attn.q_proj.lora_A.weight",
+            "base_model.model.model.layers.0.self_attn.q_proj.lora_B.bias",
+        ] {
+            assert_eq!(our_name(other), None, "{other}");
+        }
     }
 }
