@@ -27,6 +27,11 @@ fn harmless(c: char) -> char {
     if c.is_control() || reorders { '\u{fffd}' } else { c }
 }
 
+/// An error's first line: candle's messages carry a backtrace after it.
+pub fn first_line(e: &impl std::fmt::Display) -> String {
+    e.to_string().lines().next().unwrap_or_default().to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

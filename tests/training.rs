@@ -614,3 +614,70 @@ fn tensorboard(run: &Path) -> Option<Vec<(u64, String)>> {
     // Event files hold f32; so did the loss before it was written as f64.
     Some(all.into_iter().map(|(step, loss)| (step, serde_json::json!(loss).to_string())).collect())
 }
+
+/// On the reference project's own layout, as the paper trains it: Q-Former and query tokens are the
+/// base's and stay so, and the run's folder is a model that sees.
+#[test]
+fn the_originals_train_as_the_paper_does_and_the_run_sees() {
+    let data = common::fresh_data();
+    let museum = museum(data.path());
+    let small = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/checkpoints/originals");
+    let base = data.path().join("originals");
+    std::fs::create_dir_all(base.join("vicuna")).expect("dirs");
+    for folder in ["", "vicuna"] {
+        for entry in std::fs::read_dir(small.join(folder)).expect("reads") {
+            let path = entry.expect("an entry").path();
+            if path.is_file() {
+                let name = path.file_name().expect("has one");
+                std::fs::copy(&path, base.join(folder).join(name)).expect("copies");
+            }
+        }
+    }
+    // Its vocabulary is of letters, and the conversation's system text is long.
+    let path = base.join("vicuna/config.json");
+    let text = std::fs::read_to_string(&path).expect("reads");
+    let mut json: serde_json::Value = serde_json::from_str(&text).expect("parses");
+    json["max_position_embeddings"] = 2048.into();
+    std::fs::write(&path, json.to_string()).expect("writes");
+    let config = data.path().join("run.toml");
+    let text = format!(
+        "model = {:?}\ndata = {:?}\nheld_out = 2\nvalidate_every = 0\nbridge = \"projection\"\n\
+         [[stage]]\nkind = \"answer\"\nsteps = 2\nbatch = 1\nquestions = 2\nlr = 1e-2\n",
+        base.display().to_string(),
+        museum.display().to_string()
+    );
+    std::fs::write(&config, text).expect("writes");
+    common::program(data.path()).arg("train").arg(&config).assert().success();
+    let run = newest(&data.path().join("runs"));
+    let after = candle_core::safetensors::load(run.join("bridge.safetensors"), &Device::Cpu);
+    let after = after.expect("loads");
+    let before =
+        artgpt::model::checkpoint::Tensors::open(&base.join("blip2_pretrained_flant5xxl.pth"))
+            .expect("opens");
+    let mut compared = 0;
+    for (name, tensor) in &after {
+        if before.info(name).is_some() {
+            let base = before.read(name).and_then(|t| Ok(t.to_dtype(tensor.dtype())?));
+            let base: Vec<f32> = values(&base.expect("reads"));
+            assert_eq!(values(tensor), base, "{name}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 30, "{compared}");
+    let picture = common::picture(data.path(), "red.png", [200, 20, 30]);
+    let answer = common::program(data.path())
+        .args(["ask", "--json", "--raw-prompt", "--greedy", "--max-new-tokens", "2", "--model"])
+        .arg(&run)
+        .arg("--image")
+        .arg(picture)
+        .arg("<image> what is it?")
+        .output()
+        .expect("runs");
+    let answer: serde_json::Value = serde_json::from_slice(&answer.stdout).expect("JSON");
+    assert_eq!(answer["image_tokens"], 4, "{answer}");
+}
+
+fn values(t: &Tensor) -> Vec<f32> {
+    let flat = t.to_dtype(candle_core::DType::F32).and_then(|t| t.flatten_all()?.to_vec1());
+    flat.expect("numbers")
+}

@@ -48,6 +48,12 @@ impl Failure {
     }
 }
 
+impl From<candle_core::Error> for Failure {
+    fn from(e: candle_core::Error) -> Self {
+        Self::new("tensor", crate::text::first_line(&e))
+    }
+}
+
 /// Library errors keep their words; the room gives the kind.
 macro_rules! failure_from {
     ($($error:ty => $kind:literal),+ $(,)?) => {
@@ -69,5 +75,4 @@ failure_from! {
     crate::store::StoreError => "sessions",
     crate::training::TrainError => "training",
     crate::tui::TuiError => "terminal",
-    candle_core::Error => "tensor",
 }

@@ -48,7 +48,7 @@ pub enum InferenceError {
         "{0} computes numbers that are not finite: a weight is damaged; `artgpt-tui models verify {0}` names it"
     )]
     NotFinite(String),
-    #[error("tensor computation failed: {}; if memory is short, close other programs", first_line(.0))]
+    #[error("tensor computation failed: {}; if memory is short, close other programs", crate::text::first_line(.0))]
     Tensor(#[from] candle_core::Error),
 }
 
@@ -56,11 +56,6 @@ impl From<crate::fetch::FetchError> for InferenceError {
     fn from(e: crate::fetch::FetchError) -> Self {
         Self::Fetch(Box::new(e))
     }
-}
-
-/// candle's messages carry a backtrace after the first line.
-fn first_line(e: &candle_core::Error) -> String {
-    e.to_string().lines().next().unwrap_or_default().to_string()
 }
 
 pub type Result<T> = std::result::Result<T, InferenceError>;

@@ -24,6 +24,8 @@ pub mod vision;
 
 use std::path::Path;
 
+use crate::text::first_line;
+
 /// What can go wrong with weights.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -41,16 +43,13 @@ pub enum Error {
     Unsupported { path: String, what: String, hint: String },
     #[error("{0}")]
     Named(String),
-    #[error("tensor computation failed: {0}")]
+    #[error("tensor computation failed: {}", crate::text::first_line(.0))]
     Tensor(#[from] candle_core::Error),
 }
 
 impl Error {
     pub(crate) fn corrupt(path: &Path, reason: impl std::fmt::Display) -> Self {
-        let mut reason = reason.to_string();
-        // candle's messages carry a backtrace after the first line.
-        reason.truncate(reason.find('\n').unwrap_or(reason.len()));
-        Self::Corrupt { path: path.display().to_string(), reason }
+        Self::Corrupt { path: path.display().to_string(), reason: first_line(&reason) }
     }
 }
 
@@ -60,8 +59,7 @@ const DAMAGED: &str = "the model file ";
 impl Error {
     /// An error from building a part of `path`: one that names a file already stays as it is.
     pub(crate) fn in_part(path: &Path, e: candle_core::Error) -> Self {
-        let text = e.to_string();
-        let text = text.split('\n').next().unwrap_or_default().to_string();
+        let text = first_line(&e);
         match text.starts_with(DAMAGED) {
             true => Self::Named(text),
             false => Self::corrupt(path, text),

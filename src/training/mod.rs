@@ -54,7 +54,10 @@ pub enum TrainError {
     Model(#[from] crate::model::Error),
     #[error(transparent)]
     Chat(#[from] crate::chat::ChatError),
-    #[error("tensor computation failed: {0}; if memory is short, lower batch or threads")]
+    #[error(
+        "tensor computation failed: {}; if memory is short, lower batch or threads",
+        crate::text::first_line(.0)
+    )]
     Tensor(#[from] candle_core::Error),
 }
 

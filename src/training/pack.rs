@@ -29,8 +29,9 @@ pub struct Packed {
     image_tokens: usize,
 }
 
-/// Packs the examples of one view. All share the text before the image. Image 0 of an example is
-/// that view; image 1 is a second one, which comes later in the conversation.
+/// Packs the examples of one view. All share the text before the image; one with no picture is left
+/// out where a template writes something else there. Image 0 of an example is that view; image 1 is
+/// a second one, which comes later in the conversation.
 pub fn pack(
     examples: &[Example],
     image_tokens: usize,
@@ -78,7 +79,11 @@ pub fn pack(
             }
         }
         // A template writes the same tokens up to the place of the image in every conversation.
-        if all.get(..shared) != Some(&packed.before[..]) {
+        let alike = all.get(..shared) == Some(&packed.before[..]);
+        if !alike && !sees {
+            continue; // MiniGPT-4's opens the image's tag before it
+        }
+        if !alike {
             return Err(ChatError::Encode(
                 "the questions of one view differ before its image".into(),
             ));

@@ -16,7 +16,7 @@ use super::{
     Metrics, OnBad, Result, RunDir, RunState, Schedule, Stage, StageKind, TrainConfig, TrainError,
     answer_loss, examples, outcome, pack,
 };
-use crate::art::{FormalFeatures, Painting, Paintings, Split, View, ViewJitter};
+use crate::art::{FormalFeatures, Painting, Paintings, Split, VIEW_SIZE, View, ViewJitter};
 use crate::chat::{Template, Tokenizer};
 use crate::model::bridge::Bridge;
 use crate::model::llama::Llama;
@@ -269,6 +269,14 @@ impl<'a> Trainer<'a> {
             |row| self.bridge.forward::<Differentiable>(&batch.tokens.narrow(0, row, 1)?, &[]);
         let image = see(row)?;
         let packed = pack(&drawn, image.dim(1)?, self.template, self.tokenizer)?;
+        let (longest, context) =
+            (packed.positions.iter().max(), self.language.config.context_length);
+        if let Some(last) = longest.filter(|last| **last as usize >= context) {
+            return Err(TrainError::Config(format!(
+                "an example takes {} tokens, and the model's context is {context}",
+                last + 1
+            )));
+        }
         let second = (!packed.second.is_empty()).then(|| see(next)).transpose()?;
         Ok((
             answer_loss(self.language, &packed, &image, second.as_ref(), stage.weigh)?,
@@ -336,7 +344,10 @@ impl<'a> Trainer<'a> {
                     let painting = self.painting(draw.id)?;
                     let look = || -> Result<(Tensor, FormalFeatures)> {
                         let view = View::jittered(&painting.image, &draw.jitter);
-                        let pixels = self.vision.pixels(&[&view], &self.device)?;
+                        let side = self.vision.side() as u32;
+                        let resized = (side != VIEW_SIZE).then(|| View::sized(view.pixels(), side));
+                        let seen = resized.as_ref().unwrap_or(&view);
+                        let pixels = self.vision.pixels(&[seen], &self.device)?;
                         Ok((self.vision.encode(&pixels)?, FormalFeatures::measure(&view)))
                     };
                     match draw.slot {
