@@ -68,7 +68,7 @@ fn a_raw_prompt_needs_a_marker_for_each_picture() {
         .args(["ask", "--raw-prompt", "--image", &red, "no marker"])
         .assert()
         .code(1)
-        .stderr(predicate::str::contains("0 `<image>` markers but 1 images"));
+        .stderr(predicate::str::contains("0 `<image>` marker(s) for 1 picture(s)"));
     let out = json(&[
         "ask",
         "--json",

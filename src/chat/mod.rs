@@ -31,7 +31,7 @@ pub enum ChatError {
     #[error("the text cannot be tokenised: {0}")]
     Encode(String),
     #[error(
-        "the prompt has {markers} `<image>` markers but {images} images; make the numbers equal"
+        "the prompt has {markers} `<image>` marker(s) for {images} picture(s); write one where each picture belongs"
     )]
     Markers { markers: usize, images: usize },
     #[error("the prompt is {tokens} tokens long and the model reads {context}; shorten it")]

@@ -10,6 +10,7 @@ use super::input::{cancel_on_signal, data_folder, ready};
 use super::{Context, Failure, out};
 use crate::art::{Paintings, Split};
 use crate::chat::{Template, Tokenizer};
+use crate::config::Paths;
 use crate::device;
 use crate::model::artgpt::{load_trainable, load_vision};
 use crate::model::bridge::Bridge;
@@ -64,6 +65,7 @@ pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
         }
     };
     eprintln!("run {}", run.path.display());
+    eprintln!("loading {}", model.manifest.name);
 
     let trainer_parts = Parts::load(&model, &config, &device)?;
     let trainer = trainer_parts.trainer(config.clone(), &paintings, split, &device)?;
@@ -86,7 +88,13 @@ pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         Ok(Outcome::Stopped) => {
-            eprintln!("stopped; go on with: artgpt-tui train --resume {}", run_id(&run.path));
+            let usual = Paths::new(None, None).is_some_and(|p| p.data == context.paths.data);
+            let home = match usual {
+                true => String::new(),
+                false => format!("--data-dir {} ", context.paths.data.display()),
+            };
+            let id = run_id(&run.path);
+            eprintln!("stopped; go on with: artgpt-tui {home}train --resume {id}");
             Ok(ExitCode::from(130))
         }
         Err(e) => {

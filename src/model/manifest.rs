@@ -191,12 +191,17 @@ impl Model {
         .into_iter()
         .flatten()
         .next()
-        .ok_or_else(|| Error::Unsupported {
+        .ok_or_else(|| match reference.contains(std::path::MAIN_SEPARATOR) {
+            true if !path.exists() => Error::Io {
+                path: crate::text::printable(reference),
+                source: std::io::ErrorKind::NotFound.into(),
+            },
+            _ => Error::Unsupported {
             path: crate::text::printable(reference),
             what: "a model of this name".into(),
-            hint: "`artgpt-tui models list` shows what there is; a path to a manifest works too"
+            hint: "`artgpt-tui models list` shows what there is; the path of a folder, a manifest or a .gguf file works too"
                 .into(),
-        })?;
+        }})?;
         let io = |source| Error::Io { path: file.display().to_string(), source };
         if file.metadata().map_err(io)?.len() > MAX_BYTES {
             return Err(Error::Unsupported {
@@ -268,8 +273,8 @@ pub fn check_name(name: &str, path: &Path) -> Result<()> {
 fn parse(text: &str, path: &Path) -> Result<Manifest> {
     let manifest: Manifest = toml::from_str(text).map_err(|e| Error::Unsupported {
         path: path.display().to_string(),
-        what: format!("this manifest ({})", e.message()),
-        hint: "compare it with `artgpt-tui models show artgpt-smol`".into(),
+        what: format!("a file that is no manifest ({})", e.message().trim()),
+        hint: "a manifest is TOML, as `artgpt-tui models show artgpt-smol` prints it".into(),
     })?;
     check_name(&manifest.name, path)?;
     Ok(manifest)
