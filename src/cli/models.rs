@@ -80,8 +80,9 @@ fn convert_model(
 /// The manifest, and, where the files are here, what is in them.
 fn show(context: &Context, model: &Model) -> Result<ExitCode, Failure> {
     let installed = is_installed(model);
+    let device = crate::device::open(&context.settings.device)?;
     let weights = match installed && model.manifest.language.is_some() {
-        true => Some(inspect(model)?),
+        true => Some(inspect(model, &device)?),
         false => None,
     };
     if context.json {
@@ -96,7 +97,10 @@ fn show(context: &Context, model: &Model) -> Result<ExitCode, Failure> {
     let text = toml::to_string(&model.manifest).map_err(|e| Failure::new("model", e))?;
     out::write(crate::text::printable_lines(&text));
     match weights {
-        Some(weights) => out::write(crate::text::printable_lines(&describe(&weights))),
+        Some(weights) => {
+            out::write(crate::text::printable_lines(&describe(&weights)));
+            out::line(crate::device::reason(&context.settings.device, &device));
+        }
         None if model.manifest.language.is_some() => {
             eprintln!("not installed: artgpt-tui models install {}", model.manifest.name);
         }
@@ -146,7 +150,7 @@ fn describe(weights: &Inspection) -> String {
 
 /// `models verify`: every tensor finite and sane, and one forward pass that gives finite logits.
 fn numbers(model: &Model, device: &Device) -> Result<(), Failure> {
-    let weights = inspect(model)?;
+    let weights = inspect(model, device)?;
     let broken = |reason: String| {
         Failure::new("model", format!("{reason}; fetch the file again from where it came"))
     };

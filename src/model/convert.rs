@@ -95,7 +95,7 @@ pub fn convert(
     }
     let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
     check_name(&name, target)?;
-    if let Some((path, problem)) = inspect(model)?.first_problem() {
+    if let Some((path, problem)) = inspect(model, &Device::Cpu)?.first_problem() {
         return Err(Error::corrupt(path, problem));
     }
     let staging = target.with_file_name(format!(".{name}.partial"));
@@ -178,7 +178,7 @@ pub fn convert(
     File::open(&path).and_then(|f| f.sync_all()).map_err(io(&path))?;
     // What was written is read as it will be, before it gets its name.
     let written = Model::find(&staging.display().to_string(), &staging)?;
-    if let Some((path, problem)) = inspect(&written)?.first_problem() {
+    if let Some((path, problem)) = inspect(&written, &Device::Cpu)?.first_problem() {
         return Err(Error::corrupt(path, problem));
     }
     std::fs::rename(&staging, target).map_err(io(target))?;

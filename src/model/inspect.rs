@@ -85,8 +85,8 @@ impl Files {
     }
 }
 
-/// Reads headers and configurations only.
-pub fn inspect(model: &Model) -> Result<Inspection> {
+/// Reads headers and configurations only; memory is that of `device`.
+pub fn inspect(model: &Model, device: &Device) -> Result<Inspection> {
     let mut parts = Vec::new();
     let mut files = Files::default();
     let mut add =
@@ -164,7 +164,7 @@ pub fn inspect(model: &Model) -> Result<Inspection> {
         trainable.remove(Method::Projection {}.kind());
         trainable.insert("projection (MiniGPT-4)".into(), projection);
         trainable.insert("full".into(), inspection.parameters());
-        let weights: u64 = inspection.parts.iter().map(resident).sum();
+        let weights: u64 = inspection.parts.iter().map(|part| resident(part, device)).sum();
         let key_values = 2
             * 4
             * config.num_hidden_layers as u64
@@ -177,10 +177,11 @@ pub fn inspect(model: &Model) -> Result<Inspection> {
     Ok(inspection)
 }
 
-/// Bytes in memory when the part runs: matrices as they are stored, the Q-Former and what trained
-/// in f32.
-fn resident(part: &Part) -> u64 {
+/// Bytes in memory when the part runs: matrices as they are stored, on a GPU vision in 16 bits, the
+/// Q-Former and what trained in f32.
+fn resident(part: &Part, device: &Device) -> u64 {
     match part.name {
+        "vision encoder" if !device.is_cpu() => 2 * part.parameters,
         "language model" | "vision encoder" => part.bytes,
         _ => 4 * part.parameters,
     }
