@@ -52,17 +52,23 @@ fn change_config(dir: &Path, change: impl FnOnce(&mut serde_json::Value)) {
     std::fs::write(path, config.to_string()).expect("writes");
 }
 
-#[test]
-fn a_pickle_that_would_run_code_is_refused_by_name() {
+/// The originals' folder with an `ArtGPT-4.pth` that holds this pickle and nothing else.
+fn originals_with(pickle: &[u8]) -> tempfile::TempDir {
     let dir = copy("originals");
     let file = std::fs::File::create(dir.path().join("ArtGPT-4.pth")).expect("creates");
     let mut zip = zip::ZipWriter::new(file);
     let stored =
         zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     zip.start_file("archive/data.pkl", stored).expect("starts");
-    // os.system("true"), in pickle protocol 2.
-    zip.write_all(b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.").expect("writes");
+    zip.write_all(pickle).expect("writes");
     zip.finish().expect("ends");
+    dir
+}
+
+#[test]
+fn a_pickle_that_would_run_code_is_refused_by_name() {
+    // os.system("true"), in pickle protocol 2.
+    let dir = originals_with(b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.");
     refused(dir.path(), &["ArtGPT-4.pth", "os.system"]);
 }
 
@@ -185,20 +191,13 @@ fn a_gguf_with_no_alignment_or_of_another_architecture_is_refused() {
 
 #[test]
 fn a_pickle_that_doubles_itself_in_memory_is_refused() {
-    let dir = copy("originals");
-    let file = std::fs::File::create(dir.path().join("ArtGPT-4.pth")).expect("creates");
-    let mut zip = zip::ZipWriter::new(file);
-    let stored =
-        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
-    zip.start_file("archive/data.pkl", stored).expect("starts");
     // An empty tuple, then forty times a pair of the last one: each is kept and fetched twice.
     let mut pickle = b"\x80\x02)q\x00".to_vec();
     for i in 0..40u8 {
         pickle.extend([b'h', i, b'h', i, 0x86, b'q', i + 1]);
     }
     pickle.push(b'.');
-    zip.write_all(&pickle).expect("writes");
-    zip.finish().expect("ends");
+    let dir = originals_with(&pickle);
     refused(dir.path(), &["ArtGPT-4.pth", "again and again"]);
 }
 

@@ -13,6 +13,7 @@ use crate::evaluation::peft::{
 };
 use crate::evaluation::{Extent, seeing};
 use crate::inference::Engine;
+use crate::model::checkpoint::Tensors;
 use crate::model::manifest::Model;
 use crate::training::{Metrics, TrainConfig, outcome, write_whole};
 
@@ -124,11 +125,11 @@ fn measure(
 
 /// Names and sizes of what trained.
 fn trained(weights: &Path, config: &TrainConfig) -> Result<Vec<(String, u64)>, Failure> {
-    let all = candle_core::safetensors::load(weights, &candle_core::Device::Cpu)?;
-    Ok(all
+    let stored = Tensors::open(weights)?.stored();
+    Ok(stored
         .into_iter()
         .filter(|(name, _)| config.trains(name))
-        .map(|(name, t)| (name, t.elem_count() as u64))
+        .map(|(name, t)| (name, t.shape.iter().product::<usize>() as u64))
         .collect())
 }
 

@@ -58,6 +58,11 @@ pub struct Extras<'a> {
 }
 
 impl Extras<'_> {
+    /// Full fine-tuning is going on.
+    fn train_all(&self) -> bool {
+        self.train.is_some() && self.method == Method::Full {}
+    }
+
     fn product(
         &self,
         source: &mut dyn LanguageWeights,
@@ -138,8 +143,7 @@ pub fn read_llama<M: Mode>(
     mut progress: impl FnMut(LoadStage, f32),
 ) -> Result<Llama<M>> {
     let mut config = source.config()?;
-    let training_all = matches!((&extras.method, extras.train), (Method::Full {}, Some(_)));
-    if training_all {
+    if extras.train_all() {
         // What trains has Hugging Face's order of rows.
         config.rope_layout = RopeLayout::Halves;
     }
@@ -154,7 +158,7 @@ pub fn read_llama<M: Mode>(
     let table = |name: &str| -> Result<Option<Matrix>> {
         let Some(w) = own(name) else { return Ok(None) };
         let table = w.get((rows, width), name)?;
-        Ok(Some(match training_all {
+        Ok(Some(match extras.train_all() {
             true => Matrix::Trained(vec![table]),
             false => Matrix::stacked(&[table], device)?,
         }))
@@ -205,7 +209,6 @@ fn block(
 ) -> Result<Block> {
     use Target::*;
     let trained = extras.weights.as_ref().map(|w| w.pp(format!("{TRAINED}layers")).pp(i));
-    let training_all = matches!((&extras.method, extras.train), (Method::Full {}, Some(_)));
     let norm = |source: &mut dyn LanguageWeights, name: &str| -> Result<Tensor> {
         source.vector(&format!("layers.{i}.{name}.weight"), config.hidden_size, device)
     };
@@ -230,7 +233,7 @@ fn block(
             let reason = format!("block {i} has some of {}, but not all", names.join(", "));
             return Err(Error::corrupt(source.path(), reason));
         }
-        if replaced.len() == parts.len() && training_all {
+        if replaced.len() == parts.len() && extras.train_all() {
             Ok(Matrix::Trained(replaced))
         } else if replaced.len() == parts.len() {
             extras.prepare(Matrix::stacked(&replaced, device)?, device)

@@ -87,18 +87,10 @@ impl Matrix {
             {
                 rows.contiguous()?.apply_op1_no_bwd(q.as_ref())?
             }
-            Self::Quantised(q) if q8(q) => {
-                let rows = rows.contiguous()?;
-                match precision {
-                    Precision::Fast if integer::available() => {
-                        q8::on_rows(q, &rows, integer::product)?
-                    }
-                    _ => q8::on_rows(q, &rows, q8::product)?,
-                }
+            Self::Quantised(q) if q8(q) && precision == Precision::Fast && integer::available() => {
+                q8::on_rows(q, &rows.contiguous()?, integer::product)?
             }
-            Self::Quantised(q) if x.device().is_cpu() => {
-                quantised::product(q, &rows.contiguous()?)?
-            }
+            Self::Quantised(q) if x.device().is_cpu() => exact(q, &rows.contiguous()?)?,
             Self::Quantised(q) => rows.matmul(&q.dequantize(x.device())?.t()?)?,
             Self::Q4K(w) => {
                 let (out, width) = w.dims();
@@ -225,6 +217,30 @@ impl Matrix {
     }
 }
 
+/// `x · Wᵀ` in f32 for contiguous rows on the CPU.
+fn exact(q: &QTensor, rows: &Tensor) -> Result<Tensor> {
+    match q.dtype() {
+        GgmlDType::Q8_0 => q8::on_rows(q, rows, q8::product),
+        _ => quantised::product(q, rows),
+    }
+}
+
+/// What an operation of candle's on two dimensions does, as a custom one must give it.
+fn on_rows(
+    x: &CpuStorage,
+    layout: &Layout,
+    product: impl FnOnce(&Tensor) -> Result<Tensor>,
+) -> Result<(CpuStorage, Shape)> {
+    let x = Tensor::from_slice(slice(x, layout)?, layout.shape().dims2()?, &Device::Cpu)?;
+    let y = product(&x)?;
+    let shape = y.shape().clone();
+    let (storage, _) = y.storage_and_layout();
+    match &*storage {
+        candle_core::Storage::Cpu(cpu) => Ok((cpu.clone(), shape)),
+        _ => candle_core::bail!("a product left the CPU"),
+    }
+}
+
 /// `x · Wᵀ` with W held constant.
 ///
 /// candle's own product would also compute the gradient of W, a third of all the work, and throw
@@ -237,14 +253,7 @@ impl CustomOp1 for FrozenProduct {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let x = Tensor::from_slice(slice(x, layout)?, layout.shape().dims2()?, &Device::Cpu)?;
-        let y = x.matmul(&self.0.t()?)?;
-        let shape = y.shape().clone();
-        let (storage, _) = y.storage_and_layout();
-        match &*storage {
-            candle_core::Storage::Cpu(cpu) => Ok((cpu.clone(), shape)),
-            _ => candle_core::bail!("a frozen product left the CPU"),
-        }
+        on_rows(x, layout, |x| x.matmul(&self.0.t()?))
     }
 
     fn bwd(&self, _x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
@@ -261,17 +270,7 @@ impl CustomOp1 for StoredProduct {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let x = Tensor::from_slice(slice(x, layout)?, layout.shape().dims2()?, &Device::Cpu)?;
-        let y = match self.0.dtype() {
-            GgmlDType::Q8_0 => q8::on_rows(&self.0, &x, q8::product)?,
-            _ => quantised::product(&self.0, &x)?,
-        };
-        let shape = y.shape().clone();
-        let (storage, _) = y.storage_and_layout();
-        match &*storage {
-            candle_core::Storage::Cpu(cpu) => Ok((cpu.clone(), shape)),
-            _ => candle_core::bail!("a stored product left the CPU"),
-        }
+        on_rows(x, layout, |x| exact(&self.0, x))
     }
 
     fn bwd(&self, _x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {

@@ -3,6 +3,7 @@
 use candle_core::{Result, Tensor};
 use candle_nn::{Init, VarBuilder};
 
+use crate::model::checkpoint::interleave;
 use crate::model::llama::LlamaConfig;
 use crate::model::mode::RopeLayout;
 
@@ -38,10 +39,8 @@ impl Prefix {
         };
         let keys = match self.reordered {
             true => {
-                let (tokens, heads, width) = self.keys.dims3()?;
-                // (tokens, heads, 2, width / 2) to neighbours.
-                let pairs = self.keys.reshape((tokens, heads, 2, width / 2))?;
-                pairs.transpose(2, 3)?.contiguous()?.reshape((tokens, heads, width))?
+                // A head's values are as rows of one column.
+                interleave(&self.keys.reshape(((), 1))?, width)?.reshape(self.keys.shape())?
             }
             false => self.keys.clone(),
         };
