@@ -62,6 +62,7 @@ fn the_qformer_is_transformers_in_both_modes() -> Result<()> {
         encoder_width: 20,
         layer_norm_eps: 1e-12,
         image_grid: 0,
+        relation_tokens: false,
         standardise: true,
         text: None,
     };

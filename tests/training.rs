@@ -97,6 +97,7 @@ fn small_by(method: Method, vocab_size: usize) -> Result<Small> {
         encoder_width: WIDTH,
         layer_norm_eps: 1e-6,
         image_grid: 0,
+        relation_tokens: false,
         standardise: true,
         text: None,
     };
@@ -310,7 +311,7 @@ fn three_optimiser_steps_are_pytorchs_adamw() -> Result<()> {
         let mut grads = artgpt::training::Gradients::default();
         grads.add(&loss.backward()?, &trainable, 1.0).expect("adds");
         let norm = optimiser.norm(&grads).expect("adds up");
-        optimiser.step(&grads, norm, f64::INFINITY, |_| 0.1).expect("steps");
+        optimiser.step(&grads, norm, f64::INFINITY, false, |_| 0.1).expect("steps");
     }
     let ours: Vec<f32> = trainable[0].1.flatten_all()?.to_vec1()?;
     for (a, b) in ours.iter().zip(&expected) {

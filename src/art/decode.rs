@@ -16,7 +16,8 @@ pub const MAX_PIXELS: u64 = 64_000_000;
 /// Files larger than this are refused before they are read.
 pub const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
 
-pub(super) fn read_limited(path: &Path) -> Result<Vec<u8>, ArtError> {
+/// The bytes of a picture's file.
+pub fn read_limited(path: &Path) -> Result<Vec<u8>, ArtError> {
     let name = show(path);
     let io = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::NotFound => ArtError::Missing(show(path)),
@@ -47,7 +48,7 @@ pub(super) fn read_limited(path: &Path) -> Result<Vec<u8>, ArtError> {
 }
 
 /// Decodes `bytes`; the format is told from the content, so a wrong extension is no matter.
-pub(super) fn decode(path: &Path, bytes: &[u8]) -> Result<(RgbImage, Vec<String>), ArtError> {
+pub fn decode(path: &Path, bytes: &[u8]) -> Result<(RgbImage, Vec<String>), ArtError> {
     let damaged = |e: ImageError| ArtError::Damaged { path: show(path), reason: e.to_string() };
     let format = image::guess_format(bytes).map_err(|_| ArtError::NotAnImage(show(path)))?;
     let reader = ImageReader::with_format(Cursor::new(bytes), format);

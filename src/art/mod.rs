@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows of tensors or widgets. See [`Artwork::open`].
 
+mod crop;
 mod decode;
 mod features;
 mod label;
@@ -10,7 +11,8 @@ mod questions;
 mod resample;
 mod view;
 
-pub use decode::{MAX_FILE_BYTES, MAX_PIXELS};
+pub use crop::random_resized_crop;
+pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode, read_limited};
 pub use features::{
     Balance, Colour, Contrast, FormalFeatures, Kind, LightKey, Saturation, Symmetry, Warmth,
 };

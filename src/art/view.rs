@@ -21,7 +21,10 @@ impl View {
 
     /// The same for an encoder that takes `side` x `side` pixels.
     pub fn sized(image: &RgbImage, side: u32) -> Self {
-        Self(bicubic(image, side, side))
+        match image.dimensions() == (side, side) {
+            true => Self(image.clone()),
+            false => Self(bicubic(image, side, side)),
+        }
     }
 
     /// A part of the picture, changed by `jitter`.

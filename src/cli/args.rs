@@ -55,6 +55,24 @@ pub enum Command {
     Models(ModelsCommand),
     /// One training run in the foreground.
     Train(TrainArgs),
+    /// Training data.
+    #[command(subcommand)]
+    Data(DataCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Read all pictures and captions of a configuration, and tell what is wrong with them.
+    Check {
+        /// The configuration of a run, with [data].
+        config_file: PathBuf,
+        /// Replace a value of the configuration, such as data.path=captions.csv.
+        #[arg(long, value_name = "KEY=VALUE")]
+        set: Vec<String>,
+        /// Do not draw the sample pictures.
+        #[arg(long)]
+        no_pictures: bool,
+    },
 }
 
 #[derive(Debug, Default, clap::Args)]
@@ -282,7 +300,7 @@ impl From<FloatChoice> for FloatType {
 
 #[derive(Debug, clap::Args)]
 pub struct TrainArgs {
-    /// The run's configuration; see examples/train/.
+    /// The run's configuration; see examples/train/ and examples/configs/.
     #[arg(required_unless_present = "resume")]
     pub config_file: Option<PathBuf>,
     /// Go on with a run, by its id or folder.

@@ -15,6 +15,7 @@ use crate::evaluation::{Extent, seeing};
 use crate::inference::Engine;
 use crate::model::checkpoint::Tensors;
 use crate::model::manifest::Model;
+use crate::training::data::DataConfig;
 use crate::training::{Metrics, TrainConfig, outcome, write_whole};
 
 pub fn run(context: &Context, args: &PeftArgs) -> Result<ExitCode, Failure> {
@@ -94,7 +95,10 @@ fn measure(
     let mut engine = Engine::load(&model, &device, |_, _| {})?;
     let split = std::fs::read_to_string(run.join("split.json")).map_err(io(&run))?;
     let split: Split = serde_json::from_str(&split).map_err(|e| fault(&run, e))?;
-    let paintings = Paintings::open(&input::data_folder(context, &config.data)?)?;
+    let DataConfig::Museum(museum) = &config.data else {
+        return Err(fault(&run, "a comparison asks about the paintings of a museum"));
+    };
+    let paintings = Paintings::open(&input::data_folder(context, museum)?)?;
     let held_out: Vec<_> = split.held_out.iter().filter_map(|id| paintings.get(*id)).collect();
     let extent =
         Extent { views: comparison.views, things: comparison.things, trained_wording: false };

@@ -74,5 +74,6 @@ failure_from! {
     crate::inference::InferenceError => "inference",
     crate::store::StoreError => "sessions",
     crate::training::TrainError => "training",
+    crate::training::data::DataError => "data",
     crate::tui::TuiError => "terminal",
 }

@@ -2,6 +2,7 @@
 
 mod args;
 mod ask;
+mod data;
 mod eval;
 mod eval_peft;
 mod failure;
@@ -69,6 +70,7 @@ fn run(args: Args) -> Result<ExitCode, Failure> {
     match args.command {
         Some(Command::Models(command)) => models::run(&context, command),
         Some(Command::Train(command)) => train::run(&context, command),
+        Some(Command::Data(command)) => data::run(&context, command),
         Some(Command::Ask(command)) => ask::run(&context, *command),
         Some(Command::Score(command)) => score::run(&context, command),
         Some(Command::Sessions(command)) => sessions::run(&context, command),

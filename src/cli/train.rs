@@ -18,57 +18,83 @@ use crate::model::checkpoint::{LanguageFile, copy_trained};
 use crate::model::manifest::{Manifest, Model};
 use crate::model::mode::Differentiable;
 use crate::model::source::bridge_source;
+use crate::training::data::DataConfig;
 use crate::training::outcome;
 use crate::training::{
-    Metrics, Outcome, Params, RunDir, RunState, TrainConfig, TrainError, Trainer, ViewPool,
+    Alone, CaptionTask, Metrics, MuseumTask, Network, Outcome, Params, RunDir, RunState, Task,
+    TrainConfig, TrainError, Trainer, open_feed,
 };
 
 pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
     let device = device::open(&context.settings.device)?;
     let runs = context.paths.runs();
-    let (config, resumed) = match &args.resume {
-        Some(run) => {
-            let path = find_run(&runs, run)?;
-            let run = RunDir::open(&path)?;
-            (with_overrides(run.config()?, &args.set)?, Some(run))
+    let given = match &args.config_file {
+        Some(path) => Some(read_config(path, &args.set)?),
+        None => None,
+    };
+    let (config, resumed) = match (&args.resume, given) {
+        (Some(run), given) => {
+            let run = RunDir::open(&find_run(&runs, run)?)?;
+            let kept = run.config()?;
+            let config = match given {
+                Some(given) => same(given, &kept, &run.path)?,
+                None => resumable(with_overrides(kept.clone(), &args.set)?, &kept)?,
+            };
+            (config, Some(run))
         }
-        None => {
-            let path = args.config_file.unwrap_or_default();
-            let text = std::fs::read_to_string(&path).map_err(|e| {
-                Failure::usage(
-                    format!("cannot read {}: {e}", path.display()),
-                    "name a training configuration, such as examples/train/artgpt-smol.toml",
-                )
-            })?;
-            let config: TrainConfig = toml::from_str(&text)
-                .map_err(|e| TrainError::Config(format!("{}: {}", path.display(), e.message())))?;
-            (with_overrides(config, &args.set)?, None)
+        (None, Some(config)) => (config, None),
+        (None, None) => {
+            return Err(Failure::usage("no configuration is named", "see train --help"));
         }
     };
     config.check()?;
+    // Told before a model is loaded.
+    let feed = open_feed(&config)?;
     let model = ready(context, &config.model)?;
-    let folder = data_folder(context, &config.data)?;
-    let paintings = Paintings::open(&folder)?;
+    let base = model.base_hash()?;
+    let paintings = match &config.data {
+        DataConfig::Museum(name) => Some(Paintings::open(&data_folder(context, name)?)?),
+        DataConfig::Pairs(_) => None,
+    };
     // A resumed run keeps its split, whatever has changed since.
-    let split = match &resumed {
-        Some(run) => run.split()?,
-        None => paintings.split(config.split_seed.unwrap_or(config.seed), config.held_out)?,
+    let split = match (&resumed, &paintings) {
+        (Some(run), _) => run.split()?,
+        (None, Some(paintings)) => {
+            paintings.split(config.split_seed.unwrap_or(config.seed), config.held_out)?
+        }
+        (None, None) => Split { seed: config.seed, train: Vec::new(), held_out: Vec::new() },
     };
     let mut run = match resumed {
         Some(run) => {
+            run.check_base(&base)?;
             run.set_config(&config)?;
             run
         }
         None => {
             let id = ulid::Ulid::generate().to_string();
-            RunDir::create(&runs, &id, &config, &split)?
+            RunDir::create(&runs, &id, &config, &split, &base)?
         }
     };
     eprintln!("run {}", run.path.display());
     eprintln!("loading {}", model.manifest.name);
 
-    let trainer_parts = Parts::load(&model, &config, &device)?;
-    let trainer = trainer_parts.trainer(config.clone(), &paintings, split, &device)?;
+    let parts = Parts::load(&model, &config, &device)?;
+    let network = parts.network(&config, &device);
+    let task: Box<dyn Task> = match (&paintings, &feed) {
+        (Some(paintings), _) => {
+            let cache = config.cache_mb << 20;
+            Box::new(MuseumTask::new(network, paintings, split, config.view_pool, cache)?)
+        }
+        (None, Some(feed)) => Box::new(CaptionTask::new(network, &config, feed)?),
+        (None, None) => return Err(Failure::new("training", "there is nothing to learn from")),
+    };
+    let trainer = Trainer {
+        threads: config.thread_pool()?,
+        params: parts.params.clone(),
+        task: task.as_ref(),
+        peers: &Alone,
+        config: config.clone(),
+    };
     let stop = cancel_on_signal()?;
     let total = config.total_steps();
     let json = context.json;
@@ -102,6 +128,101 @@ pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
             let step = run.status().map_or(0, |s| s.step);
             let _ = run.set_status(RunState::Failed, step, total, Some(e.to_string()));
             Err(e.into())
+        }
+    }
+}
+
+/// A run's configuration, with paths that hold wherever it is resumed.
+pub fn read_config(path: &Path, set: &[String]) -> Result<TrainConfig, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        Failure::usage(
+            format!("cannot read {}: {e}", path.display()),
+            "name a training configuration, such as examples/train/artgpt-smol.toml",
+        )
+    })?;
+    let config: TrainConfig = toml::from_str(&text)
+        .map_err(|e| TrainError::Config(format!("{}: {}", path.display(), e.message())))?;
+    let config = with_overrides(config, set)?;
+    let here = std::env::current_dir()
+        .map_err(|e| Failure::new("training", format!("the working folder is gone: {e}")))?;
+    let data = config.data.absolute(&here);
+    Ok(TrainConfig { data, init: config.init.map(|init| here.join(init)), ..config })
+}
+
+/// A resumed run goes on by its own configuration; another one is refused.
+fn same(given: TrainConfig, kept: &TrainConfig, run: &Path) -> Result<TrainConfig, Failure> {
+    let other = differing(&given, kept)?;
+    match other.is_empty() {
+        true => Ok(given),
+        false => Err(Failure::usage(
+            format!("{} has another configuration: {}", run.display(), other.join(", ")),
+            "leave the configuration out to go on as it began, or start a new run",
+        )),
+    }
+}
+
+/// What a resumed run may not change: its checkpoints would mean something else.
+const FIXED: &[&str] = &[
+    "model",
+    "data",
+    "init",
+    "seed",
+    "split_seed",
+    "held_out",
+    "method",
+    "train_norms",
+    "bridge",
+    "ema",
+];
+
+fn resumable(new: TrainConfig, kept: &TrainConfig) -> Result<TrainConfig, Failure> {
+    let mut changed = differing(&new, kept)?;
+    changed.retain(|key| FIXED.iter().any(|fixed| key.split([' ', '.']).next() == Some(fixed)));
+    match changed.is_empty() {
+        true => Ok(new),
+        false => Err(Failure::usage(
+            format!("a run cannot be resumed with another {}", changed.join(", ")),
+            "start a new run for that",
+        )),
+    }
+}
+
+/// Keys whose values differ, with both.
+fn differing(new: &TrainConfig, kept: &TrainConfig) -> Result<Vec<String>, Failure> {
+    let value = |config: &TrainConfig| {
+        toml::Value::try_from(config).map_err(|e| Failure::from(TrainError::Config(e.to_string())))
+    };
+    let (new, kept) = (value(new)?, value(kept)?);
+    let mut out = Vec::new();
+    compare("", Some(&new), Some(&kept), &mut out);
+    Ok(out)
+}
+
+fn compare(
+    key: &str,
+    new: Option<&toml::Value>,
+    kept: Option<&toml::Value>,
+    out: &mut Vec<String>,
+) {
+    use toml::Value::{Array, Table};
+    let below =
+        |part: &str| if key.is_empty() { part.to_string() } else { format!("{key}.{part}") };
+    match (new, kept) {
+        (Some(Table(new)), Some(Table(kept))) => {
+            let keys: std::collections::BTreeSet<&String> = new.keys().chain(kept.keys()).collect();
+            for part in keys {
+                compare(&below(part), new.get(part), kept.get(part), out);
+            }
+        }
+        (Some(Array(new)), Some(Array(kept))) if new.iter().chain(kept).all(|v| v.is_table()) => {
+            for i in 0..new.len().max(kept.len()) {
+                compare(&below(&i.to_string()), new.get(i), kept.get(i), out);
+            }
+        }
+        (new, kept) if new == kept => {}
+        (new, kept) => {
+            let show = |v: Option<&toml::Value>| v.map_or("none".into(), ToString::to_string);
+            out.push(format!("{key} ({} instead of {})", show(new), show(kept)));
         }
     }
 }
@@ -144,27 +265,16 @@ impl Parts {
         Ok(Self { vision, bridge, language, params, tokenizer, template })
     }
 
-    fn trainer<'a>(
-        &'a self,
-        config: TrainConfig,
-        paintings: &'a Paintings,
-        split: Split,
-        device: &Device,
-    ) -> Result<Trainer<'a>, Failure> {
-        Ok(Trainer {
-            threads: config.thread_pool()?,
-            views: ViewPool::new(config.view_pool),
-            config,
+    fn network(&self, config: &TrainConfig, device: &Device) -> Network<'_> {
+        Network {
             vision: self.vision.as_ref(),
             bridge: &self.bridge,
             language: &self.language,
-            params: self.params.clone(),
             tokenizer: &self.tokenizer,
             template: self.template,
-            paintings,
-            split,
             device: device.clone(),
-        })
+            seed: config.seed,
+        }
     }
 }
 
@@ -245,8 +355,22 @@ mod tests {
         let config: TrainConfig = toml::from_str(text).expect("parses");
         let set = ["seed=3", "stage.0.lr=0.5", "data=other"].map(String::from);
         let new = with_overrides(config.clone(), &set).expect("sets");
-        assert_eq!((new.seed, new.stage[0].lr, new.data.as_str()), (3, 0.5, "other"));
+        assert_eq!((new.seed, new.stage[0].lr, new.data.to_string()), (3, 0.5, "other".into()));
         assert!(with_overrides(config.clone(), &["sead=3".into()]).is_err());
         assert!(with_overrides(config, &["stage.9.lr=1.0".into()]).is_err());
+    }
+
+    #[test]
+    fn a_resume_tells_what_differs_and_may_change_only_the_pace() {
+        let text = "model = \"m\"\ndata = \"d\"\n[[stage]]\nkind = \"align\"\nsteps = 1\nbatch = 1\nlr = 0.1\n";
+        let kept: TrainConfig = toml::from_str(text).expect("parses");
+        let with = |set: &str| with_overrides(kept.clone(), &[set.to_string()]).expect("sets");
+        let run = Path::new("runs/R");
+        let refused = same(with("stage.0.lr=0.2"), &kept, run).expect_err("is refused");
+        assert!(refused.message.contains("stage.0.lr (0.2 instead of 0.1)"), "{}", refused.message);
+        assert!(same(kept.clone(), &kept, run).is_ok());
+        assert!(resumable(with("stage.0.lr=0.2"), &kept).is_ok());
+        let refused = resumable(with("method.kind=lora"), &kept).expect_err("is refused");
+        assert!(refused.message.contains("method.kind"), "{}", refused.message);
     }
 }

@@ -1,5 +1,7 @@
 //! Which weights turn a picture into query tokens.
 
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
@@ -43,6 +45,53 @@ impl Model {
         }
         Ok(hex(&hash.finalize()))
     }
+
+    /// Names the frozen weights that a training run builds on, by their content wherever they lie:
+    /// of each file its size and [`SAMPLES`] pieces spread over it, as reading all of a large model
+    /// would take minutes.
+    pub fn base_hash(&self) -> Result<String> {
+        let mut hash = Sha256::new();
+        let m = &self.manifest;
+        let parts = [m.vision.as_ref().map(|p| &p.path), m.qformer.as_ref().map(|p| &p.path)];
+        for part in parts.into_iter().flatten() {
+            match self.inside(part) {
+                Some(bytes) => hash.update(Sha256::digest(bytes)),
+                None => sample(&self.path(part), &mut hash)?,
+            }
+        }
+        if let Some(path) = self.language_path() {
+            sample(&path, &mut hash)?;
+        }
+        Ok(hex(&hash.finalize()))
+    }
+}
+
+const SAMPLES: u64 = 256;
+const SAMPLE_BYTES: u64 = 1 << 14;
+
+/// Of a file, or of all weights in a folder.
+fn sample(path: &Path, hash: &mut Sha256) -> Result<()> {
+    let io = |source| Error::Io { path: path.display().to_string(), source };
+    if path.is_dir() {
+        let mut files: Vec<_> =
+            path.read_dir().map_err(io)?.filter_map(|e| e.ok().map(|e| e.path())).collect();
+        let weights = ["safetensors", "bin", "pth", "pt", "gguf"];
+        files.retain(|f| f.extension().is_some_and(|e| weights.iter().any(|w| e == *w)));
+        files.sort();
+        return files.iter().try_for_each(|f| sample(f, hash));
+    }
+    let mut file = File::open(path).map_err(io)?;
+    let length = file.metadata().map_err(io)?.len();
+    hash.update(length.to_le_bytes());
+    let mut piece = Vec::new();
+    for i in 0..SAMPLES {
+        let start = (length / SAMPLES) * i;
+        file.seek(SeekFrom::Start(start)).map_err(io)?;
+        piece.clear();
+        (&mut file).take(SAMPLE_BYTES).read_to_end(&mut piece).map_err(io)?;
+        hash.update(&piece);
+    }
+    Ok(())
 }
 
 /// Name, size and time of a file, or of all files in a folder.
@@ -79,6 +128,15 @@ mod tests {
         };
         let first = print();
         assert_eq!(first, print());
+        let base = || {
+            let model = Model::find(&dir.path().to_string_lossy(), dir.path()).expect("finds");
+            model.base_hash().expect("reads")
+        };
+        let based = base();
+        std::fs::write(dir.path().join("v.bin"), b"two").expect("write");
+        assert_ne!(base(), based);
+        std::fs::write(dir.path().join("v.bin"), b"one").expect("write");
+        assert_eq!(base(), based, "the time of a file does not matter");
         std::fs::write(dir.path().join("v.bin"), b"other").expect("write");
         assert_ne!(first, print());
     }

@@ -28,6 +28,9 @@ pub struct QFormerConfig {
     /// encoder do not.
     #[serde(default)]
     pub image_grid: usize,
+    /// Tell in three more tokens how the halves of the grid relate (`bridge.rs`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub relation_tokens: bool,
     /// Standardise each channel of the image tokens by measured means and deviations
     /// (`vision_norm`): for encoders that end in no norm.
     #[serde(default = "yes")]
@@ -80,6 +83,10 @@ impl QFormer {
             .map(|i| Layer::load(config, i, vb.pp("encoder.layer").pp(i)))
             .collect::<Result<_>>()?;
         Ok(Self { query_tokens, text, embeddings_norm, layers })
+    }
+
+    pub fn query_tokens(&self) -> usize {
+        self.query_tokens.dims()[1]
     }
 
     /// (batch, image tokens, encoder width) to (batch, queries, hidden). `instruction` is read by

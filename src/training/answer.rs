@@ -18,7 +18,11 @@ pub fn answer_loss<M: Mode>(
     weigh: Weigh,
 ) -> Result<Tensor> {
     let device = model.device();
-    let mut parts = vec![model.embed(&packed.before)?, image.clone()];
+    let mut parts = Vec::new();
+    if !packed.before.is_empty() {
+        parts.push(model.embed(&packed.before)?);
+    }
+    parts.push(image.clone());
     let mut read = 0;
     for &start in &packed.second {
         let Some(second) = second else {

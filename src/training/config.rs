@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::data::DataConfig;
 use super::params::BUFFER_PREFIX;
-use super::{Guard, Result, TrainError};
+use super::{Captions, Guard, Result, TrainError};
 use crate::art::Question;
 use crate::model::matrix::TrainPrecision;
 use crate::model::peft::Method;
@@ -14,8 +15,7 @@ use crate::model::peft::Method;
 pub struct TrainConfig {
     /// The manifest whose frozen parts are used.
     pub model: String,
-    /// A data manifest's name, or a folder with pictures and `objects.json`.
-    pub data: String,
+    pub data: DataConfig,
     /// Start from these weights (a `bridge.safetensors`); tensors it lacks start as new ones, and
     /// those of another method are passed over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,10 +64,23 @@ pub struct TrainConfig {
     /// Views computed at the same time; 0 is one a core.
     #[serde(default)]
     pub threads: usize,
-    /// Views drawn and encoded once and then used again; 0 encodes new ones at every step. A view
+    /// Views of a museum drawn once and then used again; 0 draws new ones at every step. A view
     /// takes 150 kB with the default encoder.
     #[serde(default)]
     pub view_pool: usize,
+    /// Room for outputs of frozen parts that come again, MB.
+    #[serde(default = "cache_mb")]
+    pub cache_mb: usize,
+    /// Micro-batches of captions whose pictures are read ahead.
+    #[serde(default = "prefetch")]
+    pub prefetch: usize,
+    /// Keep a running mean of the weights that forgets with this factor a step; it is what is
+    /// validated and what the run leaves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ema: Option<f64>,
+    /// End after so many validations that bring no better loss; the best weights are left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_stop: Option<usize>,
     pub stage: Vec<Stage>,
 }
 
@@ -89,8 +102,11 @@ pub enum BridgeParts {
 pub struct Stage {
     pub kind: StageKind,
     pub steps: usize,
-    /// Views a step.
+    /// Views of a micro-batch.
     pub batch: usize,
+    /// Micro-batches whose gradients make one step.
+    #[serde(default = "one_batch")]
+    pub accumulate: usize,
     /// Learning rate after the warm-up, and at the end of the cosine.
     pub lr: f64,
     #[serde(default)]
@@ -115,6 +131,15 @@ pub struct Stage {
     /// What weighs the same in the loss of a view (answer stage).
     #[serde(default)]
     pub weigh: Weigh,
+    /// What becomes of a picture and its caption (caption stage).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caption: Option<Captions>,
+}
+
+impl Stage {
+    pub fn captions(&self) -> Captions {
+        self.caption.clone().unwrap_or_default()
+    }
 }
 
 /// What the loss of a view is the mean of.
@@ -134,8 +159,10 @@ pub enum StageKind {
     /// The projected query tokens are pulled to the language model's embeddings of the true
     /// answers' words; the language model itself does not run.
     Align,
-    /// Cross-entropy on the answer's tokens, through the language model.
+    /// Cross-entropy on the tokens of answers to questions about a museum's paintings.
     Answer,
+    /// Cross-entropy on the tokens of a picture's caption.
+    Caption,
 }
 
 impl TrainConfig {
@@ -145,11 +172,28 @@ impl TrainConfig {
             return wrong("there is no [[stage]]".into());
         }
         for (i, s) in self.stage.iter().enumerate() {
-            if s.batch == 0 || s.questions == 0 || s.steps == 0 {
-                return wrong(format!("stage {i}: steps, batch and questions must be above 0"));
+            if [s.batch, s.questions, s.steps, s.accumulate].contains(&0) {
+                return wrong(format!(
+                    "stage {i}: steps, batch, accumulate and questions must be above 0"
+                ));
             }
-            if !(s.lr.is_finite() && s.lr > 0.0) {
+            for (name, rate) in [("lr", s.lr), ("min_lr", s.min_lr), ("warmup_lr", s.warmup_lr)] {
+                if !(0.0..=HIGHEST_LR).contains(&rate) {
+                    return wrong(format!("stage {i}: {name} must be from 0 to {HIGHEST_LR}"));
+                }
+            }
+            if s.lr == 0.0 {
                 return wrong(format!("stage {i}: lr must be above 0"));
+            }
+            let pairs = matches!(self.data, DataConfig::Pairs(_));
+            if pairs != (s.kind == StageKind::Caption) {
+                return wrong(format!(
+                    "stage {i}: caption stages learn from [data] with pictures and captions, align \
+                     and answer stages from a museum, such as data = \"met-paintings\""
+                ));
+            }
+            if let Some(problem) = s.captions().problem() {
+                return wrong(format!("stage {i}: caption: {problem}"));
             }
         }
         self.method.check().or_else(wrong)?;
@@ -163,6 +207,12 @@ impl TrainConfig {
         }
         if self.clip <= 0.0 {
             return wrong("clip must be above 0".into());
+        }
+        if self.ema.is_some_and(|keep| !(0.0..1.0).contains(&keep)) {
+            return wrong("ema must be from 0 up to but not 1, such as 0.999".into());
+        }
+        if self.early_stop == Some(0) || self.early_stop.is_some() && self.validate_every == 0 {
+            return wrong("early_stop counts validations: both must be above 0".into());
         }
         if self.checkpoint_every == 0 || self.checkpoints_kept == 0 {
             return wrong("checkpoint_every and checkpoints_kept must be above 0".into());
@@ -206,6 +256,17 @@ impl TrainConfig {
             .map_err(|e| TrainError::Config(e.to_string()))
     }
 
+    /// Samples that were drawn before a step (from 0).
+    pub fn samples_before(&self, step: usize) -> usize {
+        let mut left = step;
+        let of = |stage: &Stage| {
+            let here = left.min(stage.steps);
+            left -= here;
+            here * stage.batch * stage.accumulate
+        };
+        self.stage.iter().map(of).sum()
+    }
+
     pub fn total_steps(&self) -> usize {
         self.stage.iter().map(|s| s.steps).sum()
     }
@@ -223,6 +284,18 @@ impl TrainConfig {
     }
 }
 
+/// Above this AdamW only diverges.
+const HIGHEST_LR: f64 = 1.0;
+
+fn one_batch() -> usize {
+    1
+}
+fn cache_mb() -> usize {
+    1024
+}
+fn prefetch() -> usize {
+    2
+}
 fn seed() -> u64 {
     7
 }

@@ -1,7 +1,11 @@
 //! What a run does when a step goes wrong: a loss or a gradient that is no number, or a loss far
 //! above what it was.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+
+use super::optimiser::Update;
 
 /// `[guard]` of a configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -12,7 +16,7 @@ pub struct Guard {
     pub spike: f64,
     /// After so many bad steps without a good one between them, or goings back, the run ends.
     pub patience: usize,
-    /// Factor on all learning rates after going back.
+    /// Factor on all learning rates after going back, or after a step skipped by `slow`.
     pub slower: f64,
 }
 
@@ -23,6 +27,8 @@ pub enum OnBad {
     Stop,
     /// The step changes nothing, and the next one comes.
     Skip,
+    /// The same, and learning rates are lower from then on.
+    Slow,
     /// Back to the last checkpoint, with lower learning rates.
     Rollback,
 }
@@ -48,6 +54,11 @@ impl Guard {
 
 /// Gradients below this train nothing in f32.
 const VANISHED: f64 = 1e-9;
+/// A tensor whose largest change is smaller than this share of it does not learn: f32 has eight
+/// digits.
+const DEAD: f64 = 1e-8;
+/// Looks in a row after which a tensor is called dead.
+const LOOKS: usize = 3;
 /// Steps before a running mean says anything.
 const SETTLED: usize = 20;
 const KEEP: f64 = 0.98;
@@ -63,11 +74,14 @@ pub struct Watch {
     rollbacks: usize,
     /// Factor on the learning rates.
     pub rate: f64,
+    /// Tensors that did not change, and at how many looks in a row.
+    #[serde(default)]
+    still: BTreeMap<String, usize>,
 }
 
 impl Default for Watch {
     fn default() -> Self {
-        Self { mean: 0.0, seen: 0, bad: 0, rollbacks: 0, rate: 1.0 }
+        Self { mean: 0.0, seen: 0, bad: 0, rollbacks: 0, rate: 1.0, still: BTreeMap::new() }
     }
 }
 
@@ -106,6 +120,27 @@ impl Watch {
     pub fn warning(&self, grad_norm: f64) -> Option<String> {
         (grad_norm < VANISHED)
             .then(|| format!("the gradient has vanished (norm {grad_norm:.1e}): nothing learns"))
+    }
+
+    /// Tensors that are found dead at this look: their updates are nothing beside their size.
+    pub fn dead(&mut self, updates: &[Update]) -> Vec<String> {
+        let mut found = Vec::new();
+        for Update { name, change, size } in updates {
+            if change.sqrt() > DEAD * size.sqrt().max(f64::MIN_POSITIVE) {
+                self.still.remove(name);
+                continue;
+            }
+            let looks = self.still.entry(name.clone()).or_default();
+            *looks += 1;
+            if *looks == LOOKS {
+                found.push(name.clone());
+            }
+        }
+        found
+    }
+
+    pub fn slow_down(&mut self, guard: &Guard) {
+        self.rate *= guard.slower;
     }
 
     pub fn is_out_of_patience(&self, guard: &Guard) -> bool {
@@ -156,5 +191,17 @@ mod tests {
         back.after_rollback(&watch, &guard);
         assert!(back.is_out_of_patience(&guard) && back.rate == 0.5);
         assert!(watch.warning(0.0).is_some() && watch.warning(0.1).is_none());
+    }
+
+    #[test]
+    fn a_tensor_that_stands_still_is_told_once_and_may_wake_up() {
+        let mut watch = Watch::default();
+        let mut look = |change: f64| {
+            let of = |name: &str, change| Update { name: name.into(), change, size: 4.0 };
+            watch.dead(&[of("down", change), of("up", 1e-6)])
+        };
+        assert!(look(0.0).is_empty() && look(1e-20).is_empty());
+        assert_eq!(look(0.0), ["down"]);
+        assert!(look(0.0).is_empty() && look(1e-6).is_empty() && look(0.0).is_empty());
     }
 }

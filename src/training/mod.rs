@@ -1,31 +1,41 @@
 //! Training the small parts: data, schedule, optimiser, step loop, checkpoints, metrics.
 
+mod ahead;
 mod align;
 mod answer;
+mod cache;
+mod captions;
 mod config;
+pub mod data;
 mod examples;
 mod guard;
+mod learner;
+mod museum;
 mod optimiser;
 pub mod outcome;
 mod pack;
 mod params;
+mod peers;
 mod run_dir;
 mod schedule;
+mod task;
 mod tensorboard;
 mod trainer;
-mod view_pool;
 
 pub use answer::answer_loss;
-pub use config::{Stage, StageKind, TrainConfig, Weigh};
+pub use captions::{CaptionTask, Captions, open_feed};
+pub use config::{BridgeParts, Stage, StageKind, TrainConfig, Weigh};
 pub use examples::{Example, NO_PICTURE, NOT_ON_LABEL};
 pub use guard::{Guard, OnBad, Watch};
+pub use museum::MuseumTask;
 pub use optimiser::{AdamW, Gradients};
 pub use pack::{Packed, pack};
-pub use params::Params;
+pub use params::{Params, name_hash};
+pub use peers::{Alone, Peers};
 pub use run_dir::{Metrics, RunDir, RunState, Status, write_whole};
 pub use schedule::Schedule;
-pub use trainer::{Outcome, Trainer};
-pub use view_pool::ViewPool;
+pub use task::{At, Batch, Network, Task, UnitLoss};
+pub use trainer::{LOOK_EVERY, Outcome, Trainer};
 
 /// What can go wrong in a run.
 #[derive(Debug, thiserror::Error)]
@@ -47,9 +57,17 @@ pub enum TrainError {
     )]
     Checkpoint { path: String, reason: String },
     #[error(
+        "{0} was trained on another base model (its weights have another hash); give back the model that it began with, or start a new run"
+    )]
+    OtherBase(String),
+    #[error(
         "{reason} at step {step}; lower the learning rate, or let [guard] skip such steps, and resume from the last checkpoint"
     )]
     Diverged { step: usize, reason: String },
+    #[error(transparent)]
+    Data(#[from] data::DataError),
+    #[error("no picture of a whole batch can be read, first of all: {0}")]
+    Picture(String),
     #[error(transparent)]
     Model(#[from] crate::model::Error),
     #[error(transparent)]

@@ -26,6 +26,20 @@ pub struct AdamW {
 
 const EPS: f64 = 1e-8;
 
+/// What a step did to a tensor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Update {
+    pub name: String,
+    /// Sum of the squares of its change.
+    pub change: f64,
+    /// Sum of the squares of its values before.
+    pub size: f64,
+}
+
+fn squares(t: &Tensor) -> Result<f64> {
+    Ok(f64::from(t.sqr()?.sum_all()?.to_scalar::<f32>()?))
+}
+
 impl AdamW {
     /// Weight decay is for tensors of two or more dimensions.
     pub fn new(vars: Vec<(String, Var)>, betas: (f64, f64), weight_decay: f64) -> Result<Self> {
@@ -42,24 +56,26 @@ impl AdamW {
 
     /// The norm of all gradients together.
     pub fn norm(&self, grads: &Gradients) -> Result<f64> {
-        let mut squares = 0f64;
+        let mut total = 0f64;
         for slot in &self.slots {
             if let Some(g) = grads.get(&slot.name) {
-                squares += f64::from(g.sqr()?.sum_all()?.to_scalar::<f32>()?);
+                total += squares(g)?;
             }
         }
-        Ok(squares.sqrt())
+        Ok(total.sqrt())
     }
 
     /// One update from gradients summed over micro-batches, whose [`Self::norm`] is `norm`, cut to
-    /// `clip`; `lr` gives each tensor's rate.
+    /// `clip`; `lr` gives each tensor's rate. With `look`, tells how large each tensor's update was.
     pub fn step(
         &mut self,
         grads: &Gradients,
         norm: f64,
         clip: f64,
+        look: bool,
         lr: impl Fn(&str) -> f64,
-    ) -> Result<()> {
+    ) -> Result<Vec<Update>> {
+        let mut updates = Vec::new();
         let scale = if norm > clip { clip / norm } else { 1.0 };
         self.updates += 1;
         let (b1, b2) = self.betas;
@@ -72,9 +88,18 @@ impl AdamW {
             slot.second = ((&slot.second * b2)? + (g.sqr()? * (1.0 - b2))?)?;
             let step = ((&slot.first / c1)? / ((&slot.second / c2)?.sqrt()? + EPS)?)?;
             let decay = if slot.decays { 1.0 - lr * self.weight_decay } else { 1.0 };
-            slot.var.set(&((slot.var.as_detached_tensor() * decay)? - (step * lr)?)?)?;
+            let before = slot.var.as_detached_tensor();
+            let after = ((&before * decay)? - (step * lr)?)?;
+            if look {
+                updates.push(Update {
+                    name: slot.name.clone(),
+                    change: squares(&(&after - &before)?)?,
+                    size: squares(&before)?,
+                });
+            }
+            slot.var.set(&after)?;
         }
-        Ok(())
+        Ok(updates)
     }
 
     /// Forgets the moments, for a new stage.
@@ -175,7 +200,7 @@ mod tests {
                 let loss = vars[0].1.as_tensor().powf(4.0)?.sum_all()?;
                 let mut grads = Gradients::default();
                 grads.add(&loss.backward()?, &vars, 1.0)?;
-                opt.step(&grads, opt.norm(&grads)?, 1.0, |_| 0.1)?;
+                opt.step(&grads, opt.norm(&grads)?, 1.0, false, |_| 0.1)?;
             }
             params.all()[0].1.flatten_all()?.to_vec1()
         };

@@ -38,11 +38,30 @@ pub fn pack(
     template: Template,
     tokenizer: &Tokenizer,
 ) -> std::result::Result<Packed, ChatError> {
-    let stop = template.stop_strings()[0];
-    let end = match tokenizer.special(stop) {
-        Some(id) => vec![id],
-        None => tokenizer.encode(stop)?,
-    };
+    let end = end_of(template.stop_strings()[0], tokenizer)?;
+    let mut rendered = Vec::new();
+    for example in examples {
+        let pieces = template.render(None, &example.turns, tokenizer)?;
+        let mut answer = tokenizer.encode(&example.answer)?;
+        answer.extend(&end);
+        rendered.push((pieces, answer));
+    }
+    pack_pieces(rendered, image_tokens)
+}
+
+/// The tokens that end an answer.
+pub fn end_of(symbol: &str, tokenizer: &Tokenizer) -> std::result::Result<Vec<u32>, ChatError> {
+    match tokenizer.special(symbol) {
+        Some(id) => Ok(vec![id]),
+        None => tokenizer.encode(symbol),
+    }
+}
+
+/// The same of prompts as pieces and the tokens of their answers.
+pub fn pack_pieces(
+    prompts: Vec<(Vec<Piece>, Vec<u32>)>,
+    image_tokens: usize,
+) -> std::result::Result<Packed, ChatError> {
     let mut packed = Packed {
         before: Vec::new(),
         after: Vec::new(),
@@ -54,14 +73,11 @@ pub fn pack(
         image_tokens,
     };
     let mut rendered = Vec::new();
-    for example in examples {
-        let pieces = template.render(None, &example.turns, tokenizer)?;
+    for (pieces, answer) in prompts {
         let sees = pieces.iter().any(|p| matches!(p, Piece::Image(_)));
         if let (true, Some(Piece::Tokens(ids))) = (sees, pieces.first()) {
             packed.before = ids.clone();
         }
-        let mut answer = tokenizer.encode(&example.answer)?;
-        answer.extend(&end);
         rendered.push((pieces, sees, answer));
     }
     let shared = packed.before.len();

@@ -43,6 +43,14 @@ impl Params {
         VarBuilder::from_backend(Box::new(self.clone()), DType::F32, self.device.clone())
     }
 
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.contains_tensor(name)
+    }
+
     /// All tensors by name, in alphabetical order.
     pub fn all(&self) -> Vec<(String, Var)> {
         let vars = self.vars.lock().unwrap_or_else(PoisonError::into_inner);
@@ -180,7 +188,7 @@ impl SimpleBackend for Params {
 }
 
 /// FNV-1a: stable between versions of Rust, unlike `DefaultHasher`.
-pub(super) fn name_hash(name: &str) -> u64 {
+pub fn name_hash(name: &str) -> u64 {
     name.bytes()
         .fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
 }

@@ -5,14 +5,15 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use candle_core::DType;
 use serde::{Deserialize, Serialize};
 
-use super::optimiser::AdamW;
-use super::params::Params;
+use super::learner::Learner;
 use super::tensorboard::EventFile;
 use super::{Result, TrainConfig, TrainError, Watch, io};
 use crate::art::Split;
+
+/// The hash of the base model's weights.
+const BASE: &str = "base.json";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -59,6 +60,10 @@ pub struct Metrics {
     /// Largest resident memory of the process so far, bytes, where the system tells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_memory: Option<u64>,
+    /// Size of the update beside the size of the weights, over all that trains; every
+    /// [`super::LOOK_EVERY`] steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update_ratio: Option<f64>,
     /// Share of closed questions the query tokens answer (align stage).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
@@ -82,18 +87,50 @@ pub struct Position {
     pub elapsed_s: f64,
     #[serde(default)]
     pub watch: Watch,
+    /// The best validation so far, where the run may end early.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best: Option<Best>,
+}
+
+/// A validation that no later one has bettered yet.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    pub step: usize,
+    pub loss: f64,
+    /// Validations since then.
+    pub stale: usize,
 }
 
 impl RunDir {
     /// Makes a new run below `runs`.
-    pub fn create(runs: &Path, id: &str, config: &TrainConfig, split: &Split) -> Result<Self> {
+    ///
+    /// `base` is [`crate::model::manifest::Model::base_hash`].
+    pub fn create(
+        runs: &Path,
+        id: &str,
+        config: &TrainConfig,
+        split: &Split,
+        base: &str,
+    ) -> Result<Self> {
         let path = runs.join(id);
         let checkpoints = path.join("checkpoints");
         std::fs::create_dir_all(&checkpoints).map_err(io(&checkpoints))?;
         let run = Self::open(&path)?;
         run.set_config(config)?;
         write_json(&path.join("split.json"), split)?;
+        write_json(&path.join(BASE), &base)?;
         Ok(run)
+    }
+
+    /// Refuses another base model than the run began with. Runs of earlier versions do not know.
+    pub fn check_base(&self, base: &str) -> Result<()> {
+        if !self.path.join(BASE).is_file() {
+            return Ok(());
+        }
+        match self.read_json::<String>(BASE)? == base {
+            true => Ok(()),
+            false => Err(TrainError::OtherBase(self.path.display().to_string())),
+        }
     }
 
     /// Writes the configuration as resolved; again when a resumed run changes it.
@@ -178,8 +215,7 @@ impl RunDir {
     pub fn save(
         &self,
         position: &Position,
-        params: &Params,
-        optimiser: &AdamW,
+        learner: &Learner,
         (every, keep): (usize, usize),
     ) -> Result<()> {
         let root = self.path.join("checkpoints");
@@ -191,8 +227,7 @@ impl RunDir {
         let staging = root.join(format!(".step-{step}.partial"));
         let _ = std::fs::remove_dir_all(&staging);
         std::fs::create_dir_all(&staging).map_err(io(&staging))?;
-        params.save(&staging.join("weights.safetensors"), DType::F32)?;
-        optimiser.save(&staging.join("optimiser.safetensors"))?;
+        learner.save(&staging)?;
         write_json(&staging.join("state.json"), position)?;
         std::fs::rename(&staging, &target).map_err(io(&target))?;
         let (regular, stops): (Vec<_>, Vec<_>) =
@@ -206,9 +241,9 @@ impl RunDir {
     /// Restores the newest checkpoint, and says where it stood. With none the run begins anew.
     ///
     /// Metrics after the checkpoint are cut off: they will be written again.
-    pub fn restore(&mut self, params: &Params, optimiser: &mut AdamW) -> Result<Option<Position>> {
+    pub fn restore(&mut self, learner: &mut Learner) -> Result<Option<Position>> {
         match self.checkpoints()?.pop() {
-            Some((_, path)) => self.restore_from(&path, params, optimiser).map(Some),
+            Some((_, path)) => self.restore_from(&path, learner).map(Some),
             None => self.cut_metrics(0).map(|()| None),
         }
     }
@@ -219,8 +254,7 @@ impl RunDir {
         &mut self,
         every: usize,
         trusted: bool,
-        params: &Params,
-        optimiser: &mut AdamW,
+        learner: &mut Learner,
     ) -> Result<Option<Position>> {
         let all = self.checkpoints()?;
         let regular: Vec<_> = all.iter().filter(|(at, _)| at.is_multiple_of(every)).collect();
@@ -228,26 +262,18 @@ impl RunDir {
         let Some((step, path)) = before.map(|i| regular[i]).or(regular.last().copied()) else {
             return Ok(None);
         };
-        let position = self.restore_from(path, params, optimiser)?;
+        let position = self.restore_from(path, learner)?;
         all.iter().filter(|(at, _)| at > step).try_for_each(|(_, path)| remove(path))?;
         Ok(Some(position))
     }
 
-    fn restore_from(
-        &mut self,
-        path: &Path,
-        params: &Params,
-        optimiser: &mut AdamW,
-    ) -> Result<Position> {
+    fn restore_from(&mut self, path: &Path, learner: &mut Learner) -> Result<Position> {
         let bad =
             |reason: String| TrainError::Checkpoint { path: path.display().to_string(), reason };
         let state = path.join("state.json");
         let text = std::fs::read_to_string(&state).map_err(io(&state))?;
         let position: Position = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
-        params.load(&path.join("weights.safetensors")).map_err(|e| bad(e.to_string()))?;
-        optimiser
-            .load(&path.join("optimiser.safetensors"), params)
-            .map_err(|e| bad(e.to_string()))?;
+        learner.load(path).map_err(|e| bad(e.to_string()))?;
         self.cut_metrics(position.step)?;
         self.restored = position.step;
         self.events = None; // a new file tells what of the others does not count

@@ -1,4 +1,5 @@
-//! Linear warm-up, then a cosine (`minigpt4/common/optims.py`, `LinearWarmupCosineLRScheduler`).
+//! Linear warm-up, then a cosine (`minigpt4/common/optims.py`, `LinearWarmupCosineLRScheduler`): the
+//! cosine counts from the first step of the stage, so its part under the warm-up is never seen.
 
 use super::Stage;
 
@@ -28,8 +29,7 @@ impl Schedule {
             let done = step as f64 / self.warmup_steps as f64;
             return self.warmup_start + (self.peak - self.warmup_start) * done;
         }
-        let left = self.steps.saturating_sub(self.warmup_steps).max(1);
-        let done = ((step - self.warmup_steps) as f64 / left as f64).min(1.0);
+        let done = (step as f64 / self.steps.max(1) as f64).min(1.0);
         self.end + (self.peak - self.end) * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
     }
 }
@@ -40,12 +40,13 @@ mod tests {
 
     #[test]
     fn warms_up_then_falls_and_may_end_above_its_peak() {
-        let s = Schedule { warmup_start: 0.0, peak: 1.0, end: 0.1, warmup_steps: 10, steps: 110 };
+        let s = Schedule { warmup_start: 0.0, peak: 1.0, end: 0.1, warmup_steps: 10, steps: 100 };
         assert_eq!(s.at(5), 0.5);
-        assert_eq!(s.at(10), 1.0);
-        assert!((s.at(60) - 0.55).abs() < 1e-9);
-        assert!((s.at(110) - 0.1).abs() < 1e-9);
+        // 0.1 + 0.9 (1 + cos(pi / 10)) / 2
+        assert!((s.at(10) - 0.977_975_432).abs() < 1e-9);
+        assert!((s.at(50) - 0.55).abs() < 1e-9);
+        assert!((s.at(100) - 0.1).abs() < 1e-9);
         let up = Schedule { end: 8e-7, peak: 1e-7, ..s };
-        assert!(up.at(110) > up.at(10));
+        assert!(up.at(100) > up.at(10));
     }
 }

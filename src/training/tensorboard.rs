@@ -109,11 +109,12 @@ fn scalars(m: &Metrics) -> impl Iterator<Item = (String, f64)> {
         ("data_share", m.data_share),
         ("elapsed_s", m.elapsed_s),
     ];
+    let updates = m.update_ratio.map(|ratio| ("update_ratio".to_string(), ratio));
     let memory = m.peak_memory.map(|bytes| ("peak_memory".to_string(), bytes as f64));
     let trains = m.split == "train";
     let split = m.split.clone();
     let named = of_split.into_iter().filter_map(move |(n, v)| Some((format!("{n}/{split}"), v?)));
-    let of_step = of_step.into_iter().map(|(n, v)| (n.to_string(), v)).chain(memory);
+    let of_step = of_step.into_iter().map(|(n, v)| (n.to_string(), v)).chain(updates).chain(memory);
     named.chain(of_step.filter(move |_| trains))
 }
 

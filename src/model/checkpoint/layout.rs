@@ -226,6 +226,7 @@ pub fn qformer_config(tensors: &Tensors) -> Result<QFormerConfig> {
         encoder_width,
         layer_norm_eps: 1e-12,
         image_grid: 0,
+        relation_tokens: false,
         standardise: false,
         text: None,
     })

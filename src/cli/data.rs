@@ -1,0 +1,130 @@
+//! `data check CONFIG`
+
+use std::fmt::Write;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::process::ExitCode;
+
+use image::DynamicImage;
+use indicatif::ProgressBar;
+
+use super::args::DataCommand;
+use super::train::read_config;
+use super::{Context, Failure, out};
+use crate::art::Paintings;
+use crate::text::printable;
+use crate::training::TrainConfig;
+use crate::training::data::{DataConfig, Report, Spread, check};
+
+/// Cells of a sample picture.
+const PICTURE: (u32, u32) = (48, 16);
+
+pub fn run(context: &Context, command: DataCommand) -> Result<ExitCode, Failure> {
+    let DataCommand::Check { config_file, set, no_pictures } = command;
+    let config = read_config(&config_file, &set)?;
+    config.check()?;
+    match &config.data {
+        DataConfig::Museum(name) => museum(context, name, &config),
+        DataConfig::Pairs(pairs) => {
+            let bar = ProgressBar::no_length();
+            let report = check(pairs, config.seed, |done, all| {
+                bar.set_length(all as u64);
+                bar.set_position(done as u64);
+            })?;
+            bar.finish_and_clear();
+            if context.json {
+                out::line(serde_json::json!(report));
+            } else {
+                out::write(describe(&report));
+                samples(&report, !no_pictures && std::io::stdout().is_terminal())?;
+            }
+            match report.pairs {
+                0 => Err(Failure::new("data", "no pair can train; mend what is named above")),
+                _ => Ok(ExitCode::SUCCESS),
+            }
+        }
+    }
+}
+
+fn museum(context: &Context, name: &str, config: &TrainConfig) -> Result<ExitCode, Failure> {
+    let folder = super::input::data_folder(context, name)?;
+    let paintings = Paintings::open(Path::new(&folder))?;
+    let split = paintings.split(config.split_seed.unwrap_or(config.seed), config.held_out)?;
+    let tags = paintings.common_tags(&split).len();
+    let (train, held_out) = (split.train.len(), split.held_out.len());
+    match context.json {
+        true => out::line(serde_json::json!({
+            "pictures": train + held_out, "train": train, "held_out": held_out, "tags": tags
+        })),
+        false => out::line(format!(
+            "{} paintings, all readable: {train} train, {held_out} are held out; {tags} common tags",
+            train + held_out
+        )),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn describe(report: &Report) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(text, "{name:<26} {value}");
+    };
+    line("rows", report.rows.to_string());
+    line("pairs that can train", report.pairs.to_string());
+    line("pictures", report.pictures.to_string());
+    line("below min_score", report.below_min_score.to_string());
+    line("bad", report.bad.to_string());
+    for bad in &report.bad_items {
+        line("", format!("{}: {}", printable(&bad.place), printable(&bad.reason)));
+    }
+    line("words of a caption", spread(report.caption_words));
+    line("width, pixels", spread(report.width));
+    line("height, pixels", spread(report.height));
+    line("captions of many pictures", report.same_captions.to_string());
+    line("pictures that are the same", report.same_pictures.len().to_string());
+    for group in report.same_pictures.iter().take(5) {
+        line("", printable(&group.join(" = ")));
+    }
+    match &report.alike_pictures {
+        Some(alike) => {
+            line("pictures that look alike", alike.len().to_string());
+            for (a, b) in alike.iter().take(5) {
+                line("", printable(&format!("{a} ~ {b}")));
+            }
+        }
+        None => line("pictures that look alike", "too many to compare".into()),
+    }
+    line("pictures with no caption", report.without_caption.to_string());
+    for name in report.without_caption_names.iter().take(5) {
+        line("", printable(name));
+    }
+    text
+}
+
+fn spread(s: Spread) -> String {
+    format!("{} to {}, median {}, 95 % up to {}", s.least, s.most, s.median, s.p95)
+}
+
+fn samples(report: &Report, draw: bool) -> Result<(), Failure> {
+    for sample in &report.samples {
+        out::line(format!("\n{}", printable(&sample.picture)));
+        if let (true, Some(pixels)) = (draw, &sample.pixels) {
+            let config = viuer::Config {
+                absolute_offset: false,
+                width: Some(PICTURE.0),
+                use_kitty: false,
+                use_iterm: false,
+                use_sixel: false,
+                ..viuer::Config::default()
+            };
+            // Half-blocks as wide as the picture's ratio lets them be.
+            let (w, h) = pixels.dimensions();
+            let wide = (2 * PICTURE.1 * w / h.max(1)).clamp(1, PICTURE.0);
+            let config = viuer::Config { width: Some(wide), ..config };
+            viuer::print(&DynamicImage::ImageRgb8(pixels.clone()), &config)
+                .map_err(|e| Failure::new("terminal", e))?;
+        }
+        out::line(printable(&sample.caption));
+    }
+    Ok(())
+}

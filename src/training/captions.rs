@@ -1,0 +1,322 @@
+//! Captions of pictures: the paper's two stages (`minigpt4/models/mini_gpt4.py`).
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::Tensor;
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+
+use super::ahead::{Ahead, Cut, Ready};
+use super::cache::FrozenCache;
+use super::data::{DataConfig, Feed, Pair};
+use super::pack::{end_of, pack_pieces};
+use super::task::{At, Batch, Network, Task, UnitLoss};
+use super::{BridgeParts, Packed, Result, StageKind, TrainConfig, TrainError, Weigh, answer_loss};
+use crate::chat::{IMAGE_MARKER, Piece, Role, Turn, count_markers, raw_prompt};
+use crate::model::mode::Differentiable;
+
+/// Held-out pictures that a validation looks at.
+const VALIDATION_PICTURES: usize = 32;
+
+/// `[stage.caption]`: what becomes of a picture and its caption.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Captions {
+    /// Whole prompts with `<image>`, as they stand; one is drawn at random each time. With none,
+    /// and no instructions, the caption follows the picture with nothing between them.
+    pub prompts: Vec<String>,
+    /// Questions in the model's own template, drawn at random; instead of prompts.
+    pub instructions: Vec<String>,
+    /// Ends a caption. By default what ends an answer of the model's template.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<String>,
+    /// Tokens of a caption with its end symbol; what is longer is cut.
+    pub answer_length: usize,
+    /// Lower case without punctuation, at most `words` words (BLIP's caption processor).
+    pub clean: bool,
+    pub words: usize,
+    /// Least and largest share of the picture in a random crop. Left out, the whole is seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crop: Option<(f32, f32)>,
+    /// Crops of each picture that are drawn once and then used again, so that later passes need not
+    /// see it anew; 0 draws new ones always.
+    pub variants: usize,
+}
+
+impl Default for Captions {
+    fn default() -> Self {
+        Self {
+            prompts: Vec::new(),
+            instructions: Vec::new(),
+            end: None,
+            answer_length: 160,
+            clean: false,
+            words: 50,
+            crop: None,
+            variants: 0,
+        }
+    }
+}
+
+impl Captions {
+    /// What is wrong with it, in words.
+    pub fn problem(&self) -> Option<String> {
+        if !self.prompts.is_empty() && !self.instructions.is_empty() {
+            return Some("either prompts or instructions stand before a caption".into());
+        }
+        if let Some(prompt) = self.prompts.iter().find(|p| count_markers(p) != 1) {
+            return Some(format!("the prompt {prompt:?} needs {IMAGE_MARKER} once"));
+        }
+        if self.answer_length < 2 || self.words == 0 {
+            return Some("answer_length must be above 1 and words above 0".into());
+        }
+        match self.crop {
+            Some((least, most)) if !(0.0 < least && least <= most && most <= 1.0) => {
+                Some("crop is two shares of the picture, such as [0.5, 1.0]".into())
+            }
+            _ => None,
+        }
+    }
+}
+
+pub struct CaptionTask<'a> {
+    network: Network<'a>,
+    ahead: Mutex<Ahead>,
+    cut: Cut,
+    cache: Arc<FrozenCache<()>>,
+    /// The Q-Former is frozen, so its outputs are kept, not the encoder's.
+    keeps_queries: bool,
+    held_out: Vec<Pair>,
+    /// Steps of the run.
+    steps: usize,
+    /// Pairs in a pass, where that is known.
+    length: Option<usize>,
+}
+
+impl<'a> CaptionTask<'a> {
+    /// `feed` was opened by the same configuration.
+    pub fn new(network: Network<'a>, config: &TrainConfig, feed: &Feed) -> Result<Self> {
+        let cut = Cut { seed: config.seed, side: network.vision.side() as u32 };
+        let cache = Arc::new(FrozenCache::new(config.cache_mb << 20));
+        let ahead = Ahead::new(Arc::new(config.clone()), cut.clone(), cache.clone());
+        Ok(Self {
+            network,
+            ahead: Mutex::new(ahead),
+            cut,
+            cache,
+            keeps_queries: config.bridge != BridgeParts::All,
+            held_out: feed.held_out(VALIDATION_PICTURES)?,
+            steps: config.total_steps(),
+            length: feed.len(),
+        })
+    }
+
+    /// What is frozen of a picture: the Q-Former's outputs or the encoder's.
+    fn frozen(&self, ready: &Ready, captions: &Captions) -> Result<Tensor> {
+        let look = || {
+            let view = match &ready.view {
+                Some(Ok(view)) => self.network.encode(view)?,
+                // It has left the cache since it was found there.
+                _ => {
+                    let name = ready.name.as_deref();
+                    let view = self.cut.view(&ready.pair, captions, name, 0);
+                    self.network.encode(&view.map_err(TrainError::Picture)?)?
+                }
+            };
+            let kept = match self.keeps_queries {
+                true => self.network.bridge.query::<Differentiable>(&view, &[])?.detach(),
+                false => view,
+            };
+            Ok((kept, ()))
+        };
+        match &ready.name {
+            Some(name) => Ok(self.cache.get(name, look)?.0),
+            None => Ok(look()?.0),
+        }
+    }
+
+    fn batch<'s>(
+        &'s self,
+        at: At<'s>,
+        ready: Vec<Ready>,
+        position: u64,
+    ) -> Result<Box<dyn Batch + 's>> {
+        if at.stage.kind != StageKind::Caption {
+            return Err(TrainError::Config(
+                "align and answer stages need a museum (data = \"met-paintings\"), not [data] with captions"
+                    .into(),
+            ));
+        }
+        let captions = at.stage.captions();
+        let mut rng = self.network.rng("prompts", position);
+        let mut items = Vec::with_capacity(ready.len());
+        let mut unread = None;
+        for ready in ready {
+            // Drawn for each, so that a picture that cannot be read changes no other's.
+            let draw = rng.random::<u32>() as usize;
+            if let Some(Err(reason)) = &ready.view {
+                unread = Some(reason.clone());
+                continue;
+            }
+            let kept = self.frozen(&ready, &captions)?;
+            items.push((kept, self.packed(&ready.pair, &captions, draw)?));
+        }
+        match (items.is_empty(), unread) {
+            (true, Some(reason)) => Err(TrainError::Picture(reason)),
+            (_, _) => Ok(Box::new(CaptionBatch { task: self, items })),
+        }
+    }
+
+    fn packed(&self, pair: &Pair, captions: &Captions, draw: usize) -> Result<Packed> {
+        let network = &self.network;
+        let (tokenizer, template) = (network.tokenizer, network.template);
+        let pieces: Vec<Piece> = if let Some(n) = captions.instructions.len().checked_sub(1) {
+            let mut turn = Turn::new(Role::User, &captions.instructions[draw % (n + 1)]);
+            turn.images.push((0, "none".into()));
+            template.render(None, &[turn], tokenizer)?
+        } else {
+            let prompt = match captions.prompts.len() {
+                0 => IMAGE_MARKER,
+                n => captions.prompts[draw % n].as_str(),
+            };
+            raw_prompt(prompt, 1, tokenizer)?
+        };
+        let caption = match captions.clean {
+            true => clean(&pair.caption, captions.words),
+            false => pair.caption.clone(),
+        };
+        let mut answer = match &captions.end {
+            // As the reference does: caption and end symbol are tokenised as one text.
+            Some(end) if tokenizer.special(end).is_none() => {
+                tokenizer.encode(&format!("{caption}{end}"))?
+            }
+            end => {
+                let end = end.as_deref().unwrap_or(template.stop_strings()[0]);
+                let mut answer = tokenizer.encode(&caption)?;
+                answer.extend(end_of(end, tokenizer)?);
+                answer
+            }
+        };
+        answer.truncate(captions.answer_length);
+        let queries = network.bridge.query_tokens();
+        let packed = pack_pieces(vec![(pieces, answer)], queries)?;
+        network.check_fits(&packed)?;
+        Ok(packed)
+    }
+}
+
+impl Task for CaptionTask<'_> {
+    fn draw<'s>(&'s self, at: At<'s>, micro: usize) -> Result<Box<dyn Batch + 's>> {
+        let ready = {
+            let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+            ahead.take(at.step, micro)?
+        };
+        self.batch(at, ready, (at.step * at.stage.accumulate + micro) as u64)
+    }
+
+    fn held_out<'s>(&'s self, at: At<'s>) -> Result<Option<Box<dyn Batch + 's>>> {
+        if self.held_out.is_empty() {
+            return Ok(None);
+        }
+        let whole = Captions { crop: None, ..at.stage.captions() };
+        let ready = self.held_out.iter().map(|pair| {
+            let name = format!("{} whole", pair.key);
+            let known = self.cache.contains(&name);
+            let view = (!known).then(|| self.cut.view(pair, &whole, Some(&name), 0));
+            Ready { pair: pair.clone(), name: Some(name), view }
+        });
+        self.batch(at, ready.collect(), u64::MAX >> 20).map(Some)
+    }
+
+    fn views(&self, number: usize, count: usize) -> Result<Tensor> {
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut views = Vec::new();
+        // A short run shows its few pictures more than once.
+        for step in number * count..(number + 1) * count {
+            for ready in ahead.take(step % self.steps, 0)? {
+                if let Some(Ok(view)) = ready.view {
+                    views.push(self.network.encode(&view)?);
+                }
+            }
+            if views.len() >= count {
+                break;
+            }
+        }
+        if views.is_empty() {
+            return Err(TrainError::Picture("none of the first pictures can be read".into()));
+        }
+        Ok(Tensor::cat(&views, 0)?)
+    }
+
+    fn epoch(&self, samples: usize) -> f64 {
+        self.length.map_or(0.0, |length| samples as f64 / length.max(1) as f64)
+    }
+}
+
+struct CaptionBatch<'s> {
+    task: &'s CaptionTask<'s>,
+    items: Vec<(Tensor, Packed)>,
+}
+
+impl Batch for CaptionBatch<'_> {
+    fn units(&self) -> usize {
+        self.items.len()
+    }
+
+    /// The reference's loss is the mean over all scored tokens of a batch.
+    fn weight(&self, unit: usize) -> f64 {
+        let scored = |item: &(Tensor, Packed)| item.1.targets.len();
+        let all: usize = self.items.iter().map(scored).sum();
+        scored(&self.items[unit]) as f64 / all.max(1) as f64
+    }
+
+    fn loss(&self, unit: usize) -> Result<UnitLoss> {
+        let (kept, packed) = &self.items[unit];
+        let network = &self.task.network;
+        let image = match self.task.keeps_queries {
+            true => network.bridge.project(kept)?,
+            false => network.bridge.forward::<Differentiable>(kept, &[])?,
+        };
+        let loss = answer_loss(network.language, packed, &image, None, Weigh::Tokens)?;
+        Ok(UnitLoss { loss, tokens: packed.len(), accuracy: None })
+    }
+}
+
+/// BLIP's caption processor (`lavis/processors/blip_processors.py`).
+fn clean(caption: &str, words: usize) -> String {
+    let plain: String = caption
+        .to_lowercase()
+        .chars()
+        .map(|c| if ".!\"()*#:;~".contains(c) { ' ' } else { c })
+        .collect();
+    plain.split_whitespace().take(words).collect::<Vec<_>>().join(" ")
+}
+
+/// The pairs of a configuration, opened before a model is loaded.
+pub fn open_feed(config: &TrainConfig) -> Result<Option<Feed>> {
+    match &config.data {
+        DataConfig::Pairs(pairs) => Ok(Some(Feed::open(pairs, config.seed)?)),
+        DataConfig::Museum(_) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn captions_are_cleaned_as_blip_does() {
+        // `BlipCaptionProcessor()(…)` of LAVIS 1.0.2.
+        assert_eq!(clean("A Man, (old) sat:  \"here\"!\n", 50), "a man, old sat here");
+        assert_eq!(clean("one two three", 2), "one two");
+    }
+
+    #[test]
+    fn a_prompt_without_its_picture_is_told() {
+        let of = |text: &str| toml::from_str::<Captions>(text).expect("parses").problem();
+        assert_eq!(of("prompts = [\"###Human: <Img><image></Img> Say. ###Assistant: \"]"), None);
+        assert!(of("prompts = [\"Say.\"]").expect("is told").contains("<image>"));
+        assert!(of("prompts = [\"<image>\"]\ninstructions = [\"Say.\"]").is_some());
+        assert!(of("crop = [0.0, 1.0]").is_some() && of("answer_length = 1").is_some());
+    }
+}

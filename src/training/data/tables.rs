@@ -1,0 +1,243 @@
+//! Lists of pictures and captions: JSON, JSONL, CSV and TSV; and folders whose names tell.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::row::Row;
+use super::{DataError, Result, io};
+
+/// A row and where it stands, or why it cannot be read.
+pub type Placed = (String, std::result::Result<Row, String>);
+
+/// Endings of pictures that are looked for.
+pub const PICTURES: &[&str] = &["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"];
+
+pub fn read(path: &Path) -> Result<Vec<Placed>> {
+    let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    match ending.as_str() {
+        "json" => json(path),
+        "jsonl" | "ndjson" => json_lines(path),
+        "csv" => delimited(path, b','),
+        "tsv" => delimited(path, b'\t'),
+        _ => Err(DataError::Config(format!(
+            "{} is no list that can be read; use .json, .jsonl, .csv or .tsv",
+            path.display()
+        ))),
+    }
+}
+
+fn json(path: &Path) -> Result<Vec<Placed>> {
+    let text = std::fs::read_to_string(path).map_err(io(path))?;
+    let bad = |reason: String| DataError::Format {
+        path: path.display().to_string(),
+        format: "JSON",
+        reason,
+    };
+    let value: Value = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
+    let items = match value {
+        Value::Array(items) => items,
+        Value::Object(object) => match list_inside(&object) {
+            Some(items) => items.clone(),
+            // One object of the Met's API, or a table from picture to caption.
+            None if object.contains_key("objectID") => vec![Value::Object(object)],
+            None => object
+                .into_iter()
+                .map(|(image, caption)| serde_json::json!({"image": image, "caption": caption}))
+                .collect(),
+        },
+        _ => return Err(bad("it is neither a list nor an object".into())),
+    };
+    Ok(items
+        .into_iter()
+        .enumerate()
+        .flat_map(|(i, item)| rows(format!("item {i}"), item))
+        .collect())
+}
+
+/// `{"annotations": […]}` and the like: the only list in an object.
+fn list_inside(object: &Map<String, Value>) -> Option<&Vec<Value>> {
+    let mut lists = object.values().filter_map(|value| match value {
+        Value::Array(items) if items.iter().any(Value::is_object) => Some(items),
+        _ => None,
+    });
+    lists.next().filter(|_| lists.next().is_none())
+}
+
+fn json_lines(path: &Path) -> Result<Vec<Placed>> {
+    let text = std::fs::read_to_string(path).map_err(io(path))?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    Ok(lines
+        .flat_map(|(i, line)| {
+            let place = format!("line {}", i + 1);
+            match serde_json::from_str(line) {
+                Ok(value) => rows(place, value),
+                Err(e) => vec![(place, Err(e.to_string()))],
+            }
+        })
+        .collect())
+}
+
+/// One row for each caption of an item.
+fn rows(place: String, item: Value) -> Vec<Placed> {
+    let Value::Object(mut object) = item else {
+        return vec![(place, Err("it is no object".into()))];
+    };
+    let many =
+        ["caption", "captions"].into_iter().find(|k| object.get(*k).is_some_and(Value::is_array));
+    let Some(Value::Array(captions)) = many.and_then(|key| object.remove(key)) else {
+        return vec![(place, Ok(Row::of_json(&object)))];
+    };
+    let shared = Row::of_json(&object);
+    captions
+        .into_iter()
+        .map(|caption| match caption {
+            Value::String(caption) => {
+                let mut row = shared.clone();
+                row.set("caption", caption);
+                (place.clone(), Ok(row))
+            }
+            _ => (place.clone(), Err("a caption of its list is no text".into())),
+        })
+        .collect()
+}
+
+fn delimited(path: &Path, delimiter: u8) -> Result<Vec<Placed>> {
+    let bad = |e: csv::Error| DataError::Format {
+        path: path.display().to_string(),
+        format: "CSV",
+        reason: e.to_string(),
+    };
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_path(path).map_err(bad)?;
+    let header = reader.headers().map_err(bad)?.clone();
+    Ok(reader
+        .records()
+        .enumerate()
+        .map(|(i, record)| {
+            // The header is the first line of a table, a row may have many.
+            let place = format!("row {}", i + 1);
+            (place, record.map(|r| Row::of(header.iter().zip(r.iter()))).map_err(|e| e.to_string()))
+        })
+        .collect())
+}
+
+/// `Style/artist-name_title-of-it-1872.jpg`, or the same without styles.
+pub fn wikiart(folder: &Path) -> Result<Vec<Placed>> {
+    let mut out = Vec::new();
+    for (name, path) in entries(folder)? {
+        if path.is_dir() {
+            let style = words(&name);
+            out.extend(
+                entries(&path)?
+                    .into_iter()
+                    .filter(|(_, p)| is_picture(p))
+                    .map(|(file, _)| painting(&format!("{name}/{file}"), &file, Some(&style))),
+            );
+        } else if is_picture(&path) {
+            out.push(painting(&name, &name, None));
+        }
+    }
+    Ok(out)
+}
+
+fn painting(path: &str, file: &str, style: Option<&str>) -> Placed {
+    let stem = Path::new(file).file_stem().unwrap_or_default().to_string_lossy();
+    let Some((artist, title)) = stem.split_once('_') else {
+        return (path.to_string(), Err("its name is not artist_title".into()));
+    };
+    let (title, year) = match title.rsplit_once('-') {
+        Some((title, year)) if year.len() == 4 && year.bytes().all(|b| b.is_ascii_digit()) => {
+            (title, year)
+        }
+        _ => (title, ""),
+    };
+    let capital = |word: &str| {
+        let mut chars = word.chars();
+        chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
+    };
+    let artist: Vec<String> = words(artist).split(' ').map(capital).collect();
+    let row = Row::of([
+        ("path", path),
+        ("artist", &artist.join(" ")),
+        ("title", &capital(&words(title))),
+        ("date", year),
+        ("style", style.unwrap_or_default()),
+    ]);
+    (path.to_string(), Ok(row))
+}
+
+fn words(name: &str) -> String {
+    name.replace(['-', '_'], " ").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// By name, so that a run draws the same on every machine.
+pub fn entries(folder: &Path) -> Result<Vec<(String, std::path::PathBuf)>> {
+    let mut all = std::fs::read_dir(folder)
+        .map_err(io(folder))?
+        .map(|entry| {
+            let entry = entry.map_err(io(folder))?;
+            Ok((entry.file_name().to_string_lossy().into_owned(), entry.path()))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    all.sort();
+    Ok(all)
+}
+
+pub fn is_picture(path: &Path) -> bool {
+    let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    PICTURES.contains(&ending.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(name: &str, text: &str) -> Vec<Placed> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).expect("writes");
+        read(&path).expect("reads")
+    }
+
+    fn captions(placed: &[Placed]) -> Vec<(Option<&str>, Option<&str>)> {
+        let rows = placed.iter().filter_map(|(_, row)| row.as_ref().ok());
+        rows.map(|row| (row.get("image"), row.get("caption"))).collect()
+    }
+
+    #[test]
+    fn lists_of_every_form_give_the_same_rows() {
+        let both = [(Some("2"), Some("a")), (Some("3"), Some("b"))];
+        let cap =
+            r#"{"annotations":[{"image_id":"2","caption":"a"},{"image_id":3,"caption":"b"}]}"#;
+        assert_eq!(captions(&of("filter_cap.json", cap)), both);
+        let list = r#"[{"image":"2","text":"a"},{"image":"3","text":"b"}]"#;
+        assert_eq!(captions(&of("list.json", list)), both);
+        assert_eq!(captions(&of("map.json", r#"{"2":"a","3":"b"}"#)), both);
+        assert_eq!(captions(&of("l.csv", "\u{feff}image,caption\n2,a\n3,b\n")), both);
+        assert_eq!(captions(&of("l.tsv", "image\tcaption\n2\ta\n3\tb\n")), both);
+        let many = of("many.jsonl", "{\"image\":\"2\",\"captions\":[\"a\",\"b\"]}\n\n{oops\n");
+        assert_eq!(captions(&many), [(Some("2"), Some("a")), (Some("2"), Some("b"))]);
+        assert!(many[2].0 == "line 3" && many[2].1.is_err());
+    }
+
+    #[test]
+    fn a_row_of_another_length_is_bad_and_the_next_one_is_read() {
+        let rows = of("l.csv", "image,caption\n1,a,b\n2,\"x,\ny\"\n");
+        assert!(rows[0].1.is_err());
+        assert_eq!(captions(&rows), [(Some("2"), Some("x,\ny"))]);
+    }
+
+    #[test]
+    fn a_painting_s_file_tells_who_what_and_when() {
+        let (_, row) = painting(
+            "Post_Impressionism/x",
+            "vincent-van-gogh_the-red-vineyard-1888.jpg",
+            Some("Post Impressionism"),
+        );
+        let row = row.expect("is read");
+        let get = |name| row.get(name);
+        assert_eq!(get("artist"), Some("Vincent Van Gogh"));
+        assert_eq!((get("title"), get("date")), (Some("The red vineyard"), Some("1888")));
+        assert!(painting("x", "plain.jpg", None).1.is_err());
+    }
+}
