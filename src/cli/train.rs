@@ -21,20 +21,27 @@ use crate::model::source::bridge_source;
 use crate::training::data::DataConfig;
 use crate::training::outcome;
 use crate::training::{
-    Alone, CaptionTask, Metrics, MuseumTask, Network, Outcome, Params, RunDir, RunState, Task,
-    TrainConfig, TrainError, Trainer, open_feed,
+    Alone, CaptionTask, Metrics, MuseumTask, Network, Outcome, Params, Peers, RunDir, RunState,
+    Task, TrainConfig, TrainError, Trainer, open_feed,
 };
 
 pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
     let device = device::open(&context.settings.device)?;
     let runs = context.paths.runs();
+    let stop = cancel_on_signal()?;
+    let stopped = || stop.is_cancelled();
+    let peers = join(&stopped)?;
     let given = match &args.config_file {
         Some(path) => Some(read_config(path, &args.set)?),
         None => None,
     };
     let (config, resumed) = match (&args.resume, given) {
         (Some(run), given) => {
-            let run = RunDir::open(&find_run(&runs, run)?)?;
+            let path = find_run(&runs, run)?;
+            let run = match peers.rank() {
+                0 => RunDir::open(&path)?,
+                _ => RunDir::follow(&path)?,
+            };
             let kept = run.config()?;
             let config = match given {
                 Some(given) => same(given, &kept, &run.path)?,
@@ -67,16 +74,32 @@ pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
     let mut run = match resumed {
         Some(run) => {
             run.check_base(&base)?;
-            run.set_config(&config)?;
+            if !run.follows() {
+                run.set_config(&config)?;
+            }
             run
         }
         None => {
-            let id = ulid::Ulid::generate().to_string();
-            RunDir::create(&runs, &id, &config, &split, &base)?
+            let id = common_id(peers.as_ref())?;
+            let run = match peers.rank() {
+                0 => Some(RunDir::create(&runs, &id, &config, &split, &base)?),
+                _ => None,
+            };
+            peers.total(0.0)?; // the folder is there
+            match run {
+                Some(run) => run,
+                None => RunDir::follow(&runs.join(&id))?,
+            }
         }
     };
-    eprintln!("run {}", run.path.display());
-    eprintln!("loading {}", model.manifest.name);
+    let first = peers.rank() == 0;
+    if first {
+        eprintln!("run {}", run.path.display());
+        eprintln!("loading {}", model.manifest.name);
+    }
+    if peers.size() > 1 {
+        run.note(&format!("{} processes train together", peers.size()));
+    }
 
     let parts = Parts::load(&model, &config, &device)?;
     let network = parts.network(&config, &device);
@@ -92,14 +115,18 @@ pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
         threads: config.thread_pool()?,
         params: parts.params.clone(),
         task: task.as_ref(),
-        peers: &Alone,
+        peers: peers.as_ref(),
         config: config.clone(),
     };
-    let stop = cancel_on_signal()?;
     let total = config.total_steps();
     let json = context.json;
-    let ended = trainer.run(&mut run, &|| stop.is_cancelled(), |m| show(m, total, json));
+    let ended = trainer.run(&mut run, &stopped, |m| {
+        if first {
+            show(m, total, json);
+        }
+    });
     match ended {
+        Ok(Outcome::Finished) if !first => Ok(ExitCode::SUCCESS),
         Ok(Outcome::Finished) => {
             let weights = run.path.join(outcome::WEIGHTS);
             let manifest = outcome::manifest(&model, &config, &run_id(&run.path));
@@ -123,6 +150,13 @@ pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
             eprintln!("stopped; go on with: artgpt-tui {home}train --resume {id}");
             Ok(ExitCode::from(130))
         }
+        Err(e @ TrainError::LostPeer) => {
+            let step = run.status().map_or(0, |s| s.step);
+            let _ = run.set_status(RunState::Failed, step, total, Some(e.to_string()));
+            Failure::from(e).report(context.json);
+            // MPI's own end would wait for the process that is gone.
+            std::process::exit(1)
+        }
         Err(e) => {
             // The reason goes into status.json too; a second failure there changes nothing.
             let step = run.status().map_or(0, |s| s.step);
@@ -130,6 +164,42 @@ pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
             Err(e.into())
         }
     }
+}
+
+/// The other processes of this run, where `mpirun` started some.
+#[cfg(feature = "mpi")]
+fn join<'a>(stop: &'a dyn Fn() -> bool) -> Result<Box<dyn Peers + 'a>, Failure> {
+    match crate::training::MpiPeers::join(stop) {
+        Some(peers) => Ok(Box::new(peers)),
+        None => Ok(Box::new(Alone)),
+    }
+}
+
+/// Without MPI several processes would each train a run of their own.
+#[cfg(not(feature = "mpi"))]
+fn join(_: &dyn Fn() -> bool) -> Result<Box<dyn Peers>, Failure> {
+    let several = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"].iter().any(|name| {
+        std::env::var(name).is_ok_and(|size| size.parse::<usize>().is_ok_and(|n| n > 1))
+    });
+    match several {
+        true => Err(Failure::usage(
+            "this program was built without MPI",
+            "build it with `--features mpi`, or start it without mpirun",
+        )),
+        false => Ok(Box::new(Alone)),
+    }
+}
+
+/// A new run's id, the same in all its processes.
+fn common_id(peers: &dyn Peers) -> Result<String, Failure> {
+    let id = u128::from(ulid::Ulid::generate());
+    // A number that f64 holds exactly is shared at a time.
+    let mut shared = 0u128;
+    for shift in [0, 32, 64, 96] {
+        let part = peers.first(((id >> shift) & 0xffff_ffff) as usize)?;
+        shared |= (part as u128) << shift;
+    }
+    Ok(ulid::Ulid::from(shared).to_string())
 }
 
 /// A run's configuration, with paths that hold wherever it is resumed.

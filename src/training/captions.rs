@@ -158,7 +158,8 @@ impl<'a> CaptionTask<'a> {
                 unread = Some(reason.clone());
                 continue;
             }
-            let kept = self.frozen(&ready, &captions)?;
+            let here = at.share.has(items.len());
+            let kept = here.then(|| self.frozen(&ready, &captions)).transpose()?;
             items.push((kept, self.packed(&ready.pair, &captions, draw)?));
         }
         match (items.is_empty(), unread) {
@@ -255,7 +256,8 @@ impl Task for CaptionTask<'_> {
 
 struct CaptionBatch<'s> {
     task: &'s CaptionTask<'s>,
-    items: Vec<(Tensor, Packed)>,
+    /// What is frozen of a picture, where it is learned here.
+    items: Vec<(Option<Tensor>, Packed)>,
 }
 
 impl Batch for CaptionBatch<'_> {
@@ -265,13 +267,15 @@ impl Batch for CaptionBatch<'_> {
 
     /// The reference's loss is the mean over all scored tokens of a batch.
     fn weight(&self, unit: usize) -> f64 {
-        let scored = |item: &(Tensor, Packed)| item.1.targets.len();
+        let scored = |(_, packed): &(_, Packed)| packed.targets.len();
         let all: usize = self.items.iter().map(scored).sum();
         scored(&self.items[unit]) as f64 / all.max(1) as f64
     }
 
     fn loss(&self, unit: usize) -> Result<UnitLoss> {
-        let (kept, packed) = &self.items[unit];
+        let (Some(kept), packed) = &self.items[unit] else {
+            return Err(TrainError::Config("another process learns this picture".into()));
+        };
         let network = &self.task.network;
         let image = match self.task.keeps_queries {
             true => network.bridge.project(kept)?,

@@ -10,6 +10,8 @@ pub mod data;
 mod examples;
 mod guard;
 mod learner;
+#[cfg(feature = "mpi")]
+mod mpi;
 mod museum;
 mod optimiser;
 pub mod outcome;
@@ -27,6 +29,8 @@ pub use captions::{CaptionTask, Captions, open_feed};
 pub use config::{BridgeParts, Stage, StageKind, TrainConfig, Weigh};
 pub use examples::{Example, NO_PICTURE, NOT_ON_LABEL};
 pub use guard::{Guard, OnBad, Watch};
+#[cfg(feature = "mpi")]
+pub use mpi::MpiPeers;
 pub use museum::MuseumTask;
 pub use optimiser::{AdamW, Gradients};
 pub use pack::{Packed, pack};
@@ -66,6 +70,10 @@ pub enum TrainError {
     Diverged { step: usize, reason: String },
     #[error(transparent)]
     Data(#[from] data::DataError),
+    #[error(
+        "a process of this run was lost; its last whole step is kept, so resume the run from there"
+    )]
+    LostPeer,
     #[error("no picture of a whole batch can be read, first of all: {0}")]
     Picture(String),
     #[error(transparent)]

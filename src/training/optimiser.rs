@@ -172,6 +172,10 @@ impl Gradients {
         Ok(())
     }
 
+    pub fn set(&mut self, name: &str, gradient: Tensor) {
+        self.0.insert(name.to_string(), gradient);
+    }
+
     pub fn get(&self, name: &str) -> Option<&Tensor> {
         self.0.get(name)
     }

@@ -5,8 +5,8 @@ use candle_core::Var;
 
 use super::{Gradients, Result};
 
-pub trait Peers: Sync {
-    /// From 0.
+pub trait Peers {
+    /// From 0; the first one writes the run's folder.
     fn rank(&self) -> usize;
 
     fn size(&self) -> usize;
@@ -18,7 +18,15 @@ pub trait Peers: Sync {
     fn total(&self, value: f64) -> Result<f64>;
 
     /// Whether it is so in one of them.
-    fn any(&self, here: bool) -> Result<bool>;
+    fn any(&self, here: bool) -> Result<bool> {
+        Ok(self.total(f64::from(u8::from(here)))? > 0.0)
+    }
+
+    /// The number that the first one has.
+    fn first(&self, value: usize) -> Result<usize> {
+        let value = if self.rank() == 0 { value as f64 } else { 0.0 };
+        Ok(self.total(value)? as usize)
+    }
 }
 
 /// A run of one process.
@@ -39,9 +47,5 @@ impl Peers for Alone {
 
     fn total(&self, value: f64) -> Result<f64> {
         Ok(value)
-    }
-
-    fn any(&self, here: bool) -> Result<bool> {
-        Ok(here)
     }
 }

@@ -76,8 +76,9 @@ pub struct RunDir {
     events: Option<EventFile>,
     /// Steps before this process.
     restored: usize,
-    /// Held while the run is open, so that no second process writes into it.
-    _lock: File,
+    /// Held while the run is open, so that no second process writes into it. A process that follows
+    /// another one of the same run writes nothing.
+    lock: Option<File>,
 }
 
 /// `checkpoints/step-N/state.json`: where the run stood. The data order follows from it.
@@ -147,7 +148,18 @@ impl RunDir {
         }
         let log = path.join("metrics.jsonl");
         let metrics = OpenOptions::new().create(true).append(true).open(&log).map_err(io(&log))?;
-        Ok(Self { path: path.to_path_buf(), metrics, events: None, restored: 0, _lock: lock })
+        Ok(Self { path: path.to_path_buf(), metrics, events: None, restored: 0, lock: Some(lock) })
+    }
+
+    /// A run that another process writes.
+    pub fn follow(path: &Path) -> Result<Self> {
+        let log = path.join("metrics.jsonl");
+        let metrics = File::open(&log).map_err(io(&log))?;
+        Ok(Self { path: path.to_path_buf(), metrics, events: None, restored: 0, lock: None })
+    }
+
+    pub fn follows(&self) -> bool {
+        self.lock.is_none()
     }
 
     pub fn config(&self) -> Result<TrainConfig> {
@@ -174,6 +186,9 @@ impl RunDir {
     }
 
     pub fn log(&mut self, metrics: &Metrics) -> Result<()> {
+        if self.follows() {
+            return Ok(());
+        }
         let mut line =
             serde_json::to_vec(metrics).map_err(|e| TrainError::Config(e.to_string()))?;
         line.push(b'\n');
@@ -187,6 +202,9 @@ impl RunDir {
 
     /// Adds a line to `log.txt`. A log that cannot be written stops no run.
     pub fn note(&self, text: &str) {
+        if self.follows() {
+            return;
+        }
         let line = format!("{} {text}\n", jiff::Timestamp::now());
         let log = OpenOptions::new().create(true).append(true).open(self.path.join("log.txt"));
         let _ = log.and_then(|mut log| log.write_all(line.as_bytes()));
@@ -199,6 +217,9 @@ impl RunDir {
         total: usize,
         why: Option<String>,
     ) -> Result<()> {
+        if self.follows() {
+            return Ok(());
+        }
         let status = Status {
             state,
             pid: std::process::id(),
@@ -218,6 +239,9 @@ impl RunDir {
         learner: &Learner,
         (every, keep): (usize, usize),
     ) -> Result<()> {
+        if self.follows() {
+            return Ok(());
+        }
         let root = self.path.join("checkpoints");
         let step = position.step;
         let target = root.join(format!("step-{step}"));
@@ -246,6 +270,11 @@ impl RunDir {
             Some((_, path)) => self.restore_from(&path, learner).map(Some),
             None => self.cut_metrics(0).map(|()| None),
         }
+    }
+
+    /// Restores the checkpoint after `step`.
+    pub fn restore_step(&mut self, step: usize, learner: &mut Learner) -> Result<Position> {
+        self.restore_from(&self.path.join(format!("checkpoints/step-{step}")), learner)
     }
 
     /// Goes back to the newest regular checkpoint, or to the one before it where that one is not
@@ -282,6 +311,9 @@ impl RunDir {
 
     /// Drops the lines of steps after `step`, and what is no line.
     fn cut_metrics(&mut self, step: usize) -> Result<()> {
+        if self.follows() {
+            return Ok(());
+        }
         let log = self.path.join("metrics.jsonl");
         let text = std::fs::read_to_string(&log).map_err(io(&log))?;
         let kept: String = text

@@ -37,6 +37,23 @@ pub struct At<'s> {
     pub index: usize,
     /// From 0.
     pub step: usize,
+    /// Units of a batch that are learned here: every `of`-th, from this one on.
+    pub share: Share,
+}
+
+/// A process's part of the units of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    pub rank: usize,
+    pub of: usize,
+}
+
+impl Share {
+    pub const ALL: Self = Self { rank: 0, of: 1 };
+
+    pub fn has(self, unit: usize) -> bool {
+        unit % self.of == self.rank
+    }
 }
 
 /// A batch as units whose losses have graphs of their own, so that they can run side by side.

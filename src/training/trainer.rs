@@ -10,9 +10,9 @@ use super::optimiser::{AdamW, Gradients, Update};
 use super::params::Params;
 use super::peers::Peers;
 use super::run_dir::{Best, Position};
-use super::task::{At, Batch, Task};
+use super::task::{At, Batch, Share, Task};
 use super::{
-    BridgeParts, Metrics, OnBad, Result, RunDir, RunState, Schedule, Stage, StageKind, TrainConfig,
+    BridgeParts, Metrics, OnBad, Result, RunDir, RunState, Schedule, StageKind, TrainConfig,
     TrainError, outcome,
 };
 use crate::runtime;
@@ -99,7 +99,8 @@ impl Trainer<'_> {
                 return Ok(Outcome::Stopped);
             }
             let Some((index, stage, within)) = config.stage_at(step) else { break };
-            let at = At { stage, index, step };
+            let share = Share { rank: self.peers.rank(), of: self.peers.size() };
+            let at = At { stage, index, step, share };
             if within == 0 {
                 learner.optimiser.reset()?;
                 watch.begin_stage();
@@ -110,12 +111,22 @@ impl Trainer<'_> {
             let mut summed = Summed::default();
             for micro in 0..stage.accumulate {
                 let clock = Instant::now();
-                let batch = self.threads.install(|| self.task.draw(at, micro))?;
+                let task = self.task;
+                let batch = self.threads.install(|| task.draw(at, micro))?;
                 waited += clock.elapsed().as_secs_f64();
-                self.learn(batch.as_ref(), stage, &trainable, &mut grads, &mut summed)?;
+                self.learn(batch.as_ref(), at, &trainable, &mut grads, &mut summed)?;
             }
-            self.peers.sum(&mut grads, &trainable)?;
-            let loss = self.peers.total(summed.loss)?;
+            let shared = self.peers.sum(&mut grads, &trainable);
+            let loss = match shared.and_then(|()| self.peers.total(summed.loss)) {
+                Err(TrainError::LostPeer) => {
+                    // The step changed nothing yet.
+                    let position = Position { step, elapsed_s: elapsed(), watch, best };
+                    run.save(&position, &learner, kept)?;
+                    run.note(&format!("a process was lost; stands after step {step}"));
+                    return Err(TrainError::LostPeer);
+                }
+                loss => loss?,
+            };
             let grad_norm = learner.optimiser.norm(&grads)?;
             if let Some(reason) = watch.judge(&config.guard, loss, grad_norm) {
                 run.note(&format!("step {}: {reason}", step + 1));
@@ -126,8 +137,7 @@ impl Trainer<'_> {
                 eprintln!("artgpt-tui: step {}: {reason}", step + 1);
                 let trusted = !watch.distrusts_checkpoint();
                 if guard.on_bad == OnBad::Rollback
-                    && let Some(back) =
-                        run.go_back(config.checkpoint_every, trusted, &mut learner)?
+                    && let Some(back) = self.go_back(run, trusted, &mut learner)?
                 {
                     let before = std::mem::replace(&mut watch, back.watch);
                     watch.after_rollback(&before, guard);
@@ -217,20 +227,20 @@ impl Trainer<'_> {
     fn learn(
         &self,
         batch: &dyn Batch,
-        stage: &Stage,
+        at: At,
         trainable: &[(String, Var)],
         grads: &mut Gradients,
         summed: &mut Summed,
     ) -> Result<()> {
-        let (rank, size) = (self.peers.rank(), self.peers.size());
-        let units: Vec<usize> = (0..batch.units()).filter(|unit| unit % size == rank).collect();
+        let units: Vec<usize> = (0..batch.units()).filter(|unit| at.share.has(*unit)).collect();
+        let micro_batches = at.stage.accumulate as f64;
         // The gradients are added in the order of the units, so that a run repeats.
         let learned: Vec<(f64, Gradients, usize, Option<f64>)> = self.threads.install(|| {
             units
                 .par_iter()
                 .with_max_len(1)
                 .map(|unit| {
-                    let weight = batch.weight(*unit) / stage.accumulate as f64;
+                    let weight = batch.weight(*unit) / micro_batches;
                     let found = batch.loss(*unit)?;
                     let mut grads = Gradients::default();
                     grads.add(&found.loss.backward()?, trainable, weight)?;
@@ -248,9 +258,32 @@ impl Trainer<'_> {
         Ok(())
     }
 
+    /// The first process chooses the checkpoint and drops the later ones; the others follow.
+    fn go_back(
+        &self,
+        run: &mut RunDir,
+        trusted: bool,
+        learner: &mut Learner,
+    ) -> Result<Option<Position>> {
+        let every = self.config.checkpoint_every;
+        let back = match self.peers.rank() {
+            0 => run.go_back(every, trusted, learner)?,
+            _ => None,
+        };
+        let step = self.peers.first(back.as_ref().map_or(usize::MAX >> 32, |back| back.step))?;
+        match self.peers.rank() {
+            0 => Ok(back),
+            _ if step == usize::MAX >> 32 => Ok(None),
+            _ => run.restore_step(step, learner).map(Some),
+        }
+    }
+
     /// Loss and accuracy on fixed held-out views; `None` where nothing is held out.
     fn validate(&self, at: At) -> Result<Option<(f64, Option<f64>)>> {
-        let Some(batch) = self.threads.install(|| self.task.held_out(at))? else {
+        // Every process looks at all of them: what follows must be the same everywhere.
+        let at = At { share: Share::ALL, ..at };
+        let task = self.task;
+        let Some(batch) = self.threads.install(|| task.held_out(at))? else {
             return Ok(None);
         };
         let mut total = 0.0;
@@ -287,6 +320,9 @@ impl Trainer<'_> {
 
     /// The run's weights: the best ones where it looked for them, or the last.
     fn finish(&self, run: &RunDir, learner: &Learner, best: Option<Best>) -> Result<()> {
+        if run.follows() {
+            return Ok(());
+        }
         let kept = run.path.join(BEST);
         match best {
             Some(_) if kept.is_file() => {
@@ -298,6 +334,9 @@ impl Trainer<'_> {
     }
 
     fn save_weights(&self, run: &RunDir, learner: &Learner, name: &str) -> Result<()> {
+        if run.follows() {
+            return Ok(());
+        }
         let path = run.path.join(name);
         let partial = path.with_extension("partial");
         learner.with_mean(|| self.params.save(&partial, DType::F16))?;
@@ -321,7 +360,8 @@ impl Trainer<'_> {
         let (views, at_once) = NORM_VIEWS;
         let (mut sum, mut squares, mut count) = (Vec::new(), Vec::new(), 0usize);
         for i in 0..views / at_once {
-            let tokens = self.threads.install(|| self.task.views(i, at_once))?;
+            let task = self.task;
+            let tokens = self.threads.install(|| task.views(i, at_once))?;
             for token in tokens.flatten_to(1)?.to_vec2::<f32>()? {
                 sum.resize(token.len(), 0f64);
                 squares.resize(token.len(), 0f64);
