@@ -1,30 +1,39 @@
 //! Peers under MPI: `mpirun -n N artgpt-tui train CONFIG`.
 
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use candle_core::{Tensor, Var};
 use mpi::Threading;
 use mpi::collective::SystemOperation;
-use mpi::environment::Universe;
-use mpi::request::scope;
-use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator, CommunicatorCollectives};
 
 use super::{Gradients, Peers, Result, TrainError};
 
 /// Values summed at once.
 const CHUNK: usize = 1 << 22;
-/// Time between looks whether the others have answered.
-const PAUSE: Duration = Duration::from_micros(200);
-/// Between being asked to stop and giving the others up: a step of theirs may take a while.
+/// Between looks whether this process was asked to stop.
+const LOOK: Duration = Duration::from_millis(20);
+/// Between being asked to stop and giving the others up: they may be about to answer.
 const PATIENCE: Duration = Duration::from_millis(300);
 
+/// All of MPI is on a thread of its own. A peer that died never answers; that thread then waits for
+/// ever, and this one does not.
 pub struct MpiPeers<'a> {
-    world: SimpleCommunicator,
-    /// Asked to stop: a peer that died never answers, and `mpirun` then ends the rest by a signal.
+    rank: usize,
+    size: usize,
+    sums: Option<Sender<Values>>,
+    summed: Receiver<Values>,
+    thread: Option<JoinHandle<()>>,
+    /// Asked to stop; `mpirun` ends the rest by a signal when one of them has died.
     stop: &'a dyn Fn() -> bool,
-    /// Until it is dropped MPI runs.
-    _universe: Universe,
+}
+
+/// Summed in place.
+enum Values {
+    Gradients(Vec<f32>),
+    Numbers(Vec<f64>),
 }
 
 impl<'a> MpiPeers<'a> {
@@ -33,63 +42,98 @@ impl<'a> MpiPeers<'a> {
         // Set by Open MPI, and by MPICH and its kin.
         let started = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK"];
         started.iter().find(|name| std::env::var_os(name).is_some())?;
-        let (universe, _) = mpi::initialize_with_threading(Threading::Funneled)?;
-        Some(Self { world: universe.world(), stop, _universe: universe })
-    }
-
-    /// Sums `values` over all processes.
-    fn sum_values(&self, values: &mut [f32]) -> Result<()> {
-        for chunk in values.chunks_mut(CHUNK) {
-            let mine = chunk.to_vec();
-            self.sum_into(&mine, chunk)?;
-        }
-        Ok(())
-    }
-
-    fn sum_into<T: mpi::datatype::Equivalence>(&self, mine: &[T], sum: &mut [T]) -> Result<()> {
-        scope(|scope| {
-            let op = SystemOperation::sum();
-            let mut request = self.world.immediate_all_reduce_into(scope, mine, sum, op);
-            let mut asked: Option<Instant> = None;
-            loop {
-                request = match request.test() {
-                    Ok(_) => return Ok(()),
-                    Err(request) => request,
+        let (sums, jobs) = channel();
+        let (answers, summed) = channel();
+        let (place, placed) = channel();
+        let thread = std::thread::Builder::new()
+            .name("mpi".into())
+            .spawn(move || {
+                let Some((universe, _)) = mpi::initialize_with_threading(Threading::Funneled)
+                else {
+                    return;
                 };
-                if asked.is_none() && (self.stop)() {
-                    asked = Some(Instant::now());
+                let world = universe.world();
+                if place.send((world.rank() as usize, world.size() as usize)).is_err() {
+                    return;
                 }
-                if asked.is_some_and(|since| since.elapsed() > PATIENCE) {
-                    // The buffers live as long as the process, which ends now without MPI.
-                    std::mem::forget(request);
-                    return Err(TrainError::LostPeer);
+                let sum = SystemOperation::sum();
+                while let Ok(values) = jobs.recv() {
+                    let values = match values {
+                        Values::Gradients(mine) => {
+                            let mut all = vec![0f32; mine.len()];
+                            for (mine, all) in mine.chunks(CHUNK).zip(all.chunks_mut(CHUNK)) {
+                                world.all_reduce_into(mine, all, sum);
+                            }
+                            Values::Gradients(all)
+                        }
+                        Values::Numbers(mine) => {
+                            let mut all = vec![0f64; mine.len()];
+                            world.all_reduce_into(&mine[..], &mut all[..], sum);
+                            Values::Numbers(all)
+                        }
+                    };
+                    if answers.send(values).is_err() {
+                        return;
+                    }
                 }
-                std::thread::sleep(PAUSE);
+            })
+            .ok()?;
+        let (rank, size) = placed.recv().ok()?;
+        Some(Self { rank, size, sums: Some(sums), summed, thread: Some(thread), stop })
+    }
+
+    fn sum_over_all(&self, values: Values) -> Result<Values> {
+        let sums = self.sums.as_ref().ok_or(TrainError::LostPeer)?;
+        sums.send(values).map_err(|_| TrainError::LostPeer)?;
+        let mut asked: Option<Instant> = None;
+        loop {
+            match self.summed.recv_timeout(LOOK) {
+                Ok(values) => return Ok(values),
+                Err(RecvTimeoutError::Disconnected) => return Err(TrainError::LostPeer),
+                Err(RecvTimeoutError::Timeout) => {}
             }
-        })
+            if asked.is_none() && (self.stop)() {
+                asked = Some(Instant::now());
+            }
+            if asked.is_some_and(|since| since.elapsed() > PATIENCE) {
+                return Err(TrainError::LostPeer);
+            }
+        }
+    }
+}
+
+impl Drop for MpiPeers<'_> {
+    /// Ends MPI; a run that lost a peer ends the process instead.
+    fn drop(&mut self) {
+        self.sums = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 
 impl Peers for MpiPeers<'_> {
     fn rank(&self) -> usize {
-        self.world.rank() as usize
+        self.rank
     }
 
     fn size(&self) -> usize {
-        self.world.size() as usize
+        self.size
     }
 
     /// Tensor by tensor in the order of `trainable`, which is the same everywhere; what one process
     /// has no gradient of counts as zeros.
     fn sum(&self, grads: &mut Gradients, trainable: &[(String, Var)]) -> Result<()> {
-        let mut all = Vec::new();
+        let mut mine = Vec::new();
         for (name, var) in trainable {
             match grads.get(name) {
-                Some(g) => all.extend(g.flatten_all()?.to_vec1::<f32>()?),
-                None => all.resize(all.len() + var.elem_count(), 0.0),
+                Some(g) => mine.extend(g.flatten_all()?.to_vec1::<f32>()?),
+                None => mine.resize(mine.len() + var.elem_count(), 0.0),
             }
         }
-        self.sum_values(&mut all)?;
+        let Values::Gradients(all) = self.sum_over_all(Values::Gradients(mine))? else {
+            return Err(TrainError::LostPeer);
+        };
         let mut start = 0;
         for (name, var) in trainable {
             let end = start + var.elem_count();
@@ -101,8 +145,9 @@ impl Peers for MpiPeers<'_> {
     }
 
     fn total(&self, value: f64) -> Result<f64> {
-        let mut sum = [0f64];
-        self.sum_into(&[value], &mut sum)?;
-        Ok(sum[0])
+        match self.sum_over_all(Values::Numbers(vec![value]))? {
+            Values::Numbers(all) => Ok(all.first().copied().unwrap_or(value)),
+            Values::Gradients(_) => Err(TrainError::LostPeer),
+        }
     }
 }

@@ -91,7 +91,11 @@ impl Trainer<'_> {
             run.save(&Position::default(), &learner, kept)?;
         }
         while step < total {
-            if self.peers.any(stop())? {
+            let stopping = match self.peers.any(stop()) {
+                Err(TrainError::LostPeer) => return self.lost(run, &learner, step, elapsed()),
+                stopping => stopping?,
+            };
+            if stopping {
                 let position = Position { step, elapsed_s: elapsed(), watch, best };
                 run.save(&position, &learner, kept)?;
                 run.set_status(RunState::Stopped, step, total, Some("asked to stop".into()))?;
@@ -118,13 +122,8 @@ impl Trainer<'_> {
             }
             let shared = self.peers.sum(&mut grads, &trainable);
             let loss = match shared.and_then(|()| self.peers.total(summed.loss)) {
-                Err(TrainError::LostPeer) => {
-                    // The step changed nothing yet.
-                    let position = Position { step, elapsed_s: elapsed(), watch, best };
-                    run.save(&position, &learner, kept)?;
-                    run.note(&format!("a process was lost; stands after step {step}"));
-                    return Err(TrainError::LostPeer);
-                }
+                // The step changed nothing yet.
+                Err(TrainError::LostPeer) => return self.lost(run, &learner, step, elapsed()),
                 loss => loss?,
             };
             let grad_norm = learner.optimiser.norm(&grads)?;
@@ -221,6 +220,21 @@ impl Trainer<'_> {
         run.note("finished");
         run.set_status(RunState::Finished, step, total, None)?;
         Ok(Outcome::Finished)
+    }
+
+    /// Keeps what is whole when another process has died. (The guard's memory begins anew.)
+    fn lost(
+        &self,
+        run: &RunDir,
+        learner: &Learner,
+        step: usize,
+        elapsed_s: f64,
+    ) -> Result<Outcome> {
+        let kept = (self.config.checkpoint_every, self.config.checkpoints_kept);
+        let position = Position { step, elapsed_s, ..Position::default() };
+        run.save(&position, learner, kept)?;
+        run.note(&format!("a process was lost; stands after step {step}"));
+        Err(TrainError::LostPeer)
     }
 
     /// Adds the gradients of this process's share of a batch.
