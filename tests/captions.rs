@@ -187,7 +187,8 @@ fn a_run_that_no_longer_gets_better_ends_with_its_best_weights() {
     assert!(last.0 < 40, "{held_out:?}");
     assert_eq!(last.0, best.0 + 2, "{held_out:?}");
     let bytes = |name: &str| std::fs::read(run.join(name)).expect("reads");
-    assert_eq!(bytes("bridge.safetensors"), bytes("best.safetensors"));
+    let best = format!("best-{:08}.safetensors", best.0);
+    assert_eq!(bytes("bridge.safetensors"), bytes(&best));
 }
 
 #[test]
@@ -206,6 +207,8 @@ fn data_that_cannot_train_is_told_before_a_model_is_loaded() {
     };
     let report = check("seed=1");
     assert_eq!((report["pairs"].as_u64(), report["bad"].as_u64()), (Some(8), Some(0)));
+    let split = ["train", "held_out"].map(|part| report[part].as_u64().expect("a number"));
+    assert!(split[0] + split[1] == 8 && split[1] > 0, "{report}");
     assert_eq!(report["samples"].as_array().map(Vec::len), Some(3));
     std::fs::write(dir.path().join("none.jsonl"), "{\"image\": \"gone\", \"caption\": \"x\"}\n")
         .expect("writes");

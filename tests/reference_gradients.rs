@@ -72,7 +72,14 @@ fn network(
         })
         .collect::<Result<Vec<_>>>()?;
     let dense = |name: &str| Matrix::Dense(all[&format!("base.{name}")].clone());
-    Llama::new(config, dense("embed"), layers, all["base.norm"].clone(), dense("head"), &Device::Cpu)
+    Llama::new(
+        config,
+        dense("embed"),
+        layers,
+        all["base.norm"].clone(),
+        dense("head"),
+        &Device::Cpu,
+    )
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub fn run(context: &Context, command: DataCommand) -> Result<ExitCode, Failure>
         DataConfig::Museum(name) => museum(context, name, &config),
         DataConfig::Pairs(pairs) => {
             let bar = ProgressBar::no_length();
-            let report = check(pairs, config.seed, |done, all| {
+            let report = check(pairs, config.split_seed.unwrap_or(config.seed), |done, all| {
                 bar.set_length(all as u64);
                 bar.set_position(done as u64);
             })?;
@@ -39,6 +39,8 @@ pub fn run(context: &Context, command: DataCommand) -> Result<ExitCode, Failure>
                 samples(&report, !no_pictures && std::io::stdout().is_terminal())?;
             }
             match report.pairs {
+                // The report is the one document on stdout.
+                0 if context.json => Ok(ExitCode::FAILURE),
                 0 => Err(Failure::new("data", "no pair can train; mend what is named above")),
                 _ => Ok(ExitCode::SUCCESS),
             }
@@ -71,6 +73,8 @@ fn describe(report: &Report) -> String {
     };
     line("rows", report.rows.to_string());
     line("pairs that can train", report.pairs.to_string());
+    line("of them train", report.train.to_string());
+    line("are held out", report.held_out.to_string());
     line("pictures", report.pictures.to_string());
     line("below min_score", report.below_min_score.to_string());
     line("bad", report.bad.to_string());

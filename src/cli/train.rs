@@ -26,11 +26,27 @@ use crate::training::{
 };
 
 pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
-    let device = device::open(&context.settings.device)?;
-    let runs = context.paths.runs();
     let stop = cancel_on_signal()?;
     let stopped = || stop.is_cancelled();
     let peers = join(&stopped)?;
+    match train(context, args, peers.as_ref(), &stopped) {
+        Err(failure) if peers.size() > 1 => {
+            failure.report(context.json);
+            // MPI's own end would wait for the others, and they for this one.
+            std::process::exit(failure.code.into())
+        }
+        ended => ended,
+    }
+}
+
+fn train(
+    context: &Context,
+    args: TrainArgs,
+    peers: &dyn Peers,
+    stopped: &dyn Fn() -> bool,
+) -> Result<ExitCode, Failure> {
+    let device = device::open(&context.settings.device)?;
+    let runs = context.paths.runs();
     let given = match &args.config_file {
         Some(path) => Some(read_config(path, &args.set)?),
         None => None,
@@ -80,7 +96,7 @@ pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
             run
         }
         None => {
-            let id = common_id(peers.as_ref())?;
+            let id = common_id(peers)?;
             let run = match peers.rank() {
                 0 => Some(RunDir::create(&runs, &id, &config, &split, &base)?),
                 _ => None,
@@ -103,7 +119,7 @@ pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
 
     let parts = Parts::load(&model, &config, &device)?;
     let network = parts.network(&config, &device);
-    let task: Box<dyn Task> = match (&paintings, &feed) {
+    let task: Box<dyn Task> = match (&paintings, feed) {
         (Some(paintings), _) => {
             let cache = config.cache_mb << 20;
             Box::new(MuseumTask::new(network, paintings, split, config.view_pool, cache)?)
@@ -115,12 +131,12 @@ pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
         threads: config.thread_pool()?,
         params: parts.params.clone(),
         task: task.as_ref(),
-        peers: peers.as_ref(),
+        peers,
         config: config.clone(),
     };
     let total = config.total_steps();
     let json = context.json;
-    let ended = trainer.run(&mut run, &stopped, |m| {
+    let ended = trainer.run(&mut run, stopped, |m| {
         if first {
             show(m, total, json);
         }
@@ -149,13 +165,6 @@ pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
             let id = run_id(&run.path);
             eprintln!("stopped; go on with: artgpt-tui {home}train --resume {id}");
             Ok(ExitCode::from(130))
-        }
-        Err(e @ TrainError::LostPeer) => {
-            let step = run.status().map_or(0, |s| s.step);
-            let _ = run.set_status(RunState::Failed, step, total, Some(e.to_string()));
-            Failure::from(e).report(context.json);
-            // MPI's own end would wait for the process that is gone.
-            std::process::exit(1)
         }
         Err(e) => {
             // The reason goes into status.json too; a second failure there changes nothing.

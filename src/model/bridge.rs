@@ -86,10 +86,11 @@ const RELATIONS: usize = 3;
 /// How the halves of the grid relate, channel by channel: (batch, side * side, width) to
 /// (batch, [`RELATIONS`], width).
 ///
-/// The first is the correlation of a channel with its mirror image, the second left minus right,
-/// the third top minus bottom. Attention adds up what single cells say, so it does not find the
-/// products of two cells that symmetry is made of. (On held-out paintings a linear reading of the
-/// first tells the class of symmetry in 78 % of views, of the mean token in 53 %.)
+/// The first is the correlation of a channel with its mirror image, averaged over [`NEIGHBOURS`]; the
+/// second left minus right, the third top minus bottom. Attention adds up what single cells say, so
+/// it does not find the products of two cells that symmetry is made of. (On held-out paintings a
+/// linear reading of the first tells the class of symmetry in 80 % of views, of the mean token in
+/// 53 %; channel by channel it is 78 %, and training pictures are soon known by heart.)
 fn relations(image: &Tensor, side: usize) -> Result<Tensor> {
     let (batch, cells, width) = image.dims3()?;
     let grid = image.reshape((batch, side, cells / side, width))?;
@@ -102,12 +103,25 @@ fn relations(image: &Tensor, side: usize) -> Result<Tensor> {
     let centred = grid.broadcast_sub(&mean(&grid)?.unsqueeze(1)?)?;
     let with_mirror = mean(&(&centred * flip(&centred, columns.clone(), 2)?)?)?;
     let with_self = (mean(&centred.sqr()?)? + 1e-3)?;
-    let correlation = (with_mirror / with_self)?;
+    let correlation = over_neighbours(&(with_mirror / with_self)?)?;
     let half = |x: Tensor, axis, length: usize| mean(&x.narrow(axis, 0, length / 2)?.contiguous()?);
     let across = half((&grid - flip(&grid, columns, 2)?)?, 2, cells / side)?;
     let down = half((&grid - flip(&grid, rows, 1)?)?, 1, side)?;
     // A correlation is small beside a standardised channel.
     Tensor::cat(&[&(correlation * 3.0)?, &across, &down], 1)
+}
+
+/// Channels whose correlations are averaged.
+const NEIGHBOURS: usize = 16;
+
+/// (batch, 1, width) to the same.
+fn over_neighbours(x: &Tensor) -> Result<Tensor> {
+    let (batch, _, width) = x.dims3()?;
+    if !width.is_multiple_of(NEIGHBOURS) {
+        return Ok(x.clone());
+    }
+    let groups = x.reshape((batch, width / NEIGHBOURS, NEIGHBOURS))?;
+    groups.mean_keepdim(2)?.broadcast_as(groups.shape())?.contiguous()?.reshape((batch, 1, width))
 }
 
 /// Sines and cosines of a cell's column, then of its row, in (side * side + more, width); the tokens

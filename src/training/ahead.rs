@@ -100,7 +100,7 @@ impl Ahead {
         let super::data::DataConfig::Pairs(pairs) = &self.config.data else {
             return Err(TrainError::Config("a caption stage needs [data]".into()));
         };
-        let mut feed = Feed::open(pairs, self.seed)?;
+        let mut feed = Feed::open(pairs, self.seed, self.config.split_seed)?;
         let (sender, batches) = sync_channel(self.config.prefetch);
         let (config, cut, cache) = (self.config.clone(), self.cut.clone(), self.cache.clone());
         std::thread::Builder::new()

@@ -67,6 +67,9 @@ impl Captions {
         if let Some(prompt) = self.prompts.iter().find(|p| count_markers(p) != 1) {
             return Some(format!("the prompt {prompt:?} needs {IMAGE_MARKER} once"));
         }
+        if self.end.as_ref().is_some_and(String::is_empty) {
+            return Some("end must not be empty".into());
+        }
         if self.answer_length < 2 || self.words == 0 {
             return Some("answer_length must be above 1 and words above 0".into());
         }
@@ -87,27 +90,38 @@ pub struct CaptionTask<'a> {
     /// The Q-Former is frozen, so its outputs are kept, not the encoder's.
     keeps_queries: bool,
     held_out: Vec<Pair>,
-    /// Steps of the run.
-    steps: usize,
+    feed: Mutex<Feed>,
+    /// Of the first stage.
+    first: Captions,
     /// Pairs in a pass, where that is known.
     length: Option<usize>,
 }
 
 impl<'a> CaptionTask<'a> {
     /// `feed` was opened by the same configuration.
-    pub fn new(network: Network<'a>, config: &TrainConfig, feed: &Feed) -> Result<Self> {
+    pub fn new(network: Network<'a>, config: &TrainConfig, feed: Feed) -> Result<Self> {
         let cut = Cut { seed: config.seed, side: network.vision.side() as u32 };
         let cache = Arc::new(FrozenCache::new(config.cache_mb << 20));
         let ahead = Ahead::new(Arc::new(config.clone()), cut.clone(), cache.clone());
+        let held_out = match config.validate_every {
+            0 => Vec::new(),
+            _ => feed.held_out(VALIDATION_PICTURES)?,
+        };
+        if held_out.is_empty() && config.early_stop.is_some() {
+            return Err(TrainError::Config(
+                "early_stop needs held-out pictures, and data.held_out leaves none".into(),
+            ));
+        }
         Ok(Self {
             network,
             ahead: Mutex::new(ahead),
             cut,
             cache,
             keeps_queries: config.bridge != BridgeParts::All,
-            held_out: feed.held_out(VALIDATION_PICTURES)?,
-            steps: config.total_steps(),
-            length: feed.len(),
+            held_out,
+            first: config.stage[0].captions(),
+            length: feed.pass_length(),
+            feed: Mutex::new(feed),
         })
     }
 
@@ -150,25 +164,27 @@ impl<'a> CaptionTask<'a> {
         let captions = at.stage.captions();
         let mut rng = self.network.rng("prompts", position);
         let mut items = Vec::with_capacity(ready.len());
-        let mut unread = None;
+        let mut left_out = Vec::new();
         for ready in ready {
             // Drawn for each, so that a picture that cannot be read changes no other's.
             let draw = rng.random::<u32>() as usize;
             if let Some(Err(reason)) = &ready.view {
-                unread = Some(reason.clone());
+                left_out.push(reason.clone());
                 continue;
             }
+            let Some(packed) = self.packed(&ready.pair, &captions, draw)? else {
+                left_out.push(format!("{}: nothing is left of its caption", ready.pair.picture));
+                continue;
+            };
             let here = at.share.has(items.len());
             let kept = here.then(|| self.frozen(&ready, &captions)).transpose()?;
-            items.push((kept, self.packed(&ready.pair, &captions, draw)?));
+            items.push((kept, packed));
         }
-        match (items.is_empty(), unread) {
-            (true, Some(reason)) => Err(TrainError::Picture(reason)),
-            (_, _) => Ok(Box::new(CaptionBatch { task: self, items })),
-        }
+        Ok(Box::new(CaptionBatch { task: self, items, left_out }))
     }
 
-    fn packed(&self, pair: &Pair, captions: &Captions, draw: usize) -> Result<Packed> {
+    /// `None` if cleaning leaves nothing of the caption.
+    fn packed(&self, pair: &Pair, captions: &Captions, draw: usize) -> Result<Option<Packed>> {
         let network = &self.network;
         let (tokenizer, template) = (network.tokenizer, network.template);
         let pieces: Vec<Piece> = if let Some(n) = captions.instructions.len().checked_sub(1) {
@@ -186,6 +202,9 @@ impl<'a> CaptionTask<'a> {
             true => clean(&pair.caption, captions.words),
             false => pair.caption.clone(),
         };
+        if caption.is_empty() {
+            return Ok(None);
+        }
         let mut answer = match &captions.end {
             // As the reference does: caption and end symbol are tokenised as one text.
             Some(end) if tokenizer.special(end).is_none() => {
@@ -202,7 +221,7 @@ impl<'a> CaptionTask<'a> {
         let queries = network.bridge.query_tokens();
         let packed = pack_pieces(vec![(pieces, answer)], queries)?;
         network.check_fits(&packed)?;
-        Ok(packed)
+        Ok(Some(packed))
     }
 }
 
@@ -230,17 +249,12 @@ impl Task for CaptionTask<'_> {
     }
 
     fn views(&self, number: usize, count: usize) -> Result<Tensor> {
-        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
         let mut views = Vec::new();
-        // A short run shows its few pictures more than once.
-        for step in number * count..(number + 1) * count {
-            for ready in ahead.take(step % self.steps, 0)? {
-                if let Some(Ok(view)) = ready.view {
-                    views.push(self.network.encode(&view)?);
-                }
-            }
-            if views.len() >= count {
-                break;
+        for place in number * count..(number + 1) * count {
+            let pair = feed.at(place as u64)?;
+            if let Ok(view) = self.cut.view(&pair, &self.first, None, place as u64) {
+                views.push(self.network.encode(&view)?);
             }
         }
         if views.is_empty() {
@@ -258,6 +272,7 @@ struct CaptionBatch<'s> {
     task: &'s CaptionTask<'s>,
     /// What is frozen of a picture, where it is learned here.
     items: Vec<(Option<Tensor>, Packed)>,
+    left_out: Vec<String>,
 }
 
 impl Batch for CaptionBatch<'_> {
@@ -284,6 +299,10 @@ impl Batch for CaptionBatch<'_> {
         let loss = answer_loss(network.language, packed, &image, None, Weigh::Tokens)?;
         Ok(UnitLoss { loss, tokens: packed.len(), accuracy: None })
     }
+
+    fn remarks(&self) -> &[String] {
+        &self.left_out
+    }
 }
 
 /// BLIP's caption processor (`lavis/processors/blip_processors.py`).
@@ -299,7 +318,7 @@ fn clean(caption: &str, words: usize) -> String {
 /// The pairs of a configuration, opened before a model is loaded.
 pub fn open_feed(config: &TrainConfig) -> Result<Option<Feed>> {
     match &config.data {
-        DataConfig::Pairs(pairs) => Ok(Some(Feed::open(pairs, config.seed)?)),
+        DataConfig::Pairs(pairs) => Ok(Some(Feed::open(pairs, config.seed, config.split_seed)?)),
         DataConfig::Museum(_) => Ok(None),
     }
 }

@@ -25,7 +25,7 @@ pub struct TrainConfig {
     /// Draws the paintings that are kept out; by default the seed does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split_seed: Option<u64>,
-    /// Paintings kept out of training.
+    /// Paintings of a museum kept out of training; of [data] a share is, `data.held_out`.
     #[serde(default = "held_out")]
     pub held_out: usize,
     /// What trains in the language model.
@@ -210,6 +210,9 @@ impl TrainConfig {
         }
         if self.ema.is_some_and(|keep| !(0.0..1.0).contains(&keep)) {
             return wrong("ema must be from 0 up to but not 1, such as 0.999".into());
+        }
+        if self.early_stop.is_some() && self.stage.len() > 1 {
+            return wrong("early_stop compares losses of one stage; make each stage a run".into());
         }
         if self.early_stop == Some(0) || self.early_stop.is_some() && self.validate_every == 0 {
             return wrong("early_stop counts validations: both must be above 0".into());

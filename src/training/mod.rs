@@ -71,7 +71,7 @@ pub enum TrainError {
     #[error(transparent)]
     Data(#[from] data::DataError),
     #[error(
-        "the other processes of this run no longer answer; its last whole step is kept, so resume the run from there"
+        "the other processes of this run do not answer: one was lost, or all are stopping; resume the run from its last checkpoint"
     )]
     LostPeer,
     #[error("no picture of a whole batch can be read, first of all: {0}")]

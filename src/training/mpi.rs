@@ -122,23 +122,32 @@ impl Peers for MpiPeers<'_> {
     }
 
     /// Tensor by tensor in the order of `trainable`, which is the same everywhere; what one process
-    /// has no gradient of counts as zeros.
+    /// alone has no gradient of counts as zeros there.
     fn sum(&self, grads: &mut Gradients, trainable: &[(String, Var)]) -> Result<()> {
         let mut mine = Vec::new();
+        let mut known = Vec::new();
         for (name, var) in trainable {
-            match grads.get(name) {
+            let grad = grads.get(name);
+            known.push(if grad.is_some() { 1.0 } else { 0.0 });
+            match grad {
                 Some(g) => mine.extend(g.flatten_all()?.to_vec1::<f32>()?),
                 None => mine.resize(mine.len() + var.elem_count(), 0.0),
             }
         }
+        let Values::Numbers(known) = self.sum_over_all(Values::Numbers(known))? else {
+            return Err(TrainError::LostPeer);
+        };
         let Values::Gradients(all) = self.sum_over_all(Values::Gradients(mine))? else {
             return Err(TrainError::LostPeer);
         };
         let mut start = 0;
-        for (name, var) in trainable {
+        for ((name, var), known) in trainable.iter().zip(known) {
             let end = start + var.elem_count();
-            let sum = Tensor::from_slice(&all[start..end], var.shape(), var.device())?;
-            grads.set(name, sum);
+            // What nobody has a gradient of has none: the optimiser leaves it alone.
+            if known > 0.0 {
+                let sum = Tensor::from_slice(&all[start..end], var.shape(), var.device())?;
+                grads.set(name, sum);
+            }
             start = end;
         }
         Ok(())

@@ -272,6 +272,22 @@ impl RunDir {
         }
     }
 
+    /// Drops all but the last `keep` weights of best validations: a checkpoint that the run may go
+    /// back to names its own.
+    pub fn drop_old_best(&self, keep: usize) -> Result<()> {
+        if self.follows() {
+            return Ok(());
+        }
+        let mut all: Vec<PathBuf> = std::fs::read_dir(&self.path)
+            .map_err(io(&self.path))?
+            .filter_map(|e| Some(e.ok()?.path()))
+            .filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("best-")))
+            .collect();
+        all.sort();
+        let surplus = all.len().saturating_sub(keep);
+        all[..surplus].iter().try_for_each(|path| std::fs::remove_file(path).map_err(io(path)))
+    }
+
     /// Restores the checkpoint after `step`.
     pub fn restore_step(&mut self, step: usize, learner: &mut Learner) -> Result<Position> {
         self.restore_from(&self.path.join(format!("checkpoints/step-{step}")), learner)
@@ -339,6 +355,11 @@ impl RunDir {
         all.sort();
         Ok(all)
     }
+}
+
+/// Weights of the validation after `step`.
+pub fn best_weights(step: usize) -> String {
+    format!("best-{step:08}.safetensors")
 }
 
 /// Takes a checkpoint's name away first: half of one would stop a resume.

@@ -64,6 +64,11 @@ pub trait Batch: Send + Sync {
     fn weight(&self, unit: usize) -> f64;
 
     fn loss(&self, unit: usize) -> Result<UnitLoss>;
+
+    /// What was left out, and why.
+    fn remarks(&self) -> &[String] {
+        &[]
+    }
 }
 
 pub struct UnitLoss {

@@ -1,5 +1,6 @@
 //! The step loop: stages in order, one checkpointed run.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use candle_core::{DType, Tensor, Var};
@@ -9,7 +10,7 @@ use super::learner::{Learner, RunningMean};
 use super::optimiser::{AdamW, Gradients, Update};
 use super::params::Params;
 use super::peers::Peers;
-use super::run_dir::{Best, Position};
+use super::run_dir::{Best, Position, best_weights};
 use super::task::{At, Batch, Share, Task};
 use super::{
     BridgeParts, Metrics, OnBad, Result, RunDir, RunState, Schedule, StageKind, TrainConfig,
@@ -21,8 +22,8 @@ use crate::runtime;
 pub const LOOK_EVERY: usize = 20;
 /// Views over which the vision tokens are standardised, and how many are seen at once.
 const NORM_VIEWS: (usize, usize) = (256, 16);
-/// Weights of the best validation.
-const BEST: &str = "best.safetensors";
+/// Steps in a row of which nothing can be read, after which a run ends.
+const MOST_EMPTY: usize = 50;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +48,10 @@ pub struct Trainer<'a> {
 #[derive(Default)]
 struct Summed {
     loss: f64,
+    /// Of this process.
     tokens: usize,
+    /// Of all processes.
+    units: usize,
     accuracy: Option<f64>,
 }
 
@@ -87,12 +91,23 @@ impl Trainer<'_> {
         let started = Instant::now();
         let elapsed = || spent + started.elapsed().as_secs_f64();
         let mut step = first;
+        let mut empty = 0;
+        let mut remarked = HashSet::new();
         if config.guard.on_bad == OnBad::Rollback && first == 0 {
             run.save(&Position::default(), &learner, kept)?;
         }
-        while step < total {
+        let waited_enough = |best: &Option<Best>| {
+            config.early_stop.zip(*best).is_some_and(|(patience, best)| best.stale >= patience)
+        };
+        // One that ended early and is resumed has nothing to do.
+        let mut ends = waited_enough(&best);
+        while step < total && !ends {
             let stopping = match self.peers.any(stop()) {
-                Err(TrainError::LostPeer) => return self.lost(run, &learner, step, elapsed()),
+                Err(TrainError::LostPeer) => {
+                    let position =
+                        Position { step, elapsed_s: elapsed(), watch: watch.clone(), best };
+                    return self.lost(run, &learner, &position);
+                }
                 stopping => stopping?,
             };
             if stopping {
@@ -118,12 +133,30 @@ impl Trainer<'_> {
                 let task = self.task;
                 let batch = self.threads.install(|| task.draw(at, micro))?;
                 waited += clock.elapsed().as_secs_f64();
+                for remark in batch.remarks().iter().filter(|r| remarked.insert((*r).clone())) {
+                    run.note(&format!("step {}: left out: {remark}", step + 1));
+                }
+                summed.units += batch.units();
                 self.learn(batch.as_ref(), at, &trainable, &mut grads, &mut summed)?;
             }
+            if summed.units == 0 {
+                empty += 1;
+                if empty >= MOST_EMPTY {
+                    let reason = remarked.into_iter().next().unwrap_or_default();
+                    return Err(TrainError::Picture(reason));
+                }
+                step += 1;
+                continue;
+            }
+            empty = 0;
             let shared = self.peers.sum(&mut grads, &trainable);
             let loss = match shared.and_then(|()| self.peers.total(summed.loss)) {
                 // The step changed nothing yet.
-                Err(TrainError::LostPeer) => return self.lost(run, &learner, step, elapsed()),
+                Err(TrainError::LostPeer) => {
+                    let position =
+                        Position { step, elapsed_s: elapsed(), watch: watch.clone(), best };
+                    return self.lost(run, &learner, &position);
+                }
                 loss => loss?,
             };
             let grad_norm = learner.optimiser.norm(&grads)?;
@@ -181,7 +214,7 @@ impl Trainer<'_> {
                 loss,
                 lr,
                 grad_norm,
-                tokens_per_second: summed.tokens as f64 * self.peers.size() as f64 / took,
+                tokens_per_second: self.peers.total(summed.tokens as f64)? / took,
                 samples_per_second: samples as f64 / took,
                 elapsed_s: elapsed(),
                 data_share: waited / took,
@@ -193,28 +226,27 @@ impl Trainer<'_> {
             report(&metrics);
             step = done;
             let due = config.validate_every > 0 && done.is_multiple_of(config.validate_every);
-            let mut ends = false;
             if due && let Some((loss, accuracy)) = learner.with_mean(|| self.validate(at))? {
                 let split = "held_out".into();
                 let metrics = Metrics { split, loss, accuracy, update_ratio: None, ..metrics };
                 run.log(&metrics)?;
                 report(&metrics);
-                if let Some(patience) = config.early_stop {
-                    ends =
-                        self.weigh_validation(run, &learner, &mut best, (done, loss), patience)?;
+                if config.early_stop.is_some() {
+                    self.weigh_validation(run, &learner, &mut best, (done, loss))?;
+                    ends = waited_enough(&best);
                 }
             }
             if done.is_multiple_of(config.checkpoint_every) || done == total || ends {
                 let position = Position { step, elapsed_s: elapsed(), watch: watch.clone(), best };
                 run.save(&position, &learner, kept)?;
                 run.note(&format!("checkpoint after step {done}, loss {loss:.4}"));
+                run.drop_old_best(config.checkpoints_kept + 1)?;
             }
             run.set_status(RunState::Running, done, total, None)?;
-            if ends {
-                let best = best.map_or(done, |best| best.step);
-                run.note(&format!("ends early: no validation was better than that of step {best}"));
-                break;
-            }
+        }
+        if ends {
+            let best = best.map_or(step, |best| best.step);
+            run.note(&format!("ends early: no validation was better than that of step {best}"));
         }
         self.finish(run, &learner, best)?;
         run.note("finished");
@@ -222,18 +254,11 @@ impl Trainer<'_> {
         Ok(Outcome::Finished)
     }
 
-    /// Keeps what is whole when another process has died. (The guard's memory begins anew.)
-    fn lost(
-        &self,
-        run: &RunDir,
-        learner: &Learner,
-        step: usize,
-        elapsed_s: f64,
-    ) -> Result<Outcome> {
+    /// Keeps what is whole when another process has died.
+    fn lost(&self, run: &RunDir, learner: &Learner, position: &Position) -> Result<Outcome> {
         let kept = (self.config.checkpoint_every, self.config.checkpoints_kept);
-        let position = Position { step, elapsed_s, ..Position::default() };
-        run.save(&position, learner, kept)?;
-        run.note(&format!("a process was lost; stands after step {step}"));
+        run.save(position, learner, kept)?;
+        run.note(&format!("a process does not answer; stands after step {}", position.step));
         Err(TrainError::LostPeer)
     }
 
@@ -300,6 +325,9 @@ impl Trainer<'_> {
         let Some(batch) = self.threads.install(|| task.held_out(at))? else {
             return Ok(None);
         };
+        if batch.units() == 0 {
+            return Ok(None);
+        }
         let mut total = 0.0;
         let mut accuracy = None;
         for unit in 0..batch.units() {
@@ -310,26 +338,23 @@ impl Trainer<'_> {
         Ok(Some((total, accuracy)))
     }
 
-    /// Keeps the best weights; whether the run has waited long enough for better ones.
+    /// Keeps the weights of the best validation. One that is no number is none.
     fn weigh_validation(
         &self,
         run: &RunDir,
         learner: &Learner,
         best: &mut Option<Best>,
         (step, loss): (usize, f64),
-        patience: usize,
-    ) -> Result<bool> {
+    ) -> Result<()> {
         match best {
-            Some(best) if loss >= best.loss => {
-                best.stale += 1;
-                Ok(best.stale >= patience)
-            }
+            Some(best) if !loss.is_finite() || loss >= best.loss => best.stale += 1,
+            None if !loss.is_finite() => {}
             _ => {
                 *best = Some(Best { step, loss, stale: 0 });
-                self.save_weights(run, learner, BEST)?;
-                Ok(false)
+                self.save_weights(run, learner, &best_weights(step))?;
             }
         }
+        Ok(())
     }
 
     /// The run's weights: the best ones where it looked for them, or the last.
@@ -337,13 +362,15 @@ impl Trainer<'_> {
         if run.follows() {
             return Ok(());
         }
-        let kept = run.path.join(BEST);
-        match best {
-            Some(_) if kept.is_file() => {
+        let kept = best.map(|best| run.path.join(best_weights(best.step)));
+        match kept.filter(|path| path.is_file()) {
+            Some(kept) => {
                 let target = run.path.join(outcome::WEIGHTS);
-                std::fs::copy(&kept, &target).map(|_| ()).map_err(super::io(&target))
+                let partial = target.with_extension("partial");
+                std::fs::copy(&kept, &partial).map_err(super::io(&partial))?;
+                std::fs::rename(&partial, &target).map_err(super::io(&target))
             }
-            _ => self.save_weights(run, learner, outcome::WEIGHTS),
+            None => self.save_weights(run, learner, outcome::WEIGHTS),
         }
     }
 

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::config::{PairsConfig, PairsKind};
-use super::{Bad, Pair, Picture, Reader, Reading, Result, feed, shards, tables};
+use super::{Bad, Pair, Part, Picture, Reader, Reading, Result, feed, shards, tables};
 use crate::art::{self, sha256};
 
 /// Bad items and duplicates that are named; the rest is counted.
@@ -29,6 +29,8 @@ pub struct Report {
     /// Rows with a caption and a picture that can be decoded.
     pub pairs: usize,
     pub pictures: usize,
+    pub train: usize,
+    pub held_out: usize,
     pub below_min_score: usize,
     pub bad: usize,
     pub bad_items: Vec<BadItem>,
@@ -82,7 +84,7 @@ struct Look {
 /// are done.
 pub fn check(
     config: &PairsConfig,
-    seed: u64,
+    split_seed: u64,
     progress: impl Fn(usize, usize) + Sync,
 ) -> Result<Report> {
     config.check()?;
@@ -129,6 +131,9 @@ pub fn check(
         .filter_map(|picture| Some((*picture, looks.get(picture)?.as_ref().ok()?)))
         .collect();
     report.pairs = kept.len();
+    let trains = |pair: &&&Pair| feed::side(split_seed, config.held_out, pair) == Part::Train;
+    report.train = kept.iter().filter(trains).count();
+    report.held_out = report.pairs - report.train;
     report.pictures = known.len();
     report.caption_words = spread(kept.iter().map(|p| p.caption.split_whitespace().count()));
     report.width = spread(known.iter().map(|(_, look)| look.size.0 as usize));
@@ -146,7 +151,7 @@ pub fn check(
     report.bad = bad.len();
     let named = bad.into_iter().take(NAMED);
     report.bad_items = named.map(|b| BadItem { place: b.place, reason: b.reason }).collect();
-    let drawn = kept.choose_multiple(&mut ChaCha8Rng::seed_from_u64(seed), SAMPLES);
+    let drawn = kept.choose_multiple(&mut ChaCha8Rng::seed_from_u64(split_seed), SAMPLES);
     report.samples = drawn
         .map(|pair| Sample {
             picture: pair.picture.to_string(),

@@ -23,6 +23,8 @@ pub enum Part {
 /// run that is resumed, or that goes back, finds what it found before.
 pub struct Feed {
     seed: u64,
+    /// Draws what is held out.
+    split_seed: u64,
     held_out: f64,
     source: Source,
 }
@@ -31,7 +33,7 @@ enum Source {
     /// All pairs are known: each pass is one shuffle.
     List { train: Vec<Pair>, held_out: Vec<Pair>, pass: Option<u64>, order: Vec<u32> },
     /// Shard after shard goes into a buffer, from which pairs are drawn.
-    Shards { files: Vec<PathBuf>, reader: Box<Reader>, buffer: usize, stream: Stream },
+    Shards { files: Vec<PathBuf>, reader: Box<Reader>, buffer: usize, stream: Box<Stream> },
 }
 
 /// Where a walk through the shards stands.
@@ -48,16 +50,18 @@ struct Stream {
 }
 
 impl Feed {
-    pub fn open(config: &PairsConfig, seed: u64) -> Result<Self> {
+    /// `split_seed` draws what is held out; by default the seed does.
+    pub fn open(config: &PairsConfig, seed: u64, split_seed: Option<u64>) -> Result<Self> {
         config.check()?;
         let reader = Reader::of(config)?;
         let mut feed = Self {
             seed,
+            split_seed: split_seed.unwrap_or(seed),
             held_out: config.held_out,
             source: match config.kind {
                 PairsKind::Webdataset => {
                     let files = shards::files(&config.path)?;
-                    let stream = Stream::begin(seed, 0, files.len());
+                    let stream = Box::new(Stream::begin(seed, 0, files.len()));
                     let (reader, buffer) = (Box::new(reader), config.shuffle_buffer);
                     Source::Shards { files, reader, buffer, stream }
                 }
@@ -115,12 +119,12 @@ impl Feed {
     }
 
     fn stream_to(&mut self, n: u64) -> Result<Pair> {
-        let (seed, held_out) = (self.seed, self.held_out);
+        let (seed, split_seed, held_out) = (self.seed, self.split_seed, self.held_out);
         let Source::Shards { files, reader, buffer, stream } = &mut self.source else {
             return Err(DataError::Config("it is no stream".into()));
         };
         if n < stream.given {
-            *stream = Stream::begin(seed, 0, files.len());
+            **stream = Stream::begin(seed, 0, files.len());
         }
         loop {
             while stream.pool.len() < *buffer && stream.next < files.len() {
@@ -128,7 +132,7 @@ impl Feed {
                 stream.next += 1;
                 for reading in shards::read(file, reader)? {
                     if let Reading::Pair(pair) = reading
-                        && side(seed, held_out, &pair) == Part::Train
+                        && side(split_seed, held_out, &pair) == Part::Train
                     {
                         stream.pool.push(pair);
                         stream.found += 1;
@@ -141,7 +145,7 @@ impl Feed {
                     return Err(DataError::Empty { place, why: String::new() });
                 }
                 let given = stream.given;
-                *stream = Stream { given, ..Stream::begin(seed, stream.pass + 1, files.len()) };
+                **stream = Stream { given, ..Stream::begin(seed, stream.pass + 1, files.len()) };
                 continue;
             }
             let place = stream.rng.random_range(0..stream.pool.len());
@@ -164,10 +168,12 @@ impl Feed {
         };
         match &self.source {
             Source::List { held_out, .. } => {
-                held_out.iter().cloned().find(|pair| !take(pair.clone()));
+                held_out.iter().find(|pair| !take((*pair).clone()));
             }
             Source::Shards { files, reader, .. } => {
-                'all: for file in files {
+                // Where no share is held out, only a split of the source's own could name some.
+                let looked = if self.held_out == 0.0 { 1 } else { files.len() };
+                'all: for file in &files[..looked] {
                     for reading in shards::read(file, reader)? {
                         if let Reading::Pair(pair) = reading
                             && self.side(&pair) == Part::HeldOut
@@ -183,7 +189,7 @@ impl Feed {
     }
 
     /// Pairs in a pass, where that is known before the pass ends.
-    pub fn len(&self) -> Option<usize> {
+    pub fn pass_length(&self) -> Option<usize> {
         match &self.source {
             Source::List { train, .. } => Some(train.len()),
             Source::Shards { .. } => None,
@@ -199,12 +205,12 @@ impl Feed {
     }
 
     fn side(&self, pair: &Pair) -> Part {
-        side(self.seed, self.held_out, pair)
+        side(self.split_seed, self.held_out, pair)
     }
 }
 
 /// The source's own split, or one by the picture's name, the same for all its captions.
-fn side(seed: u64, held_out: f64, pair: &Pair) -> Part {
+pub(super) fn side(seed: u64, held_out: f64, pair: &Pair) -> Part {
     pair.split.unwrap_or_else(|| {
         // The draw of a generator, as the hash's own bits are far from uniform.
         let mut rng = ChaCha8Rng::seed_from_u64(seed ^ name_hash(&pair.key));
@@ -296,7 +302,7 @@ mod tests {
         for in_shards in [false, true] {
             let dir = tempfile::tempdir().expect("a folder");
             let config = source(dir.path(), 60, in_shards);
-            let mut feed = Feed::open(&config, 7).expect("opens");
+            let mut feed = Feed::open(&config, 7, None).expect("opens");
             let held_out = feed.held_out(100).expect("reads");
             let train = 60 - held_out.len();
             assert!((3..25).contains(&held_out.len()), "{}", held_out.len());
@@ -311,11 +317,11 @@ mod tests {
             assert!(names(first).is_disjoint(&names(&held_out)));
             assert_ne!(first, second);
             // A resumed run begins in the middle, one that goes back asks again.
-            let mut other = Feed::open(&config, 7).expect("opens");
+            let mut other = Feed::open(&config, 7, None).expect("opens");
             for n in [train as u64 + 3, 2, 17] {
                 assert_eq!(other.at(n).expect("reads"), all[n as usize], "{in_shards} {n}");
             }
-            assert_ne!(Feed::open(&config, 8).expect("opens").at(0).expect("reads"), all[0]);
+            assert_ne!(Feed::open(&config, 8, None).expect("opens").at(0).expect("reads"), all[0]);
             // The picture of the caption comes with it.
             let picture = all[5].picture.decode().expect("decodes");
             assert_eq!(picture.get_pixel(0, 0).0[0].to_string(), all[5].caption);
@@ -334,10 +340,10 @@ mod tests {
         let readings = shards::read(&path, &reader).expect("reads");
         let good = readings.iter().filter(|r| matches!(r, Reading::Pair(_))).count();
         assert!(good > 5 && good < 20, "{good}");
-        assert!(matches!(readings.iter().find(|r| matches!(r, Reading::Bad(_))), Some(_)));
+        assert!(readings.iter().any(|r| matches!(r, Reading::Bad(_))));
         for shard in 0..3 {
             std::fs::write(dir.path().join(format!("{shard}.tar")), b"").expect("writes");
         }
-        assert!(matches!(Feed::open(&config, 7), Err(DataError::Empty { .. })));
+        assert!(matches!(Feed::open(&config, 7, None), Err(DataError::Empty { .. })));
     }
 }

@@ -110,7 +110,8 @@ impl Reader {
             Err(field) => return bad(format!("it has no {field} for the caption")),
         };
         let (key, picture) = match picture {
-            Some(picture) => (picture.to_string(), picture),
+            // The same wherever the shards lie.
+            Some(picture) => (picture.short_name(), picture),
             None => {
                 let name = match self.image.fill(row) {
                     Ok(name) => name,
@@ -122,6 +123,9 @@ impl Reader {
                 }
             }
         };
-        Reading::Pair(Pair { key, picture, caption, split: row.split() })
+        match row.split() {
+            Ok(split) => Reading::Pair(Pair { key, picture, caption, split }),
+            Err(split) => bad(format!("its split {split:?} is neither train nor val or test")),
+        }
     }
 }

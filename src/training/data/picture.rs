@@ -43,6 +43,16 @@ impl Picture {
         }
     }
 
+    /// Without the folder it lies in.
+    pub fn short_name(&self) -> String {
+        match self {
+            Self::File(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            Self::Member { shard, name, .. } => {
+                format!("{}!{name}", shard.file_name().unwrap_or_default().to_string_lossy())
+            }
+        }
+    }
+
     pub fn decode(&self) -> Result<RgbImage, ArtError> {
         decode(Path::new(&self.to_string()), &self.read()?).map(|(image, _)| image)
     }

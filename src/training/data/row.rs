@@ -76,12 +76,13 @@ impl Row {
         value.parse().ok().filter(|score: &f32| score.is_finite())
     }
 
-    /// The source's own split.
-    pub fn split(&self) -> Option<Part> {
-        match self.0.get("split")?.as_str() {
-            "train" => Some(Part::Train),
-            "val" | "validation" | "test" | "dev" => Some(Part::HeldOut),
-            _ => None,
+    /// The source's own split, if it has one; or its name, if it is none that is known.
+    pub fn split(&self) -> Result<Option<Part>, String> {
+        let Some(split) = self.0.get("split") else { return Ok(None) };
+        match split.to_lowercase().as_str() {
+            "train" | "training" => Ok(Some(Part::Train)),
+            "val" | "valid" | "validation" | "test" | "testing" | "dev" => Ok(Some(Part::HeldOut)),
+            _ => Err(split.clone()),
         }
     }
 }
@@ -122,5 +123,9 @@ mod tests {
         assert_eq!(row.get("tags"), Some("Men, Horses"));
         assert_eq!(row.score(None), Some(6.5));
         assert_eq!(row.score(Some("punsafe")), None);
+        let split = |name: &str| Row::of([("split", name)]).split();
+        assert_eq!(split("Valid"), Ok(Some(Part::HeldOut)));
+        assert_eq!((split("train"), split("")), (Ok(Some(Part::Train)), Ok(None)));
+        assert!(split("rest").is_err());
     }
 }

@@ -21,7 +21,10 @@ pub fn files(pattern: &Path) -> Result<Vec<PathBuf>> {
     let mut out = Vec::new();
     for one in expand(&text)? {
         if !one.contains(['*', '?']) {
-            out.push(PathBuf::from(one));
+            let path = PathBuf::from(one);
+            // Told now, not hours into a run.
+            File::open(&path).map_err(io(&path))?;
+            out.push(path);
             continue;
         }
         let found = glob::glob(&one).map_err(|e| DataError::Config(format!("{one}: {e}")))?;

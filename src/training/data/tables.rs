@@ -37,10 +37,11 @@ fn json(path: &Path) -> Result<Vec<Placed>> {
     let value: Value = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
     let items = match value {
         Value::Array(items) => items,
+        // One object of the Met's API, which has lists of its own.
+        Value::Object(object) if object.contains_key("objectID") => vec![Value::Object(object)],
         Value::Object(object) => match list_inside(&object) {
             Some(items) => items.clone(),
-            // One object of the Met's API, or a table from picture to caption.
-            None if object.contains_key("objectID") => vec![Value::Object(object)],
+            // A table from picture to caption.
             None => object
                 .into_iter()
                 .map(|(image, caption)| serde_json::json!({"image": image, "caption": caption}))

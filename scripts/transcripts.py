@@ -1,0 +1,48 @@
+"""Writes conversations about held-out paintings as Markdown: what the default model really says.
+
+    python scripts/transcripts.py target/release/artgpt-tui DATA_DIR > docs/transcripts.md
+
+Each painting is one session of greedy answers; nothing is chosen or mended. The wordings are those
+that the held-out table asks, which training never used, and two that it did.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+QUESTIONS = [
+    "What is in the picture?",
+    "What kind of picture is this?",
+    "Is the left half a mirror image of the right half?",
+    "Describe this painting.",
+    "Who is the artist?",
+]
+COUNT = 20
+
+
+def ask(program, data, session, picture, question):
+    command = [program, "--data-dir", data, "--json", "ask", "--greedy", "--session", session]
+    command += ["--image", picture] if picture else []
+    out = subprocess.run(command + [question], capture_output=True, text=True)
+    return json.loads(out.stdout)
+
+
+if __name__ == "__main__":
+    program, data = sys.argv[1], sys.argv[2]
+    root = Path(__file__).resolve().parent.parent
+    split = json.loads((root / "models/artgpt-smol.split.json").read_text())
+    museum = Path(data) / "models/met-paintings/files"
+    records = {o["objectID"]: o for o in json.loads((museum / "objects.json").read_text())["objects"]}
+    print("# Twenty conversations about paintings that training never saw\n")
+    print("Made by `scripts/transcripts.py`, greedy, unedited; the model reads the museum's label.\n")
+    for number in split["held_out"][:COUNT]:
+        record = records[number]
+        print(f"## {record['title']} (Met {number})\n")
+        tags = ", ".join(t["term"] if isinstance(t, dict) else t for t in record.get("tags") or [])
+        print(f"The museum's tags: {tags or 'none'}.\n")
+        session, picture = "new", str(museum / f"{number}.jpg")
+        for question in QUESTIONS:
+            answer = ask(program, data, session, picture, question)
+            session, picture = answer.get("session", session), None
+            print(f"> {question}\n\n{answer.get('text', answer)}\n")
