@@ -499,7 +499,8 @@ fn a_run_that_diverges_goes_back_and_ends_with_the_reason() {
     let text = format!(
         "model = \"artgpt-smol\"\ndata = {museum:?}\nheld_out = 2\nvalidate_every = 0\n\
          checkpoint_every = 1\nguard = {{ on_bad = \"rollback\", patience = 3 }}\n\
-         [[stage]]\nkind = \"answer\"\nsteps = 5\nbatch = 1\nquestions = 2\nlr = 1e25\n"
+         [[stage]]\nkind = \"answer\"\nsteps = 5\nbatch = 1\nquestions = 2\nlr = 1.0\n\
+         bridge_lr_scale = 1e25\n"
     );
     std::fs::write(&config, text).expect("writes");
     common::program(data.path())

@@ -449,7 +449,8 @@ mod tests {
         assert!(refused.message.contains("stage.0.lr (0.2 instead of 0.1)"), "{}", refused.message);
         assert!(same(kept.clone(), &kept, run).is_ok());
         assert!(resumable(with("stage.0.lr=0.2"), &kept).is_ok());
-        let refused = resumable(with("method.kind=lora"), &kept).expect_err("is refused");
+        let refused =
+            resumable(with("method={kind=\"lora\", rank=2}"), &kept).expect_err("is refused");
         assert!(refused.message.contains("method.kind"), "{}", refused.message);
     }
 }
