@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 use std::io::IsTerminal;
-use std::path::Path;
 use std::process::ExitCode;
 
 use image::DynamicImage;
@@ -27,7 +26,7 @@ pub fn run(context: &Context, command: DataCommand) -> Result<ExitCode, Failure>
         DataConfig::Museum(name) => museum(context, name, &config),
         DataConfig::Pairs(pairs) => {
             let bar = ProgressBar::no_length();
-            let report = check(pairs, config.split_seed.unwrap_or(config.seed), |done, all| {
+            let report = check(pairs, config.split_drawn_by(), |done, all| {
                 bar.set_length(all as u64);
                 bar.set_position(done as u64);
             })?;
@@ -50,8 +49,8 @@ pub fn run(context: &Context, command: DataCommand) -> Result<ExitCode, Failure>
 
 fn museum(context: &Context, name: &str, config: &TrainConfig) -> Result<ExitCode, Failure> {
     let folder = super::input::data_folder(context, name)?;
-    let paintings = Paintings::open(Path::new(&folder))?;
-    let split = paintings.split(config.split_seed.unwrap_or(config.seed), config.held_out)?;
+    let paintings = Paintings::open(&folder)?;
+    let split = paintings.split(config.split_drawn_by(), config.held_out)?;
     let tags = paintings.common_tags(&split).len();
     let (train, held_out) = (split.train.len(), split.held_out.len());
     match context.json {
@@ -113,18 +112,17 @@ fn samples(report: &Report, draw: bool) -> Result<(), Failure> {
     for sample in &report.samples {
         out::line(format!("\n{}", printable(&sample.picture)));
         if let (true, Some(pixels)) = (draw, &sample.pixels) {
+            // Half-blocks as wide as the picture's ratio lets them be.
+            let (w, h) = pixels.dimensions();
+            let wide = (2 * PICTURE.1 * w / h.max(1)).clamp(1, PICTURE.0);
             let config = viuer::Config {
                 absolute_offset: false,
-                width: Some(PICTURE.0),
+                width: Some(wide),
                 use_kitty: false,
                 use_iterm: false,
                 use_sixel: false,
                 ..viuer::Config::default()
             };
-            // Half-blocks as wide as the picture's ratio lets them be.
-            let (w, h) = pixels.dimensions();
-            let wide = (2 * PICTURE.1 * w / h.max(1)).clamp(1, PICTURE.0);
-            let config = viuer::Config { width: Some(wide), ..config };
             viuer::print(&DynamicImage::ImageRgb8(pixels.clone()), &config)
                 .map_err(|e| Failure::new("terminal", e))?;
         }

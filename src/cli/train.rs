@@ -82,9 +82,7 @@ fn train(
     // A resumed run keeps its split, whatever has changed since.
     let split = match (&resumed, &paintings) {
         (Some(run), _) => run.split()?,
-        (None, Some(paintings)) => {
-            paintings.split(config.split_seed.unwrap_or(config.seed), config.held_out)?
-        }
+        (None, Some(paintings)) => paintings.split(config.split_drawn_by(), config.held_out)?,
         (None, None) => Split { seed: config.seed, train: Vec::new(), held_out: Vec::new() },
     };
     let mut run = match resumed {

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::cache::FrozenCache;
 use super::data::{Feed, Pair};
 use super::task::rng;
-use super::{Captions, Result, TrainConfig, TrainError};
+use super::{Captions, Result, TrainConfig, TrainError, open_feed};
 use crate::art::{View, random_resized_crop};
 
 /// A pair whose picture is ready.
@@ -67,7 +67,6 @@ pub struct Ahead {
     config: Arc<TrainConfig>,
     cut: Cut,
     cache: Arc<FrozenCache<()>>,
-    seed: u64,
     running: Option<Walk>,
 }
 
@@ -79,8 +78,7 @@ struct Walk {
 
 impl Ahead {
     pub fn new(config: Arc<TrainConfig>, cut: Cut, cache: Arc<FrozenCache<()>>) -> Self {
-        let seed = config.seed;
-        Self { config, cut, cache, seed, running: None }
+        Self { config, cut, cache, running: None }
     }
 
     /// Micro-batch `micro` of `step`.
@@ -97,10 +95,8 @@ impl Ahead {
     }
 
     fn walk_from(&self, start: (usize, usize)) -> Result<Walk> {
-        let super::data::DataConfig::Pairs(pairs) = &self.config.data else {
-            return Err(TrainError::Config("a caption stage needs [data]".into()));
-        };
-        let mut feed = Feed::open(pairs, self.seed, self.config.split_seed)?;
+        let needed = || TrainError::Config("a caption stage needs [data]".into());
+        let mut feed = open_feed(&self.config)?.ok_or_else(needed)?;
         let (sender, batches) = sync_channel(self.config.prefetch);
         let (config, cut, cache) = (self.config.clone(), self.cut.clone(), self.cache.clone());
         std::thread::Builder::new()

@@ -318,7 +318,9 @@ fn clean(caption: &str, words: usize) -> String {
 /// The pairs of a configuration, opened before a model is loaded.
 pub fn open_feed(config: &TrainConfig) -> Result<Option<Feed>> {
     match &config.data {
-        DataConfig::Pairs(pairs) => Ok(Some(Feed::open(pairs, config.seed, config.split_seed)?)),
+        DataConfig::Pairs(pairs) => {
+            Ok(Some(Feed::open(pairs, config.seed, config.split_drawn_by())?))
+        }
         DataConfig::Museum(_) => Ok(None),
     }
 }

@@ -259,6 +259,11 @@ impl TrainConfig {
             .map_err(|e| TrainError::Config(e.to_string()))
     }
 
+    /// The seed that draws what is kept out of training.
+    pub fn split_drawn_by(&self) -> u64 {
+        self.split_seed.unwrap_or(self.seed)
+    }
+
     /// Samples that were drawn before a step (from 0).
     pub fn samples_before(&self, step: usize) -> usize {
         let mut left = step;

@@ -81,7 +81,7 @@ impl Comparison {
     }
 
     pub fn split_seed(&self) -> u64 {
-        self.train.split_seed.unwrap_or(self.train.seed)
+        self.train.split_drawn_by()
     }
 }
 

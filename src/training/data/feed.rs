@@ -50,13 +50,13 @@ struct Stream {
 }
 
 impl Feed {
-    /// `split_seed` draws what is held out; by default the seed does.
-    pub fn open(config: &PairsConfig, seed: u64, split_seed: Option<u64>) -> Result<Self> {
+    /// `split_seed` draws what is held out.
+    pub fn open(config: &PairsConfig, seed: u64, split_seed: u64) -> Result<Self> {
         config.check()?;
         let reader = Reader::of(config)?;
         let mut feed = Self {
             seed,
-            split_seed: split_seed.unwrap_or(seed),
+            split_seed,
             held_out: config.held_out,
             source: match config.kind {
                 PairsKind::Webdataset => {
@@ -302,7 +302,7 @@ mod tests {
         for in_shards in [false, true] {
             let dir = tempfile::tempdir().expect("a folder");
             let config = source(dir.path(), 60, in_shards);
-            let mut feed = Feed::open(&config, 7, None).expect("opens");
+            let mut feed = Feed::open(&config, 7, 7).expect("opens");
             let held_out = feed.held_out(100).expect("reads");
             let train = 60 - held_out.len();
             assert!((3..25).contains(&held_out.len()), "{}", held_out.len());
@@ -317,11 +317,11 @@ mod tests {
             assert!(names(first).is_disjoint(&names(&held_out)));
             assert_ne!(first, second);
             // A resumed run begins in the middle, one that goes back asks again.
-            let mut other = Feed::open(&config, 7, None).expect("opens");
+            let mut other = Feed::open(&config, 7, 7).expect("opens");
             for n in [train as u64 + 3, 2, 17] {
                 assert_eq!(other.at(n).expect("reads"), all[n as usize], "{in_shards} {n}");
             }
-            assert_ne!(Feed::open(&config, 8, None).expect("opens").at(0).expect("reads"), all[0]);
+            assert_ne!(Feed::open(&config, 8, 8).expect("opens").at(0).expect("reads"), all[0]);
             // The picture of the caption comes with it.
             let picture = all[5].picture.decode().expect("decodes");
             assert_eq!(picture.get_pixel(0, 0).0[0].to_string(), all[5].caption);
@@ -344,6 +344,6 @@ mod tests {
         for shard in 0..3 {
             std::fs::write(dir.path().join(format!("{shard}.tar")), b"").expect("writes");
         }
-        assert!(matches!(Feed::open(&config, 7, None), Err(DataError::Empty { .. })));
+        assert!(matches!(Feed::open(&config, 7, 7), Err(DataError::Empty { .. })));
     }
 }
