@@ -122,6 +122,85 @@ fn a_converted_lora_computes_what_its_source_does() {
     converted_case(lora(), &["--language", "q8_0"], 0.15);
 }
 
+/// Log-probabilities of the case's answer by `model`.
+fn scores(case: &Case, model: &str) -> Vec<f64> {
+    let args = ["score", "--json", "--raw-prompt", "--model", model];
+    let out =
+        common::json(&[&args[..], &["--prompt", &case.prompt, "--answer", &case.answer]].concat());
+    serde_json::from_value(out["logprobs"].clone()).expect("numbers")
+}
+
+fn assert_close(ours: &[f64], theirs: &[f64], tolerance: f64, what: &str) {
+    assert_eq!(ours.len(), theirs.len());
+    for (a, b) in ours.iter().zip(theirs) {
+        assert!((a - b).abs() < tolerance, "{what}: {a} is not {b}");
+    }
+}
+
+#[test]
+fn a_lora_is_merged_into_its_base_and_taken_out_again() {
+    let case = lora();
+    let base = cases().into_iter().find(|c| c.prompt == case.prompt).expect("its base");
+    let dir = tempfile::tempdir().expect("temp dir");
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let peft = root().join("../peft").display().to_string();
+    let source = root().join(&base.model).display().to_string();
+    let convert = |args: &[&str]| common::json(&[&["models", "convert", "--json"], args].concat());
+
+    convert(&["--merge", &peft, &path("merged")]);
+    assert_close(&scores(&case, &path("merged")), &case.logprobs, 1e-4, "its own, merged");
+    let shown = common::json(&["models", "show", "--json", &path("merged")]);
+    assert!(shown["manifest"]["adapters"].is_null(), "{shown}");
+    // The same from a base without a manifest that joins the two.
+    convert(&[&format!("--merge={peft}"), &source, &path("joined")]);
+    assert_close(&scores(&case, &path("joined")), &case.logprobs, 1e-4, "a folder's, merged");
+    convert(&["--unmerge", &peft, &path("merged"), &path("plain")]);
+    assert_close(&scores(&case, &path("plain")), &base.logprobs, 1e-4, "taken out");
+
+    // On GGUF the rows of q and k have another order.
+    convert(&["--language", "q8_0", &peft, &path("gguf")]);
+    convert(&["--merge", &path("gguf"), &path("gguf-merged")]);
+    let beside = scores(&case, &path("gguf"));
+    assert_close(&scores(&case, &path("gguf-merged")), &beside, 2e-2, "merged into a GGUF file");
+
+    let refused = common::program(common::shared_data())
+        .args(["models", "convert", "--merge", &source, &path("none")])
+        .assert()
+        .code(1);
+    let said = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+    assert!(said.contains("no fine-tuning"), "{said}");
+    assert!(!Path::new(&path("none")).exists());
+}
+
+/// Several models on one base live in one process, and each says what it says alone.
+#[test]
+fn models_of_one_base_take_turns_without_reading_it_again() {
+    use artgpt::inference::{Engine, Prompt};
+    use artgpt::model::manifest::Model;
+    let case = lora();
+    let base = cases().into_iter().find(|c| c.prompt == case.prompt).expect("its base");
+    let find = |path: PathBuf| Model::find(&path.display().to_string(), &root()).expect("finds");
+    let (plain, tuned) = (find(root().join(&base.model)), find(root().join("../peft")));
+    let device = candle_core::Device::Cpu;
+    let mut engine = Engine::load(&plain, &device, |_, _| {}).expect("loads");
+    let check = |engine: &mut Engine, expected: &[f64], what: &str| {
+        let prompt = Prompt::Raw(case.prompt.clone());
+        let score = engine.score(&prompt, &[], &case.answer).expect("scores");
+        let ours: Vec<f64> = score.logprobs.iter().map(|l| f64::from(*l)).collect();
+        assert_close(&ours, expected, 1e-4, what);
+    };
+    check(&mut engine, &base.logprobs, "the base");
+    for round in 0..2 {
+        assert!(engine.switch(&tuned).expect("switches"));
+        check(&mut engine, &case.logprobs, &format!("with the LoRA, {round}"));
+        assert!(engine.switch(&plain).expect("switches"));
+        check(&mut engine, &base.logprobs, &format!("without it, {round}"));
+    }
+    let other = find(root().join("llama-linear-tied"));
+    assert!(!engine.switch(&other).expect("reads the manifest"), "another base");
+    check(&mut engine, &base.logprobs, "still the base");
+}
+
 /// Scores of the first case of each model after `models convert`.
 fn converted(flags: &[&str], tolerance: f64) {
     let mut seen = Vec::new();

@@ -62,15 +62,15 @@ fn the_qformer_is_transformers_in_both_modes() -> Result<()> {
         encoder_width: 20,
         layer_norm_eps: 1e-12,
         image_grid: 0,
-        relation_tokens: false,
+        relation_channels: 0,
         standardise: true,
         text: None,
     };
     let vb = VarBuilder::from_tensors(all.clone(), DType::F32, &Device::Cpu);
     let qformer = QFormer::load(&config, vb)?;
-    assert_close(&qformer.forward::<Fused>(&all["input"], &[])?, &all["output"], "fused");
+    assert_close(&qformer.forward::<Fused>(&all["input"], &[], None)?, &all["output"], "fused");
     assert_close(
-        &qformer.forward::<Differentiable>(&all["input"], &[])?,
+        &qformer.forward::<Differentiable>(&all["input"], &[], None)?,
         &all["output"],
         "differentiable",
     );

@@ -97,7 +97,7 @@ fn small_by(method: Method, vocab_size: usize) -> Result<Small> {
         encoder_width: WIDTH,
         layer_norm_eps: 1e-6,
         image_grid: 0,
-        relation_tokens: false,
+        relation_channels: 0,
         standardise: true,
         text: None,
     };

@@ -41,7 +41,7 @@ impl View {
         if jitter.flip {
             imageops::flip_horizontal_in_place(&mut view);
         }
-        mirror(&mut view, jitter.mirror);
+        mirror(&mut view, jitter.mirror, jitter.turned);
         for pixel in view.pixels_mut() {
             pixel.0 = jitter.colour(pixel.0);
         }
@@ -53,14 +53,19 @@ impl View {
     }
 }
 
-fn mirror(view: &mut RgbImage, weight: f32) {
+/// Turns the right half into the left one's mirror image, upside down if `turned`.
+fn mirror(view: &mut RgbImage, weight: f32, turned: bool) {
     if weight <= 0.0 {
         return;
     }
     let (width, height) = view.dimensions();
+    let mut source = view.clone();
+    if turned {
+        imageops::flip_vertical_in_place(&mut source);
+    }
     for y in 0..height {
         for x in width / 2..width {
-            let left = view.get_pixel(width - 1 - x, y).0;
+            let left = source.get_pixel(width - 1 - x, y).0;
             let right = &mut view.get_pixel_mut(x, y).0;
             for (r, l) in right.iter_mut().zip(left) {
                 let mixed = f32::from(*r) + (f32::from(l) - f32::from(*r)) * weight;
@@ -82,6 +87,8 @@ pub struct ViewJitter {
     pub flip: bool,
     /// How far the right half turns into the mirror image of the left one, 0 to 1.
     pub mirror: f32,
+    /// Whether that mirror image stands on its head, which breaks the symmetry and nothing else.
+    pub turned: bool,
     /// Exponent on the pixel value; below 1 brightens.
     pub gamma: f32,
     /// Factor around the middle grey.
@@ -100,6 +107,7 @@ impl ViewJitter {
         top: 0.0,
         flip: false,
         mirror: 0.0,
+        turned: false,
         gamma: 1.0,
         contrast: 1.0,
         saturation: 1.0,
@@ -123,9 +131,11 @@ impl ViewJitter {
     /// Draws one; a third of the views keep their own colours, so that real ones are common.
     pub fn random(rng: &mut impl Rng) -> Self {
         let mut jitter = Self::crop(rng);
-        // Few paintings are symmetrical, and most of those are portraits.
-        if rng.random_range(0..4) == 0 {
+        // Few paintings are symmetrical, and most of those are portraits: what a picture shows
+        // must not tell its symmetry.
+        if rng.random_range(0..3) == 0 {
             jitter.mirror = rng.random_range(0.2..=1.0);
+            jitter.turned = rng.random();
         }
         if rng.random_range(0..3) > 0 {
             jitter.gamma = rng.random_range(-0.9f32..=0.9).exp();

@@ -245,6 +245,13 @@ pub enum ModelsCommand {
         /// What all other tensors become; q8_0 and q4_k make GGUF files.
         #[arg(long, value_enum, default_value = "keep")]
         rest: FloatChoice,
+        /// Add a LoRA to the language model's matrices: the model's own, or that of a folder of
+        /// the package `peft`. A GGUF file becomes one of f16 unless --language says otherwise.
+        #[arg(long, value_name = "FOLDER", require_equals = true, conflicts_with = "unmerge")]
+        merge: Option<Option<PathBuf>>,
+        /// Take the LoRA of this folder out of the matrices again.
+        #[arg(long, value_name = "FOLDER")]
+        unmerge: Option<PathBuf>,
     },
     /// What is built in or installed.
     List,

@@ -13,10 +13,12 @@ use super::{Context, Failure, out};
 use crate::chat::Tokenizer;
 use crate::fetch::{check_installed, is_installed, remove};
 use crate::inference::{Engine, Picture, Prompt};
+use crate::model::catalogue::names;
 use crate::model::checkpoint::LanguageFile;
-use crate::model::convert::{FloatType, LanguageType, convert};
+use crate::model::convert::{FloatType, Fold, LanguageType, convert};
 use crate::model::inspect::{Inspection, inspect};
-use crate::model::manifest::{BUILTIN, Model};
+use crate::model::manifest::Model;
+use crate::model::peft::merge::Delta;
 use crate::model::verify::first_damaged;
 
 pub fn run(context: &Context, command: ModelsCommand) -> Result<ExitCode, Failure> {
@@ -41,12 +43,18 @@ pub fn run(context: &Context, command: ModelsCommand) -> Result<ExitCode, Failur
             }
             done(context, &model, "intact")
         }
-        ModelsCommand::Convert { source, target, language, rest } => {
+        ModelsCommand::Convert { source, target, language, rest, merge, unmerge } => {
             let model = Model::find(&source, &dir)?;
             if !is_installed(&model) {
                 install_with_bar(&model)?;
             }
-            convert_model(&model, &target, language.into(), rest.into())?;
+            let fold = match (merge, unmerge) {
+                (_, Some(folder)) => Fold::Other(Delta::open(&folder)?.negated()),
+                (Some(Some(folder)), None) => Fold::Other(Delta::open(&folder)?),
+                (Some(None), None) => Fold::Own,
+                (None, None) => Fold::No,
+            };
+            convert_model(&model, &target, language.into(), rest.into(), fold)?;
             done(context, &Model::find(&target.display().to_string(), &dir)?, "converted")
         }
         ModelsCommand::Remove { model } => {
@@ -62,6 +70,7 @@ fn convert_model(
     target: &Path,
     language: LanguageType,
     rest: FloatType,
+    fold: Fold,
 ) -> Result<(), Failure> {
     let tokenizer = |json: &Path| {
         let path = model.language_path().unwrap_or_default();
@@ -71,7 +80,7 @@ fn convert_model(
         tokenizer.save(json).map_err(|e| wrong(e.to_string()))?;
         Ok((tokenizer.bos, tokenizer.eos.clone()))
     };
-    convert(model, target, language, rest, &tokenizer, &mut |part| {
+    convert(model, target, language, rest, fold, &tokenizer, &mut |part| {
         eprintln!("writing the {part}")
     })?;
     Ok(())
@@ -197,15 +206,8 @@ fn done(context: &Context, model: &Model, what: &str) -> Result<ExitCode, Failur
 
 fn list(context: &Context) -> Result<ExitCode, Failure> {
     let dir = context.paths.models();
-    let mut names: Vec<String> = BUILTIN.iter().map(|(n, _)| (*n).to_string()).collect();
-    for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if entry.path().join("manifest.toml").is_file() && !names.contains(&name) {
-            names.push(name);
-        }
-    }
     let models: Vec<Model> =
-        names.iter().map(|n| Model::find(n, &dir)).collect::<Result<_, _>>()?;
+        names(&dir).iter().map(|n| Model::find(n, &dir)).collect::<Result<_, _>>()?;
     if context.json {
         let rows: Vec<_> = models
             .iter()

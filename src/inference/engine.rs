@@ -1,6 +1,6 @@
 //! A loaded model with its caches: prompts in, tokens out, on the calling thread.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,7 +16,8 @@ use crate::chat::{
     Piece, Role, StopFilter, Template, Timings, Tokenizer, Usage, fit, raw_prompt,
 };
 use crate::model::LoadStage;
-use crate::model::artgpt::ArtGpt;
+use crate::model::artgpt::{ArtGpt, Trained};
+use crate::model::base::Base;
 use crate::model::checkpoint::LanguageFile;
 use crate::model::kv_cache::KvCache;
 use crate::model::manifest::Model;
@@ -29,23 +30,52 @@ const PREFILL_CHUNK: usize = 256;
 /// The reference's window.
 const MINIGPT4_WINDOW: usize = 2000;
 
-/// A model that answers.
-pub struct Engine {
-    pub name: String,
-    model: ArtGpt,
-    pub tokenizer: Tokenizer,
+/// How one model on a base is talked to.
+struct Voice {
     /// For a Q-Former that reads the instruction.
     instructions: Option<InstructionTokenizer>,
     template: Template,
     /// See `PromptPart::alone_without_picture` in the manifest.
     alone_without_picture: bool,
+}
+
+/// A model that answers.
+pub struct Engine {
+    pub name: String,
+    model: ArtGpt,
+    /// `None` where no other model can share it.
+    base: Option<Base>,
+    pub tokenizer: Tokenizer,
+    voice: Voice,
     cache: KvCache,
     /// What `cache` holds.
     held: Vec<Place>,
     images: ImageCache,
     /// What earlier sessions have seen.
     kept: Option<EmbeddingStore>,
+    embeddings: Option<PathBuf>,
+    /// Trained parts that were worn and may be again, by [`Model::seeing_fingerprint`], newest last.
+    shelf: Vec<(String, Trained)>,
+    /// The fingerprint of those that are worn.
+    worn: Option<String>,
     load_ms: f64,
+}
+
+/// Trained parts kept in memory besides those that are worn.
+const SHELF: usize = 4;
+
+impl Voice {
+    fn of(model: &Model, tokenizer: &Tokenizer) -> Result<Self> {
+        let reads = model.manifest.qformer.as_ref().filter(|q| q.config.text.is_some());
+        let prompt = model.manifest.prompt.as_ref();
+        Ok(Self {
+            instructions: reads
+                .map(|q| InstructionTokenizer::open(&model.path(&q.path)))
+                .transpose()?,
+            template: Template::of(&model.manifest, tokenizer)?,
+            alone_without_picture: prompt.is_some_and(|p| p.alone_without_picture),
+        })
+    }
 }
 
 /// What happens while an answer is made.
@@ -99,41 +129,76 @@ impl Engine {
         // Another architecture is told as that, not as a tokenizer that is not ours.
         file.weights().config()?;
         let tokenizer = Tokenizer::of(model, &mut file)?;
-        let reads = model.manifest.qformer.as_ref().filter(|q| q.config.text.is_some());
-        let instructions =
-            reads.map(|q| InstructionTokenizer::open(&model.path(&q.path))).transpose()?;
-        let template = Template::of(&model.manifest, &tokenizer)?;
-        let prompt = model.manifest.prompt.as_ref();
-        let alone_without_picture = prompt.is_some_and(|p| p.alone_without_picture);
+        let (base, worn) = (Base::of(model)?, model.seeing_fingerprint().ok());
+        let voice = Voice::of(model, &tokenizer)?;
         let model = ArtGpt::load(model, &mut file, device, progress)?;
         let cache = model.language.new_cache()?;
         Ok(Self {
             name,
             model,
+            base,
             tokenizer,
-            instructions,
-            template,
-            alone_without_picture,
+            voice,
             cache,
             held: Vec::new(),
             images: ImageCache::default(),
             kept: None,
+            embeddings: None,
+            shelf: Vec::new(),
+            worn,
             load_ms: ms(started),
         })
+    }
+
+    /// Becomes `model` without reading the frozen base again. `false`, and nothing is changed, if its
+    /// base is another.
+    pub fn switch(&mut self, model: &Model) -> Result<bool> {
+        if self.base.is_none() || Base::of(model)? != self.base {
+            return Ok(false);
+        }
+        let started = Instant::now();
+        let voice = Voice::of(model, &self.tokenizer)?;
+        let wanted = model.seeing_fingerprint()?;
+        let shelved = self.shelf.iter().position(|(print, _)| *print == wanted);
+        let trained = match shelved {
+            Some(i) => self.shelf.remove(i).1,
+            None => self.model.read_trained(model)?,
+        };
+        let before = self.model.wear(trained);
+        if let Some(print) = self.worn.replace(wanted) {
+            self.shelf.push((print, before));
+            let many = self.shelf.len().saturating_sub(SHELF);
+            self.shelf.drain(..many);
+        }
+        self.name.clone_from(&model.manifest.name);
+        self.voice = voice;
+        // What was seen and read is in the other model's terms.
+        self.rewind(&[]);
+        self.images = ImageCache::default();
+        if let Some(folder) = self.embeddings.take() {
+            self.keep(model, &folder);
+        }
+        self.load_ms = ms(started);
+        Ok(true)
     }
 
     /// Keeps query tokens in this folder, and takes them from there. Where it cannot be told which
     /// weights made them, nothing is kept.
     pub fn keep_embeddings(mut self, model: &Model, folder: &Path) -> Self {
+        self.keep(model, folder);
+        self
+    }
+
+    fn keep(&mut self, model: &Model, folder: &Path) {
         let fingerprint = self.sees().then(|| model.seeing_fingerprint().ok()).flatten();
         self.kept = fingerprint.map(|f| EmbeddingStore::new(folder, f));
-        self
+        self.embeddings = Some(folder.to_path_buf());
     }
 
     /// Tokens of prompt and answer; the reference's conversation ends at 2000 (`conversation.py`).
     pub fn context_length(&self) -> usize {
         let model = self.model.language.config.context_length;
-        match self.template {
+        match self.voice.template {
             Template::MiniGpt4 => model.min(MINIGPT4_WINDOW),
             Template::ChatMl | Template::Vicuna => model,
         }
@@ -317,7 +382,7 @@ impl Engine {
     /// The template's, and the user's; a raw prompt has no template.
     fn stop_strings(&self, request: &Request) -> Vec<String> {
         let own = match request.prompt {
-            Prompt::Chat { .. } => self.template.stop_strings(),
+            Prompt::Chat { .. } => self.voice.template.stop_strings(),
             Prompt::Raw(_) => &[],
         };
         own.iter().map(|s| s.to_string()).chain(request.sampling.stop.iter().cloned()).collect()
@@ -391,12 +456,12 @@ impl Engine {
             Prompt::Chat { system, turns } => {
                 let blind = turns.iter().all(|t| t.images.is_empty());
                 let turns = match turns.split_last() {
-                    Some((last, _)) if blind && self.alone_without_picture => {
+                    Some((last, _)) if blind && self.voice.alone_without_picture => {
                         std::slice::from_ref(last)
                     }
                     _ => turns,
                 };
-                let (template, tokenizer) = (self.template, &self.tokenizer);
+                let (template, tokenizer) = (self.voice.template, &self.tokenizer);
                 fit(turns, budget, |turns| template.render(system.as_deref(), turns, tokenizer))?
             }
             Prompt::Raw(text) => {
@@ -439,7 +504,7 @@ impl Engine {
     /// last question. Empty for one that reads nothing.
     fn instruction(&self, prompt: &Prompt) -> Result<Vec<u32>> {
         let limit = self.model.bridge.as_ref().and_then(|b| b.instruction_limit());
-        let (Some(tokenizer), Some(limit)) = (&self.instructions, limit) else {
+        let (Some(tokenizer), Some(limit)) = (&self.voice.instructions, limit) else {
             return Ok(Vec::new());
         };
         let text = match prompt {
@@ -542,7 +607,7 @@ impl Engine {
     /// Tokens that end an answer.
     fn end_tokens(&self, prompt: &Prompt) -> Vec<u32> {
         let stops = match prompt {
-            Prompt::Chat { .. } => self.template.stop_strings(),
+            Prompt::Chat { .. } => self.voice.template.stop_strings(),
             Prompt::Raw(_) => &[],
         };
         let stops = stops.iter();

@@ -20,6 +20,8 @@ pub enum Event {
     Ready(ModelInfo),
     /// The model cannot be used; the text says why and what to do.
     Unusable(String),
+    /// Another model cannot be used, so the one before it still is; the text says why.
+    Kept(ModelInfo, String),
     Prefilled(u64, Usage),
     /// New text, the answer's tokens so far, and tokens per second.
     Text(u64, String, usize, f64),
@@ -29,6 +31,8 @@ pub enum Event {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelInfo {
+    /// What it was found by: a name or a path.
+    pub reference: String,
     pub name: String,
     pub sees: bool,
 }
@@ -36,6 +40,8 @@ pub struct ModelInfo {
 enum Command {
     Generate(u64, Request, Cancel),
     Load,
+    /// Another model takes the place of the one that is there.
+    Use(String),
 }
 
 /// Where the thread finds things.
@@ -60,7 +66,7 @@ impl Worker {
         let _ = sender.send(Command::Load);
         std::thread::Builder::new()
             .name("inference".into())
-            .spawn(move || run(&model, &folders, &device, &receiver, on_event))?;
+            .spawn(move || run(model, &folders, &device, &receiver, on_event))?;
         Ok(Self(sender))
     }
 
@@ -70,6 +76,11 @@ impl Worker {
         let _ = self.0.send(Command::Generate(id, request, cancel));
     }
 
+    /// Goes on with another model. One of the same base costs only its trained parts.
+    pub fn use_model(&self, reference: String) {
+        let _ = self.0.send(Command::Use(reference));
+    }
+
     /// Tries again after [`Event::Unusable`].
     pub fn reload(&self) {
         let _ = self.0.send(Command::Load);
@@ -77,7 +88,7 @@ impl Worker {
 }
 
 fn run(
-    name: &str,
+    mut name: String,
     folders: &Folders,
     device: &str,
     commands: &Receiver<Command>,
@@ -87,12 +98,25 @@ fn run(
     let mut unusable = String::from("the model is not loaded; Ctrl-R tries again");
     while let Ok(command) = commands.recv() {
         match command {
-            Command::Load => match caught(|| load(name, folders, device, &mut on_event)) {
+            Command::Use(other) => {
+                let before = backend.as_ref().map(|b| ModelInfo::of(b, &name));
+                match caught(|| change(&mut backend, &other, folders, device, &mut on_event)) {
+                    Ok(info) => {
+                        name = other;
+                        on_event(Event::Ready(info));
+                    }
+                    Err(reason) => match before {
+                        Some(info) => on_event(Event::Kept(info, reason)),
+                        None => {
+                            unusable.clone_from(&reason);
+                            on_event(Event::Unusable(reason));
+                        }
+                    },
+                }
+            }
+            Command::Load => match caught(|| load(&name, folders, device, &mut on_event)) {
                 Ok(loaded) => {
-                    on_event(Event::Ready(ModelInfo {
-                        name: loaded.name().to_string(),
-                        sees: loaded.sees(),
-                    }));
+                    on_event(Event::Ready(ModelInfo::of(&loaded, &name)));
                     backend = Some(loaded);
                 }
                 Err(reason) => {
@@ -133,6 +157,34 @@ fn caught<T>(work: impl FnOnce() -> Result<T, InferenceError>) -> Result<T, Stri
         Ok(result) => result.map_err(|e| e.to_string()),
         Err(_) => Err("the model crashed; Ctrl-R loads it again, please report this".into()),
     }
+}
+
+impl ModelInfo {
+    fn of(backend: &Backend, reference: &str) -> Self {
+        let (name, sees) = (backend.name().to_string(), backend.sees());
+        Self { reference: reference.to_string(), name, sees }
+    }
+}
+
+/// Puts the model `name` into `backend`; what is there stays until the other one is whole.
+fn change(
+    backend: &mut Option<Backend>,
+    name: &str,
+    folders: &Folders,
+    device: &str,
+    on_event: &mut impl FnMut(Event),
+) -> Result<ModelInfo, InferenceError> {
+    if let Some(Backend::Local(engine)) = backend
+        && Remote::parse(name).is_none()
+    {
+        let model = Model::find(name, &folders.models)?;
+        if fetch::is_installed(&model) && engine.switch(&model)? {
+            let (reference, sees) = (name.to_string(), engine.sees());
+            return Ok(ModelInfo { reference, name: engine.name.clone(), sees });
+        }
+    }
+    let loaded = load(name, folders, device, on_event)?;
+    Ok(ModelInfo::of(backend.insert(loaded), name))
 }
 
 fn load(

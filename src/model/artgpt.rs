@@ -5,16 +5,25 @@ use candle_nn::VarBuilder;
 use image::RgbImage;
 
 use super::bridge::Bridge;
-use super::checkpoint::{Extras, LanguageFile, read_llama};
+use super::checkpoint::{BLOCKS, Extras, LanguageFile, read_llama};
 use super::llama::Llama;
-use super::manifest::{Model, QFormerPart};
+use super::manifest::Model;
 use super::matrix::TrainPrecision;
 use super::mode::{Fused, Mode};
-use super::peft::Method;
+use super::peft::{Method, Tuning};
 use super::source::{Named, VisionSource, bridge_source, tuning_source};
 use super::vision::VisionEncoder;
 use super::{Error, LoadStage, Result};
 use crate::art::View;
+
+/// What training made of a model, without the frozen base: small beside it, and the same base wears
+/// one after another.
+pub struct Trained {
+    bridge: Option<Bridge>,
+    /// Of each block.
+    tunings: Vec<Tuning>,
+    image_tokens: usize,
+}
 
 /// A model ready to run.
 pub struct ArtGpt {
@@ -43,16 +52,36 @@ impl ArtGpt {
         progress(LoadStage::Vision, 0.0);
         let vision = load_vision(model, device)?;
         progress(LoadStage::Bridge, 0.0);
-        let bridge = match &model.manifest.qformer {
-            Some(part) if vision.is_some() => {
-                let width = language.config.hidden_size;
-                Some(load_bridge(model, part, width, device)?)
-            }
-            _ => None,
-        };
-        let image_tokens = model.manifest.qformer.as_ref().map_or(0, |p| p.config.num_query_tokens);
+        let bridge = load_bridge(model, vision.is_some(), language.config.hidden_size, device)?;
         progress(LoadStage::Bridge, 1.0);
-        Ok(Self { vision, bridge, language, image_tokens })
+        Ok(Self { vision, bridge, language, image_tokens: image_tokens(model) })
+    }
+
+    /// Reads the trained parts of `model`, which must have this one's base (`base.rs`).
+    pub fn read_trained(&self, model: &Model) -> Result<Trained> {
+        let (config, device) = (&self.language.config, self.language.device());
+        let blocks = match tuning_source(model)? {
+            Some((tensors, method)) => {
+                let path = tensors.path.clone();
+                let all = Named::same(tensors).builder(device);
+                let block = |i| Tuning::load(&method, config, &all.pp(format!("{BLOCKS}.{i}")));
+                let read = (0..config.num_hidden_layers).map(block);
+                read.collect::<candle_core::Result<_>>().map_err(|e| Error::in_part(&path, e))?
+            }
+            None => vec![Tuning::default(); config.num_hidden_layers],
+        };
+        let bridge = load_bridge(model, self.vision.is_some(), config.hidden_size, device)?;
+        Ok(Trained { bridge, tunings: blocks, image_tokens: image_tokens(model) })
+    }
+
+    /// Puts trained parts in the place of its own, and gives those back.
+    pub fn wear(&mut self, mut trained: Trained) -> Trained {
+        std::mem::swap(&mut self.bridge, &mut trained.bridge);
+        std::mem::swap(&mut self.image_tokens, &mut trained.image_tokens);
+        for (block, tuning) in self.language.layers.iter_mut().zip(&mut trained.tunings) {
+            std::mem::swap(&mut block.tuning, tuning);
+        }
+        trained
     }
 
     /// A picture to its projected query tokens, (1, queries, hidden); `None` for a blind model.
@@ -85,15 +114,21 @@ pub fn load_vision(model: &Model, device: &Device) -> Result<Option<Box<dyn Visi
     source.load(|named| named.builder(device)).map(Some)
 }
 
+fn image_tokens(model: &Model) -> usize {
+    model.manifest.qformer.as_ref().map_or(0, |p| p.config.num_query_tokens)
+}
+
+/// `None` for a blind model.
 fn load_bridge(
     model: &Model,
-    part: &QFormerPart,
+    sees: bool,
     language_width: usize,
     device: &Device,
-) -> Result<Bridge> {
+) -> Result<Option<Bridge>> {
+    let Some(part) = model.manifest.qformer.as_ref().filter(|_| sees) else { return Ok(None) };
     let named = bridge_source(model, part)?;
     let damaged = |e| Error::in_part(&model.path(&part.path), e);
-    Bridge::load(&part.config, language_width, named.builder(device)).map_err(damaged)
+    Bridge::load(&part.config, language_width, named.builder(device)).map(Some).map_err(damaged)
 }
 
 /// A LLaMA to train through, with its trainable parts taken from `weights`.

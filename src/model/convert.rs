@@ -19,8 +19,9 @@ use super::checkpoint::hf::HfConfig;
 use super::checkpoint::{EOS_IDS, LanguageFile, LanguageWeights, Tensors, gguf_name, interleave};
 use super::inspect::inspect;
 use super::llama::{LlamaConfig, RopeScaling};
-use super::manifest::{Manifest, Model, check_name};
+use super::manifest::{Manifest, Model, PeftMethod, check_name};
 use super::mode::RopeLayout;
+use super::peft::merge::{Delta, Merged};
 use super::peft::{Method, Target, package};
 use super::source::tuning_source;
 use super::{Error, Result};
@@ -76,6 +77,16 @@ const KEPT: &[&str] = &[
     "special_tokens_map.json",
 ];
 
+/// What to do with a LoRA on the way.
+pub enum Fold {
+    /// It stays beside the matrices.
+    No,
+    /// The model's own goes into its matrices.
+    Own,
+    /// This one is added to the matrices, or taken from them.
+    Other(Delta),
+}
+
 /// Writes `model` to `target`, which must not be there. `tokenizer` writes the language model's
 /// `tokenizer.json` and says which tokens begin and end a text.
 pub fn convert(
@@ -83,6 +94,7 @@ pub fn convert(
     target: &Path,
     language: LanguageType,
     float: FloatType,
+    fold: Fold,
     tokenizer: &dyn Fn(&Path) -> std::io::Result<Ends>,
     progress: &mut dyn FnMut(&str),
 ) -> Result<()> {
@@ -98,6 +110,12 @@ pub fn convert(
     if let Some((path, problem)) = inspect(model, &Device::Cpu)?.first_problem() {
         return Err(Error::corrupt(path, problem));
     }
+    let own = matches!(fold, Fold::Own);
+    let delta = match fold {
+        Fold::No => None,
+        Fold::Own => Some(Delta::of(model)?),
+        Fold::Other(delta) => Some(delta),
+    };
     let staging = target.with_file_name(format!(".{name}.partial"));
     let io = |path: &Path| {
         let path = path.display().to_string();
@@ -112,6 +130,8 @@ pub fn convert(
         dir: staging.clone(),
         float,
         language_leaves: language != LanguageType::Keep,
+        changes: None,
+        drops_lora: own,
         done: BTreeMap::new(),
     };
     let mut manifest = Manifest { name, source: Vec::new(), ..model.manifest.clone() };
@@ -126,9 +146,18 @@ pub fn convert(
     if let Some(part) = &mut manifest.projection {
         part.path = writer.part(&part.path)?;
     }
+    if own {
+        // Norms that were trained with it stay.
+        let norms = tuning_source(model)?
+            .is_some_and(|(t, _)| t.names().any(|n| n.ends_with("layernorm.weight")));
+        manifest.adapters = manifest.adapters.filter(|_| norms);
+        if let Some(part) = &mut manifest.adapters {
+            (part.method, part.alpha) = (PeftMethod::Norms, None);
+        }
+    }
     if let Some(part) = &mut manifest.adapters {
         progress("adapters");
-        if let Some((_, Method::Lora { alpha, .. })) = tuning_source(model)? {
+        if let (false, Some((_, Method::Lora { alpha, .. }))) = (own, tuning_source(model)?) {
             part.alpha = Some(alpha); // only a folder of `peft` says it otherwise
         }
         part.path = writer.part(&part.path)?;
@@ -137,8 +166,11 @@ pub fn convert(
         progress("language model");
         let mut file = LanguageFile::open(&path)?;
         part.requantise = None;
+        if let Some(delta) = &delta {
+            writer.changes = Some((delta, delta.stored_names(file.weights())?));
+        }
         match (language, &file) {
-            (LanguageType::Keep, LanguageFile::Gguf(_)) => {
+            (LanguageType::Keep, LanguageFile::Gguf(_)) if delta.is_none() => {
                 part.path = "language.gguf".into();
                 let to = staging.join(&part.path);
                 std::fs::copy(&path, &to).map_err(io(&to))?;
@@ -158,17 +190,25 @@ pub fn convert(
                     part.tokenizer = Some(relative(&staging, &to));
                 }
             }
-            (LanguageType::Q8_0 | LanguageType::Q4K, _) => {
+            (LanguageType::Q8_0 | LanguageType::Q4K, _) | (_, LanguageFile::Gguf(_)) => {
                 part.path = "language.gguf".into();
                 let json = staging.join("tokenizer.json");
                 let (bos, eos) = tokenizer(&json).map_err(io(&json))?;
                 part.tokenizer = Some("tokenizer.json".into());
                 let dtype = match language {
                     LanguageType::Q4K => GgmlDType::Q4K,
-                    _ => GgmlDType::Q8_0,
+                    LanguageType::Q8_0 => GgmlDType::Q8_0,
+                    // A sum of two matrices has no blocks to keep.
+                    LanguageType::Keep => GgmlDType::F16,
                 };
                 let to = staging.join(&part.path);
-                write_gguf(file.weights(), dtype, (bos, &eos), &to)?;
+                match &delta {
+                    Some(delta) => {
+                        let mut merged = Merged { inner: file.weights(), delta };
+                        write_gguf(&mut merged, dtype, (bos, &eos), &to)?;
+                    }
+                    None => write_gguf(file.weights(), dtype, (bos, &eos), &to)?,
+                }
             }
         }
     }
@@ -198,6 +238,10 @@ struct Writer<'a> {
     float: FloatType,
     /// The language model gets a file of its own.
     language_leaves: bool,
+    /// What changes matrices of the language model, and which, by the names of its file.
+    changes: Option<(&'a Delta, BTreeMap<String, String>)>,
+    /// A LoRA that is merged is not written again.
+    drops_lora: bool,
     /// Source path in the manifest, and the path it got.
     done: BTreeMap<String, String>,
 }
@@ -214,7 +258,8 @@ impl Writer<'_> {
             false => {
                 let stem = path.file_stem().unwrap_or_default().to_string_lossy();
                 let name = self.free_name(&stem, self.float.extension());
-                self.tensors(&tensors, &self.dir.join(&name), |_| true, |_| true)?;
+                let wanted = |name: &str| !(self.drops_lora && name.contains(".lora_"));
+                self.tensors(&tensors, &self.dir.join(&name), wanted, |_| true)?;
                 name
             }
         };
@@ -302,7 +347,11 @@ impl Writer<'_> {
                 (_, dtype) => dtype,
             };
             let shape = info.shape.clone();
-            Some((name, Later { tensors, name, dtype, shape, failed: &failed }))
+            let change = self
+                .changes
+                .as_ref()
+                .and_then(|(delta, names)| names.get(name).map(|ours| (*delta, ours.as_str())));
+            Some((name, Later { tensors, name, change, dtype, shape, failed: &failed }))
         });
         let io = |source| Error::Io { path: to.display().to_string(), source };
         safetensors::serialize_to_file(views, None, to)
@@ -356,6 +405,8 @@ fn write_file(to: &Path, metadata: &[(&str, Value)], tensors: &[(String, QTensor
 struct Later<'a> {
     tensors: &'a Tensors,
     name: &'a str,
+    /// What is added to it, and under which name.
+    change: Option<(&'a Delta, &'a str)>,
     dtype: DType,
     shape: Vec<usize>,
     /// The first error; what is written after it is thrown away.
@@ -373,7 +424,11 @@ impl safetensors::View for Later<'_> {
 
     fn data(&self) -> Cow<'_, [u8]> {
         let bytes = self.tensors.read(self.name).and_then(|t| {
-            let tensor = t.to_dtype(self.dtype)?;
+            let change = self.change.map(|(delta, name)| delta.of_matrix(name)).transpose()?;
+            let tensor = match change.flatten() {
+                Some(change) => (t.to_dtype(DType::F32)? + change)?.to_dtype(self.dtype)?,
+                None => t.to_dtype(self.dtype)?,
+            };
             Ok(safetensors::View::data(&tensor).into_owned())
         });
         match bytes {

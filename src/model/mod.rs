@@ -3,7 +3,9 @@
 //! Nothing here knows of prompts, of the user's files or of threads.
 
 pub mod artgpt;
+pub mod base;
 pub mod bridge;
+pub mod catalogue;
 pub mod checkpoint;
 pub mod convert;
 mod fingerprint;
@@ -17,6 +19,7 @@ pub mod mode;
 pub mod peft;
 pub mod projection;
 pub mod qformer;
+mod relations;
 pub mod sampling;
 pub mod source;
 pub mod verify;

@@ -28,9 +28,10 @@ pub struct QFormerConfig {
     /// encoder do not.
     #[serde(default)]
     pub image_grid: usize,
-    /// Tell in three more tokens how the halves of the grid relate (`bridge.rs`).
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub relation_tokens: bool,
+    /// Channels, from the first, of which the query tokens are told how the halves of the grid
+    /// relate (`relations.rs`); 0 tells nothing. Needs `image_grid`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub relation_channels: usize,
     /// Standardise each channel of the image tokens by measured means and deviations
     /// (`vision_norm`): for encoders that end in no norm.
     #[serde(default = "yes")]
@@ -46,6 +47,10 @@ pub struct QFormerConfig {
 pub struct QFormerTextConfig {
     pub vocab_size: usize,
     pub max_position_embeddings: usize,
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 fn yes() -> bool {
@@ -90,19 +95,27 @@ impl QFormer {
     }
 
     /// (batch, image tokens, encoder width) to (batch, queries, hidden). `instruction` is read by
-    /// a text branch, and ignored without one.
-    pub fn forward<M: Mode>(&self, image: &Tensor, instruction: &[u32]) -> Result<Tensor> {
+    /// a text branch, and ignored without one. `told`, (batch, 1, hidden), is added to the queries.
+    pub fn forward<M: Mode>(
+        &self,
+        image: &Tensor,
+        instruction: &[u32],
+        told: Option<&Tensor>,
+    ) -> Result<Tensor> {
         let (_, queries, hidden) = self.query_tokens.dims3()?;
         let batch = image.dim(0)?;
+        let each = |x: &Tensor| x.broadcast_as((batch, x.dim(1)?, hidden))?.contiguous();
+        let start = match told {
+            Some(told) => self.query_tokens.broadcast_add(told)?,
+            None => self.query_tokens.clone(),
+        };
         let start = match &self.text {
             Some(text) if !instruction.is_empty() => {
-                Tensor::cat(&[&self.query_tokens, &text.forward(instruction)?], 1)?
+                Tensor::cat(&[each(&start)?, each(&text.forward(instruction)?)?], 1)?
             }
-            _ => self.query_tokens.clone(),
+            _ => start,
         };
-        let places = start.dim(1)?;
-        let mut x = self.embeddings_norm.forward::<M>(&start)?;
-        x = x.broadcast_as((batch, places, hidden))?.contiguous()?;
+        let mut x = each(&self.embeddings_norm.forward::<M>(&start)?)?;
         for layer in &self.layers {
             x = layer.forward::<M>(&x, queries, image)?;
         }

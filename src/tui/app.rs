@@ -17,6 +17,7 @@ use super::theme::Theme;
 use crate::chat::{Conversation, Session, Usage};
 use crate::config::Settings;
 use crate::inference::{Cancel, ModelInfo, Picture};
+use crate::model::catalogue::Choice;
 
 /// Everything the screen shows.
 pub struct State {
@@ -109,6 +110,7 @@ pub enum Popup {
     Open { input: Box<TextArea<'static>>, candidates: Vec<Candidate>, selected: Option<usize> },
     Sessions { list: Option<Vec<Session>>, selected: usize, confirm: bool },
     Questions { list: Vec<Suggestion>, selected: usize },
+    Models { list: Option<Vec<Choice>>, selected: usize },
 }
 
 impl State {

@@ -23,6 +23,9 @@ pub enum Effect {
     },
     Generate(u64, Box<Request>, Cancel),
     ReloadModel,
+    ListModels,
+    /// By name or path.
+    UseModel(String),
     PutTurn(Box<(Session, TurnRecord)>),
     BeginDraft(Box<(Session, TurnRecord)>),
     AppendDraft(String),

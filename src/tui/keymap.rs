@@ -11,6 +11,7 @@ pub enum Action {
     Open,
     Questions,
     Sessions,
+    Models,
     New,
     Regenerate,
     PageUp,
@@ -72,6 +73,12 @@ pub const BINDINGS: &[Binding] = &[
         keys: &[(CTRL, KeyCode::Char('t'))],
         shown: "Ctrl-T",
         help: "earlier sessions",
+    },
+    Binding {
+        action: Action::Models,
+        keys: &[(NONE, KeyCode::F(2)), (ALT, KeyCode::Char('m'))],
+        shown: "F2, Alt-M",
+        help: "another model, or what a training run made",
     },
     Binding {
         action: Action::New,

@@ -11,6 +11,7 @@ use super::theme::Theme;
 use crate::art::Label;
 use crate::config::Settings;
 use crate::inference::{Event, Picture};
+use crate::model::catalogue::Choice;
 use crate::store::StoreEvent;
 
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub enum Message {
     NotOpened(String),
     /// Candidates for the path in the open window, with the text they complete.
     Completed(String, Vec<Candidate>),
+    /// What there is to choose from.
+    Models(Vec<Choice>),
     /// A picture at the size that the screen asked for.
     Scaled(Scaled),
     /// Edited files were read again.

@@ -105,7 +105,8 @@ async fn main_loop(options: Options) -> Result<Ended, TuiError> {
         })
         .map_err(TuiError::Thread)?
     };
-    let runner = Runner { worker, store, pictures, messages: messages.clone() };
+    let runner =
+        Runner { worker, store, pictures, paths: paths.clone(), messages: messages.clone() };
 
     let replies = env.wants_probe(graphics).then(|| probe().unwrap_or_default());
     let wanted = choose(graphics, &env, replies.as_ref());

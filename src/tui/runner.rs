@@ -10,7 +10,9 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::effect::Effect;
 use super::message::{Message, Opened, Scaled};
 use crate::art::{ArtError, Artwork, within};
+use crate::config::Paths;
 use crate::inference::{Picture, Worker};
+use crate::model::catalogue::choices;
 use crate::store::{Pictures, Store};
 
 /// Pictures for the screen are kept no larger than this.
@@ -20,6 +22,7 @@ pub struct Runner {
     pub worker: Worker,
     pub store: Store,
     pub pictures: Pictures,
+    pub paths: Paths,
     pub messages: UnboundedSender<Message>,
 }
 
@@ -47,6 +50,11 @@ impl Runner {
             }),
             Effect::Generate(id, request, cancel) => self.worker.generate(id, *request, cancel),
             Effect::ReloadModel => self.worker.reload(),
+            Effect::ListModels => {
+                let (models, runs) = (self.paths.models(), self.paths.runs());
+                self.blocking(move || Message::Models(choices(&models, &runs)));
+            }
+            Effect::UseModel(reference) => self.worker.use_model(reference),
             Effect::PutTurn(pair) => self.store.put_turn(pair.0, pair.1),
             Effect::BeginDraft(pair) => self.store.begin_draft(pair.0, pair.1),
             Effect::AppendDraft(text) => self.store.append_draft(text),

@@ -3,6 +3,7 @@
 mod answer;
 mod artwork;
 mod keys;
+mod models;
 mod session;
 
 pub use artwork::picture_cells;
@@ -40,6 +41,7 @@ fn apply(state: &mut State, message: Message) -> Vec<Effect> {
             Vec::new()
         }
         Message::Completed(text, found) => artwork::completed(state, &text, found),
+        Message::Models(list) => models::listed(state, list),
         Message::Scaled(scaled) => {
             // Scalings overtake one another while a window is dragged.
             let wanted = state.scaling.as_ref();
@@ -55,11 +57,11 @@ fn apply(state: &mut State, message: Message) -> Vec<Effect> {
             state.settings = settings;
             state.theme = theme;
             state.composer = state.new_composer(&text);
-            state.tell(match model_changed {
-                true => "settings read again; start the program again for another model",
-                false => "settings read again",
-            });
-            Vec::new()
+            state.tell("settings read again");
+            match model_changed {
+                true => models::choose(state, state.settings.model.clone()),
+                false => Vec::new(),
+            }
         }
         Message::Notice(text) => {
             state.complain(text);
@@ -90,10 +92,8 @@ fn model(state: &mut State, event: Event) -> Vec<Effect> {
             state.model = ModelState::Loading { part: stage.name(), fraction };
             Vec::new()
         }
-        Event::Ready(info) => {
-            state.model = ModelState::Ready(info);
-            Vec::new()
-        }
+        Event::Ready(info) => models::ready(state, info),
+        Event::Kept(info, reason) => models::kept(state, info, &reason),
         Event::Unusable(reason) => {
             let reason = crate::text::printable(&reason);
             state.complain(format!("{reason}; Ctrl-R tries again"));

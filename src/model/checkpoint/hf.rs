@@ -207,7 +207,7 @@ impl HfConfig {
             encoder_width: q.encoder_hidden_size,
             layer_norm_eps: q.layer_norm_eps,
             image_grid: 0,
-            relation_tokens: false,
+            relation_channels: 0,
             standardise: false,
             text,
         }))

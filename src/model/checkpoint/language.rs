@@ -134,6 +134,18 @@ pub fn copy_trained(
 
 /// Where tensors of the language model are in a file of trained ones.
 const TRAINED: &str = "llama_model.model.";
+/// Where those of its blocks are.
+pub const BLOCKS: &str = "llama_model.model.layers";
+
+/// Whether training made this tensor in the place of one of the base's: a matrix of a block, a table,
+/// or the last norm. What is put beside them, and a block's norms, leaves the base as it is.
+pub fn replaces_base(name: &str) -> bool {
+    let Some(rest) = name.strip_prefix(TRAINED) else { return false };
+    let whole = ["embed_tokens.weight", "lm_head.weight", "norm.weight"];
+    let plain = rest.replace("self_attn.0.", "self_attn.");
+    whole.contains(&rest)
+        || Target::ALL.iter().any(|t| plain.ends_with(&format!(".{}.weight", t.path())))
+}
 
 /// Reads the model. `progress` gets the fraction done.
 pub fn read_llama<M: Mode>(
@@ -208,7 +220,7 @@ fn block(
     device: &Device,
 ) -> Result<Block> {
     use Target::*;
-    let trained = extras.weights.as_ref().map(|w| w.pp(format!("{TRAINED}layers")).pp(i));
+    let trained = extras.weights.as_ref().map(|w| w.pp(BLOCKS).pp(i));
     let norm = |source: &mut dyn LanguageWeights, name: &str| -> Result<Tensor> {
         source.vector(&format!("layers.{i}.{name}.weight"), config.hidden_size, device)
     };

@@ -226,7 +226,7 @@ pub fn qformer_config(tensors: &Tensors) -> Result<QFormerConfig> {
         encoder_width,
         layer_norm_eps: 1e-12,
         image_grid: 0,
-        relation_tokens: false,
+        relation_channels: 0,
         standardise: false,
         text: None,
     })

@@ -14,7 +14,9 @@ use std::path::Path;
 
 pub use gguf::{EOS_IDS, GgufFile, gguf_name, requantise};
 pub use hf::HfLanguage;
-pub use language::{Extras, LanguageWeights, copy_trained, interleave, read_llama};
+pub use language::{
+    BLOCKS, Extras, LanguageWeights, copy_trained, interleave, read_llama, replaces_base,
+};
 pub use layout::{of_gguf, recognise, vit_config};
 pub use tensors::{TensorInfo, Tensors};
 

@@ -2,6 +2,7 @@
 
 mod bottleneck;
 mod linear;
+pub mod merge;
 mod method;
 pub mod package;
 mod prefix;

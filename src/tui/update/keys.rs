@@ -3,7 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui_textarea::CursorMove;
 
-use super::{answer, artwork, page, quit, scroll, session};
+use super::{answer, artwork, models, page, quit, scroll, session};
 use crate::chat::Role;
 use crate::text::{printable, printable_lines};
 use crate::tui::app::{Popup, State, editor};
@@ -94,6 +94,7 @@ fn in_conversation(state: &mut State, key: KeyEvent, action: Option<Action>) -> 
             state.popup = Some(Popup::Sessions { list: None, selected: 0, confirm: false });
             vec![Effect::ListSessions]
         }
+        Some(Action::Models) => models::window(state),
         Some(Action::New) => session::new(state),
         Some(Action::Regenerate) => answer::regenerate(state),
         Some(Action::PageUp) => moved(state, page),
@@ -195,6 +196,7 @@ fn in_popup(state: &mut State, popup: Popup, key: KeyEvent, action: Option<Actio
         Popup::Sessions { list, selected, confirm } => {
             in_sessions(state, list, selected, confirm, key)
         }
+        Popup::Models { list, selected } => models::key(state, list, selected, key.code),
         Popup::Questions { list, selected } => {
             if key.code == KeyCode::Enter {
                 if let Some(question) = list.get(selected) {
@@ -312,7 +314,8 @@ fn in_sessions(
     effects
 }
 
-fn step(selected: usize, count: usize, code: KeyCode) -> usize {
+/// Moves through a list.
+pub fn step(selected: usize, count: usize, code: KeyCode) -> usize {
     let last = count.saturating_sub(1);
     match code {
         KeyCode::Down => (selected + 1).min(last),

@@ -18,7 +18,8 @@ pub fn state(width: u16, height: u16) -> State {
         Terminal { protocol: Protocol::Blocks, colours: ColourDepth::True, cell: (8, 16) };
     let screen = Rect::new(0, 0, width, height);
     let mut state = State::new(Settings::default(), Theme::plain(), screen, terminal);
-    let info = ModelInfo { name: "artgpt-smol".into(), sees: true };
+    let name = String::from("artgpt-smol");
+    let info = ModelInfo { reference: name.clone(), name, sees: true };
     update(&mut state, Message::Model(Event::Ready(info)));
     state
 }
@@ -240,4 +241,39 @@ fn control_characters_in_messages_never_reach_the_screen() {
     update(&mut s, Message::NotOpened("no file at \u{1b}[2Jx".into()));
     assert!(!s.notice.as_ref().expect("says so").text.contains('\u{1b}'));
     assert_eq!(s.conversation.turns.iter().filter(|t| t.role == Role::User).count(), 0);
+}
+
+#[test]
+fn another_model_answers_from_the_next_question_on() {
+    use crate::model::catalogue::Choice;
+    let mut s = state(80, 24);
+    let choice = |reference: &str| Choice {
+        reference: reference.into(),
+        name: reference.into(),
+        description: String::new(),
+    };
+    let choose = |s: &mut State| {
+        let effects = press(s, KeyCode::F(2), KeyModifiers::NONE);
+        assert!(matches!(&effects[..], [Effect::ListModels]));
+        update(s, Message::Models(vec![choice("artgpt-smol"), choice("runs/1")]));
+        press(s, KeyCode::Down, KeyModifiers::NONE);
+        press(s, KeyCode::Enter, KeyModifiers::NONE)
+    };
+    let effects = choose(&mut s);
+    assert!(matches!(&effects[..], [Effect::UseModel(path)] if path == "runs/1"));
+    let info = |name: &str| ModelInfo { reference: name.into(), name: name.into(), sees: true };
+    update(&mut s, Message::Model(Event::Ready(info("runs/1"))));
+    assert_eq!(s.conversation.session.model, "runs/1");
+    assert_eq!(s.settings.model, "runs/1");
+
+    // One that cannot be used leaves the other where it was, and says why.
+    update(&mut s, Message::Model(Event::Kept(info("runs/1"), "a file is damaged".into())));
+    let notice = s.notice.clone().expect("says so");
+    assert!(notice.error && notice.text.contains("damaged; runs/1 stays"), "{}", notice.text);
+    assert!(matches!(&s.model, crate::tui::app::ModelState::Ready(i) if i.name == "runs/1"));
+
+    // Not under an answer that is being made.
+    type_text(&mut s, "hello");
+    press(&mut s, KeyCode::Enter, KeyModifiers::NONE);
+    assert!(choose(&mut s).is_empty());
 }

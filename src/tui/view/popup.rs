@@ -21,6 +21,7 @@ pub fn draw(state: &State, screen: Rect, frame: &mut Frame) {
         Popup::Open { .. } => " Open an artwork (Tab completes, Enter opens) ",
         Popup::Sessions { confirm: true, .. } => " Delete it? d again deletes, Esc keeps ",
         Popup::Sessions { .. } => " Sessions (Enter resumes, d deletes) ",
+        Popup::Models { .. } => " Models and runs (Enter takes one) ",
         Popup::Questions { .. } => " Questions (Enter takes one) ",
     };
     let block = Block::bordered().title(title).style(theme.text).border_style(theme.accent);
@@ -59,7 +60,18 @@ pub fn draw(state: &State, screen: Rect, frame: &mut Frame) {
             });
             list(state, items.collect(), *selected, rest, frame);
         }
-        Popup::Sessions { list: None, .. } => {
+        Popup::Models { list: Some(choices), selected } => {
+            let items = choices.iter().map(|c| {
+                // A run's description begins with its model, and its own name only costs room.
+                let is_run = c.reference != c.name && !c.description.is_empty();
+                ListItem::new(printable(&match is_run {
+                    true => c.description.clone(),
+                    false => format!("{:<16}  {}", c.name, c.description),
+                }))
+            });
+            list(state, items.collect(), Some(*selected), inner, frame);
+        }
+        Popup::Models { list: None, .. } | Popup::Sessions { list: None, .. } => {
             frame.render_widget(Paragraph::new("reading …").style(theme.dim), inner);
         }
         Popup::Sessions { list: Some(sessions), .. } if sessions.is_empty() => {

@@ -1,0 +1,73 @@
+//! What models there are to name: built in, installed, and made by training runs.
+
+use std::path::{Path, PathBuf};
+
+use super::manifest::{BUILTIN, Model};
+
+/// A model to choose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// What [`Model::find`] takes: a name, or a run's folder.
+    pub reference: String,
+    pub name: String,
+    pub description: String,
+}
+
+/// The names of those that are built in (data sets among them), then of those below `models`.
+pub fn names(models: &Path) -> Vec<String> {
+    let mut names: Vec<String> = BUILTIN.iter().map(|(n, _)| (*n).to_string()).collect();
+    let installed = with_manifest(models).into_iter().filter_map(|path| {
+        let name = path.file_name()?.to_string_lossy().into_owned();
+        (!names.contains(&name)).then_some(name)
+    });
+    let installed: Vec<String> = installed.collect();
+    names.extend(installed);
+    names
+}
+
+/// What can talk: the models, then what the runs below `runs` made, newest first. A manifest that
+/// cannot be read is left out.
+pub fn choices(models: &Path, runs: &Path) -> Vec<Choice> {
+    let mut runs = with_manifest(runs);
+    runs.reverse(); // a run's name begins with its time
+    let runs = runs.into_iter().map(|path| path.display().to_string());
+    let all = names(models).into_iter().chain(runs).filter_map(|reference| {
+        let manifest = Model::find(&reference, models).ok()?.manifest;
+        manifest.language.as_ref()?;
+        let (name, description) = (manifest.name, manifest.description);
+        Some(Choice { reference, name, description })
+    });
+    all.collect()
+}
+
+/// The folders below `dir` that hold a manifest, by name.
+fn with_manifest(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> =
+        entries.map(|e| e.path()).filter(|p| p.join("manifest.toml").is_file()).collect();
+    found.sort();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_can_be_chosen_and_a_data_set_cannot() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let (models, runs) = (dir.path().join("models"), dir.path().join("runs"));
+        for (id, text) in [
+            ("01A", "name = \"old\"\n[language]\nkind = \"llama\"\npath = \"l.gguf\"\n"),
+            ("01B", "name = \"new\"\n[language]\nkind = \"llama\"\npath = \"l.gguf\"\n"),
+            ("01C", "not a manifest"),
+        ] {
+            std::fs::create_dir_all(runs.join(id)).expect("makes");
+            std::fs::write(runs.join(id).join("manifest.toml"), text).expect("writes");
+        }
+        let found = choices(&models, &runs);
+        let names: Vec<&str> = found.iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(names, ["artgpt-smol", "new", "old"]);
+        assert!(Model::find(&found[1].reference, &models).is_ok());
+    }
+}

@@ -1,0 +1,68 @@
+//! Choosing another model.
+
+use crossterm::event::KeyCode;
+
+use super::keys::step;
+use crate::inference::ModelInfo;
+use crate::model::catalogue::Choice;
+use crate::tui::app::{ModelState, Popup, State};
+use crate::tui::effect::Effect;
+
+pub fn window(state: &mut State) -> Vec<Effect> {
+    state.popup = Some(Popup::Models { list: None, selected: 0 });
+    vec![Effect::ListModels]
+}
+
+pub fn listed(state: &mut State, new: Vec<Choice>) -> Vec<Effect> {
+    let current = match &state.model {
+        ModelState::Ready(info) => new.iter().position(|c| c.reference == info.reference),
+        _ => None,
+    };
+    if let Some(Popup::Models { list, selected }) = &mut state.popup {
+        *selected = current.unwrap_or(0);
+        *list = Some(new);
+    }
+    Vec::new()
+}
+
+pub fn key(
+    state: &mut State,
+    list: Option<Vec<Choice>>,
+    selected: usize,
+    code: KeyCode,
+) -> Vec<Effect> {
+    let choices = list.as_deref().unwrap_or_default();
+    if let (KeyCode::Enter, Some(choice)) = (code, choices.get(selected)) {
+        return choose(state, choice.reference.clone());
+    }
+    let selected = step(selected, choices.len(), code);
+    state.popup = Some(Popup::Models { list, selected });
+    Vec::new()
+}
+
+/// Goes on with another model, which answers from the next question on.
+pub fn choose(state: &mut State, reference: String) -> Vec<Effect> {
+    if state.answer.is_some() {
+        state.complain("an answer is being made; Esc stops it, then choose again");
+        return Vec::new();
+    }
+    state.model = ModelState::Preparing("changing the model".into());
+    vec![Effect::UseModel(reference)]
+}
+
+/// The model is there; a session keeps which one it goes on with.
+pub fn ready(state: &mut State, info: ModelInfo) -> Vec<Effect> {
+    state.settings.model.clone_from(&info.reference);
+    state.conversation.session.model.clone_from(&info.reference);
+    state.model = ModelState::Ready(info);
+    Vec::new()
+}
+
+/// Another one could not be used.
+pub fn kept(state: &mut State, info: ModelInfo, reason: &str) -> Vec<Effect> {
+    let reason = crate::text::printable(reason);
+    state.complain(format!("{reason}; {} stays", info.name));
+    state.settings.model.clone_from(&info.reference);
+    state.model = ModelState::Ready(info);
+    Vec::new()
+}
