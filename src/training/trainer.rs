@@ -441,3 +441,6 @@ fn stage_name(kind: StageKind) -> &'static str {
         StageKind::Caption => "caption",
     }
 }
+
+#[cfg(test)]
+mod tests;
