@@ -88,23 +88,24 @@ pub fn check(
     progress: impl Fn(usize, usize) + Sync,
 ) -> Result<Report> {
     config.check()?;
-    let readings = match config.kind {
-        PairsKind::Webdataset => {
-            let reader = Reader::of(config)?;
-            let files = shards::files(&config.path)?;
-            let all = files.iter().map(|file| shards::read(file, &reader));
-            all.collect::<Result<Vec<_>>>()?.concat()
-        }
-        _ => feed::readings(config)?,
-    };
-    let mut report = Report { rows: readings.len(), ..Report::default() };
+    let mut report = Report::default();
     let (mut pairs, mut bad) = (Vec::new(), Vec::new());
-    for reading in readings {
+    let mut take = |reading| {
+        report.rows += 1;
         match reading {
             Reading::Pair(pair) => pairs.push(pair),
             Reading::LowScore => report.below_min_score += 1,
             Reading::Bad(one) => bad.push(one),
         }
+    };
+    match config.kind {
+        PairsKind::Webdataset => {
+            let reader = Reader::of(config)?;
+            for file in shards::files(&config.path)? {
+                shards::read(&file, &reader)?.into_iter().for_each(&mut take);
+            }
+        }
+        _ => feed::readings(config)?.for_each(&mut take),
     }
     let mut pictures: Vec<&Picture> = pairs.iter().map(|pair| &pair.picture).collect();
     let mut seen = HashSet::new();

@@ -219,19 +219,16 @@ pub(super) fn side(seed: u64, held_out: f64, pair: &Pair) -> Part {
 }
 
 /// All rows of a source that is not a stream.
-pub(super) fn readings(config: &PairsConfig) -> Result<Vec<Reading>> {
+pub(super) fn readings(config: &PairsConfig) -> Result<impl Iterator<Item = Reading> + use<>> {
     let reader = Reader::of(config)?;
     let rows = match config.kind {
         PairsKind::Wikiart => tables::wikiart(&config.path)?,
         _ => tables::read(&config.path)?,
     };
-    Ok(rows
-        .into_iter()
-        .map(|(place, row)| match row {
-            Ok(row) => reader.read(&row, &place, None),
-            Err(reason) => Reading::Bad(super::Bad { place, reason }),
-        })
-        .collect())
+    Ok(rows.map(move |(place, row)| match row {
+        Ok(row) => reader.read(&row, &place, None),
+        Err(reason) => Reading::Bad(super::Bad { place, reason }),
+    }))
 }
 
 impl Stream {

@@ -129,3 +129,62 @@ impl Reader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The captions that a table gives, picture by picture, and why rows are left out.
+    fn read(kind: &str, pictures: &[&str], name: &str, text: &str) -> (Vec<String>, Vec<String>) {
+        let dir = tempfile::tempdir().expect("a folder");
+        for picture in pictures {
+            let path = dir.path().join("images").join(picture);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("makes");
+            image::RgbImage::new(2, 2).save(&path).expect("saves");
+        }
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).expect("writes");
+        let config = format!("kind = {kind:?}\npath = {:?}", path.display().to_string());
+        let config: PairsConfig = toml::from_str(&config).expect("parses");
+        let (mut captions, mut bad) = (Vec::new(), Vec::new());
+        for reading in feed::readings(&config).expect("opens") {
+            match reading {
+                Reading::Pair(pair) => captions.push(format!("{}: {}", pair.key, pair.caption)),
+                Reading::Bad(one) => bad.push(format!("{}: {}", one.place, one.reason)),
+                Reading::LowScore => bad.push("low".into()),
+            }
+        }
+        (captions, bad)
+    }
+
+    #[test]
+    fn artemis_finds_its_paintings_in_the_folders_of_styles() {
+        let first = "art_style,painting,emotion,utterance,repetition\n\
+            Baroque,rembrandt_the-night-watch-1642,awe,\"Men, and a drum.\",7\n\
+            Baroque,rembrandt_lost,sadness,Gone,5\n";
+        let night = "Baroque/rembrandt_the-night-watch-1642";
+        let picture = format!("{night}.jpg");
+        let (captions, bad) = read("artemis", &[&picture], "artemis_dataset.csv", first);
+        assert_eq!(captions, [format!("{night}: Men, and a drum.")]);
+        assert_eq!(bad, ["row 2: there is no picture Baroque/rembrandt_lost"]);
+        // The second version has other columns between.
+        let second = format!(
+            "emotion,utterance,art_style,painting,split\nawe,Dark.,Baroque,{},train\n",
+            "rembrandt_the-night-watch-1642"
+        );
+        assert_eq!(
+            read("artemis", &[&picture], "combined.csv", &second).0,
+            [format!("{night}: Dark.")]
+        );
+    }
+
+    #[test]
+    fn the_mets_table_finds_pictures_by_the_object_s_id() {
+        let table = "\u{feff}Object Number,Is Public Domain,Object ID,Title,Artist Display Name,\
+            Object Date,Medium\n1979.486.1,True,436535,Wheat Field,Vincent van Gogh,1889,Oil\n\
+            67.265,True,2,,,,\n";
+        let (captions, bad) = read("met", &["436535.jpg", "2.png"], "MetObjects.csv", table);
+        assert_eq!(captions, ["436535: Wheat Field by Vincent van Gogh, 1889, Oil."]);
+        assert_eq!(bad, ["row 2: it has no title for the caption"]);
+    }
+}

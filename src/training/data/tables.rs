@@ -13,11 +13,14 @@ pub type Placed = (String, std::result::Result<Row, String>);
 /// Endings of pictures that are looked for.
 pub const PICTURES: &[&str] = &["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"];
 
-pub fn read(path: &Path) -> Result<Vec<Placed>> {
+/// Row after row: a museum's table is larger than what is made of it.
+pub type Rows = Box<dyn Iterator<Item = Placed>>;
+
+pub fn read(path: &Path) -> Result<Rows> {
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     match ending.as_str() {
-        "json" => json(path),
-        "jsonl" | "ndjson" => json_lines(path),
+        "json" => Ok(Box::new(json(path)?.into_iter())),
+        "jsonl" | "ndjson" => Ok(Box::new(json_lines(path)?.into_iter())),
         "csv" => delimited(path, b','),
         "tsv" => delimited(path, b'\t'),
         _ => Err(DataError::Config(format!(
@@ -103,7 +106,7 @@ fn rows(place: String, item: Value) -> Vec<Placed> {
         .collect()
 }
 
-fn delimited(path: &Path, delimiter: u8) -> Result<Vec<Placed>> {
+fn delimited(path: &Path, delimiter: u8) -> Result<Rows> {
     let bad = |e: csv::Error| DataError::Format {
         path: path.display().to_string(),
         format: "CSV",
@@ -111,19 +114,15 @@ fn delimited(path: &Path, delimiter: u8) -> Result<Vec<Placed>> {
     };
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_path(path).map_err(bad)?;
     let header = reader.headers().map_err(bad)?.clone();
-    Ok(reader
-        .records()
-        .enumerate()
-        .map(|(i, record)| {
-            // The header is the first line of a table, a row may have many.
-            let place = format!("row {}", i + 1);
-            (place, record.map(|r| Row::of(header.iter().zip(r.iter()))).map_err(|e| e.to_string()))
-        })
-        .collect())
+    Ok(Box::new(reader.into_records().enumerate().map(move |(i, record)| {
+        // The header is the first line of a table, a row may have many.
+        let place = format!("row {}", i + 1);
+        (place, record.map(|r| Row::of(header.iter().zip(r.iter()))).map_err(|e| e.to_string()))
+    })))
 }
 
 /// `Style/artist-name_title-of-it-1872.jpg`, or the same without styles.
-pub fn wikiart(folder: &Path) -> Result<Vec<Placed>> {
+pub fn wikiart(folder: &Path) -> Result<Rows> {
     let mut out = Vec::new();
     for (name, path) in entries(folder)? {
         if path.is_dir() {
@@ -138,7 +137,7 @@ pub fn wikiart(folder: &Path) -> Result<Vec<Placed>> {
             out.push(painting(&name, &name, None));
         }
     }
-    Ok(out)
+    Ok(Box::new(out.into_iter()))
 }
 
 fn painting(path: &str, file: &str, style: Option<&str>) -> Placed {
@@ -197,7 +196,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join(name);
         std::fs::write(&path, text).expect("writes");
-        read(&path).expect("reads")
+        read(&path).expect("reads").collect()
     }
 
     fn captions(placed: &[Placed]) -> Vec<(Option<&str>, Option<&str>)> {
