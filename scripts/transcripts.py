@@ -25,7 +25,8 @@ def ask(program, data, session, picture, question):
     command = [program, "--data-dir", data, "--json", "ask", "--greedy", "--session", session]
     command += ["--image", picture] if picture else []
     out = subprocess.run(command + [question], capture_output=True, text=True)
-    return json.loads(out.stdout)
+    begun = [line.split()[1] for line in out.stderr.splitlines() if line.startswith("session ")]
+    return json.loads(out.stdout), (begun or [session])[0]
 
 
 if __name__ == "__main__":
@@ -43,6 +44,6 @@ if __name__ == "__main__":
         print(f"The museum's tags: {tags or 'none'}.\n")
         session, picture = "new", str(museum / f"{number}.jpg")
         for question in QUESTIONS:
-            answer = ask(program, data, session, picture, question)
-            session, picture = answer.get("session", session), None
+            answer, session = ask(program, data, session, picture, question)
+            picture = None
             print(f"> {question}\n\n{answer.get('text', answer)}\n")

@@ -54,6 +54,7 @@ fn see(context: &Context, args: &SeeingArgs) -> Result<ExitCode, Failure> {
             views: args.views.into(),
             things: args.things.into(),
             trained_wording: args.trained_wording,
+            controls: true,
         },
         |done, all| {
             if context.verbose > 0 {

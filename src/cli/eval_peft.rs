@@ -100,8 +100,9 @@ fn measure(
     };
     let paintings = Paintings::open(&input::data_folder(context, museum)?)?;
     let held_out: Vec<_> = split.held_out.iter().filter_map(|id| paintings.get(*id)).collect();
-    let extent =
-        Extent { views: comparison.views, things: comparison.things, trained_wording: false };
+    // A wrong picture tells whether a model sees; here it is asked which one sees best.
+    let (views, things) = (comparison.views, comparison.things);
+    let extent = Extent { views, things, trained_wording: false, controls: false };
     let tags = paintings.common_tags(&split);
     let table =
         seeing(&mut Local(&mut engine), &trial.name(), &held_out, &tags, extent, |_, _| {})?;

@@ -17,12 +17,13 @@ pub struct Row {
     pub question: String,
     pub asked: usize,
     pub right_picture: f64,
-    pub wrong_picture: f64,
-    pub no_picture: f64,
+    /// With the controls alone, as the next one.
+    pub wrong_picture: Option<f64>,
+    pub no_picture: Option<f64>,
     /// Always saying the commonest true answer of these very views.
     pub majority: f64,
-    /// Points by which the right picture beats the best of the other three, and the 95 % interval
-    /// of it over other draws of as many paintings.
+    /// Points by which the right picture beats the best of the others, and the 95 % interval of it
+    /// over other draws of as many paintings.
     pub lead: Interval,
 }
 
@@ -44,6 +45,8 @@ pub struct Extent {
     pub things: usize,
     /// Ask a wording that training saw instead of the one it never saw.
     pub trained_wording: bool,
+    /// Ask with a wrong picture and with none, too.
+    pub controls: bool,
 }
 
 /// A question with its true answer; reading an answer gives the same kind of number.
@@ -80,28 +83,34 @@ pub fn seeing<A: Answerer>(
             };
             let asked = questions(painting, &right.view, things, extent.trained_wording);
             // All questions of one picture together: its tokens are read once.
-            for (condition, picture) in [right, &shown[wrong[i]][v]].into_iter().enumerate() {
+            let pictures = [right, &shown[wrong[i]][v]];
+            let count = if extent.controls { 2 } else { 1 };
+            for (condition, picture) in pictures.into_iter().take(count).enumerate() {
                 for q in &asked {
                     let answer = model.answer(Some(picture), &q.text)?;
                     tally[q.row][i].hits[condition] += usize::from(q.is_right(&answer));
                 }
             }
             for q in &asked {
+                let one = &mut tally[q.row][i];
+                one.asked += 1;
+                *one.truths.entry(q.truth).or_default() += 1;
+                if !extent.controls {
+                    continue;
+                }
                 let answer = match blind.get(&q.text) {
                     Some(known) => known.clone(),
                     None => model.answer(None, &q.text)?,
                 };
-                let one = &mut tally[q.row][i];
                 one.hits[2] += usize::from(q.is_right(&answer));
                 blind.insert(q.text.clone(), answer);
-                one.asked += 1;
-                *one.truths.entry(q.truth).or_default() += 1;
             }
         }
     }
     progress(paintings.len(), paintings.len());
     let names = Question::ALL.iter().map(|q| q.name()).chain(["contents (yes or no)"]);
-    let rows = names.zip(&tally).filter_map(|(n, t)| row(n, t, &mut rng)).collect();
+    let rows = names.zip(&tally);
+    let rows = rows.filter_map(|(n, t)| row(n, t, extent.controls, &mut rng)).collect();
     Ok(SeeingTable { model: name.into(), paintings: paintings.len(), views: extent.views, rows })
 }
 
@@ -134,7 +143,7 @@ struct Tally {
     truths: HashMap<usize, usize>,
 }
 
-fn row(name: &str, tally: &[Tally], rng: &mut ChaCha8Rng) -> Option<Row> {
+fn row(name: &str, tally: &[Tally], controls: bool, rng: &mut ChaCha8Rng) -> Option<Row> {
     let mut truths: HashMap<usize, usize> = HashMap::new();
     for (truth, n) in tally.iter().flat_map(|t| &t.truths) {
         *truths.entry(*truth).or_default() += n;
@@ -154,8 +163,8 @@ fn row(name: &str, tally: &[Tally], rng: &mut ChaCha8Rng) -> Option<Row> {
         question: name.into(),
         asked: all.iter().map(|t| t.asked).sum(),
         right_picture: of_all[0],
-        wrong_picture: of_all[1],
-        no_picture: of_all[2],
+        wrong_picture: controls.then_some(of_all[1]),
+        no_picture: controls.then_some(of_all[2]),
         majority: of_all[3],
         lead: Interval::bootstrap(&all, |drawn| lead(&accuracies(drawn)), rng),
     })
@@ -245,15 +254,16 @@ impl SeeingTable {
         let mut out = String::from(
             "| question | asked | right picture | wrong picture | no picture | majority | lead (95 %) |\n|---|---|---|---|---|---|---|\n",
         );
+        let percent = |x: Option<f64>| x.map_or("-".into(), |x| format!("{x:.0} %"));
         for r in &self.rows {
             let _ = writeln!(
                 out,
-                "| {} | {} | {:.0} % | {:.0} % | {:.0} % | {:.0} % | {:+.0} ({:+.0} to {:+.0}) |",
+                "| {} | {} | {:.0} % | {} | {} | {:.0} % | {:+.0} ({:+.0} to {:+.0}) |",
                 r.question,
                 r.asked,
                 r.right_picture,
-                r.wrong_picture,
-                r.no_picture,
+                percent(r.wrong_picture),
+                percent(r.no_picture),
                 r.majority,
                 r.lead.value,
                 r.lead.low,
@@ -305,12 +315,12 @@ mod tests {
             })
             .collect();
         let refs: Vec<_> = all.iter().collect();
-        let extent = Extent { views: 1, things: 0, trained_wording: false };
+        let extent = Extent { views: 1, things: 0, trained_wording: false, controls: true };
         let table = seeing(&mut Perfect(features), "m", &refs, &[], extent, |_, _| {});
         let Ok(table) = table;
         let palette = &table.rows[0];
-        assert_eq!((palette.right_picture, palette.wrong_picture), (100.0, 0.0));
-        assert_eq!((palette.no_picture, palette.majority), (0.0, 50.0));
+        assert_eq!((palette.right_picture, palette.wrong_picture), (100.0, Some(0.0)));
+        assert_eq!((palette.no_picture, palette.majority), (Some(0.0), 50.0));
         assert_eq!(palette.lead.value, 50.0);
     }
 

@@ -69,7 +69,8 @@ impl Trainer<'_> {
         let trainable = self.params.trainable();
         let optimiser = AdamW::new(trainable.clone(), config.betas, config.weight_decay)?;
         let mut learner = Learner { params: self.params.clone(), optimiser, mean: None };
-        learner.mean = config.ema.map(|keep| RunningMean::new(keep, &self.params)).transpose()?;
+        let mean = || config.ema.map(|keep| RunningMean::new(keep, &self.params)).transpose();
+        learner.mean = mean()?;
         let restored = run.restore(&mut learner)?;
         if restored.is_none() {
             match &config.init {
@@ -80,39 +81,33 @@ impl Trainer<'_> {
                 }
                 None => {}
             }
-            learner.mean =
-                config.ema.map(|keep| RunningMean::new(keep, &self.params)).transpose()?;
+            // It begins at the weights that the run begins with.
+            learner.mean = mean()?;
         }
-        let kept = (config.checkpoint_every, config.checkpoints_kept);
-        let Position { step: first, elapsed_s: spent, mut watch, mut best } =
-            restored.unwrap_or_default();
-        run.note(&format!("begins after step {first} of {total}"));
-        run.set_status(RunState::Running, first, total, None)?;
-        let started = Instant::now();
+        let mut here = restored.unwrap_or_default();
+        run.note(&format!("begins after step {} of {total}", here.step));
+        run.set_status(RunState::Running, here.step, total, None)?;
+        let (spent, started) = (here.elapsed_s, Instant::now());
         let elapsed = || spent + started.elapsed().as_secs_f64();
-        let mut step = first;
         let mut empty = 0;
         let mut remarked = HashSet::new();
-        if config.guard.on_bad == OnBad::Rollback && first == 0 {
-            run.save(&Position::default(), &learner, kept)?;
+        if config.guard.on_bad == OnBad::Rollback && here.step == 0 {
+            self.save(run, &learner, &here)?;
         }
         let waited_enough = |best: &Option<Best>| {
             config.early_stop.zip(*best).is_some_and(|(patience, best)| best.stale >= patience)
         };
         // One that ended early and is resumed has nothing to do.
-        let mut ends = waited_enough(&best);
-        while step < total && !ends {
+        let mut ends = waited_enough(&here.best);
+        while here.step < total && !ends {
+            let step = here.step;
+            here.elapsed_s = elapsed();
             let stopping = match self.peers.any(stop()) {
-                Err(TrainError::LostPeer) => {
-                    let position =
-                        Position { step, elapsed_s: elapsed(), watch: watch.clone(), best };
-                    return self.lost(run, &learner, &position);
-                }
+                Err(TrainError::LostPeer) => return self.lost(run, &learner, &here),
                 stopping => stopping?,
             };
             if stopping {
-                let position = Position { step, elapsed_s: elapsed(), watch, best };
-                run.save(&position, &learner, kept)?;
+                self.save(run, &learner, &here)?;
                 run.set_status(RunState::Stopped, step, total, Some("asked to stop".into()))?;
                 run.note(&format!("was asked to stop; stands after step {step}"));
                 return Ok(Outcome::Stopped);
@@ -122,7 +117,7 @@ impl Trainer<'_> {
             let at = At { stage, index, step, share };
             if within == 0 {
                 learner.optimiser.reset()?;
-                watch.begin_stage();
+                here.watch.begin_stage();
             }
             let clock = Instant::now();
             let mut waited = 0.0;
@@ -145,52 +140,47 @@ impl Trainer<'_> {
                     let reason = remarked.into_iter().next().unwrap_or_default();
                     return Err(TrainError::Picture(reason));
                 }
-                step += 1;
+                here.step += 1;
                 continue;
             }
             empty = 0;
             let shared = self.peers.sum(&mut grads, &trainable);
             let loss = match shared.and_then(|()| self.peers.total(summed.loss)) {
                 // The step changed nothing yet.
-                Err(TrainError::LostPeer) => {
-                    let position =
-                        Position { step, elapsed_s: elapsed(), watch: watch.clone(), best };
-                    return self.lost(run, &learner, &position);
-                }
+                Err(TrainError::LostPeer) => return self.lost(run, &learner, &here),
                 loss => loss?,
             };
             let grad_norm = learner.optimiser.norm(&grads)?;
-            if let Some(reason) = watch.judge(&config.guard, loss, grad_norm) {
+            if let Some(reason) = here.watch.judge(&config.guard, loss, grad_norm) {
                 run.note(&format!("step {}: {reason}", step + 1));
                 let guard = &config.guard;
-                if guard.on_bad == OnBad::Stop || watch.is_out_of_patience(guard) {
+                if guard.on_bad == OnBad::Stop || here.watch.is_out_of_patience(guard) {
                     return Err(TrainError::Diverged { step: step + 1, reason });
                 }
                 eprintln!("artgpt-tui: step {}: {reason}", step + 1);
-                let trusted = !watch.distrusts_checkpoint();
+                let trusted = !here.watch.distrusts_checkpoint();
                 if guard.on_bad == OnBad::Rollback
                     && let Some(back) = self.go_back(run, trusted, &mut learner)?
                 {
-                    let before = std::mem::replace(&mut watch, back.watch);
-                    watch.after_rollback(&before, guard);
-                    best = back.best;
-                    run.note(&format!("back after step {}, rates times {}", back.step, watch.rate));
-                    step = back.step;
+                    let before = std::mem::replace(&mut here, back);
+                    here.watch.after_rollback(&before.watch, guard);
+                    let rate = here.watch.rate;
+                    run.note(&format!("back after step {}, rates times {rate}", here.step));
                     continue;
                 }
                 if guard.on_bad == OnBad::Slow {
-                    watch.slow_down(guard);
-                    run.note(&format!("the step is skipped, rates times {}", watch.rate));
+                    here.watch.slow_down(guard);
+                    run.note(&format!("the step is skipped, rates times {}", here.watch.rate));
                 } else {
                     run.note("the step is skipped");
                 }
-                step += 1;
+                here.step += 1;
                 continue;
             }
-            if let Some(warning) = watch.warning(grad_norm) {
+            if let Some(warning) = here.watch.warning(grad_norm) {
                 run.note(&format!("step {}: {warning}", step + 1));
             }
-            let lr = Schedule::of(stage).at(within) * watch.rate;
+            let lr = Schedule::of(stage).at(within) * here.watch.rate;
             let rate = |name: &str| {
                 if name.starts_with("llama_model.") { lr } else { lr * stage.bridge_lr_scale }
             };
@@ -200,7 +190,7 @@ impl Trainer<'_> {
             if let Some(mean) = &mut learner.mean {
                 mean.update(&self.params)?;
             }
-            for name in watch.dead(&updates) {
+            for name in here.watch.dead(&updates) {
                 run.note(&format!("step {done}: {name} does not change: it is dead"));
                 eprintln!("artgpt-tui: step {done}: {name} does not change");
             }
@@ -224,7 +214,7 @@ impl Trainer<'_> {
             };
             run.log(&metrics)?;
             report(&metrics);
-            step = done;
+            here.step = done;
             let due = config.validate_every > 0 && done.is_multiple_of(config.validate_every);
             if due && let Some((loss, accuracy)) = learner.with_mean(|| self.validate(at))? {
                 let split = "held_out".into();
@@ -232,32 +222,36 @@ impl Trainer<'_> {
                 run.log(&metrics)?;
                 report(&metrics);
                 if config.early_stop.is_some() {
-                    self.weigh_validation(run, &learner, &mut best, (done, loss))?;
-                    ends = waited_enough(&best);
+                    self.weigh_validation(run, &learner, &mut here.best, (done, loss))?;
+                    ends = waited_enough(&here.best);
                 }
             }
             if done.is_multiple_of(config.checkpoint_every) || done == total || ends {
-                let position = Position { step, elapsed_s: elapsed(), watch: watch.clone(), best };
-                run.save(&position, &learner, kept)?;
+                here.elapsed_s = elapsed();
+                self.save(run, &learner, &here)?;
                 run.note(&format!("checkpoint after step {done}, loss {loss:.4}"));
                 run.drop_old_best(config.checkpoints_kept + 1)?;
             }
             run.set_status(RunState::Running, done, total, None)?;
         }
         if ends {
-            let best = best.map_or(step, |best| best.step);
+            let best = here.best.map_or(here.step, |best| best.step);
             run.note(&format!("ends early: no validation was better than that of step {best}"));
         }
-        self.finish(run, &learner, best)?;
+        self.finish(run, &learner, here.best)?;
         run.note("finished");
-        run.set_status(RunState::Finished, step, total, None)?;
+        run.set_status(RunState::Finished, here.step, total, None)?;
         Ok(Outcome::Finished)
+    }
+
+    fn save(&self, run: &RunDir, learner: &Learner, position: &Position) -> Result<()> {
+        let kept = (self.config.checkpoint_every, self.config.checkpoints_kept);
+        run.save(position, learner, kept)
     }
 
     /// Keeps what is whole when another process has died.
     fn lost(&self, run: &RunDir, learner: &Learner, position: &Position) -> Result<Outcome> {
-        let kept = (self.config.checkpoint_every, self.config.checkpoints_kept);
-        run.save(position, learner, kept)?;
+        self.save(run, learner, position)?;
         run.note(&format!("a process does not answer; stands after step {}", position.step));
         Err(TrainError::LostPeer)
     }

@@ -114,8 +114,8 @@ mod tests {
             question: "palette".into(),
             asked: 10,
             right_picture: right,
-            wrong_picture: 20.0,
-            no_picture: 0.0,
+            wrong_picture: None,
+            no_picture: None,
             majority: 40.0,
             lead: Interval { value: right - 40.0, low: 0.0, high: 1.0 },
         };
