@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct Case {
     model: String,
     prompt: String,
@@ -22,7 +22,7 @@ struct Case {
 }
 
 /// What three beams find with a length penalty.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct Beams {
     length_penalty: f64,
     ids: Vec<u32>,
@@ -163,6 +163,23 @@ fn a_lora_is_merged_into_its_base_and_taken_out_again() {
     let beside = scores(&case, &path("gguf"));
     assert_close(&scores(&case, &path("gguf-merged")), &beside, 2e-2, "merged into a GGUF file");
 
+    // A folder that holds all parts is written once, for all of them; also with blocks for the rest.
+    let joined = cases().into_iter().find(|c| c.model == "blip2").expect("is there");
+    let source = root().join(&joined.model).display().to_string();
+    tuned_blip2(dir.path());
+    let see = |model: &str| -> Vec<f64> {
+        let moved = Case { model: model.into(), ..joined.clone() };
+        let out = call(&moved, &["score"], &["--prompt", &moved.prompt, "--answer", &moved.answer]);
+        serde_json::from_value(out["logprobs"].clone()).expect("numbers")
+    };
+    convert(&[&format!("--merge={}", path("lora")), &source, &path("folder")]);
+    convert(&[&format!("--merge={}", path("lora")), "--rest", "q8_0", &source, &path("blocks")]);
+    let beside = see(&join_parts(&source, &dir.path().join("lora"), None, dir.path(), "lora-only"));
+    assert_close(&see(&path("folder")), &beside, 1e-4, "in a joined folder");
+    assert_close(&see(&path("blocks")), &beside, 0.2, "in a joined folder, in blocks");
+    let changed = beside.iter().zip(&joined.logprobs).any(|(a, b)| (a - b).abs() > 0.5);
+    assert!(changed, "the LoRA does nothing: {beside:?}");
+
     let refused = common::program(common::shared_data())
         .args(["models", "convert", "--merge", &source, &path("none")])
         .assert()
@@ -170,6 +187,111 @@ fn a_lora_is_merged_into_its_base_and_taken_out_again() {
     let said = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
     assert!(said.contains("no fine-tuning"), "{said}");
     assert!(!Path::new(&path("none")).exists());
+}
+
+/// A manifest in `dir` of all parts of `source`, with a LoRA and perhaps another projection.
+fn join_parts(
+    source: &str,
+    lora: &Path,
+    projection: Option<&Path>,
+    dir: &Path,
+    name: &str,
+) -> String {
+    use artgpt::model::manifest::{AdaptersPart, Model, PathPart, PeftMethod};
+    let mut manifest = Model::find(source, &root()).expect("finds").manifest;
+    manifest.name = name.into();
+    let here = || source.to_string();
+    manifest.vision.as_mut().expect("sees").path = here();
+    manifest.qformer.as_mut().expect("sees").path = here();
+    manifest.language.as_mut().expect("talks").path = here();
+    let of = |path: &Path| PathPart { path: path.display().to_string() };
+    manifest.projection = Some(projection.map_or_else(|| PathPart { path: here() }, of));
+    let path = lora.display().to_string();
+    manifest.adapters = Some(AdaptersPart { method: PeftMethod::Lora, path, alpha: None });
+    let file = dir.join(format!("{name}.toml"));
+    std::fs::write(&file, toml::to_string(&manifest).expect("is TOML")).expect("writes");
+    file.display().to_string()
+}
+
+/// Waves, so that no two rows are alike.
+fn wave(shape: &[usize], seed: usize) -> candle_core::Tensor {
+    let count = shape.iter().product::<usize>();
+    let values: Vec<f32> = (0..count).map(|i| ((i * 7 + seed * 13) as f32).sin()).collect();
+    candle_core::Tensor::from_vec(values, shape, &candle_core::Device::Cpu).expect("a tensor")
+}
+
+/// The small BLIP-2 with a LoRA (in `dir/lora`) and a projection of its own: its manifest.
+fn tuned_blip2(dir: &Path) -> String {
+    use artgpt::model::peft::{Method, Target, package};
+    let targets = vec![Target::QProj, Target::DownProj];
+    let method = Method::Lora { rank: 2, alpha: 1.0, targets };
+    let mut factors = std::collections::BTreeMap::new();
+    for block in 0..2 {
+        for (path, out, width) in [("self_attn.q_proj", 32, 32), ("mlp.down_proj", 32, 48)] {
+            let name = |f: &str| format!("llama_model.model.layers.{block}.{path}.lora_{f}.weight");
+            factors.insert(name("A"), wave(&[2, width], block));
+            factors.insert(name("B"), wave(&[out, 2], block + 5));
+        }
+    }
+    package::write(&dir.join("lora"), &method, &factors, "blip2").expect("writes");
+    let projection = dir.join("projection.safetensors");
+    let tensors = [("llama_proj.weight", wave(&[32, 16], 3)), ("llama_proj.bias", wave(&[32], 4))];
+    let tensors = tensors.map(|(n, t)| (n.to_string(), t)).into();
+    candle_core::safetensors::save(&tensors, &projection).expect("saves");
+    let source = root().join("blip2").display().to_string();
+    join_parts(&source, &dir.join("lora"), Some(&projection), dir, "tuned")
+}
+
+/// What was trained keeps Hugging Face's order of rows, also where the base has another one.
+#[test]
+fn bitfit_and_a_prefix_do_the_same_on_a_gguf_base() {
+    let base = cases().into_iter().find(|c| c.model == "llama-gqa-llama3").expect("is there");
+    let dir = tempfile::tempdir().expect("temp dir");
+    let linear = [
+        ("self_attn.q_proj", 64),
+        ("self_attn.k_proj", 32),
+        ("self_attn.v_proj", 32),
+        ("self_attn.o_proj", 32),
+        ("mlp.gate_proj", 48),
+        ("mlp.up_proj", 48),
+        ("mlp.down_proj", 32),
+    ];
+    for method in ["bitfit", "prefix"] {
+        let mut tensors = std::collections::HashMap::new();
+        for block in 0..2 {
+            let name = |rest: &str| format!("llama_model.model.layers.{block}.{rest}");
+            if method == "bitfit" {
+                for (i, (target, out)) in linear.iter().enumerate() {
+                    let bias = wave(&[*out], block * 7 + i);
+                    tensors.insert(name(&format!("{target}.bias")), bias);
+                }
+            } else {
+                let strong = |seed| (wave(&[3, 2, 16], seed) * 4.0).expect("a product");
+                let (keys, values) = (strong(block), strong(block + 2));
+                tensors.insert(name("self_attn.prefix.keys"), keys);
+                tensors.insert(name("self_attn.prefix.values"), values);
+            }
+        }
+        let home = dir.path().join(method);
+        std::fs::create_dir(&home).expect("dir");
+        candle_core::safetensors::save(&tensors, home.join("trained.safetensors")).expect("saves");
+        let manifest = format!(
+            "name = {method:?}\n[language]\nkind = \"llama\"\npath = {:?}\n\
+             [adapters]\nmethod = {method:?}\npath = \"trained.safetensors\"\n",
+            root().join(&base.model).display().to_string()
+        );
+        std::fs::write(home.join("manifest.toml"), manifest).expect("writes");
+        let (home, target) =
+            (home.display().to_string(), dir.path().join(format!("{method}-gguf")));
+        let target = target.display().to_string();
+        let convert = ["models", "convert", "--json", "--language", "q8_0", &home, &target];
+        common::json(&convert);
+        let ours = scores(&base, &home);
+        assert_close(&scores(&base, &target), &ours, 0.15, method);
+        let change = ours.iter().zip(&base.logprobs).map(|(a, b)| (a - b).abs());
+        let change = change.fold(0.0, f64::max);
+        assert!(change > 0.5, "{method} changes only {change}: too little to tell");
+    }
 }
 
 /// Several models on one base live in one process, and each says what it says alone.
@@ -196,9 +318,65 @@ fn models_of_one_base_take_turns_without_reading_it_again() {
         assert!(engine.switch(&plain).expect("switches"));
         check(&mut engine, &base.logprobs, &format!("without it, {round}"));
     }
+    let edited = root().join("../peft/manifest.toml");
+    assert!(engine.switch(&find(edited)).expect("switches"), "by its manifest's path");
+    assert!(engine.switch(&plain).expect("switches"));
     let other = find(root().join("llama-linear-tied"));
     assert!(!engine.switch(&other).expect("reads the manifest"), "another base");
     check(&mut engine, &base.logprobs, "still the base");
+}
+
+/// Nothing that one model saw is taken for what another one sees.
+#[test]
+fn models_of_one_base_see_with_their_own_bridges() {
+    use artgpt::inference::{Engine, Picture, Prompt};
+    use artgpt::model::manifest::Model;
+    let case = cases().into_iter().find(|c| c.model == "blip2" && c.images == 1).expect("sees");
+    let dir = tempfile::tempdir().expect("temp dir");
+    let find = |path: &str| Model::find(path, &root()).expect("finds");
+    let plain = find(&root().join("blip2").display().to_string());
+    let tuned = find(&tuned_blip2(dir.path()));
+    let picture = artgpt::art::Artwork::open(&root().join("picture.png")).expect("opens");
+    let picture = [Picture::of(&picture)];
+    let prompt = Prompt::Raw(case.prompt.clone());
+    let score = |engine: &mut Engine| -> Vec<f64> {
+        let score = engine.score(&prompt, &picture, &case.answer).expect("scores");
+        score.logprobs.iter().map(|l| f64::from(*l)).collect()
+    };
+    let load = |model: &Model| {
+        let engine = Engine::load(model, &candle_core::Device::Cpu, |_, _| {}).expect("loads");
+        engine.keep_embeddings(model, &dir.path().join("embeddings"))
+    };
+    let alone = (score(&mut load(&plain)), score(&mut load(&tuned)));
+    assert_close(&alone.0, &case.logprobs, 1e-3, "as PyTorch");
+    assert!(alone.0.iter().zip(&alone.1).any(|(a, b)| (a - b).abs() > 0.5), "they are alike");
+    let mut engine = load(&plain);
+    for _ in 0..2 {
+        assert_eq!(score(&mut engine), alone.0);
+        assert!(engine.switch(&tuned).expect("switches"));
+        assert_eq!(score(&mut engine), alone.1);
+        assert!(engine.switch(&plain).expect("switches"));
+    }
+}
+
+/// A base that training changed is nobody else's.
+#[test]
+fn full_fine_tuning_has_a_base_of_its_own() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let name = "llama_model.model.layers.0.mlp.down_proj.weight".to_string();
+    let tensors = [(name, wave(&[32, 48], 1))].into();
+    candle_core::safetensors::save(&tensors, dir.path().join("all.safetensors")).expect("saves");
+    let base = root().join("llama-gqa-llama3").display().to_string();
+    let manifest = format!(
+        "name = \"whole\"\n[language]\nkind = \"llama\"\npath = {base:?}\n\
+         [adapters]\nmethod = \"full\"\npath = \"all.safetensors\"\n"
+    );
+    std::fs::write(dir.path().join("manifest.toml"), manifest).expect("writes");
+    let find = |path: &str| {
+        artgpt::model::manifest::Model::find(path, &root()).expect("finds").base_fingerprint()
+    };
+    assert_eq!(find(&dir.path().display().to_string()).expect("reads"), None);
+    assert!(find(&base).expect("reads").is_some());
 }
 
 /// Scores of the first case of each model after `models convert`.

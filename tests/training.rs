@@ -96,15 +96,15 @@ fn small_by(method: Method, vocab_size: usize) -> Result<Small> {
         cross_attention_freq: 2,
         encoder_width: WIDTH,
         layer_norm_eps: 1e-6,
-        image_grid: 0,
-        relation_channels: 0,
+        image_grid: 2,
+        relation_channels: 6,
         standardise: true,
         text: None,
     };
     let bridge = Bridge::load(&qformer, HIDDEN, params.builder())?;
     let mut rng = ChaCha8Rng::seed_from_u64(12);
-    let image = noise(&mut rng, (5, WIDTH), 1.5)?.unsqueeze(0)?;
-    let second = noise(&mut rng, (5, WIDTH), 1.5)?.unsqueeze(0)?;
+    let image = noise(&mut rng, (4, WIDTH), 1.5)?.unsqueeze(0)?;
+    let second = noise(&mut rng, (4, WIDTH), 1.5)?.unsqueeze(0)?;
     Ok(Small { params, bridge, language, image, second, qformer })
 }
 
@@ -463,7 +463,7 @@ fn frozen_parts_of_the_bridge_have_no_gradient() -> Result<()> {
     let qformer = small(64)?.qformer;
     let bridge = Bridge::load(&qformer, HIDDEN, params.builder())?;
     let mut rng = ChaCha8Rng::seed_from_u64(12);
-    let image = noise(&mut rng, (5, WIDTH), 1.5)?.unsqueeze(0)?;
+    let image = noise(&mut rng, (4, WIDTH), 1.5)?.unsqueeze(0)?;
     let grads = bridge.forward::<Differentiable>(&image, &[])?.sqr()?.sum_all()?.backward()?;
     let (trained, frozen): (Vec<_>, Vec<_>) =
         params.all().into_iter().partition(|(name, _)| name.starts_with("llama_proj."));

@@ -249,7 +249,7 @@ pub enum ModelsCommand {
         /// the package `peft`. A GGUF file becomes one of f16 unless --language says otherwise.
         #[arg(long, value_name = "FOLDER", require_equals = true, conflicts_with = "unmerge")]
         merge: Option<Option<PathBuf>>,
-        /// Take the LoRA of this folder out of the matrices again.
+        /// Take the LoRA of this folder out of the matrices again; see --merge.
         #[arg(long, value_name = "FOLDER")]
         unmerge: Option<PathBuf>,
     },

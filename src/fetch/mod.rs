@@ -1,5 +1,6 @@
 //! Getting model files: download, check, convert, and keep them in `models/NAME/`.
 
+pub mod catalogue;
 mod install;
 mod pypi;
 mod source;

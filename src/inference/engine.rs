@@ -17,7 +17,6 @@ use crate::chat::{
 };
 use crate::model::LoadStage;
 use crate::model::artgpt::{ArtGpt, Trained};
-use crate::model::base::Base;
 use crate::model::checkpoint::LanguageFile;
 use crate::model::kv_cache::KvCache;
 use crate::model::manifest::Model;
@@ -43,8 +42,8 @@ struct Voice {
 pub struct Engine {
     pub name: String,
     model: ArtGpt,
-    /// `None` where no other model can share it.
-    base: Option<Base>,
+    /// [`Model::base_fingerprint`]; `None` where no other model can share it.
+    base: Option<String>,
     pub tokenizer: Tokenizer,
     voice: Voice,
     cache: KvCache,
@@ -54,15 +53,30 @@ pub struct Engine {
     /// What earlier sessions have seen.
     kept: Option<EmbeddingStore>,
     embeddings: Option<PathBuf>,
-    /// Trained parts that were worn and may be again, by [`Model::seeing_fingerprint`], newest last.
-    shelf: Vec<(String, Trained)>,
-    /// The fingerprint of those that are worn.
-    worn: Option<String>,
+    /// Trained parts that were worn and may be again, newest last.
+    shelf: Vec<(Tag, Trained)>,
+    /// Of those that are worn.
+    worn: Option<Tag>,
     load_ms: f64,
 }
 
-/// Trained parts kept in memory besides those that are worn.
-const SHELF: usize = 4;
+/// Which trained parts, and about how large.
+struct Tag {
+    /// [`Model::seeing_fingerprint`].
+    print: String,
+    bytes: u64,
+}
+
+impl Tag {
+    /// `None` where it cannot be told; such parts are read again.
+    fn of(model: &Model) -> Option<Self> {
+        let print = model.seeing_fingerprint().ok()?;
+        Some(Self { print, bytes: model.trained_bytes() })
+    }
+}
+
+/// Bytes of trained parts kept in memory besides those that are worn.
+const SHELF: u64 = 1 << 30;
 
 impl Voice {
     fn of(model: &Model, tokenizer: &Tokenizer) -> Result<Self> {
@@ -129,7 +143,7 @@ impl Engine {
         // Another architecture is told as that, not as a tokenizer that is not ours.
         file.weights().config()?;
         let tokenizer = Tokenizer::of(model, &mut file)?;
-        let (base, worn) = (Base::of(model)?, model.seeing_fingerprint().ok());
+        let (base, worn) = (model.base_fingerprint()?, Tag::of(model));
         let voice = Voice::of(model, &tokenizer)?;
         let model = ArtGpt::load(model, &mut file, device, progress)?;
         let cache = model.language.new_cache()?;
@@ -153,22 +167,26 @@ impl Engine {
     /// Becomes `model` without reading the frozen base again. `false`, and nothing is changed, if its
     /// base is another.
     pub fn switch(&mut self, model: &Model) -> Result<bool> {
-        if self.base.is_none() || Base::of(model)? != self.base {
+        if self.base.is_none() || model.base_fingerprint()? != self.base {
             return Ok(false);
+        }
+        let wanted = Tag::of(model);
+        let is_wanted = |tag: &Tag| wanted.as_ref().is_some_and(|w| w.print == tag.print);
+        if self.worn.as_ref().is_some_and(is_wanted) {
+            return Ok(true);
         }
         let started = Instant::now();
         let voice = Voice::of(model, &self.tokenizer)?;
-        let wanted = model.seeing_fingerprint()?;
-        let shelved = self.shelf.iter().position(|(print, _)| *print == wanted);
-        let trained = match shelved {
+        let trained = match self.shelf.iter().position(|(tag, _)| is_wanted(tag)) {
             Some(i) => self.shelf.remove(i).1,
             None => self.model.read_trained(model)?,
         };
         let before = self.model.wear(trained);
-        if let Some(print) = self.worn.replace(wanted) {
-            self.shelf.push((print, before));
-            let many = self.shelf.len().saturating_sub(SHELF);
-            self.shelf.drain(..many);
+        if let Some(tag) = std::mem::replace(&mut self.worn, wanted) {
+            self.shelf.push((tag, before));
+            while self.shelf.iter().map(|(tag, _)| tag.bytes).sum::<u64>() > SHELF {
+                self.shelf.remove(0);
+            }
         }
         self.name.clone_from(&model.manifest.name);
         self.voice = voice;

@@ -100,18 +100,28 @@ fn run(
         match command {
             Command::Use(other) => {
                 let before = backend.as_ref().map(|b| ModelInfo::of(b, &name));
-                match caught(|| change(&mut backend, &other, folders, device, &mut on_event)) {
-                    Ok(info) => {
+                let mut changed =
+                    caught(|| change(&mut backend, &other, folders, device, &mut on_event));
+                // Another base took the place of the first one before it failed.
+                if let (Err(reason), Some(info), None) = (&changed, &before, &backend) {
+                    match caught(|| load(&name, folders, device, &mut on_event)) {
+                        Ok(loaded) => backend = Some(loaded),
+                        Err(again) => {
+                            changed = Err(format!("{reason}; and {}: {again}", info.name))
+                        }
+                    }
+                }
+                match (changed, before.filter(|_| backend.is_some())) {
+                    (Ok(info), _) => {
                         name = other;
                         on_event(Event::Ready(info));
                     }
-                    Err(reason) => match before {
-                        Some(info) => on_event(Event::Kept(info, reason)),
-                        None => {
-                            unusable.clone_from(&reason);
-                            on_event(Event::Unusable(reason));
-                        }
-                    },
+                    (Err(reason), Some(info)) => on_event(Event::Kept(info, reason)),
+                    (Err(reason), None) => {
+                        name = other;
+                        unusable.clone_from(&reason);
+                        on_event(Event::Unusable(reason));
+                    }
                 }
             }
             Command::Load => match caught(|| load(&name, folders, device, &mut on_event)) {
@@ -155,7 +165,7 @@ fn run(
 fn caught<T>(work: impl FnOnce() -> Result<T, InferenceError>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result.map_err(|e| e.to_string()),
-        Err(_) => Err("the model crashed; Ctrl-R loads it again, please report this".into()),
+        Err(_) => Err("the model crashed; choose it again (F2) or load it again (Ctrl-R), and please report this".into()),
     }
 }
 
@@ -166,7 +176,8 @@ impl ModelInfo {
     }
 }
 
-/// Puts the model `name` into `backend`; what is there stays until the other one is whole.
+/// Puts the model `name` into `backend`. One of another base is loaded when the first one is gone, as
+/// memory may not hold both.
 fn change(
     backend: &mut Option<Backend>,
     name: &str,
@@ -174,15 +185,21 @@ fn change(
     device: &str,
     on_event: &mut impl FnMut(Event),
 ) -> Result<ModelInfo, InferenceError> {
-    if let Some(Backend::Local(engine)) = backend
-        && Remote::parse(name).is_none()
-    {
-        let model = Model::find(name, &folders.models)?;
-        if fetch::is_installed(&model) && engine.switch(&model)? {
-            let (reference, sees) = (name.to_string(), engine.sees());
-            return Ok(ModelInfo { reference, name: engine.name.clone(), sees });
-        }
+    if let Some(remote) = Remote::parse(name) {
+        let remote = Backend::Remote(remote?);
+        return Ok(ModelInfo::of(backend.insert(remote), name));
     }
+    let model = Model::find(name, &folders.models)?;
+    if !fetch::is_installed(&model) {
+        fetch::install(&model, |p| on_event(Event::Fetching(p)))?;
+    }
+    if let Some(Backend::Local(engine)) = backend
+        && engine.switch(&model)?
+    {
+        let (reference, sees) = (name.to_string(), engine.sees());
+        return Ok(ModelInfo { reference, name: engine.name.clone(), sees });
+    }
+    *backend = None;
     let loaded = load(name, folders, device, on_event)?;
     Ok(ModelInfo::of(backend.insert(loaded), name))
 }

@@ -57,7 +57,8 @@ impl ArtGpt {
         Ok(Self { vision, bridge, language, image_tokens: image_tokens(model) })
     }
 
-    /// Reads the trained parts of `model`, which must have this one's base (`base.rs`).
+    /// Reads the trained parts of `model`, which must have this one's base
+    /// ([`Model::base_fingerprint`]).
     pub fn read_trained(&self, model: &Model) -> Result<Trained> {
         let (config, device) = (&self.language.config, self.language.device());
         let blocks = match tuning_source(model)? {

@@ -5,7 +5,7 @@
 //! that is there is whole. What an earlier, interrupted run left is begun anew.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,9 @@ use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device, Tensor};
 
 use super::checkpoint::hf::HfConfig;
-use super::checkpoint::{EOS_IDS, LanguageFile, LanguageWeights, Tensors, gguf_name, interleave};
+use super::checkpoint::{
+    EOS_IDS, LanguageFile, LanguageWeights, Tensors, gguf_name, interleave, replaces_base,
+};
 use super::inspect::inspect;
 use super::llama::{LlamaConfig, RopeScaling};
 use super::manifest::{Manifest, Model, PeftMethod, check_name};
@@ -116,6 +118,20 @@ pub fn convert(
         Fold::Own => Some(Delta::of(model)?),
         Fold::Other(delta) => Some(delta),
     };
+    let changes = match (&delta, model.language_path()) {
+        (Some(delta), Some(path)) => {
+            if tuning_source(model)?.is_some_and(|(t, _)| t.names().any(replaces_base)) {
+                return Err(Error::Unsupported {
+                    path: model.dir.display().to_string(),
+                    what: "a LoRA for matrices that training replaced".into(),
+                    hint: "convert the model without --merge first".into(),
+                });
+            }
+            let names = delta.stored_names(LanguageFile::open(&path)?.weights())?;
+            Some(Changes { delta, names, made: Mutex::default() })
+        }
+        _ => None,
+    };
     let staging = target.with_file_name(format!(".{name}.partial"));
     let io = |path: &Path| {
         let path = path.display().to_string();
@@ -130,7 +146,7 @@ pub fn convert(
         dir: staging.clone(),
         float,
         language_leaves: language != LanguageType::Keep,
-        changes: None,
+        changes,
         drops_lora: own,
         done: BTreeMap::new(),
     };
@@ -166,9 +182,6 @@ pub fn convert(
         progress("language model");
         let mut file = LanguageFile::open(&path)?;
         part.requantise = None;
-        if let Some(delta) = &delta {
-            writer.changes = Some((delta, delta.stored_names(file.weights())?));
-        }
         match (language, &file) {
             (LanguageType::Keep, LanguageFile::Gguf(_)) if delta.is_none() => {
                 part.path = "language.gguf".into();
@@ -188,6 +201,9 @@ pub fn convert(
                     let to = staging.join(named.file_name().unwrap_or_default());
                     std::fs::copy(&named, &to).map_err(io(&to))?;
                     part.tokenizer = Some(relative(&staging, &to));
+                }
+                if let Some(name) = writer.changes.as_ref().and_then(Changes::missed) {
+                    return Err(Error::corrupt(&path, format!("the LoRA did not reach {name}")));
                 }
             }
             (LanguageType::Q8_0 | LanguageType::Q4K, _) | (_, LanguageFile::Gguf(_)) => {
@@ -238,15 +254,49 @@ struct Writer<'a> {
     float: FloatType,
     /// The language model gets a file of its own.
     language_leaves: bool,
-    /// What changes matrices of the language model, and which, by the names of its file.
-    changes: Option<(&'a Delta, BTreeMap<String, String>)>,
+    changes: Option<Changes<'a>>,
     /// A LoRA that is merged is not written again.
     drops_lora: bool,
     /// Source path in the manifest, and the path it got.
     done: BTreeMap<String, String>,
 }
 
+/// What changes matrices of the language model as they are written.
+struct Changes<'a> {
+    delta: &'a Delta,
+    /// Which, by the names of their file.
+    names: BTreeMap<String, String>,
+    made: Mutex<BTreeSet<String>>,
+}
+
+impl Changes<'_> {
+    /// One that was not made.
+    fn missed(&self) -> Option<&str> {
+        let made = self.made.lock().unwrap_or_else(|e| e.into_inner());
+        self.names.keys().find(|name| !made.contains(*name)).map(String::as_str)
+    }
+
+    /// The tensor as it is to be written.
+    fn apply(&self, name: &str, tensor: Tensor) -> Result<Tensor> {
+        let ours = self.names.get(name);
+        let Some(change) = ours.map(|n| self.delta.of_matrix(n)).transpose()?.flatten() else {
+            return Ok(tensor);
+        };
+        self.made.lock().unwrap_or_else(|e| e.into_inner()).insert(name.into());
+        let dtype = tensor.dtype();
+        Ok((tensor.to_dtype(DType::F32)? + change)?.to_dtype(dtype)?)
+    }
+}
+
 impl Writer<'_> {
+    fn read(&self, tensors: &Tensors, name: &str) -> Result<Tensor> {
+        let tensor = tensors.read(name)?;
+        match &self.changes {
+            Some(changes) => changes.apply(name, tensor),
+            None => Ok(tensor),
+        }
+    }
+
     fn part(&mut self, source: &str) -> Result<String> {
         if let Some(done) = self.done.get(source) {
             return Ok(done.clone());
@@ -336,7 +386,8 @@ impl Writer<'_> {
         if let Some(dtype) = quantised {
             let names = tensors.names().filter(|n| wanted(n));
             let of = |name: &str| rest(name).then_some(dtype);
-            return write_quantised(tensors, names, of, &to.with_extension("gguf"));
+            let read = |name: &str| self.read(tensors, name);
+            return write_quantised(tensors, names, read, of, &to.with_extension("gguf"));
         }
         let failed = Mutex::new(None);
         let views = tensors.names().filter(|n| wanted(n)).filter_map(|name| {
@@ -347,11 +398,7 @@ impl Writer<'_> {
                 (_, dtype) => dtype,
             };
             let shape = info.shape.clone();
-            let change = self
-                .changes
-                .as_ref()
-                .and_then(|(delta, names)| names.get(name).map(|ours| (*delta, ours.as_str())));
-            Some((name, Later { tensors, name, change, dtype, shape, failed: &failed }))
+            Some((name, Later { writer: self, tensors, name, dtype, shape, failed: &failed }))
         });
         let io = |source| Error::Io { path: to.display().to_string(), source };
         safetensors::serialize_to_file(views, None, to)
@@ -367,13 +414,14 @@ impl Writer<'_> {
 fn write_quantised<'a>(
     tensors: &Tensors,
     names: impl Iterator<Item = &'a str>,
+    read: impl Fn(&str) -> Result<Tensor>,
     of: impl Fn(&str) -> Option<GgmlDType>,
     to: &Path,
 ) -> Result<()> {
     let mut all = Vec::new();
     for name in names {
         let Some(found) = tensors.info(name).and_then(|i| i.dtype) else { continue };
-        let tensor = tensors.read(name)?;
+        let tensor = read(name)?;
         let fitting = match (tensor.dims(), of(name)) {
             ([_, width], Some(dtype)) => {
                 [dtype, GgmlDType::Q8_0].into_iter().find(|d| width % d.block_size() == 0)
@@ -403,10 +451,9 @@ fn write_file(to: &Path, metadata: &[(&str, Value)], tensors: &[(String, QTensor
 
 /// A tensor that is read when its turn to be written comes, so that only one is in memory.
 struct Later<'a> {
+    writer: &'a Writer<'a>,
     tensors: &'a Tensors,
     name: &'a str,
-    /// What is added to it, and under which name.
-    change: Option<(&'a Delta, &'a str)>,
     dtype: DType,
     shape: Vec<usize>,
     /// The first error; what is written after it is thrown away.
@@ -423,12 +470,8 @@ impl safetensors::View for Later<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        let bytes = self.tensors.read(self.name).and_then(|t| {
-            let change = self.change.map(|(delta, name)| delta.of_matrix(name)).transpose()?;
-            let tensor = match change.flatten() {
-                Some(change) => (t.to_dtype(DType::F32)? + change)?.to_dtype(self.dtype)?,
-                None => t.to_dtype(self.dtype)?,
-            };
+        let bytes = self.writer.read(self.tensors, self.name).and_then(|t| {
+            let tensor = t.to_dtype(self.dtype)?;
             Ok(safetensors::View::data(&tensor).into_owned())
         });
         match bytes {

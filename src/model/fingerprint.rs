@@ -1,5 +1,6 @@
 //! Which weights turn a picture into query tokens.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -7,7 +8,9 @@ use std::time::UNIX_EPOCH;
 
 use sha2::{Digest, Sha256};
 
-use super::manifest::Model;
+use super::checkpoint::replaces_base;
+use super::manifest::{Model, VisionKind};
+use super::source::tuning_source;
 use super::{Error, Result};
 use crate::art::hex;
 
@@ -30,20 +33,66 @@ impl Model {
             hint: "compare it with `artgpt-tui models show artgpt-smol`".into(),
         })?;
         add(&manifest);
-        let m = &self.manifest;
-        let parts = [
-            m.vision.as_ref().map(|p| &p.path),
-            m.qformer.as_ref().map(|p| &p.path),
-            m.projection.as_ref().map(|p| &p.path),
-            m.adapters.as_ref().map(|p| &p.path),
-        ];
-        for part in parts.into_iter().flatten() {
+        let vision = self.manifest.vision.as_ref().map(|p| p.path.as_str());
+        for part in vision.into_iter().chain(self.trained_parts()) {
             // What is part of the program changes with it.
             if self.inside(part).is_none() {
                 state(&self.path(part), &mut add)?;
             }
         }
         Ok(hex(&hash.finalize()))
+    }
+
+    /// Equal for two models that can share their frozen part in memory: the same files, unchanged,
+    /// read in the same way. `None` if the base is nobody else's: training changed it (full
+    /// fine-tuning).
+    pub fn base_fingerprint(&self) -> Result<Option<String>> {
+        let Some(language) = self.language_path() else { return Ok(None) };
+        if tuning_source(self)?.is_some_and(|(t, _)| t.names().any(replaces_base)) {
+            return Ok(None);
+        }
+        let mut all = String::new();
+        let mut add = |text: &str| {
+            all.push_str(text);
+            all.push('\n');
+        };
+        state(&language, &mut add)?;
+        let m = &self.manifest;
+        match m.language.as_ref().and_then(|l| l.tokenizer.as_ref()) {
+            Some(tokenizer) => state(&self.path(tokenizer), &mut add)?,
+            None => add("its own tokenizer"),
+        }
+        if let Some(vision) = m.vision.as_ref().filter(|v| v.kind != VisionKind::None) {
+            add(&format!("{:?} {:?}", vision.kind, vision.num_attention_heads));
+            state(&self.path(&vision.path), &mut add)?;
+            // The originals keep the encoder's last norm with what is trained.
+            for part in self.trained_parts() {
+                if self.tensors(part)?.names().any(|name| name.starts_with("ln_vision.")) {
+                    state(&self.path(part), &mut add)?;
+                }
+            }
+        }
+        Ok(Some(all))
+    }
+
+    /// Bytes of the files that training made, about: what is in memory takes up to twice as much.
+    pub fn trained_bytes(&self) -> u64 {
+        let bytes = |part: &str| match self.inside(part) {
+            Some(bytes) => bytes.len() as u64,
+            None => self.path(part).metadata().map_or(0, |m| if m.is_file() { m.len() } else { 0 }),
+        };
+        self.trained_parts().into_iter().map(bytes).sum()
+    }
+
+    /// Q-Former, projection and adapters: each file or folder once.
+    fn trained_parts(&self) -> BTreeSet<&str> {
+        let m = &self.manifest;
+        let parts = [
+            m.qformer.as_ref().map(|p| p.path.as_str()),
+            m.projection.as_ref().map(|p| p.path.as_str()),
+            m.adapters.as_ref().map(|p| p.path.as_str()),
+        ];
+        parts.into_iter().flatten().collect()
     }
 
     /// Names the frozen weights that a training run builds on, by their content wherever they lie:

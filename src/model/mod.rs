@@ -3,9 +3,7 @@
 //! Nothing here knows of prompts, of the user's files or of threads.
 
 pub mod artgpt;
-pub mod base;
 pub mod bridge;
-pub mod catalogue;
 pub mod checkpoint;
 pub mod convert;
 mod fingerprint;

@@ -246,7 +246,8 @@ impl RunDir {
         let step = position.step;
         let target = root.join(format!("step-{step}"));
         if target.exists() {
-            return Ok(()); // the run stands where it stood
+            // The run stands where it stood, but perhaps with lower rates since it went back there.
+            return write_json(&target.join("state.json"), position);
         }
         let staging = root.join(format!(".step-{step}.partial"));
         let _ = std::fs::remove_dir_all(&staging);

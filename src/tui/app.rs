@@ -16,12 +16,15 @@ use super::questions::Suggestion;
 use super::theme::Theme;
 use crate::chat::{Conversation, Session, Usage};
 use crate::config::Settings;
+use crate::fetch::catalogue::Choice;
 use crate::inference::{Cancel, ModelInfo, Picture};
-use crate::model::catalogue::Choice;
 
 /// Everything the screen shows.
 pub struct State {
+    /// With the model that is in use.
     pub settings: Settings,
+    /// The model that files and flags name.
+    pub configured_model: String,
     pub theme: Theme,
     pub screen: Rect,
     pub terminal: Terminal,
@@ -117,6 +120,7 @@ impl State {
     pub fn new(settings: Settings, theme: Theme, screen: Rect, terminal: Terminal) -> Self {
         let session = Session::new(&settings.model, settings.system.clone());
         let mut state = Self {
+            configured_model: settings.model.clone(),
             settings,
             theme,
             screen,

@@ -10,8 +10,8 @@ use super::complete::Candidate;
 use super::theme::Theme;
 use crate::art::Label;
 use crate::config::Settings;
+use crate::fetch::catalogue::Choice;
 use crate::inference::{Event, Picture};
-use crate::model::catalogue::Choice;
 use crate::store::StoreEvent;
 
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use super::effect::Effect;
 use super::message::{Message, Opened, Scaled};
 use crate::art::{ArtError, Artwork, within};
 use crate::config::Paths;
+use crate::fetch::catalogue::choices;
 use crate::inference::{Picture, Worker};
-use crate::model::catalogue::choices;
 use crate::store::{Pictures, Store};
 
 /// Pictures for the screen are kept no larger than this.

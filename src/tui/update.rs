@@ -12,6 +12,7 @@ use super::app::{ModelState, State};
 use super::effect::{Effect, Ended};
 use super::message::Message;
 use super::view::layout::{composer_rows, layout};
+use crate::config::Settings;
 use crate::fetch::Progress;
 use crate::inference::Event;
 use crate::store::StoreEvent;
@@ -53,13 +54,16 @@ fn apply(state: &mut State, message: Message) -> Vec<Effect> {
         Message::Settings(pair) => {
             let (settings, theme) = *pair;
             let text = state.composer.lines().join("\n");
-            let model_changed = settings.model != state.settings.model;
-            state.settings = settings;
+            // Not the one in use, which may have been chosen since.
+            let model_changed = settings.model != state.configured_model;
+            state.configured_model.clone_from(&settings.model);
+            let in_use = std::mem::take(&mut state.settings.model);
+            state.settings = Settings { model: in_use, ..settings };
             state.theme = theme;
             state.composer = state.new_composer(&text);
             state.tell("settings read again");
             match model_changed {
-                true => models::choose(state, state.settings.model.clone()),
+                true => models::choose(state, state.configured_model.clone()),
                 false => Vec::new(),
             }
         }

@@ -1,5 +1,5 @@
 //! A LoRA as a change of the matrices it stands beside: added once, it costs nothing at run time and
-//! any program reads the result; subtracted, it is gone again.
+//! any program reads the result; subtracted, it is gone again, up to the rounding of the file's type.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -69,15 +69,40 @@ impl Delta {
         Ok(Some((product * self.scale)?))
     }
 
-    /// The matrices that change, by the names under which `source` keeps them.
+    /// The matrices that change, by the names under which `source` keeps them. A LoRA of another
+    /// model is an error.
     pub fn stored_names(
         &self,
         source: &mut dyn LanguageWeights,
     ) -> Result<BTreeMap<String, String>> {
-        let blocks = source.config()?.num_hidden_layers;
-        let each = (0..blocks).flat_map(|i| self.targets.iter().map(move |t| (i, t)));
-        let names = each.map(|(i, t)| format!("layers.{i}.{}.weight", t.path()));
-        Ok(names.map(|name| (source.stored_name(&name), name)).collect())
+        let config = source.config()?;
+        let misfit = |what: String| Error::Unsupported {
+            path: self.factors.path.display().to_string(),
+            what: format!("a LoRA whose {what}"),
+            hint: format!("{} is not the base that it was trained on", source.path().display()),
+        };
+        let mut names = BTreeMap::new();
+        let mut factors = 0;
+        for i in 0..config.num_hidden_layers {
+            for target in &self.targets {
+                let (out, width) = target.dims(&config);
+                for (factor, axis, wanted) in [("lora_A", 1, width), ("lora_B", 0, out)] {
+                    let name = format!("{BLOCKS}.{i}.{}.{factor}.weight", target.path());
+                    let shape = self.factors.info(&name).map(|info| info.shape.clone());
+                    let shape = shape.ok_or_else(|| misfit(format!("{name} is missing")))?;
+                    if shape.get(axis) != Some(&wanted) {
+                        return Err(misfit(format!("{name} has the shape {shape:?}")));
+                    }
+                    factors += 1;
+                }
+                let name = format!("layers.{i}.{}.weight", target.path());
+                names.insert(source.stored_name(&name), name);
+            }
+        }
+        match self.factors.names().filter(|name| name.contains(".lora_")).count() {
+            all if all == factors => Ok(names),
+            all => Err(misfit(format!("{all} factors are not the {factors} of the base's blocks"))),
+        }
     }
 }
 

@@ -123,18 +123,24 @@ fn a_run_goes_back_once_and_ends_well() {
 
 #[test]
 fn a_run_stopped_after_it_went_back_goes_on_alike() {
-    let (whole, broken) = (tempfile::tempdir().expect("dir"), tempfile::tempdir().expect("dir"));
+    let whole = tempfile::tempdir().expect("dir");
     let (_, expected) = train(whole.path(), 1, &|| false);
-    // The question comes before each step: 43 good ones, the bad one, then two that are done again.
-    let asked = AtomicUsize::new(0);
-    let stop = || asked.fetch_add(1, Ordering::Relaxed) == LEAPS_AT + 3;
-    assert_eq!(train(broken.path(), 1, &stop).0, Outcome::Stopped);
-    let status = std::fs::read_to_string(broken.path().join("run/status.json")).expect("a status");
-    assert!(status.contains("\"step\": 42"), "{status}");
-    let (outcome, lines) = train(broken.path(), 0, &|| false);
-    assert_eq!((outcome, lines), (Outcome::Finished, expected));
     let weights = |dir: &std::path::Path| {
         std::fs::read(dir.join("run/bridge.safetensors")).expect("the run's weights")
     };
-    assert_eq!(weights(whole.path()), weights(broken.path()));
+    // The question comes before each step: 43 good ones and the bad one; then at once, or after two
+    // that are done again.
+    for more in [0, 2] {
+        let broken = tempfile::tempdir().expect("dir");
+        let asked = AtomicUsize::new(0);
+        let stop = || asked.fetch_add(1, Ordering::Relaxed) == LEAPS_AT + 1 + more;
+        assert_eq!(train(broken.path(), 1, &stop).0, Outcome::Stopped);
+        let status = std::fs::read_to_string(broken.path().join("run/status.json"));
+        let status = status.expect("a status");
+        assert!(status.contains(&format!("\"step\": {}", 40 + more)), "{status}");
+        let (outcome, lines) = train(broken.path(), 0, &|| false);
+        assert_eq!(outcome, Outcome::Finished);
+        assert_eq!(lines, expected, "stopped {more} steps after it went back");
+        assert_eq!(weights(whole.path()), weights(broken.path()));
+    }
 }

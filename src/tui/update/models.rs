@@ -3,8 +3,8 @@
 use crossterm::event::KeyCode;
 
 use super::keys::step;
+use crate::fetch::catalogue::Choice;
 use crate::inference::ModelInfo;
-use crate::model::catalogue::Choice;
 use crate::tui::app::{ModelState, Popup, State};
 use crate::tui::effect::Effect;
 
@@ -13,13 +13,18 @@ pub fn window(state: &mut State) -> Vec<Effect> {
     vec![Effect::ListModels]
 }
 
-pub fn listed(state: &mut State, new: Vec<Choice>) -> Vec<Effect> {
-    let current = match &state.model {
-        ModelState::Ready(info) => new.iter().position(|c| c.reference == info.reference),
-        _ => None,
-    };
+/// The one in use is among them, also where it was named by a path or is a server.
+pub fn listed(state: &mut State, mut new: Vec<Choice>) -> Vec<Effect> {
+    let mut current = 0;
+    if let ModelState::Ready(ModelInfo { reference, name, .. }) = &state.model {
+        current = new.iter().position(|c| c.reference == *reference).unwrap_or_else(|| {
+            let (reference, heading) = (reference.clone(), name.clone());
+            new.insert(0, Choice { reference, heading, description: "in use".into() });
+            0
+        });
+    }
     if let Some(Popup::Models { list, selected }) = &mut state.popup {
-        *selected = current.unwrap_or(0);
+        *selected = current;
         *list = Some(new);
     }
     Vec::new()
@@ -40,12 +45,9 @@ pub fn key(
     Vec::new()
 }
 
-/// Goes on with another model, which answers from the next question on.
+/// Goes on with another model, which answers from the next question on. An answer that is being
+/// made is ended by the one that began it.
 pub fn choose(state: &mut State, reference: String) -> Vec<Effect> {
-    if state.answer.is_some() {
-        state.complain("an answer is being made; Esc stops it, then choose again");
-        return Vec::new();
-    }
     state.model = ModelState::Preparing("changing the model".into());
     vec![Effect::UseModel(reference)]
 }

@@ -2,7 +2,7 @@
 
 use super::answer;
 use crate::chat::{Conversation, Session};
-use crate::tui::app::{Popup, State};
+use crate::tui::app::{ModelState, Popup, State};
 use crate::tui::effect::Effect;
 
 pub fn listed(state: &mut State, new: Vec<Session>) -> Vec<Effect> {
@@ -19,6 +19,10 @@ pub fn loaded(state: &mut State, conversation: Conversation) -> Vec<Effect> {
     let mut effects = answer::cut_off(state);
     let id = conversation.session.id.clone();
     clear(state, conversation);
+    if let ModelState::Ready(info) = &state.model {
+        // It goes on with the one that answers.
+        state.conversation.session.model.clone_from(&info.reference);
+    }
     let artworks = state.conversation.session.artworks.iter().enumerate();
     effects.extend(artworks.map(|(i, a)| Effect::ResumeArtwork(a.clone(), id.clone(), i)));
     effects.extend(state.open_after_loading.take().map(Effect::OpenArtwork));

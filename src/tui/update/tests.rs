@@ -245,11 +245,11 @@ fn control_characters_in_messages_never_reach_the_screen() {
 
 #[test]
 fn another_model_answers_from_the_next_question_on() {
-    use crate::model::catalogue::Choice;
+    use crate::fetch::catalogue::Choice;
     let mut s = state(80, 24);
     let choice = |reference: &str| Choice {
         reference: reference.into(),
-        name: reference.into(),
+        heading: reference.into(),
         description: String::new(),
     };
     let choose = |s: &mut State| {
@@ -272,8 +272,22 @@ fn another_model_answers_from_the_next_question_on() {
     assert!(notice.error && notice.text.contains("damaged; runs/1 stays"), "{}", notice.text);
     assert!(matches!(&s.model, crate::tui::app::ModelState::Ready(i) if i.name == "runs/1"));
 
-    // Not under an answer that is being made.
-    type_text(&mut s, "hello");
-    press(&mut s, KeyCode::Enter, KeyModifiers::NONE);
-    assert!(choose(&mut s).is_empty());
+    // Files that name the model they named before do not undo the choice; another one does.
+    let settings = |s: &State, model: &str| {
+        let settings = crate::config::Settings { model: model.into(), ..s.settings.clone() };
+        Message::Settings(Box::new((settings, s.theme.clone())))
+    };
+    let same = settings(&s, "artgpt-smol");
+    assert!(update(&mut s, same).is_empty());
+    assert_eq!(s.settings.model, "runs/1");
+    let other = settings(&s, "runs/2");
+    let effects = update(&mut s, other);
+    assert!(matches!(&effects[..], [Effect::UseModel(path)] if path == "runs/2"));
+
+    // One that was named by a path is in the list.
+    update(&mut s, Message::Model(Event::Ready(info("/models/vicuna"))));
+    press(&mut s, KeyCode::F(2), KeyModifiers::NONE);
+    update(&mut s, Message::Models(vec![choice("artgpt-smol")]));
+    let effects = press(&mut s, KeyCode::Enter, KeyModifiers::NONE);
+    assert!(matches!(&effects[..], [Effect::UseModel(path)] if path == "/models/vicuna"));
 }

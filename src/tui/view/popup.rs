@@ -62,12 +62,10 @@ pub fn draw(state: &State, screen: Rect, frame: &mut Frame) {
         }
         Popup::Models { list: Some(choices), selected } => {
             let items = choices.iter().map(|c| {
-                // A run's description begins with its model, and its own name only costs room.
-                let is_run = c.reference != c.name && !c.description.is_empty();
-                ListItem::new(printable(&match is_run {
-                    true => c.description.clone(),
-                    false => format!("{:<16}  {}", c.name, c.description),
-                }))
+                ListItem::new(Line::from(vec![
+                    Span::styled(format!("{:<28}", printable(&c.heading)), theme.accent),
+                    Span::styled(printable(&c.description), theme.text),
+                ]))
             });
             list(state, items.collect(), Some(*selected), inner, frame);
         }

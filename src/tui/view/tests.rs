@@ -95,6 +95,24 @@ fn help_80x24() {
 }
 
 #[test]
+fn models_80x24() {
+    use crate::fetch::catalogue::Choice;
+    let mut s = state(80, 24);
+    press(&mut s, KeyCode::F(2), KeyModifiers::NONE);
+    let run = |id: &str| Choice {
+        reference: format!("/data/runs/{id}"),
+        heading: id.into(),
+        description: "artgpt-smol by lora (rank 8, alpha 16, on q_proj, v_proj)".into(),
+    };
+    let name = String::from("artgpt-smol");
+    let first = Choice { reference: name.clone(), heading: name, description: "sees".into() };
+    let runs = ["01M8BTYMHATY9SS3R68AEE3X6S", "01M8BV0BMH0AKDPAS7K6VM6HM9"];
+    let all = std::iter::once(first).chain(runs.into_iter().map(run)).collect();
+    update(&mut s, Message::Models(all));
+    insta::assert_snapshot!(draw(&s));
+}
+
+#[test]
 fn every_size_draws() {
     for (width, height) in
         [(1, 1), (10, 3), (20, 5), (39, 13), (40, 14), (80, 24), (99, 8), (200, 50)]

@@ -2,14 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use super::manifest::{BUILTIN, Model};
+use super::is_installed;
+use crate::model::manifest::{BUILTIN, Model};
 
 /// A model to choose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
     /// What [`Model::find`] takes: a name, or a run's folder.
     pub reference: String,
-    pub name: String,
+    /// A model's name, or a run's id.
+    pub heading: String,
     pub description: String,
 }
 
@@ -27,15 +29,21 @@ pub fn names(models: &Path) -> Vec<String> {
 
 /// What can talk: the models, then what the runs below `runs` made, newest first. A manifest that
 /// cannot be read is left out.
-pub fn choices(models: &Path, runs: &Path) -> Vec<Choice> {
+pub fn choices(models_dir: &Path, runs: &Path) -> Vec<Choice> {
     let mut runs = with_manifest(runs);
     runs.reverse(); // a run's name begins with its time
-    let runs = runs.into_iter().map(|path| path.display().to_string());
-    let all = names(models).into_iter().chain(runs).filter_map(|reference| {
-        let manifest = Model::find(&reference, models).ok()?.manifest;
-        manifest.language.as_ref()?;
-        let (name, description) = (manifest.name, manifest.description);
-        Some(Choice { reference, name, description })
+    let models = names(models_dir).into_iter().map(|name| (name.clone(), name));
+    let runs = runs.into_iter().filter_map(|path| {
+        Some((path.display().to_string(), path.file_name()?.to_string_lossy().into_owned()))
+    });
+    let all = models.chain(runs).filter_map(|(reference, heading)| {
+        let model = Model::find(&reference, models_dir).ok()?;
+        model.manifest.language.as_ref()?;
+        let description = match is_installed(&model) {
+            true => model.manifest.description,
+            false => format!("(to be fetched) {}", model.manifest.description),
+        };
+        Some(Choice { reference, heading, description })
     });
     all.collect()
 }
@@ -66,8 +74,9 @@ mod tests {
             std::fs::write(runs.join(id).join("manifest.toml"), text).expect("writes");
         }
         let found = choices(&models, &runs);
-        let names: Vec<&str> = found.iter().map(|c| c.name.as_str()).collect();
-        assert_eq!(names, ["artgpt-smol", "new", "old"]);
+        let names: Vec<&str> = found.iter().map(|c| c.heading.as_str()).collect();
+        assert_eq!(names, ["artgpt-smol", "01B", "01A"]);
+        assert!(found[0].description.starts_with("(to be fetched)"));
         assert!(Model::find(&found[1].reference, &models).is_ok());
     }
 }
