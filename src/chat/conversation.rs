@@ -183,15 +183,19 @@ impl Conversation {
             .collect()
     }
 
-    /// A title from the first question, at most 60 characters.
+    /// A title from the first question and what it is about, at most 60 characters.
     pub fn derive_title(&mut self) {
         if !self.session.title.is_empty() {
             return;
         }
         let Some(first) = self.turns.iter().find(|t| t.role == Role::User) else { return };
-        let text = crate::text::printable(&first.text);
-        let mut title: String = text.trim().chars().take(60).collect();
-        if text.trim().chars().count() > 60 {
+        let shown = first.artworks.first().and_then(|i| self.session.artworks.get(*i));
+        let name = shown.and_then(|a| a.label.as_ref()?.title.as_deref());
+        let question = first.text.trim();
+        let text = name.map_or(question.to_string(), |name| format!("{}: {question}", name.trim()));
+        let text = crate::text::printable(&text);
+        let mut title: String = text.chars().take(60).collect();
+        if text.chars().count() > 60 {
             title.push('…');
         }
         self.session.title = title;
@@ -224,5 +228,14 @@ mod tests {
         c.turns.push(t);
         c.derive_title();
         assert_eq!(c.session.title.chars().count(), 61);
+
+        let mut c = Conversation::new(Session::new("m", None));
+        let label = Label { title: Some("View of Toledo".into()), ..Label::default() };
+        let (path, sha256) = ("/t.jpg".into(), "t".into());
+        let number = c.session.add_artwork(ArtworkRef { path, sha256, label: Some(label) });
+        let t = c.user_turn("Is it dark?", vec![number]);
+        c.turns.push(t);
+        c.derive_title();
+        assert_eq!(c.session.title, "View of Toledo: Is it dark?");
     }
 }

@@ -125,10 +125,16 @@ fn list(context: &Context, sessions: &[Session]) {
         out::line(format_args!(
             "{}  {updated}  {:<14}  {}",
             s.id,
-            printable(&s.model),
+            printable(&model_name(&s.model)),
             printable(title)
         ));
     }
+}
+
+/// Of a path, its last part.
+fn model_name(model: &str) -> String {
+    let last = std::path::Path::new(model).file_name();
+    last.map_or_else(|| model.to_string(), |name| name.to_string_lossy().into_owned())
 }
 
 fn mentions(c: &Conversation, text: &str) -> bool {

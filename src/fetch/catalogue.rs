@@ -39,10 +39,12 @@ pub fn choices(models_dir: &Path, runs: &Path) -> Vec<Choice> {
     let all = models.chain(runs).filter_map(|(reference, heading)| {
         let model = Model::find(&reference, models_dir).ok()?;
         model.manifest.language.as_ref()?;
-        let description = match is_installed(&model) {
-            true => model.manifest.description,
-            false => format!("(to be fetched) {}", model.manifest.description),
-        };
+        let installed = is_installed(&model);
+        let told = model.manifest.description;
+        // A run's id stands before it.
+        let told = told.strip_suffix(&format!(", run {heading}")).unwrap_or(&told);
+        let description =
+            if installed { told.to_string() } else { format!("(to be fetched) {told}") };
         Some(Choice { reference, heading, description })
     });
     all.collect()

@@ -199,7 +199,7 @@ impl Model {
             _ => Error::Unsupported {
             path: crate::text::printable(reference),
             what: "a model of this name".into(),
-            hint: "`artgpt-tui models list` shows what there is; the path of a folder, a manifest or a .gguf file works too"
+            hint: "`artgpt-tui models list` shows what there is; the path of a folder (a run's, too), a manifest or a .gguf file works as well"
                 .into(),
         }})?;
         let io = |source| Error::Io { path: file.display().to_string(), source };

@@ -128,6 +128,10 @@ pub struct Stage {
     /// Things that every view is asked for besides, yes or no (answer stage).
     #[serde(default)]
     pub presence: usize,
+    /// Questions about the label that every view is asked besides, most of them after other rounds
+    /// (answer stage).
+    #[serde(default)]
+    pub labels: usize,
     /// What weighs the same in the loss of a view (answer stage).
     #[serde(default)]
     pub weigh: Weigh,

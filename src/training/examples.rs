@@ -53,13 +53,12 @@ pub fn draw(
     let drawn = types.into_iter().take(count.saturating_sub(2 * extra));
     for question in drawn.chain(stage.always.iter().copied()) {
         let Some((asked, answer)) = formal(question, seen, rng) else { continue };
-        let mut turns = Vec::new();
-        // Now and then an earlier round, so that a conversation is nothing new.
-        if rng.random_range(0..5) == 0 {
-            turns.extend(earlier_round(question, seen, rng));
-        }
+        let label = some_label(museum, rng);
+        // Now and then earlier rounds, so that a conversation is nothing new.
+        let rounds = if rng.random_range(0..4) == 0 { rng.random_range(1..=3) } else { 0 };
+        let mut turns = earlier_rounds(rounds, seen, label.as_ref(), rng);
         turns.push(Turn::new(Role::User, asked));
-        look(&mut turns, 0, some_label(museum, rng));
+        look(&mut turns, 0, label);
         out.push(Example { turns, answer });
     }
     for _ in 0..extra {
@@ -68,6 +67,7 @@ pub fn draw(
         out.push(other.example(seen, museum, rng));
     }
     out.extend((0..stage.presence).map(|_| Other::Presence.example(seen, museum, rng)));
+    out.extend((0..stage.labels).map(|_| Other::Label.example(seen, museum, rng)));
     out
 }
 
@@ -85,6 +85,46 @@ fn earlier_round(fallback: Question, seen: &Seen, rng: &mut impl Rng) -> Vec<Tur
         .map_or_else(Vec::new, |(asked, said)| {
             vec![Turn::new(Role::User, asked), Turn::new(Role::Assistant, said)]
         })
+}
+
+/// Rounds about the view and its label, in any order; whatever they were about, the label still holds
+/// in the next one.
+fn earlier_rounds(
+    count: usize,
+    seen: &Seen,
+    label: Option<&Label>,
+    rng: &mut impl Rng,
+) -> Vec<Turn> {
+    let mut turns = Vec::new();
+    for _ in 0..count {
+        match rng.random_range(0..4) {
+            0 => turns.extend(round(label_question(label, rng))),
+            1 => turns.extend(round(contents_question(seen, rng))),
+            2 => turns.extend(round(description_question(seen, rng))),
+            _ => turns.extend(earlier_round(Question::Palette, seen, rng)),
+        }
+    }
+    turns
+}
+
+fn round((asked, said): (String, String)) -> [Turn; 2] {
+    [Turn::new(Role::User, asked), Turn::new(Role::Assistant, said)]
+}
+
+fn contents_question(seen: &Seen, rng: &mut impl Rng) -> (String, String) {
+    let wordings = [
+        "What is in the picture?",
+        "What do you see?",
+        "Name what is shown.",
+        "What does the painting show?",
+    ];
+    (pick(&wordings, rng).to_string(), contents(seen.0))
+}
+
+fn description_question(seen: &Seen, rng: &mut impl Rng) -> (String, String) {
+    let wordings =
+        ["Describe this painting.", "Describe the picture.", "Tell me about this painting."];
+    (pick(&wordings, rng).to_string(), description(&seen.1, seen.0.kind))
 }
 
 #[derive(Clone, Copy)]
@@ -107,30 +147,9 @@ impl Other<'_> {
                 label = if rng.random() { any_label(museum, rng) } else { label };
                 label_question(label.as_ref(), rng)
             }
-            Self::Contents => {
-                let asked = pick(
-                    &[
-                        "What is in the picture?",
-                        "What do you see?",
-                        "Name what is shown.",
-                        "What does the painting show?",
-                    ],
-                    rng,
-                );
-                (asked.to_string(), contents(seen.0))
-            }
+            Self::Contents => contents_question(seen, rng),
             Self::Presence => presence(seen.0, &museum.things, rng),
-            Self::Describe => {
-                let asked = pick(
-                    &[
-                        "Describe this painting.",
-                        "Describe the picture.",
-                        "Tell me about this painting.",
-                    ],
-                    rng,
-                );
-                (asked.to_string(), description(&seen.1, seen.0.kind))
-            }
+            Self::Describe => description_question(seen, rng),
             Self::Blind => {
                 let question = Question::ALL.choose(rng).copied().unwrap_or(Question::Kind);
                 let asked = pick(question.training_wordings(), rng);
@@ -139,7 +158,13 @@ impl Other<'_> {
             }
             Self::Second(second) => return go_on(seen, second, museum, rng),
         };
-        let mut turns = vec![Turn::new(Role::User, asked)];
+        // The label is asked for at any time.
+        let rounds = match self {
+            Self::Label if rng.random_range(0..3) > 0 => rng.random_range(1..=4),
+            _ => 0,
+        };
+        let mut turns = earlier_rounds(rounds, seen, label.as_ref(), rng);
+        turns.push(Turn::new(Role::User, asked));
         look(&mut turns, 0, label);
         Example { turns, answer }
     }
@@ -303,10 +328,17 @@ mod tests {
             let seen = (&painting, features.clone());
             let stage: Stage = toml::from_str(&format!(
                 "kind = \"answer\"\nsteps = 1\nbatch = 1\nlr = 1.0\nquestions = {count}\n\
-                 always = [\"symmetry\"]\npresence = 3\n"
+                 always = [\"symmetry\"]\npresence = 3\nlabels = 1\n"
             ))
             .expect("a stage");
-            assert_eq!(draw(&seen, None, &museum, &stage, &mut rng).len(), count + 4);
+            let drawn = draw(&seen, None, &museum, &stage, &mut rng);
+            assert_eq!(drawn.len(), count + 5);
+            for example in &drawn {
+                // Rounds alternate, and the picture stands in the first one.
+                let roles: Vec<Role> = example.turns.iter().map(|t| t.role).collect();
+                assert!(roles.iter().step_by(2).all(|r| *r == Role::User), "{roles:?}");
+                assert!(roles.len() % 2 == 1);
+            }
         }
     }
 }

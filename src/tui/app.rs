@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crossterm::event::KeyEvent;
 use image::RgbImage;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -36,6 +37,8 @@ pub struct State {
     pub shown: Option<usize>,
     /// Artworks that go with the next question.
     pub pending: Vec<usize>,
+    /// The next artwork that opens goes beside those, not in their place.
+    pub opens_beside: bool,
     /// The picture at the size on the screen.
     pub scaled: Option<Scaled>,
     /// The size last asked for.
@@ -107,10 +110,37 @@ pub struct Notice {
     pub error: bool,
 }
 
+/// Where an artwork is chosen.
+pub struct OpenWindow {
+    pub input: TextArea<'static>,
+    pub candidates: Vec<Candidate>,
+    /// The text that they were found for; `None` until the first ones are there.
+    pub found_for: Option<String>,
+    pub selected: Option<usize>,
+    /// Keys that need the candidates of the text as it is now.
+    pub waiting: Vec<KeyEvent>,
+}
+
+impl OpenWindow {
+    pub fn new(input: TextArea<'static>) -> Self {
+        let (candidates, waiting) = (Vec::new(), Vec::new());
+        Self { input, candidates, found_for: None, selected: None, waiting }
+    }
+
+    pub fn typed(&self) -> String {
+        self.input.lines().join("")
+    }
+
+    /// Whether the candidates are those of the text.
+    pub fn is_fresh(&self) -> bool {
+        self.found_for.as_ref().is_some_and(|text| *text == self.typed())
+    }
+}
+
 /// A window over the conversation.
 pub enum Popup {
     Help { scroll: u16 },
-    Open { input: Box<TextArea<'static>>, candidates: Vec<Candidate>, selected: Option<usize> },
+    Open(Box<OpenWindow>),
     Sessions { list: Option<Vec<Session>>, selected: usize, confirm: bool },
     Questions { list: Vec<Suggestion>, selected: usize },
     Models { list: Option<Vec<Choice>>, selected: usize },
@@ -130,6 +160,7 @@ impl State {
             pictures: HashMap::new(),
             shown: None,
             pending: Vec::new(),
+            opens_beside: false,
             scaled: None,
             scaling: None,
             composer: TextArea::default(),

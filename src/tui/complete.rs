@@ -38,7 +38,8 @@ impl From<&str> for Candidate {
     }
 }
 
-/// What could stand in place of `text`: folders (with a slash) and pictures, in order.
+/// What could stand in place of `text`: folders (with a slash) and pictures, in order; pictures also
+/// by a part of their titles.
 pub fn candidates(text: &str) -> Vec<Candidate> {
     let (folder, start) = match text.rfind('/') {
         Some(at) => text.split_at(at + 1),
@@ -47,18 +48,20 @@ pub fn candidates(text: &str) -> Vec<Candidate> {
     let path = if folder.is_empty() { PathBuf::from(".") } else { expand(folder) };
     let Ok(entries) = std::fs::read_dir(&path) else { return Vec::new() };
     let titles = crate::art::titles(&path);
+    let wanted = start.to_lowercase();
     let mut found: Vec<Candidate> = entries
         .flatten()
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
             let hidden = name.starts_with('.') && !start.starts_with('.');
-            if hidden || !name.starts_with(start) {
+            let title = titles.get(&name).cloned();
+            let called = |t: &String| !start.is_empty() && t.to_lowercase().contains(&wanted);
+            if hidden || !(name.starts_with(start) || title.as_ref().is_some_and(called)) {
                 return None;
             }
             if entry.path().is_dir() {
                 return Some(Candidate { path: format!("{folder}{name}/"), title: None });
             }
-            let title = titles.get(&name).cloned();
             is_picture(&name).then(|| Candidate { path: format!("{folder}{name}"), title })
         })
         .take(LIMIT)
@@ -108,6 +111,7 @@ mod tests {
         std::fs::write(dir.path().join("objects.json"), record).expect("write");
         std::fs::write(dir.path().join("7.jpg"), b"x").expect("write");
         assert_eq!(candidates(&format!("{base}7"))[0].title.as_deref(), Some("Wheat, A. B."));
+        assert_eq!(candidates(&format!("{base}whe"))[0].path, format!("{base}7.jpg"));
         assert_eq!(restart("/a/b//tmp/x"), "/tmp/x");
         assert_eq!(restart("/a/b/~/x"), "~/x");
         assert_eq!(restart("/a/b"), "/a/b");

@@ -16,7 +16,10 @@ pub fn opened(state: &mut State, opened: Opened) -> Vec<Effect> {
     if let Some((session, number)) = opened.resumed {
         if session == state.conversation.session.id {
             state.pictures.insert(opened.sha256, shown);
-            state.shown = Some(state.shown.map_or(number, |s| s.max(number)));
+            // The one that was talked about last.
+            if state.shown.is_none() || asked_about(state) == Some(number) {
+                state.shown = Some(number);
+            }
         }
         return Vec::new();
     }
@@ -26,11 +29,15 @@ pub fn opened(state: &mut State, opened: Opened) -> Vec<Effect> {
         sha256: opened.sha256.clone(),
         label: opened.label,
     };
-    let known = state.conversation.session.artworks.len();
     let number = state.conversation.session.add_artwork(artwork);
     state.shown = Some(number);
-    // One that was shown in an earlier round need not be shown again.
-    if number == known && !state.pending.contains(&number) {
+    if !std::mem::take(&mut state.opens_beside) {
+        state.pending.clear();
+        // The one that is talked about need not be shown again.
+        if asked_about(state) != Some(number) {
+            state.pending.push(number);
+        }
+    } else if !state.pending.contains(&number) {
         state.pending.push(number);
     }
     match opened.notes.first() {
@@ -40,15 +47,23 @@ pub fn opened(state: &mut State, opened: Opened) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Candidates came, unless the text has changed since.
+/// The artwork that the last question to show one was about.
+fn asked_about(state: &State) -> Option<usize> {
+    let path = state.conversation.path(None);
+    path.iter().rev().find_map(|turn| turn.artworks.last().copied())
+}
+
+/// Candidates came, unless the text has changed since; keys that waited for them are pressed.
 pub fn completed(state: &mut State, text: &str, found: Vec<Candidate>) -> Vec<Effect> {
-    if let Some(Popup::Open { input, candidates, selected }) = &mut state.popup
-        && input.lines().first().is_some_and(|l| l == text)
-    {
-        *candidates = found;
-        *selected = None;
+    let Some(Popup::Open(window)) = &mut state.popup else { return Vec::new() };
+    if window.typed() != text {
+        return Vec::new();
     }
-    Vec::new()
+    window.candidates = found;
+    window.found_for = Some(text.to_string());
+    window.selected = None;
+    let waiting = std::mem::take(&mut window.waiting);
+    waiting.into_iter().flat_map(|key| super::keys::key(state, key)).collect()
 }
 
 /// What Tab makes of the path: the selected candidate, or what all candidates share.

@@ -6,7 +6,7 @@ use ratatui_textarea::CursorMove;
 use super::{answer, artwork, models, page, quit, scroll, session};
 use crate::chat::Role;
 use crate::text::{printable, printable_lines};
-use crate::tui::app::{Popup, State, editor};
+use crate::tui::app::{OpenWindow, Popup, State, editor};
 use crate::tui::effect::{Effect, Ended};
 use crate::tui::keymap::{Action, action};
 use crate::tui::questions::suggestions;
@@ -36,16 +36,17 @@ pub fn key(state: &mut State, key: KeyEvent) -> Vec<Effect> {
 /// Pasted text goes where typing goes. A path dragged onto the terminal loses its quotes.
 pub fn paste(state: &mut State, text: &str) -> Vec<Effect> {
     match &mut state.popup {
-        Some(Popup::Open { input, selected, candidates }) => {
-            *selected = None;
-            candidates.clear();
+        Some(Popup::Open(window)) => {
+            window.selected = None;
+            window.candidates.clear();
+            let input = &mut window.input;
             let line = printable(text.trim());
             let line = line.trim_matches(['\'', '"']);
             let path = line.strip_prefix("file://").unwrap_or(line);
             input.insert_str(path);
             let path = input.lines().join("");
             let path = crate::tui::complete::restart(&path).to_string();
-            **input = editor(&path, &state.theme);
+            *input = editor(&path, &state.theme);
             vec![Effect::Complete(path)]
         }
         Some(_) => Vec::new(),
@@ -166,8 +167,8 @@ fn open_window(state: &mut State) -> Vec<Effect> {
         .last()
         .and_then(|a| a.path.parent())
         .map_or_else(|| state.start_folder.clone(), |p| format!("{}/", p.display()));
-    let input = Box::new(editor(&folder, &state.theme));
-    state.popup = Some(Popup::Open { input, candidates: Vec::new(), selected: None });
+    let window = OpenWindow::new(editor(&folder, &state.theme));
+    state.popup = Some(Popup::Open(Box::new(window)));
     vec![Effect::Complete(folder)]
 }
 
@@ -190,9 +191,7 @@ fn in_popup(state: &mut State, popup: Popup, key: KeyEvent, action: Option<Actio
             state.popup = Some(Popup::Help { scroll: scroll.min(last) });
             Vec::new()
         }
-        Popup::Open { input, candidates, selected } => {
-            in_open(state, input, candidates, selected, key)
-        }
+        Popup::Open(window) => in_open(state, window, key),
         Popup::Sessions { list, selected, confirm } => {
             in_sessions(state, list, selected, confirm, key)
         }
@@ -215,24 +214,50 @@ fn in_popup(state: &mut State, popup: Popup, key: KeyEvent, action: Option<Actio
     }
 }
 
-fn in_open(
-    state: &mut State,
-    mut input: Box<ratatui_textarea::TextArea<'static>>,
-    candidates: Vec<crate::tui::complete::Candidate>,
-    selected: Option<usize>,
-    key: KeyEvent,
-) -> Vec<Effect> {
-    let typed = input.lines().join("");
+fn in_open(state: &mut State, mut window: Box<OpenWindow>, key: KeyEvent) -> Vec<Effect> {
+    let typed = window.typed();
+    let chooses = matches!(
+        key.code,
+        KeyCode::Enter
+            | KeyCode::Tab
+            | KeyCode::BackTab
+            | KeyCode::Up
+            | KeyCode::Down
+            | KeyCode::PageUp
+            | KeyCode::PageDown
+    );
+    // Candidates may still be those of an earlier text: keys are faster than a disk.
+    if !window.waiting.is_empty() || (chooses && !window.is_fresh()) {
+        window.waiting.push(key);
+        state.popup = Some(Popup::Open(window));
+        return Vec::new();
+    }
+    let selected = window.selected;
+    let OpenWindow { input, candidates, .. } = &mut *window;
     let mut selection = None;
     let mut effects = Vec::new();
     match key.code {
         KeyCode::Enter => {
-            let path = selected.and_then(|i| candidates.get(i)).map_or(typed, |c| c.path.clone());
+            let exact = candidates.iter().any(|c| c.path == typed);
+            let path = match (selected.and_then(|i| candidates.get(i)), candidates.as_slice()) {
+                (Some(candidate), _) => candidate.path.clone(),
+                (None, [only]) if !typed.ends_with('/') => only.path.clone(),
+                (None, [_, _, ..]) if !exact && !typed.ends_with('/') => {
+                    state.tell(format!(
+                        "{} begin so or are called so; Down chooses",
+                        candidates.len()
+                    ));
+                    state.popup = Some(Popup::Open(window));
+                    return Vec::new();
+                }
+                _ => typed,
+            };
             if path.trim().is_empty() {
                 return Vec::new();
             }
             if !path.ends_with('/') {
                 state.tell(format!("opening {path}"));
+                state.opens_beside = key.modifiers == KeyModifiers::ALT;
                 let path = crate::tui::complete::expand(&path);
                 return vec![Effect::OpenArtwork(path)];
             }
@@ -240,20 +265,20 @@ fn in_open(
             *input = editor(&path, &state.theme);
         }
         KeyCode::Tab => {
-            // Candidates may still be those of an earlier text.
-            let path = artwork::tab(&candidates, selected);
-            if let Some(path) = path.filter(|p| p.starts_with(&typed)) {
+            let path = artwork::tab(candidates, selected);
+            if let Some(path) = path.filter(|p| p.starts_with(&typed) || selected.is_some()) {
                 effects.push(Effect::Complete(path.clone()));
                 *input = editor(&path, &state.theme);
             }
         }
-        KeyCode::Down | KeyCode::Up | KeyCode::BackTab if !candidates.is_empty() => {
-            let last = candidates.len() - 1;
+        KeyCode::Down | KeyCode::Up | KeyCode::BackTab | KeyCode::PageDown | KeyCode::PageUp => {
             selection = match (key.code, selected) {
-                (KeyCode::Down, None) => Some(0),
-                (KeyCode::Down, Some(i)) => Some((i + 1).min(last)),
-                (_, Some(i)) => i.checked_sub(1),
-                (_, None) => Some(last),
+                _ if candidates.is_empty() => None,
+                (KeyCode::Down | KeyCode::PageDown, None) => Some(0),
+                (_, None) => Some(candidates.len() - 1),
+                (KeyCode::Up | KeyCode::BackTab, Some(0)) => None,
+                (KeyCode::BackTab, Some(i)) => Some(i - 1),
+                (code, Some(i)) => Some(step(i, candidates.len(), code)),
             };
         }
         KeyCode::Home => input.move_cursor(CursorMove::Head),
@@ -265,12 +290,13 @@ fn in_open(
         KeyCode::Char('m') if key.modifiers == KeyModifiers::CONTROL => {}
         _ => {
             if input.input(key) {
-                restart_path(&mut input, state);
+                restart_path(input, state);
                 effects.push(Effect::Complete(input.lines().join("")));
             }
         }
     }
-    state.popup = Some(Popup::Open { input, candidates, selected: selection });
+    window.selected = selection;
+    state.popup = Some(Popup::Open(window));
     effects
 }
 

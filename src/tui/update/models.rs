@@ -56,6 +56,11 @@ pub fn choose(state: &mut State, reference: String) -> Vec<Effect> {
 pub fn ready(state: &mut State, info: ModelInfo) -> Vec<Effect> {
     state.settings.model.clone_from(&info.reference);
     state.conversation.session.model.clone_from(&info.reference);
+    // What was told before it is old, and so are the figures of another one.
+    state.notice.take_if(|n| !n.error);
+    if !matches!(&state.model, ModelState::Ready(before) if *before == info) {
+        state.last_usage = None;
+    }
     state.model = ModelState::Ready(info);
     Vec::new()
 }

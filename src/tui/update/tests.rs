@@ -184,8 +184,8 @@ fn a_path_is_completed_and_opened() {
     let found = vec!["/art/a.png".into(), "/art/b.png".into()];
     update(&mut s, Message::Completed("/a".into(), found.clone()));
     press(&mut s, KeyCode::Tab, KeyModifiers::NONE);
-    let Some(Popup::Open { input, .. }) = &s.popup else { panic!("closed") };
-    assert_eq!(input.lines(), ["/art/"]);
+    let Some(Popup::Open(window)) = &s.popup else { panic!("closed") };
+    assert_eq!(window.typed(), "/art/");
     // An answer to an older text is ignored.
     update(&mut s, Message::Completed("/a".into(), vec!["/x".into()]));
     update(&mut s, Message::Completed("/art/".into(), found));
@@ -193,6 +193,61 @@ fn a_path_is_completed_and_opened() {
     press(&mut s, KeyCode::Down, KeyModifiers::NONE);
     let effects = press(&mut s, KeyCode::Enter, KeyModifiers::NONE);
     assert!(matches!(&effects[..], [Effect::OpenArtwork(p)] if p.ends_with("b.png")));
+}
+
+/// Over SSH a burst of keys comes before the disk has answered.
+#[test]
+fn keys_wait_for_the_candidates_of_what_was_typed() {
+    let mut s = state(80, 24);
+    press(&mut s, KeyCode::Char('o'), KeyModifiers::CONTROL);
+    let old = vec!["/art/1.png".into(), "/art/2.png".into()];
+    update(&mut s, Message::Completed(String::new(), old));
+    type_text(&mut s, "/art/43");
+    assert!(press(&mut s, KeyCode::Down, KeyModifiers::NONE).is_empty());
+    assert!(press(&mut s, KeyCode::Enter, KeyModifiers::NONE).is_empty());
+    let found = vec!["/art/43a.png".into(), "/art/43b.png".into()];
+    let effects = update(&mut s, Message::Completed("/art/43".into(), found.clone()));
+    assert!(matches!(&effects[..], [Effect::OpenArtwork(p)] if p.ends_with("43a.png")));
+
+    // What is not chosen among several is asked for; the only one is taken.
+    press(&mut s, KeyCode::Char('o'), KeyModifiers::CONTROL);
+    type_text(&mut s, "/art/43");
+    update(&mut s, Message::Completed("/art/43".into(), found));
+    assert!(press(&mut s, KeyCode::Enter, KeyModifiers::NONE).is_empty());
+    assert!(matches!(&s.popup, Some(Popup::Open(window)) if window.typed() == "/art/43"));
+    type_text(&mut s, "b");
+    update(&mut s, Message::Completed("/art/43b".into(), vec!["/art/43b.png".into()]));
+    let effects = press(&mut s, KeyCode::Enter, KeyModifiers::NONE);
+    assert!(matches!(&effects[..], [Effect::OpenArtwork(p)] if p.ends_with("43b.png")));
+}
+
+#[test]
+fn the_picture_on_the_screen_is_the_one_that_is_asked_about() {
+    let mut s = state(80, 24);
+    let asked = |s: &State| s.conversation.path(None).last().map(|t| t.seq);
+    let about = |s: &mut State, text: &str| {
+        round(s, text, "Red.");
+        let path = s.conversation.path(asked(s));
+        path.iter().rev().find(|t| t.role == Role::User).expect("a question").artworks.clone()
+    };
+    // One that was opened by mistake is not sent along.
+    open(&mut s, "mistake.png");
+    open(&mut s, "horse.png");
+    assert_eq!(about(&mut s, "what?"), [1]);
+    open(&mut s, "toledo.png");
+    assert_eq!(about(&mut s, "and this?"), [2]);
+    assert_eq!(about(&mut s, "more?"), Vec::<usize>::new());
+    // Opened again, it is shown to the model again.
+    open(&mut s, "horse.png");
+    assert_eq!((s.shown, about(&mut s, "who?")), (Some(1), vec![1]));
+    // Alt-Enter puts one beside the other.
+    open(&mut s, "a.png");
+    press(&mut s, KeyCode::Char('o'), KeyModifiers::CONTROL);
+    type_text(&mut s, "/b.png");
+    update(&mut s, Message::Completed("/b.png".into(), vec!["/b.png".into()]));
+    press(&mut s, KeyCode::Enter, KeyModifiers::ALT);
+    open(&mut s, "b.png");
+    assert_eq!(about(&mut s, "compare"), [3, 4]);
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub fn draw(state: &State, screen: Rect, frame: &mut Frame) {
     let theme = &state.theme;
     let title = match popup {
         Popup::Help { .. } => " Keys (Esc closes) ",
-        Popup::Open { .. } => " Open an artwork (Tab completes, Enter opens) ",
+        Popup::Open(_) => " Open an artwork (Tab completes, Enter opens, Alt-Enter adds) ",
         Popup::Sessions { confirm: true, .. } => " Delete it? d again deletes, Esc keeps ",
         Popup::Sessions { .. } => " Sessions (Enter resumes, d deletes) ",
         Popup::Models { .. } => " Models and runs (Enter takes one) ",
@@ -41,11 +41,11 @@ pub fn draw(state: &State, screen: Rect, frame: &mut Frame) {
                 .collect();
             frame.render_widget(Paragraph::new(lines).scroll((*scroll, 0)), inner);
         }
-        Popup::Open { input, candidates, selected } => {
+        Popup::Open(window) => {
             let [line, rest] =
                 Layout::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(inner);
-            frame.render_widget(&**input, line);
-            let items = candidates.iter().map(|c| {
+            frame.render_widget(&window.input, line);
+            let items = window.candidates.iter().map(|c| {
                 // The folder part is in the line above.
                 let trimmed = c.path.trim_end_matches('/');
                 let at = trimmed.rfind('/').map_or(0, |i| i + 1);
@@ -58,7 +58,7 @@ pub fn draw(state: &State, screen: Rect, frame: &mut Frame) {
                     None => Line::from(name),
                 })
             });
-            list(state, items.collect(), *selected, rest, frame);
+            list(state, items.collect(), window.selected, rest, frame);
         }
         Popup::Models { list: Some(choices), selected } => {
             let items = choices.iter().map(|c| {

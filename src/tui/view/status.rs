@@ -12,6 +12,8 @@ use crate::tui::app::{ModelState, Notice, State};
 
 /// A longer message loses its end; none of ours is.
 const MAX_NOTICE_LINES: usize = 6;
+/// A run's name is long.
+const MOST_OF_A_NAME: usize = 24;
 const KEYS: &[&str] =
     &["Ctrl-O open  Ctrl-P questions  F1 keys  Ctrl-Q quit", "Ctrl-O open  F1 keys", "F1 keys"];
 
@@ -62,7 +64,10 @@ fn model(state: &ModelState) -> String {
         ModelState::Loading { part, fraction } => {
             format!("loading {part} {:.0} %", fraction * 100.0)
         }
-        ModelState::Ready(info) => info.name.clone(),
+        ModelState::Ready(info) => match info.name.char_indices().nth(MOST_OF_A_NAME) {
+            Some((end, _)) => format!("{}…", &info.name[..end]),
+            None => info.name.clone(),
+        },
         ModelState::Unusable(_) => "no model".into(),
     }
 }
