@@ -286,8 +286,8 @@ fn gradients_are_true(s: &Small) -> Result<()> {
         let slope = (4.0 * central(step)? - central(2.0 * step)?) / 3.0;
         var.set(&start)?;
         let error = (slope - f64::from(norm)).abs() / f64::from(norm);
-        // f32 losses leave a slope's last digits open where the gradient is small.
-        let allowed = 0.02 + 5e-5 / f64::from(norm);
+        // f32 losses of about 5, over steps of at most 1e-2, leave a slope's fourth digit open.
+        let allowed = 0.02 + 1e-4 / f64::from(norm);
         assert!(error < allowed, "{name}: slope {slope}, gradient {norm}");
     }
     Ok(())
