@@ -74,8 +74,6 @@ async fn main_loop(options: Options) -> Result<Ended, TuiError> {
     let screen_guard = Screen::enter().map_err(TuiError::Terminal)?;
     let mut terminal =
         ratatui::Terminal::new(CrosstermBackend::new(io::stdout())).map_err(TuiError::Terminal)?;
-    // Not every terminal gives an empty alternate screen.
-    terminal.clear().map_err(TuiError::Terminal)?;
     let size = terminal.size().map_err(TuiError::Terminal)?;
     let screen = Rect::new(0, 0, size.width, size.height);
     let graphics = settings.graphics;

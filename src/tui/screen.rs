@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::terminal::{
-    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{cursor, execute};
 
@@ -18,7 +18,11 @@ impl Screen {
         }
         enable_raw_mode()?;
         let screen = Self(());
-        execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
+        let mut out = io::stdout();
+        execute!(out, EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
+        // Not every terminal gives an empty one. (ratatui's own clearing asks where the cursor is,
+        // which a silent terminal does not answer.)
+        execute!(out, Clear(ClearType::All))?;
         let before = std::panic::take_hook();
         let main = std::thread::current().id();
         std::panic::set_hook(Box::new(move |info| {
