@@ -59,13 +59,10 @@ fn mirror(view: &mut RgbImage, weight: f32, turned: bool) {
         return;
     }
     let (width, height) = view.dimensions();
-    let mut source = view.clone();
-    if turned {
-        imageops::flip_vertical_in_place(&mut source);
-    }
     for y in 0..height {
+        let row = if turned { height - 1 - y } else { y };
         for x in width / 2..width {
-            let left = source.get_pixel(width - 1 - x, y).0;
+            let left = view.get_pixel(width - 1 - x, row).0;
             let right = &mut view.get_pixel_mut(x, y).0;
             for (r, l) in right.iter_mut().zip(left) {
                 let mixed = f32::from(*r) + (f32::from(l) - f32::from(*r)) * weight;

@@ -35,8 +35,7 @@ pub fn backend(context: &Context, model: Option<&str>) -> Result<Backend, Failur
     match Remote::parse(name) {
         Some(remote) => Ok(Backend::Remote(remote?)),
         None => {
-            let (engine, model) = load(context, name)?;
-            let engine = engine.keep_embeddings(&model, &context.paths.embeddings());
+            let engine = load(context, name)?.keep_embeddings(&context.paths.embeddings());
             Ok(Backend::Local(Box::new(engine)))
         }
     }
@@ -54,16 +53,16 @@ pub fn engine(context: &Context, model: Option<&str>) -> Result<Engine, Failure>
             "name a local model",
         ));
     }
-    Ok(load(context, name)?.0)
+    load(context, name)
 }
 
-fn load(context: &Context, name: &str) -> Result<(Engine, Model), Failure> {
+fn load(context: &Context, name: &str) -> Result<Engine, Failure> {
     let model = ready(context, name)?;
     let device = device::open(&context.settings.device)?;
     if context.verbose > 0 || context.asked_auto {
         eprintln!("{}: {}", model.manifest.name, device::reason(&context.settings.device, &device));
     }
-    Ok((Engine::load(&model, &device, |_, _| {})?, model))
+    Ok(Engine::load(&model, &device, |_, _| {})?)
 }
 
 /// Opens all pictures; remarks go to stderr.

@@ -194,7 +194,7 @@ impl Engine {
         self.rewind(&[]);
         self.images = ImageCache::default();
         if let Some(folder) = self.embeddings.take() {
-            self.keep(model, &folder);
+            self.keep(&folder);
         }
         self.load_ms = ms(started);
         Ok(true)
@@ -202,14 +202,14 @@ impl Engine {
 
     /// Keeps query tokens in this folder, and takes them from there. Where it cannot be told which
     /// weights made them, nothing is kept.
-    pub fn keep_embeddings(mut self, model: &Model, folder: &Path) -> Self {
-        self.keep(model, folder);
+    pub fn keep_embeddings(mut self, folder: &Path) -> Self {
+        self.keep(folder);
         self
     }
 
-    fn keep(&mut self, model: &Model, folder: &Path) {
-        let fingerprint = self.sees().then(|| model.seeing_fingerprint().ok()).flatten();
-        self.kept = fingerprint.map(|f| EmbeddingStore::new(folder, f));
+    fn keep(&mut self, folder: &Path) {
+        let print = self.worn.as_ref().filter(|_| self.sees()).map(|tag| tag.print.clone());
+        self.kept = print.map(|f| EmbeddingStore::new(folder, f));
         self.embeddings = Some(folder.to_path_buf());
     }
 

@@ -39,9 +39,8 @@ pub struct ModelInfo {
 
 enum Command {
     Generate(u64, Request, Cancel),
-    Load,
-    /// Another model takes the place of the one that is there.
-    Use(String),
+    /// This model takes the place of the one that is there; `None` is the same one again.
+    Load(Option<String>),
 }
 
 /// Where the thread finds things.
@@ -63,7 +62,7 @@ impl Worker {
         on_event: impl FnMut(Event) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
-        let _ = sender.send(Command::Load);
+        let _ = sender.send(Command::Load(None));
         std::thread::Builder::new()
             .name("inference".into())
             .spawn(move || run(model, &folders, &device, &receiver, on_event))?;
@@ -78,12 +77,12 @@ impl Worker {
 
     /// Goes on with another model. One of the same base costs only its trained parts.
     pub fn use_model(&self, reference: String) {
-        let _ = self.0.send(Command::Use(reference));
+        let _ = self.0.send(Command::Load(Some(reference)));
     }
 
     /// Tries again after [`Event::Unusable`].
     pub fn reload(&self) {
-        let _ = self.0.send(Command::Load);
+        let _ = self.0.send(Command::Load(None));
     }
 }
 
@@ -98,17 +97,17 @@ fn run(
     let mut unusable = String::from("the model is not loaded; Ctrl-R tries again");
     while let Ok(command) = commands.recv() {
         match command {
-            Command::Use(other) => {
+            Command::Load(other) => {
+                let other = other.unwrap_or_else(|| name.clone());
                 let before = backend.as_ref().map(|b| ModelInfo::of(b, &name));
                 let mut changed =
                     caught(|| change(&mut backend, &other, folders, device, &mut on_event));
                 // Another base took the place of the first one before it failed.
                 if let (Err(reason), Some(info), None) = (&changed, &before, &backend) {
-                    match caught(|| load(&name, folders, device, &mut on_event)) {
-                        Ok(loaded) => backend = Some(loaded),
-                        Err(again) => {
-                            changed = Err(format!("{reason}; and {}: {again}", info.name))
-                        }
+                    let back =
+                        caught(|| change(&mut backend, &name, folders, device, &mut on_event));
+                    if let Err(again) = back {
+                        changed = Err(format!("{reason}; and {}: {again}", info.name));
                     }
                 }
                 match (changed, before.filter(|_| backend.is_some())) {
@@ -124,16 +123,6 @@ fn run(
                     }
                 }
             }
-            Command::Load => match caught(|| load(&name, folders, device, &mut on_event)) {
-                Ok(loaded) => {
-                    on_event(Event::Ready(ModelInfo::of(&loaded, &name)));
-                    backend = Some(loaded);
-                }
-                Err(reason) => {
-                    unusable.clone_from(&reason);
-                    on_event(Event::Unusable(reason));
-                }
-            },
             Command::Generate(id, request, cancel) => {
                 let Some(loaded) = &mut backend else {
                     on_event(Event::Failed(id, unusable.clone()));
@@ -193,33 +182,16 @@ fn change(
     if !fetch::is_installed(&model) {
         fetch::install(&model, |p| on_event(Event::Fetching(p)))?;
     }
-    if let Some(Backend::Local(engine)) = backend
+    if let Some(loaded) = backend
+        && let Backend::Local(engine) = loaded
         && engine.switch(&model)?
     {
-        let (reference, sees) = (name.to_string(), engine.sees());
-        return Ok(ModelInfo { reference, name: engine.name.clone(), sees });
+        return Ok(ModelInfo::of(loaded, name));
     }
     *backend = None;
-    let loaded = load(name, folders, device, on_event)?;
-    Ok(ModelInfo::of(backend.insert(loaded), name))
-}
-
-fn load(
-    name: &str,
-    folders: &Folders,
-    device: &str,
-    on_event: &mut impl FnMut(Event),
-) -> Result<Backend, InferenceError> {
-    if let Some(remote) = Remote::parse(name) {
-        return Ok(Backend::Remote(remote?));
-    }
-    let model = Model::find(name, &folders.models)?;
-    if !fetch::is_installed(&model) {
-        fetch::install(&model, |p| on_event(Event::Fetching(p)))?;
-    }
     let device = crate::device::open(device)?;
     let engine =
         Engine::load(&model, &device, |stage, part| on_event(Event::Loading(stage, part)))?
-            .keep_embeddings(&model, &folders.embeddings);
-    Ok(Backend::Local(Box::new(engine)))
+            .keep_embeddings(&folders.embeddings);
+    Ok(ModelInfo::of(backend.insert(Backend::Local(Box::new(engine))), name))
 }
