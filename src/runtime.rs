@@ -15,23 +15,27 @@ pub fn cores() -> usize {
 }
 
 /// Sets candle's and the allocator's switches, which are environment variables and process-wide
-/// options. A variable that the user set is left alone.
-pub fn prepare(workload: Workload) {
+/// options. A variable that the user set is left alone. Returns the variables it set: a process
+/// started for another workload must not inherit them.
+pub fn prepare(workload: Workload) -> Vec<&'static str> {
     let threads = match workload {
         // candle reads /proc/cpuinfo at every matrix product when this is not set.
         Workload::Chat => cores(),
         Workload::Training => 1,
     };
-    for name in ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS"] {
-        if std::env::var_os(name).is_none() {
-            // SAFETY: `main` calls this before it starts any thread, so nothing reads the
-            // environment at the same time.
-            unsafe { std::env::set_var(name, threads.to_string()) };
-        }
+    let unset: Vec<&str> = ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS"]
+        .into_iter()
+        .filter(|name| std::env::var_os(name).is_none())
+        .collect();
+    for name in &unset {
+        // SAFETY: `main` calls this before it starts any thread, so nothing reads the environment at
+        // the same time.
+        unsafe { std::env::set_var(name, threads.to_string()) };
     }
     if workload == Workload::Training {
         keep_freed_memory();
     }
+    unset
 }
 
 /// Largest resident memory of this process so far, in bytes, where the system tells it.

@@ -208,6 +208,9 @@ pub struct PeftArgs {
     /// Where runs and report go; what is there already is not done again.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// Replace a value of the comparison, such as train.data.path=objects.json.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]

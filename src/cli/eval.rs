@@ -51,6 +51,7 @@ fn see(context: &Context, args: &SeeingArgs) -> Result<ExitCode, Failure> {
         &held_out,
         &tags,
         Extent {
+            only: Vec::new(),
             views: args.views.into(),
             things: args.things.into(),
             trained_wording: args.trained_wording,

@@ -6,12 +6,14 @@ use std::process::{Command, ExitCode, Stdio};
 
 use super::args::PeftArgs;
 use super::eval::Local;
+use super::overrides::with_overrides;
+use super::train::rooted;
 use super::{Context, Failure, input, out};
 use crate::art::{Paintings, Split};
 use crate::evaluation::peft::{
     Comparison, Measured, Trial, accuracy_plot, csv, loss_plot, markdown,
 };
-use crate::evaluation::{Extent, seeing};
+use crate::evaluation::{Extent, Row, seeing};
 use crate::inference::Engine;
 use crate::model::checkpoint::Tensors;
 use crate::model::manifest::Model;
@@ -31,8 +33,11 @@ pub fn run(context: &Context, args: &PeftArgs) -> Result<ExitCode, Failure> {
             "compare it with examples/peft/smol.toml",
         )
     };
-    let mut comparison: Comparison =
+    let comparison: Comparison =
         toml::from_str(&text).map_err(|e| wrong(e.message().to_string()))?;
+    let mut comparison = with_overrides(comparison, &args.set)?;
+    comparison.train = rooted(comparison.train)?;
+    comparison.prepare = comparison.prepare.map(rooted).transpose()?;
     if let Some(problem) = comparison.problem() {
         return Err(wrong(problem));
     }
@@ -90,22 +95,6 @@ fn measure(
     let last = train.last().ok_or_else(|| fault(&run, "it has no metrics"))?;
     let tail = &train[train.len() - (train.len() / 10).max(1)..];
     let weights = run.join(outcome::WEIGHTS);
-    let model = Model::find(&run.display().to_string(), &context.paths.models())?;
-    let device = crate::device::open(&context.settings.device)?;
-    let mut engine = Engine::load(&model, &device, |_, _| {})?;
-    let split = std::fs::read_to_string(run.join("split.json")).map_err(io(&run))?;
-    let split: Split = serde_json::from_str(&split).map_err(|e| fault(&run, e))?;
-    let DataConfig::Museum(museum) = &config.data else {
-        return Err(fault(&run, "a comparison asks about the paintings of a museum"));
-    };
-    let paintings = Paintings::open(&input::data_folder(context, museum)?)?;
-    let held_out: Vec<_> = split.held_out.iter().filter_map(|id| paintings.get(*id)).collect();
-    // A wrong picture tells whether a model sees; here it is asked which one sees best.
-    let (views, things) = (comparison.views, comparison.things);
-    let extent = Extent { views, things, trained_wording: false, controls: false };
-    let tags = paintings.common_tags(&split);
-    let table =
-        seeing(&mut Local(&mut engine), &trial.name(), &held_out, &tags, extent, |_, _| {})?;
     let names = trained(&weights, &config)?;
     let measured = Measured {
         trial: trial.clone(),
@@ -121,11 +110,32 @@ fn measure(
         peak_memory: last.peak_memory,
         weights_bytes: weights.metadata().map_err(io(&weights))?.len(),
         curve: train.iter().map(|m| (m.step, m.loss)).collect(),
-        rows: table.rows,
+        rows: ask(context, &run, &config, comparison.extent())?,
     };
     let text = serde_json::to_string_pretty(&measured).map_err(|e| fault(&run, e))?;
     write_whole(&path, text.as_bytes())?;
     Ok(measured)
+}
+
+/// Asks a finished run about the paintings that it never saw; captions ask nothing.
+fn ask(
+    context: &Context,
+    run: &Path,
+    config: &TrainConfig,
+    extent: Extent,
+) -> Result<Vec<Row>, Failure> {
+    let DataConfig::Museum(museum) = &config.data else { return Ok(Vec::new()) };
+    let name = run.display().to_string();
+    let model = Model::find(&name, &context.paths.models())?;
+    let device = crate::device::open(&context.settings.device)?;
+    let mut engine = Engine::load(&model, &device, |_, _| {})?;
+    let split = std::fs::read_to_string(run.join("split.json")).map_err(io(run))?;
+    let split: Split = serde_json::from_str(&split).map_err(|e| fault(run, e))?;
+    let paintings = Paintings::open(&input::data_folder(context, museum)?)?;
+    let held_out: Vec<_> = split.held_out.iter().filter_map(|id| paintings.get(*id)).collect();
+    let tags = paintings.common_tags(&split);
+    let table = seeing(&mut Local(&mut engine), &name, &held_out, &tags, extent, |_, _| {})?;
+    Ok(table.rows)
 }
 
 /// Names and sizes of what trained.
@@ -174,6 +184,9 @@ fn train(
         Some(begun) => command.arg("--resume").arg(begun),
         None => command.arg(&path),
     };
+    for name in &context.own_variables {
+        command.env_remove(name);
+    }
     let status = command.stdout(Stdio::null()).status().map_err(io(&home))?;
     match run(&home).filter(|_| status.success()) {
         Some(run) => Ok(run),

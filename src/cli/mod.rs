@@ -9,6 +9,7 @@ mod failure;
 mod input;
 mod models;
 mod out;
+mod overrides;
 mod progress;
 mod score;
 mod sessions;
@@ -33,6 +34,8 @@ pub struct Context {
     pub verbose: u8,
     /// `--device auto` stands on the command line: whoever asks is told what was chosen.
     pub asked_auto: bool,
+    /// Environment variables that this process set for itself; see [`runtime::prepare`].
+    pub own_variables: Vec<&'static str>,
 }
 
 /// Parses the command line and runs it.
@@ -41,13 +44,13 @@ pub fn main() -> ExitCode {
         Ok(args) => args,
         Err(e) => return usage_error(&e),
     };
-    runtime::prepare(match args.command {
+    let own_variables = runtime::prepare(match args.command {
         Some(Command::Train(_)) => Workload::Training,
         _ => Workload::Chat,
     });
     let json = args.common.json;
     // A library that panics on a file must not answer with another exit code than ours.
-    match std::panic::catch_unwind(|| run(args)) {
+    match std::panic::catch_unwind(|| run(args, own_variables)) {
         Ok(Ok(code)) => code,
         Ok(Err(failure)) => failure.report(json),
         Err(_) => Failure::new("internal", "the program met a fault of its own; please report it")
@@ -55,7 +58,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(args: Args) -> Result<ExitCode, Failure> {
+fn run(args: Args, own_variables: Vec<&'static str>) -> Result<ExitCode, Failure> {
     let named = args.common.config.is_some();
     let paths = Paths::new(args.common.data_dir, args.common.config).ok_or_else(|| {
         Failure::usage("no home directory is known", "set HOME, or give --data-dir and --config")
@@ -66,7 +69,7 @@ fn run(args: Args) -> Result<ExitCode, Failure> {
         settings.device = device;
     }
     let (json, verbose) = (args.common.json, args.common.verbose);
-    let context = Context { settings, paths, json, verbose, asked_auto };
+    let context = Context { settings, paths, json, verbose, asked_auto, own_variables };
     match args.command {
         Some(Command::Models(command)) => models::run(&context, command),
         Some(Command::Train(command)) => train::run(&context, command),

@@ -7,6 +7,7 @@ use candle_core::Device;
 
 use super::args::TrainArgs;
 use super::input::{cancel_on_signal, data_folder, ready};
+use super::overrides::with_overrides;
 use super::{Context, Failure, out};
 use crate::art::{Paintings, Split};
 use crate::chat::{Template, Tokenizer};
@@ -209,7 +210,7 @@ fn common_id(peers: &dyn Peers) -> Result<String, Failure> {
     Ok(ulid::Ulid::from(shared).to_string())
 }
 
-/// A run's configuration, with paths that hold wherever it is resumed.
+/// A run's configuration.
 pub fn read_config(path: &Path, set: &[String]) -> Result<TrainConfig, Failure> {
     let text = std::fs::read_to_string(path).map_err(|e| {
         Failure::usage(
@@ -219,7 +220,11 @@ pub fn read_config(path: &Path, set: &[String]) -> Result<TrainConfig, Failure> 
     })?;
     let config: TrainConfig = toml::from_str(&text)
         .map_err(|e| TrainError::Config(format!("{}: {}", path.display(), e.message())))?;
-    let config = with_overrides(config, set)?;
+    rooted(with_overrides(config, set)?)
+}
+
+/// With paths that hold in any working folder.
+pub fn rooted(config: TrainConfig) -> Result<TrainConfig, Failure> {
     let here = std::env::current_dir()
         .map_err(|e| Failure::new("training", format!("the working folder is gone: {e}")))?;
     let data = config.data.absolute(&here);
@@ -371,35 +376,6 @@ fn run_id(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Applies `--set a.b=c` on the TOML form of the configuration.
-fn with_overrides(config: TrainConfig, set: &[String]) -> Result<TrainConfig, Failure> {
-    let wrong = |e: &dyn std::fmt::Display| Failure::from(TrainError::Config(e.to_string()));
-    let mut value = toml::Value::try_from(&config).map_err(|e| wrong(&e))?;
-    for pair in set {
-        let bad = || Failure::usage(format!("--set {pair} is not KEY=VALUE"), "try --set seed=3");
-        let (key, text) = pair.split_once('=').ok_or_else(bad)?;
-        // A bare word is a string.
-        let parsed = format!("v = {text}").parse::<toml::Table>().ok();
-        let new = parsed
-            .and_then(|t| t.get("v").cloned())
-            .unwrap_or_else(|| toml::Value::String(text.to_string()));
-        let mut place = &mut value;
-        for part in key.split('.') {
-            place = match place {
-                toml::Value::Array(items) => {
-                    part.parse::<usize>().ok().and_then(|i| items.get_mut(i)).ok_or_else(bad)?
-                }
-                toml::Value::Table(table) => {
-                    table.entry(part).or_insert(toml::Value::Boolean(false))
-                }
-                _ => return Err(bad()),
-            };
-        }
-        *place = new;
-    }
-    value.try_into().map_err(|e: toml::de::Error| wrong(&e.message()))
-}
-
 fn show(m: &Metrics, total: usize, json: bool) {
     if json {
         if let Ok(line) = serde_json::to_string(m) {
@@ -425,17 +401,6 @@ fn show(m: &Metrics, total: usize, json: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn overrides_reach_into_stages() {
-        let text = "model = \"m\"\ndata = \"d\"\n[[stage]]\nkind = \"align\"\nsteps = 1\nbatch = 1\nlr = 0.1\n";
-        let config: TrainConfig = toml::from_str(text).expect("parses");
-        let set = ["seed=3", "stage.0.lr=0.5", "data=other"].map(String::from);
-        let new = with_overrides(config.clone(), &set).expect("sets");
-        assert_eq!((new.seed, new.stage[0].lr, new.data.to_string()), (3, 0.5, "other".into()));
-        assert!(with_overrides(config.clone(), &["sead=3".into()]).is_err());
-        assert!(with_overrides(config, &["stage.9.lr=1.0".into()]).is_err());
-    }
 
     #[test]
     fn a_resume_tells_what_differs_and_may_change_only_the_pace() {

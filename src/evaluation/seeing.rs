@@ -37,8 +37,10 @@ pub struct SeeingTable {
 }
 
 /// What is asked of each painting.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Extent {
+    /// Question types; of none it is all of them.
+    pub only: Vec<Question>,
     /// Views of each: the whole picture, then crops, flipped or not, in their own colours.
     pub views: usize,
     /// Things that are in the painting, and as many that are not, of the whole picture.
@@ -81,7 +83,7 @@ pub fn seeing<A: Answerer>(
                 0 => things(painting, paintings, tags, extent.things, &mut rng),
                 _ => Vec::new(), // a crop may have lost them
             };
-            let asked = questions(painting, &right.view, things, extent.trained_wording);
+            let asked = questions(painting, &right.view, things, &extent);
             // All questions of one picture together: its tokens are read once.
             let pictures = [right, &shown[wrong[i]][v]];
             let count = if extent.controls { 2 } else { 1 };
@@ -174,14 +176,17 @@ fn questions(
     painting: &Painting,
     view: &View,
     things: Vec<(usize, &String)>,
-    trained_wording: bool,
+    extent: &Extent,
 ) -> Vec<Asked> {
     let features = FormalFeatures::measure(view);
     let mut out = Vec::new();
     for (row, question) in Question::ALL.iter().enumerate() {
         let Some((truth, _)) = question.truth(&features, painting.kind) else { continue };
+        if !extent.only.is_empty() && !extent.only.contains(question) {
+            continue;
+        }
         let wordings = question.wordings();
-        let text = if trained_wording { wordings[0] } else { wordings[wordings.len() - 1] };
+        let text = if extent.trained_wording { wordings[0] } else { wordings[wordings.len() - 1] };
         out.push(Asked {
             row,
             text: text.into(),
@@ -315,13 +320,18 @@ mod tests {
             })
             .collect();
         let refs: Vec<_> = all.iter().collect();
-        let extent = Extent { views: 1, things: 0, trained_wording: false, controls: true };
-        let table = seeing(&mut Perfect(features), "m", &refs, &[], extent, |_, _| {});
-        let Ok(table) = table;
+        let extent =
+            Extent { only: vec![], views: 1, things: 0, trained_wording: false, controls: true };
+        let mut model = Perfect(features);
+        let Ok(table) = seeing(&mut model, "m", &refs, &[], extent.clone(), |_, _| {});
         let palette = &table.rows[0];
         assert_eq!((palette.right_picture, palette.wrong_picture), (100.0, Some(0.0)));
         assert_eq!((palette.no_picture, palette.majority), (Some(0.0), 50.0));
         assert_eq!(palette.lead.value, 50.0);
+        let extent = Extent { only: vec![Question::Warmth], controls: false, ..extent };
+        let Ok(table) = seeing(&mut model, "m", &refs, &[], extent, |_, _| {});
+        let names: Vec<_> = table.rows.iter().map(|r| (r.question.as_str(), r.asked)).collect();
+        assert_eq!(names, [("warmth", 2)]);
     }
 
     #[test]

@@ -122,6 +122,9 @@ pub struct Stage {
     /// Questions asked of one view (answer stage).
     #[serde(default = "questions")]
     pub questions: usize,
+    /// Ask nothing but these question types (answer stage), each as often: a classification.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<Question>,
     /// Question types that every view is asked besides (answer stage): those that are hard to learn.
     #[serde(default)]
     pub always: Vec<Question>,
@@ -194,6 +197,11 @@ impl TrainConfig {
                 return wrong(format!(
                     "stage {i}: caption stages learn from [data] with pictures and captions, align \
                      and answer stages from a museum, such as data = \"met-paintings\""
+                ));
+            }
+            if !s.only.is_empty() && (!s.always.is_empty() || s.presence + s.labels > 0) {
+                return wrong(format!(
+                    "stage {i}: only leaves no place for always, presence and labels"
                 ));
             }
             if let Some(problem) = s.captions().problem() {

@@ -42,6 +42,20 @@ pub fn draw(
     rng: &mut impl Rng,
 ) -> Vec<Example> {
     let count = stage.questions;
+    if !stage.only.is_empty() {
+        return stage
+            .only
+            .iter()
+            .cycle()
+            .take(count)
+            .filter_map(|question| {
+                let (asked, answer) = formal(*question, seen, rng)?;
+                let mut turns = vec![Turn::new(Role::User, asked)];
+                look(&mut turns, 0, None);
+                Some(Example { turns, answer })
+            })
+            .collect();
+    }
     let mut out = Vec::with_capacity(count + stage.always.len() + stage.presence);
     let mut types = Question::ALL.to_vec();
     types.shuffle(rng);
@@ -309,6 +323,27 @@ mod tests {
             yes += usize::from(there);
         }
         assert!((150..250).contains(&yes), "{yes}");
+    }
+
+    #[test]
+    fn a_classification_asks_nothing_else() {
+        let image = RgbImage::from_pixel(8, 8, image::Rgb([90, 60, 30]));
+        let features = FormalFeatures::measure(&View::whole(&image));
+        let painting = Painting { id: 1, image, label: Label::default(), tags: vec![], kind: None };
+        let stage: Stage = toml::from_str(
+            "kind = \"answer\"\nsteps = 1\nbatch = 1\nlr = 1.0\nquestions = 3\nonly = [\"light_key\"]\n",
+        )
+        .expect("a stage");
+        let museum = Museum { labels: vec![], things: vec![] };
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let (_, truth) = Question::LightKey.truth(&features, None).expect("has one");
+        let drawn = draw(&(&painting, features), None, &museum, &stage, &mut rng);
+        assert_eq!(drawn.len(), 3);
+        for example in drawn {
+            let [turn] = example.turns.as_slice() else { panic!("one round") };
+            assert!(Question::LightKey.training_wordings().contains(&turn.text.as_str()));
+            assert_eq!((turn.images.len(), &example.answer), (1, &truth));
+        }
     }
 
     #[test]

@@ -6,9 +6,10 @@ mod report;
 
 use serde::{Deserialize, Serialize};
 
-use super::Row;
+use super::{Extent, Row};
 use crate::model::peft::Method;
 use crate::training::TrainConfig;
+use crate::training::data::DataConfig;
 
 pub use plot::{accuracy_plot, loss_plot};
 pub use report::{csv, markdown};
@@ -25,7 +26,8 @@ pub struct Comparison {
     #[serde(default = "two")]
     pub things: usize,
     pub method: Vec<Method>,
-    /// A run that comes first; all others start from its weights.
+    /// A run that comes first; all others start from its weights. Before captions it may learn from a
+    /// museum, and see pictures that they keep out: the same ones for all methods.
     #[serde(default)]
     pub prepare: Option<TrainConfig>,
     /// The run of each method and seed; both take the place of its own.
@@ -44,7 +46,8 @@ impl Comparison {
         if names.len() < self.seeds.len() * self.method.len() {
             return Some("a method or a seed stands there twice".into());
         }
-        if self.prepare.as_ref().is_some_and(|p| p.data != self.train.data) {
+        let museum = matches!(self.train.data, DataConfig::Museum(_));
+        if museum && self.prepare.as_ref().is_some_and(|p| p.data != self.train.data) {
             return Some("[prepare] and [train] name different data".into());
         }
         if self.prepare.is_some() && self.train.init.is_some() {
@@ -78,6 +81,14 @@ impl Comparison {
             split_seed: Some(self.split_seed()),
             ..self.train.clone()
         }
+    }
+
+    /// What is asked after a run: what its last stage taught. A wrong picture tells whether a model
+    /// sees; here it is asked which one sees best.
+    pub fn extent(&self) -> Extent {
+        let only = self.train.stage.last().map_or_else(Vec::new, |s| s.only.clone());
+        let things = if only.is_empty() { self.things } else { 0 };
+        Extent { only, views: self.views, things, trained_wording: false, controls: false }
     }
 
     pub fn split_seed(&self) -> u64 {
@@ -127,13 +138,14 @@ pub struct Measured {
     pub weights_bytes: u64,
     /// Step and training loss.
     pub curve: Vec<(usize, f64)>,
+    /// None where the data are captions.
     pub rows: Vec<Row>,
 }
 
 impl Measured {
     /// Mean over question types, in percent.
-    pub fn accuracy(&self) -> f64 {
-        mean(self.rows.iter().map(|r| r.right_picture))
+    pub fn accuracy(&self) -> Option<f64> {
+        (!self.rows.is_empty()).then(|| mean(self.rows.iter().map(|r| r.right_picture)))
     }
 }
 
@@ -180,6 +192,7 @@ fn two() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::art::Question;
 
     #[test]
     fn the_interval_over_seeds_is_students() {
@@ -188,6 +201,26 @@ mod tests {
         assert_eq!(average, 2.0);
         assert!((half.expect("has one") - 4.303 / 3f64.sqrt()).abs() < 1e-9);
         assert_eq!(over_seeds(&[5.0]), (5.0, None));
+    }
+
+    #[test]
+    fn the_examples_are_comparisons() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/peft");
+        let files: Vec<_> = std::fs::read_dir(folder).expect("reads").flatten().collect();
+        assert!(files.len() >= 3);
+        for file in files {
+            let text = std::fs::read_to_string(file.path()).expect("reads");
+            let comparison: Comparison = toml::from_str(&text).expect("parses");
+            assert_eq!(comparison.problem(), None);
+            for trial in comparison.trials() {
+                comparison.config_of(&trial).check().expect("is sound");
+            }
+            let only = file.file_name() == "classification.toml";
+            assert_eq!(
+                comparison.extent().only,
+                if only { vec![Question::LightKey] } else { vec![] }
+            );
+        }
     }
 
     #[test]

@@ -55,7 +55,7 @@ fn mean_curve(runs: &[&[(usize, f64)]]) -> Vec<(usize, f64)> {
         .collect()
 }
 
-/// Mean held-out accuracy of each method, with its interval over seeds.
+/// Mean held-out accuracy of each method that was asked, with its interval over seeds.
 pub fn accuracy_plot(all: &[Measured]) -> Drawn {
     let mut svg = String::new();
     {
@@ -82,7 +82,10 @@ pub fn accuracy_plot(all: &[Measured]) -> Drawn {
         for (i, (_, runs)) in groups.iter().enumerate() {
             let colour = Palette99::pick(i).to_rgba();
             let x = i as f64;
-            let values: Vec<f64> = runs.iter().map(|r| r.accuracy()).collect();
+            let values: Vec<f64> = runs.iter().filter_map(|r| r.accuracy()).collect();
+            if values.is_empty() {
+                continue;
+            }
             let (mean, half) = over_seeds(&values);
             let bar = Rectangle::new([(x - 0.3, 0.0), (x + 0.3, mean)], colour.mix(0.6).filled());
             chart.draw_series([bar])?;

@@ -25,13 +25,13 @@ pub fn markdown(all: &[Measured]) -> String {
             first.trainable,
             cell(over(|r| Some(r.train_loss)), 3),
             cell(over(|r| r.held_out_loss), 3),
-            cell(over(|r| Some(r.accuracy())), 1),
+            cell(over(|r| r.accuracy()), 1),
             cell(over(|r| Some(r.seconds)).map(|(mean, _)| (mean, None)), 0),
             cell(over(|r| r.peak_memory.map(megabytes)).map(|(mean, _)| (mean, None)), 0) + " MB",
             format_args!("{:.1} MB", megabytes(first.weights_bytes)),
         );
     }
-    let Some(first) = all.first() else { return out };
+    let Some(first) = all.first().filter(|first| !first.rows.is_empty()) else { return out };
     out.push_str("\n| method |");
     for row in &first.rows {
         let _ = write!(out, " {} |", row.question);
@@ -89,7 +89,7 @@ pub fn csv(all: &[Measured]) -> String {
             one.trainable,
             one.train_loss,
             known(one.held_out_loss.map(|l| l.to_string())),
-            one.accuracy(),
+            known(one.accuracy().map(|a| a.to_string())),
             one.seconds,
             known(one.peak_memory.map(|m| m.to_string())),
             one.weights_bytes,
@@ -142,6 +142,13 @@ mod tests {
         assert!(text.contains(row), "{text}");
         assert!(text.contains("| bitfit | 65 ± 64 |"), "{text}");
         assert!(text.contains("| the commonest answer | 40 |"), "{text}");
+        let silent = all.clone().map(|one| Measured { rows: vec![], ..one });
+        let text = markdown(&silent);
+        assert!(
+            text.contains("| 0.750 ± 0.000 | - | 12 |") && !text.contains("commonest"),
+            "{text}"
+        );
+        assert!(csv(&silent).contains(",0.75,,12,"), "{}", csv(&silent));
         let lines: Vec<String> = csv(&all).lines().map(String::from).collect();
         assert_eq!(lines.len(), 3);
         assert_eq!(lines[1], "\"bitfit\",1,100,300,0.5,0.75,60,12,,2500000,60");

@@ -1,5 +1,9 @@
 //! The weight matrices of the language model: frozen, but in full fine-tuning.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod bf16;
 mod half;
 mod integer;
@@ -144,9 +148,10 @@ impl Matrix {
         let dense = self.to_f32(device)?;
         Ok(match precision {
             TrainPrecision::Bf16 if !device.is_cpu() => Self::Half(dense.to_dtype(DType::BF16)?),
-            TrainPrecision::Bf16 if bf16::available() => {
-                Self::Bf16(Arc::new(bf16::Bf16::new(&dense)?))
-            }
+            TrainPrecision::Bf16 => match bf16::fastest() {
+                Some(kernel) => Self::Bf16(Arc::new(bf16::Bf16::new(&dense, kernel)?)),
+                None => Self::Dense(dense),
+            },
             _ => Self::Dense(dense),
         })
     }

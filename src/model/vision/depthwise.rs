@@ -8,7 +8,7 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use crate::model::kernels::slice;
+use crate::model::kernels::{slice, wide};
 
 /// `x` is (batch, channels, height, width), `kernel` (channels, size, size), `bias` (channels);
 /// the result is (batch, channels, ceil(height / stride), ceil(width / stride)).
@@ -61,38 +61,36 @@ impl CustomOp2 for Direct {
         out.par_chunks_mut(out_h * out_w).enumerate().for_each(|(plane, out)| {
             let x = &x[plane * height * width..][..height * width];
             let k = &kernel[(plane % channels) * size * size..][..size * size];
-            for oy in 0..out_h {
-                let row_out = &mut out[oy * out_w..][..out_w];
+            // The outputs whose input row or column `o * stride + k - before` is inside.
+            let inside = |k: usize, before: usize, size: usize, outputs: usize| {
+                let first = before.saturating_sub(k).div_ceil(stride);
+                first..(size + before).saturating_sub(k).div_ceil(stride).min(outputs)
+            };
+            wide(|| {
                 for ky in 0..size {
-                    let Some(iy) = (oy * stride + ky).checked_sub(top).filter(|y| *y < height)
-                    else {
-                        continue;
-                    };
-                    let row = &x[iy * width..][..width];
                     for kx in 0..size {
                         let weight = k[ky * size + kx];
-                        // The outputs whose input column ox * stride + kx - left is inside.
-                        let first = left.saturating_sub(kx).div_ceil(stride);
-                        let end = (width + left).saturating_sub(kx).div_ceil(stride).min(out_w);
-                        if first >= end {
+                        let columns = inside(kx, left, width, out_w);
+                        if columns.is_empty() {
                             continue;
                         }
-                        let start = first * stride + kx - left;
-                        if stride == 1 {
-                            for (o, v) in row_out[first..end].iter_mut().zip(&row[start..]) {
-                                *o += weight * v;
-                            }
-                        } else {
-                            for (o, v) in row_out[first..end]
-                                .iter_mut()
-                                .zip(row[start..].iter().step_by(stride))
-                            {
-                                *o += weight * v;
+                        let start = columns.start * stride + kx - left;
+                        for oy in inside(ky, top, height, out_h) {
+                            let row = &x[(oy * stride + ky - top) * width..][start..width];
+                            let out = &mut out[oy * out_w..][columns.clone()];
+                            if stride == 1 {
+                                for (o, v) in out.iter_mut().zip(row) {
+                                    *o += weight * v;
+                                }
+                            } else {
+                                for (o, v) in out.iter_mut().zip(row.iter().step_by(stride)) {
+                                    *o += weight * v;
+                                }
                             }
                         }
                     }
                 }
-            }
+            });
         });
         Ok((CpuStorage::F32(out), (batch, channels, out_h, out_w).into()))
     }

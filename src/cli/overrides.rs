@@ -1,0 +1,56 @@
+//! `--set key=value` on a configuration.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Failure;
+use crate::training::TrainError;
+
+/// Applies each `a.b=c` on the TOML form of the configuration.
+pub fn with_overrides<C>(config: C, set: &[String]) -> Result<C, Failure>
+where
+    C: Serialize + DeserializeOwned,
+{
+    let wrong = |e: &dyn std::fmt::Display| Failure::from(TrainError::Config(e.to_string()));
+    let mut value = toml::Value::try_from(&config).map_err(|e| wrong(&e))?;
+    for pair in set {
+        let bad = || Failure::usage(format!("--set {pair} is not KEY=VALUE"), "try --set seed=3");
+        let (key, text) = pair.split_once('=').ok_or_else(bad)?;
+        // A bare word is a string.
+        let parsed = format!("v = {text}").parse::<toml::Table>().ok();
+        let new = parsed
+            .and_then(|t| t.get("v").cloned())
+            .unwrap_or_else(|| toml::Value::String(text.to_string()));
+        let mut place = &mut value;
+        for part in key.split('.') {
+            place = match place {
+                toml::Value::Array(items) => {
+                    part.parse::<usize>().ok().and_then(|i| items.get_mut(i)).ok_or_else(bad)?
+                }
+                toml::Value::Table(table) => {
+                    table.entry(part).or_insert(toml::Value::Boolean(false))
+                }
+                _ => return Err(bad()),
+            };
+        }
+        *place = new;
+    }
+    value.try_into().map_err(|e: toml::de::Error| wrong(&e.message()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::training::TrainConfig;
+
+    #[test]
+    fn overrides_reach_into_stages() {
+        let text = "model = \"m\"\ndata = \"d\"\n[[stage]]\nkind = \"align\"\nsteps = 1\nbatch = 1\nlr = 0.1\n";
+        let config: TrainConfig = toml::from_str(text).expect("parses");
+        let set = ["seed=3", "stage.0.lr=0.5", "data=other"].map(String::from);
+        let new = with_overrides(config.clone(), &set).expect("sets");
+        assert_eq!((new.seed, new.stage[0].lr, new.data.to_string()), (3, 0.5, "other".into()));
+        assert!(with_overrides(config.clone(), &["sead=3".into()]).is_err());
+        assert!(with_overrides(config, &["stage.9.lr=1.0".into()]).is_err());
+    }
+}
