@@ -4,7 +4,8 @@ use candle_core::{Device, DeviceLocation};
 
 use crate::model::{Error, Result};
 
-/// Opens the device a user names. `auto` is the first CUDA device where there is one.
+/// Opens the device a user names. `auto` is a CUDA device where there is one. A GPU without a number
+/// is the first one; processes that `mpirun` or `srun` started on one machine take one each.
 pub fn open(name: &str) -> Result<Device> {
     let wrong = |what: String, hint: &str| Error::Unsupported {
         path: "--device".into(),
@@ -13,10 +14,10 @@ pub fn open(name: &str) -> Result<Device> {
     };
     match name {
         "cpu" => Ok(Device::Cpu),
-        "auto" => Ok(Device::cuda_if_available(0).unwrap_or(Device::Cpu)),
+        "auto" => Ok(Device::cuda_if_available(own_gpu()).unwrap_or(Device::Cpu)),
         name => {
             let index = match name.strip_prefix("cuda") {
-                Some("") => 0,
+                Some("") => own_gpu(),
                 Some(rest) => rest
                     .strip_prefix(':')
                     .and_then(|n| n.parse().ok())
@@ -33,6 +34,14 @@ pub fn open(name: &str) -> Result<Device> {
     }
 }
 
+/// This process's number among those of its machine: Open MPI's, MPICH's, Slurm's.
+fn own_gpu() -> usize {
+    ["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok()?.parse().ok())
+        .unwrap_or(0)
+}
+
 /// Which device a name led to, and why.
 pub fn reason(name: &str, device: &Device) -> String {
     let chosen = match device.location() {
@@ -43,7 +52,7 @@ pub fn reason(name: &str, device: &Device) -> String {
     let why = match (name, device.is_cpu()) {
         ("auto", true) if cfg!(feature = "cuda") => "no CUDA device answered",
         ("auto", true) => "this build has no CUDA (--features cuda)",
-        ("auto", false) => "the first CUDA device there is",
+        ("auto", false) => "a CUDA device is there",
         _ => "--device or the settings say so",
     };
     let types = match device.is_cpu() {

@@ -12,6 +12,7 @@ pub mod evaluation;
 pub mod fetch;
 pub mod inference;
 pub mod model;
+pub mod runs;
 pub mod runtime;
 pub mod signals;
 pub mod store;

@@ -1,5 +1,8 @@
 //! Text that is safe to put on a terminal.
 
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
 /// Replaces control and text-direction characters, which could move the cursor, change colours
 /// or reverse a line, with U+FFFD. Newline and tab become a space.
 pub fn printable(text: &str) -> String {
@@ -30,6 +33,26 @@ fn harmless(c: char) -> char {
 /// An error's first line: candle's messages carry a backtrace after it.
 pub fn first_line(e: &impl std::fmt::Display) -> String {
     e.to_string().lines().next().unwrap_or_default().to_string()
+}
+
+/// As much of a text as so many cells hold; what is cut ends in an ellipsis.
+pub fn fit(text: &str, cells: usize) -> String {
+    if text.width() <= cells {
+        return text.to_string();
+    }
+    let mut out = String::new();
+    let mut used = 1;
+    for letter in text.graphemes(true) {
+        used += letter.width();
+        if used > cells {
+            break;
+        }
+        out.push_str(letter);
+    }
+    if cells > 0 {
+        out.push('…');
+    }
+    out
 }
 
 #[cfg(test)]

@@ -308,8 +308,7 @@ fn three_optimiser_steps_are_pytorchs_adamw() -> Result<()> {
         artgpt::training::AdamW::new(trainable.clone(), (0.9, 0.98), 0.02).expect("makes");
     for _ in 0..3 {
         let loss = (trainable[0].1.as_tensor() - &target)?.sqr()?.sum_all()?;
-        let mut grads = artgpt::training::Gradients::default();
-        grads.add(&loss.backward()?, &trainable, 1.0).expect("adds");
+        let grads = artgpt::training::Gradients::of(&loss.backward()?, &trainable);
         let norm = optimiser.norm(&grads).expect("adds up");
         optimiser.step(&grads, norm, f64::INFINITY, false, |_| 0.1).expect("steps");
     }

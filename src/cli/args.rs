@@ -55,9 +55,65 @@ pub enum Command {
     Models(ModelsCommand),
     /// One training run in the foreground.
     Train(TrainArgs),
+    /// The training panel: curves of all runs below folders, while they grow.
+    Watch(WatchArgs),
+    /// Runs, finished and live: ours, and those of other programs.
+    #[command(subcommand)]
+    Runs(RunsCommand),
     /// Training data.
     #[command(subcommand)]
     Data(DataCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RunsCommand {
+    /// All runs below folders; by default our own.
+    List {
+        paths: Vec<PathBuf>,
+        #[command(flatten)]
+        logs: LogArgs,
+    },
+    /// How a run stands, and its metrics.
+    Show {
+        /// An id, or a path.
+        run: String,
+        #[command(flatten)]
+        logs: LogArgs,
+    },
+    /// All points of a run.
+    Export {
+        /// An id, or a path.
+        run: String,
+        #[arg(long, value_enum, default_value = "csv")]
+        format: RunsFormat,
+        /// A file for CSV (else stdout), a new folder for TensorBoard.
+        #[arg(long, value_name = "PATH")]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        logs: LogArgs,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub struct WatchArgs {
+    /// Folders or files that training runs write; by default our own runs.
+    pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub logs: LogArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct LogArgs {
+    /// Read plain logs, too: a regular expression whose named groups are metrics, such as
+    /// 'step (?<step>\d+).* loss (?<loss>\S+)'.
+    #[arg(long, value_name = "REGEX")]
+    pub pattern: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum RunsFormat {
+    Csv,
+    Tensorboard,
 }
 
 #[derive(Debug, Subcommand)]

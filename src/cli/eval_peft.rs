@@ -106,6 +106,7 @@ fn measure(
             .sum(),
         train_loss: tail.iter().map(|m| m.loss).sum::<f64>() / tail.len() as f64,
         held_out_loss: metrics.iter().rev().find(|m| m.split == "held_out").map(|m| m.loss),
+        lr: config.stage.last().map_or(0.0, |stage| stage.lr),
         seconds: last.elapsed_s,
         peak_memory: last.peak_memory,
         weights_bytes: weights.metadata().map_err(io(&weights))?.len(),

@@ -11,6 +11,7 @@ mod models;
 mod out;
 mod overrides;
 mod progress;
+mod runs;
 mod score;
 mod sessions;
 mod train;
@@ -72,6 +73,8 @@ fn run(args: Args, own_variables: Vec<&'static str>) -> Result<ExitCode, Failure
     let context = Context { settings, paths, json, verbose, asked_auto, own_variables };
     match args.command {
         Some(Command::Models(command)) => models::run(&context, command),
+        Some(Command::Watch(command)) => runs::watch(&context, command),
+        Some(Command::Runs(command)) => runs::run(&context, command),
         Some(Command::Train(command)) => train::run(&context, command),
         Some(Command::Data(command)) => data::run(&context, command),
         Some(Command::Ask(command)) => ask::run(&context, *command),

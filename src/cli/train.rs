@@ -29,8 +29,9 @@ use crate::training::{
 pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
     let stop = cancel_on_signal()?;
     let stopped = || stop.is_cancelled();
-    let peers = join(&stopped)?;
-    match train(context, args, peers.as_ref(), &stopped) {
+    let device = device::open(&context.settings.device)?;
+    let peers = join(&stopped, &device)?;
+    match train(context, args, &device, peers.as_ref(), &stopped) {
         Err(failure) if peers.size() > 1 => {
             failure.report(context.json);
             // MPI's own end would wait for the others, and they for this one.
@@ -43,10 +44,10 @@ pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
 fn train(
     context: &Context,
     args: TrainArgs,
+    device: &Device,
     peers: &dyn Peers,
     stopped: &dyn Fn() -> bool,
 ) -> Result<ExitCode, Failure> {
-    let device = device::open(&context.settings.device)?;
     let runs = context.paths.runs();
     let given = match &args.config_file {
         Some(path) => Some(read_config(path, &args.set)?),
@@ -116,8 +117,8 @@ fn train(
         run.note(&format!("{} processes train together", peers.size()));
     }
 
-    let parts = Parts::load(&model, &config, &device)?;
-    let network = parts.network(&config, &device);
+    let parts = Parts::load(&model, &config, device)?;
+    let network = parts.network(&config, device);
     let task: Box<dyn Task> = match (&paintings, feed) {
         (Some(paintings), _) => {
             let cache = config.cache_mb << 20;
@@ -176,16 +177,20 @@ fn train(
 
 /// The other processes of this run, where `mpirun` started some.
 #[cfg(feature = "mpi")]
-fn join<'a>(stop: &'a dyn Fn() -> bool) -> Result<Box<dyn Peers + 'a>, Failure> {
-    match crate::training::MpiPeers::join(stop) {
-        Some(peers) => Ok(Box::new(peers)),
-        None => Ok(Box::new(Alone)),
+fn join<'a>(stop: &'a dyn Fn() -> bool, device: &Device) -> Result<Box<dyn Peers + 'a>, Failure> {
+    match (crate::training::MpiPeers::join(stop), device) {
+        (None, _) => Ok(Box::new(Alone)),
+        #[cfg(feature = "nccl")]
+        (Some(peers), Device::Cuda(gpu)) if peers.size() > 1 => {
+            Ok(Box::new(crate::training::NcclPeers::join(peers, gpu)?))
+        }
+        (Some(peers), _) => Ok(Box::new(peers)),
     }
 }
 
 /// Without MPI several processes would each train a run of their own.
 #[cfg(not(feature = "mpi"))]
-fn join(_: &dyn Fn() -> bool) -> Result<Box<dyn Peers>, Failure> {
+fn join(_: &dyn Fn() -> bool, _: &Device) -> Result<Box<dyn Peers>, Failure> {
     let several = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"].iter().any(|name| {
         std::env::var(name).is_ok_and(|size| size.parse::<usize>().is_ok_and(|n| n > 1))
     });

@@ -13,6 +13,8 @@ mod learner;
 #[cfg(feature = "mpi")]
 mod mpi;
 mod museum;
+#[cfg(feature = "nccl")]
+mod nccl;
 mod optimiser;
 pub mod outcome;
 mod pack;
@@ -21,8 +23,9 @@ mod peers;
 mod run_dir;
 mod schedule;
 mod task;
-mod tensorboard;
+pub mod tensorboard;
 mod trainer;
+mod update;
 
 pub use answer::answer_loss;
 pub use captions::{CaptionTask, Captions, open_feed};
@@ -32,6 +35,8 @@ pub use guard::{Guard, OnBad, Watch};
 #[cfg(feature = "mpi")]
 pub use mpi::MpiPeers;
 pub use museum::MuseumTask;
+#[cfg(feature = "nccl")]
+pub use nccl::NcclPeers;
 pub use optimiser::{AdamW, Gradients};
 pub use pack::{Packed, pack};
 pub use params::{Params, name_hash};

@@ -82,6 +82,21 @@ impl<'a> MpiPeers<'a> {
         Some(Self { rank, size, sums: Some(sums), summed, thread: Some(thread), stop })
     }
 
+    /// Each number summed over all processes.
+    pub fn sum_numbers(&self, mine: Vec<f64>) -> Result<Vec<f64>> {
+        match self.sum_over_all(Values::Numbers(mine))? {
+            Values::Numbers(all) => Ok(all),
+            Values::Gradients(_) => Err(TrainError::LostPeer),
+        }
+    }
+
+    /// Which tensors have a gradient in one of the processes: what nobody has a gradient of has
+    /// none, and the optimiser leaves it alone.
+    pub fn known(&self, grads: &Gradients, trainable: &[(String, Var)]) -> Result<Vec<bool>> {
+        let mine = trainable.iter().map(|(name, _)| f64::from(u8::from(grads.get(name).is_some())));
+        Ok(self.sum_numbers(mine.collect())?.into_iter().map(|n| n > 0.0).collect())
+    }
+
     fn sum_over_all(&self, values: Values) -> Result<Values> {
         let sums = self.sums.as_ref().ok_or(TrainError::LostPeer)?;
         sums.send(values).map_err(|_| TrainError::LostPeer)?;
@@ -124,27 +139,21 @@ impl Peers for MpiPeers<'_> {
     /// Tensor by tensor in the order of `trainable`, which is the same everywhere; what one process
     /// alone has no gradient of counts as zeros there.
     fn sum(&self, grads: &mut Gradients, trainable: &[(String, Var)]) -> Result<()> {
+        let known = self.known(grads, trainable)?;
         let mut mine = Vec::new();
-        let mut known = Vec::new();
         for (name, var) in trainable {
-            let grad = grads.get(name);
-            known.push(if grad.is_some() { 1.0 } else { 0.0 });
-            match grad {
+            match grads.get(name) {
                 Some(g) => mine.extend(g.flatten_all()?.to_vec1::<f32>()?),
                 None => mine.resize(mine.len() + var.elem_count(), 0.0),
             }
         }
-        let Values::Numbers(known) = self.sum_over_all(Values::Numbers(known))? else {
-            return Err(TrainError::LostPeer);
-        };
         let Values::Gradients(all) = self.sum_over_all(Values::Gradients(mine))? else {
             return Err(TrainError::LostPeer);
         };
         let mut start = 0;
         for ((name, var), known) in trainable.iter().zip(known) {
             let end = start + var.elem_count();
-            // What nobody has a gradient of has none: the optimiser leaves it alone.
-            if known > 0.0 {
+            if known {
                 let sum = Tensor::from_slice(&all[start..end], var.shape(), var.device())?;
                 grads.set(name, sum);
             }
@@ -154,9 +163,6 @@ impl Peers for MpiPeers<'_> {
     }
 
     fn total(&self, value: f64) -> Result<f64> {
-        match self.sum_over_all(Values::Numbers(vec![value]))? {
-            Values::Numbers(all) => Ok(all.first().copied().unwrap_or(value)),
-            Values::Gradients(_) => Err(TrainError::LostPeer),
-        }
+        Ok(self.sum_numbers(vec![value])?.first().copied().unwrap_or(value))
     }
 }

@@ -5,8 +5,10 @@ use std::path::Path;
 
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, Var};
+use rayon::prelude::*;
 
 use super::params::Params;
+use super::update::{Average, Move, squares};
 
 struct Slot {
     name: String,
@@ -24,8 +26,6 @@ pub struct AdamW {
     updates: usize,
 }
 
-const EPS: f64 = 1e-8;
-
 /// What a step did to a tensor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Update {
@@ -36,33 +36,32 @@ pub struct Update {
     pub size: f64,
 }
 
-fn squares(t: &Tensor) -> Result<f64> {
-    Ok(f64::from(t.sqr()?.sum_all()?.to_scalar::<f32>()?))
-}
-
 impl AdamW {
     /// Weight decay is for tensors of two or more dimensions.
     pub fn new(vars: Vec<(String, Var)>, betas: (f64, f64), weight_decay: f64) -> Result<Self> {
         let slots = vars
             .into_iter()
             .map(|(name, var)| {
-                let zero = var.as_tensor().zeros_like()?.detach();
+                // Each of its own: they change in place.
+                let zeros = || Ok::<_, candle_core::Error>(var.as_tensor().zeros_like()?.detach());
+                let (first, second) = (zeros()?, zeros()?);
                 let decays = var.rank() >= 2;
-                Ok(Slot { name, first: zero.clone(), second: zero, decays, var })
+                Ok(Slot { name, first, second, decays, var })
             })
             .collect::<Result<_>>()?;
         Ok(Self { slots, betas, weight_decay, updates: 0 })
     }
 
-    /// The norm of all gradients together.
+    /// The norm of all gradients together. On all threads of the pool that calls it, as [`Self::step`].
     pub fn norm(&self, grads: &Gradients) -> Result<f64> {
-        let mut total = 0f64;
-        for slot in &self.slots {
-            if let Some(g) = grads.get(&slot.name) {
-                total += squares(g)?;
-            }
-        }
-        Ok(total.sqrt())
+        // Added in the order of the slots, so that a run repeats.
+        let all: Vec<f64> = self
+            .slots
+            .par_iter()
+            .filter_map(|slot| grads.get(&slot.name))
+            .map(squares)
+            .collect::<Result<_>>()?;
+        Ok(all.iter().sum::<f64>().sqrt())
     }
 
     /// One update from gradients summed over micro-batches, whose [`Self::norm`] is `norm`, cut to
@@ -73,33 +72,28 @@ impl AdamW {
         norm: f64,
         clip: f64,
         look: bool,
-        lr: impl Fn(&str) -> f64,
+        lr: impl Fn(&str) -> f64 + Sync,
     ) -> Result<Vec<Update>> {
-        let mut updates = Vec::new();
         let scale = if norm > clip { clip / norm } else { 1.0 };
         self.updates += 1;
-        let (b1, b2) = self.betas;
-        let (c1, c2) = (1.0 - b1.powi(self.updates as i32), 1.0 - b2.powi(self.updates as i32));
-        for slot in &mut self.slots {
-            let Some(g) = grads.get(&slot.name) else { continue };
+        let ((b1, b2), weight_decay) = (self.betas, self.weight_decay);
+        let power = self.updates as i32;
+        let corrections = (1.0 - b1.powi(power), 1.0 - b2.powi(power));
+        let updates = self.slots.par_iter_mut().map(|slot| {
+            let Some(g) = grads.get(&slot.name) else { return Ok(None) };
             let lr = lr(&slot.name);
-            let g = (g * scale)?;
-            slot.first = ((&slot.first * b1)? + (&g * (1.0 - b1))?)?;
-            slot.second = ((&slot.second * b2)? + (g.sqr()? * (1.0 - b2))?)?;
-            let step = ((&slot.first / c1)? / ((&slot.second / c2)?.sqrt()? + EPS)?)?;
-            let decay = if slot.decays { 1.0 - lr * self.weight_decay } else { 1.0 };
+            Average { keep: b1, scale, squared: false }.update(&mut slot.first, g)?;
+            Average { keep: b2, scale, squared: true }.update(&mut slot.second, g)?;
+            let decay = if slot.decays { 1.0 - lr * weight_decay } else { 1.0 };
             let before = slot.var.as_detached_tensor();
-            let after = ((&before * decay)? - (step * lr)?)?;
-            if look {
-                updates.push(Update {
-                    name: slot.name.clone(),
-                    change: squares(&(&after - &before)?)?,
-                    size: squares(&before)?,
-                });
-            }
-            slot.var.set(&after)?;
-        }
-        Ok(updates)
+            let before = if look { Some(before.copy()?) } else { None };
+            Move { decay, lr, corrections }.update(&slot.var, &slot.first, &slot.second)?;
+            let Some(before) = before else { return Ok(None) };
+            let change = squares(&(slot.var.as_detached_tensor() - &before)?)?;
+            Ok(Some(Update { name: slot.name.clone(), change, size: squares(&before)? }))
+        });
+        let updates: Vec<Option<Update>> = updates.collect::<Result<_>>()?;
+        Ok(updates.into_iter().flatten().collect())
     }
 
     /// Forgets the moments, for a new stage.
@@ -147,28 +141,23 @@ impl AdamW {
 pub struct Gradients(HashMap<String, Tensor>);
 
 impl Gradients {
-    pub fn add(&mut self, store: &GradStore, vars: &[(String, Var)], weight: f64) -> Result<()> {
-        for (name, var) in vars {
-            let Some(g) = store.get(var) else { continue };
-            let g = (g.detach() * weight)?;
-            let sum = match self.0.remove(name) {
-                Some(old) => (old + g)?,
-                None => g,
-            };
-            self.0.insert(name.clone(), sum);
-        }
-        Ok(())
+    pub fn of(store: &GradStore, vars: &[(String, Var)]) -> Self {
+        let of_var = |(name, var): &(String, Var)| Some((name.clone(), store.get(var)?.detach()));
+        Self(vars.iter().filter_map(of_var).collect())
     }
 
     /// Adds the sums of another micro-batch.
     pub fn merge(&mut self, other: Self) -> Result<()> {
-        for (name, g) in other.0 {
-            let sum = match self.0.remove(&name) {
-                Some(old) => (old + g)?,
-                None => g,
-            };
-            self.0.insert(name, sum);
-        }
+        let pairs: Vec<(String, Option<Tensor>, Tensor)> =
+            other.0.into_iter().map(|(name, g)| (name.clone(), self.0.remove(&name), g)).collect();
+        let summed: Vec<(String, Tensor)> = pairs
+            .into_par_iter()
+            .map(|(name, old, g)| match old {
+                Some(old) => Ok((name, (old + g)?)),
+                None => Ok((name, g)),
+            })
+            .collect::<Result<_>>()?;
+        self.0.extend(summed);
         Ok(())
     }
 
@@ -202,8 +191,7 @@ mod tests {
                 }
                 let vars = params.trainable();
                 let loss = vars[0].1.as_tensor().powf(4.0)?.sum_all()?;
-                let mut grads = Gradients::default();
-                grads.add(&loss.backward()?, &vars, 1.0)?;
+                let grads = Gradients::of(&loss.backward()?, &vars);
                 opt.step(&grads, opt.norm(&grads)?, 1.0, false, |_| 0.1)?;
             }
             params.all()[0].1.flatten_all()?.to_vec1()

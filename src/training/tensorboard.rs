@@ -87,6 +87,14 @@ impl EventFile {
         self.write(Event { summary: Some(Summary { value }), ..stamped(m.step) })
     }
 
+    /// One number, of a moment in seconds since 1970; without one it is now.
+    pub fn write_scalar(&mut self, tag: &str, step: u64, wall: f64, value: f64) -> Result<()> {
+        let value = vec![Value { tag: tag.into(), simple_value: Some(value as f32) }];
+        let now = stamped(step as usize);
+        let wall_time = if wall.is_finite() { wall } else { now.wall_time };
+        self.write(Event { wall_time, summary: Some(Summary { value }), ..now })
+    }
+
     fn write(&mut self, event: Event) -> Result<()> {
         self.file.write_all(&record(&event.encode_to_vec())).map_err(io(&self.path))
     }
@@ -119,18 +127,18 @@ fn scalars(m: &Metrics) -> impl Iterator<Item = (String, f64)> {
 }
 
 /// One record in a single piece, so that a reader never finds half of its head.
-fn record(data: &[u8]) -> Vec<u8> {
+pub fn record(data: &[u8]) -> Vec<u8> {
     let length = (data.len() as u64).to_le_bytes();
     let mut out = Vec::with_capacity(data.len() + 16);
     out.extend(length);
-    out.extend(masked(&length).to_le_bytes());
+    out.extend(masked_crc32c(&length).to_le_bytes());
     out.extend(data);
-    out.extend(masked(data).to_le_bytes());
+    out.extend(masked_crc32c(data).to_le_bytes());
     out
 }
 
 /// The checksum, turned and shifted, so that one over data that holds checksums stays good.
-fn masked(data: &[u8]) -> u32 {
+pub fn masked_crc32c(data: &[u8]) -> u32 {
     crc32c::crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8)
 }
 

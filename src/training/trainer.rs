@@ -150,7 +150,7 @@ impl Trainer<'_> {
                 Err(TrainError::LostPeer) => return self.lost(run, &learner, &here),
                 loss => loss?,
             };
-            let grad_norm = learner.optimiser.norm(&grads)?;
+            let grad_norm = self.threads.install(|| learner.optimiser.norm(&grads))?;
             if let Some(reason) = here.watch.judge(&config.guard, loss, grad_norm) {
                 run.note(&format!("step {}: {reason}", step + 1));
                 let guard = &config.guard;
@@ -186,7 +186,10 @@ impl Trainer<'_> {
             };
             let done = step + 1;
             let look = done.is_multiple_of(LOOK_EVERY);
-            let updates = learner.optimiser.step(&grads, grad_norm, config.clip, look, rate)?;
+            let optimiser = &mut learner.optimiser;
+            let updates = self
+                .threads
+                .install(|| optimiser.step(&grads, grad_norm, config.clip, look, rate))?;
             if let Some(mean) = &mut learner.mean {
                 mean.update(&self.params)?;
             }
@@ -275,15 +278,15 @@ impl Trainer<'_> {
                 .map(|unit| {
                     let weight = batch.weight(*unit) / micro_batches;
                     let found = batch.loss(*unit)?;
-                    let mut grads = Gradients::default();
-                    grads.add(&found.loss.backward()?, trainable, weight)?;
-                    let loss = f64::from(found.loss.to_scalar::<f32>()?) * weight;
+                    let loss = (found.loss * weight)?;
+                    let grads = Gradients::of(&loss.backward()?, trainable);
+                    let loss = f64::from(loss.to_scalar::<f32>()?);
                     Ok((loss, grads, found.tokens, found.accuracy))
                 })
                 .collect::<Result<_>>()
         })?;
         for (loss, unit_grads, tokens, accuracy) in learned {
-            grads.merge(unit_grads)?;
+            self.threads.install(|| grads.merge(unit_grads))?;
             summed.loss += loss;
             summed.tokens += tokens;
             summed.accuracy = accuracy;

@@ -1,6 +1,7 @@
 //! The terminal interface: state, messages, a pure update, effects, and views.
 
 mod app;
+mod board;
 mod complete;
 mod effect;
 mod graphics;
@@ -15,5 +16,6 @@ mod update;
 mod view;
 mod watch;
 
+pub use board::{BoardOptions, run_board};
 pub use effect::Ended;
 pub use run::{Options, TuiError, run};

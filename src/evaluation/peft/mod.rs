@@ -4,12 +4,14 @@
 mod plot;
 mod report;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Extent, Row};
 use crate::model::peft::Method;
-use crate::training::TrainConfig;
 use crate::training::data::DataConfig;
+use crate::training::{Stage, TrainConfig};
 
 pub use plot::{accuracy_plot, loss_plot};
 pub use report::{csv, markdown};
@@ -26,6 +28,10 @@ pub struct Comparison {
     #[serde(default = "two")]
     pub things: usize,
     pub method: Vec<Method>,
+    /// Factors on what learns in the language model, for kinds of methods that want another rate than
+    /// [train]'s, such as `full = 0.1`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rates: BTreeMap<String, f64>,
     /// A run that comes first; all others start from its weights. Before captions it may learn from a
     /// museum, and see pictures that they keep out: the same ones for all methods.
     #[serde(default)]
@@ -45,6 +51,13 @@ impl Comparison {
         names.dedup();
         if names.len() < self.seeds.len() * self.method.len() {
             return Some("a method or a seed stands there twice".into());
+        }
+        if self.rates.values().any(|factor| !(*factor > 0.0 && factor.is_finite())) {
+            return Some("[rates] has a factor that is not above 0".into());
+        }
+        let known = |kind: &String| self.method.iter().any(|m| m.kind() == kind);
+        if let Some(kind) = self.rates.keys().find(|kind| !known(kind)) {
+            return Some(format!("[rates] names {kind}, which is no kind of its methods"));
         }
         let museum = matches!(self.train.data, DataConfig::Museum(_));
         if museum && self.prepare.as_ref().is_some_and(|p| p.data != self.train.data) {
@@ -75,10 +88,20 @@ impl Comparison {
 
     /// The configuration of one run. All have the split of the comparison.
     pub fn config_of(&self, trial: &Trial) -> TrainConfig {
+        let factor = self.rates.get(trial.method.kind()).copied().unwrap_or(1.0);
+        let stage = self.train.stage.iter().map(|stage| Stage {
+            lr: stage.lr * factor,
+            min_lr: stage.min_lr * factor,
+            warmup_lr: stage.warmup_lr * factor,
+            // What is common to all methods learns at the same rate under each.
+            bridge_lr_scale: stage.bridge_lr_scale / factor,
+            ..stage.clone()
+        });
         TrainConfig {
             method: trial.method.clone(),
             seed: trial.seed,
             split_seed: Some(self.split_seed()),
+            stage: stage.collect(),
             ..self.train.clone()
         }
     }
@@ -136,6 +159,9 @@ pub struct Measured {
     pub peak_memory: Option<u64>,
     /// Bytes of the weights a run leaves.
     pub weights_bytes: u64,
+    /// The highest learning rate of the last stage.
+    #[serde(default)]
+    pub lr: f64,
     /// Step and training loss.
     pub curve: Vec<(usize, f64)>,
     /// None where the data are captions.
@@ -225,7 +251,7 @@ mod tests {
 
     #[test]
     fn runs_share_the_split_and_differ_in_method_and_seed() {
-        let text = "seeds = [1, 2]\n[[method]]\nkind = \"bitfit\"\n[[method]]\nkind = \"lora\"\nrank = 2\n\
+        let text = "seeds = [1, 2]\nrates = { lora = 0.5 }\n[[method]]\nkind = \"bitfit\"\n[[method]]\nkind = \"lora\"\nrank = 2\n\
             [train]\nmodel = \"m\"\ndata = \"d\"\nseed = 7\n\
             [[train.stage]]\nkind = \"answer\"\nsteps = 1\nbatch = 1\nlr = 0.1\n";
         let comparison: Comparison = toml::from_str(text).expect("parses");
@@ -236,7 +262,11 @@ mod tests {
         assert_eq!(names, [0, 1].map(|seed| expected.each_ref().map(|m| m[seed].clone())).concat());
         let last = comparison.trials().last().expect("has some");
         let config = comparison.config_of(&last);
-        assert_eq!((config.seed, config.split_seed), (2, Some(7)));
+        assert_eq!((config.seed, config.split_seed, config.stage[0].lr), (2, Some(7), 0.05));
+        let first = comparison.trials().next().expect("has some");
+        assert_eq!(comparison.config_of(&first).stage[0].lr, 0.1);
+        let rates = BTreeMap::from([("full".to_string(), 0.1)]);
+        assert!(Comparison { rates, ..comparison.clone() }.problem().is_some());
         let twice = Comparison { seeds: vec![1, 1], ..comparison };
         assert!(twice.problem().is_some());
     }

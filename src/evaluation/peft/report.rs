@@ -7,8 +7,8 @@ use super::{Measured, by_method, over_seeds};
 /// Two tables: what each method costs and reaches, and its accuracy by question type.
 pub fn markdown(all: &[Measured]) -> String {
     let mut out = String::from(
-        "| method | trains in the language model | trains in all | loss, training | loss, held out | accuracy | seconds | peak memory | weights |\n\
-         |---|---|---|---|---|---|---|---|---|\n",
+        "| method | trains in the language model | trains in all | learning rate | loss, training | loss, held out | accuracy | seconds | peak memory | weights |\n\
+         |---|---|---|---|---|---|---|---|---|---|\n",
     );
     let groups = by_method(all);
     for (method, runs) in &groups {
@@ -19,10 +19,11 @@ pub fn markdown(all: &[Measured]) -> String {
         let first = runs[0];
         let _ = writeln!(
             out,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {:e} | {} | {} | {} | {} | {} | {} |",
             method.describe(),
             first.in_language_model,
             first.trainable,
+            first.lr,
             cell(over(|r| Some(r.train_loss)), 3),
             cell(over(|r| r.held_out_loss), 3),
             cell(over(|r| r.accuracy()), 1),
@@ -72,7 +73,7 @@ fn megabytes(bytes: u64) -> f64 {
 /// A line for each run, a column for each question type.
 pub fn csv(all: &[Measured]) -> String {
     let mut out = String::from(
-        "method,seed,in_language_model,trainable,train_loss,held_out_loss,accuracy,seconds,peak_memory_bytes,weights_bytes",
+        "method,seed,in_language_model,trainable,lr,train_loss,held_out_loss,accuracy,seconds,peak_memory_bytes,weights_bytes",
     );
     for row in all.first().map(|m| m.rows.as_slice()).unwrap_or_default() {
         let _ = write!(out, ",\"{}\"", row.question);
@@ -82,11 +83,12 @@ pub fn csv(all: &[Measured]) -> String {
         let known = |v: Option<String>| v.unwrap_or_default();
         let _ = write!(
             out,
-            "\"{}\",{},{},{},{},{},{},{},{},{}",
+            "\"{}\",{},{},{},{},{},{},{},{},{},{}",
             one.trial.method.describe(),
             one.trial.seed,
             one.in_language_model,
             one.trainable,
+            one.lr,
             one.train_loss,
             known(one.held_out_loss.map(|l| l.to_string())),
             known(one.accuracy().map(|a| a.to_string())),
@@ -123,6 +125,7 @@ mod tests {
             trial: Trial { method, seed },
             trainable: 300,
             in_language_model: 100,
+            lr: 0.001,
             train_loss: 0.5,
             held_out_loss: Some(0.75),
             seconds: 12.0,
@@ -138,7 +141,7 @@ mod tests {
         let all = [measured(Method::Bitfit {}, 1, 60.0), measured(Method::Bitfit {}, 2, 70.0)];
         let text = markdown(&all);
         // Standard error 5, t for one degree of freedom 12.706.
-        let row = "| bitfit | 100 | 300 | 0.500 ± 0.000 | 0.750 ± 0.000 | 65.0 ± 63.5 | 12 | - MB | 2.5 MB |";
+        let row = "| bitfit | 100 | 300 | 1e-3 | 0.500 ± 0.000 | 0.750 ± 0.000 | 65.0 ± 63.5 | 12 | - MB | 2.5 MB |";
         assert!(text.contains(row), "{text}");
         assert!(text.contains("| bitfit | 65 ± 64 |"), "{text}");
         assert!(text.contains("| the commonest answer | 40 |"), "{text}");
@@ -151,6 +154,6 @@ mod tests {
         assert!(csv(&silent).contains(",0.75,,12,"), "{}", csv(&silent));
         let lines: Vec<String> = csv(&all).lines().map(String::from).collect();
         assert_eq!(lines.len(), 3);
-        assert_eq!(lines[1], "\"bitfit\",1,100,300,0.5,0.75,60,12,,2500000,60");
+        assert_eq!(lines[1], "\"bitfit\",1,100,300,0.001,0.5,0.75,60,12,,2500000,60");
     }
 }

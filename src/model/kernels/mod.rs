@@ -16,7 +16,7 @@ pub use norm::{layer_norm, rms_norm};
 pub use rotary::rotary;
 pub use softmax::softmax;
 pub use swiglu::swiglu;
-pub use values::{Values, slice, wide};
+pub use values::{Values, slice, sum, wide};
 
 #[cfg(test)]
 mod tests;

@@ -11,9 +11,13 @@ pub fn softmax(x: &Tensor) -> Result<Tensor> {
 /// Turns a row of logits into probabilities.
 #[inline(always)]
 pub fn softmax_row(row: &mut [f32]) {
+    /// Below this a share is lost in the sum. As zeros they are no denormal numbers, with which a
+    /// product takes ten times as long; what a mask hides is among them.
+    const LOST: f32 = -60.0;
     let most = max(row);
     for v in row.iter_mut() {
-        *v = exp(*v - most);
+        let below = *v - most;
+        *v = if below < LOST { 0.0 } else { exp(below) };
     }
     let scale = 1.0 / sum(row, |v| v);
     for v in row.iter_mut() {

@@ -125,3 +125,12 @@ fn the_exponential_is_that_of_the_standard_library() {
     }
     assert!(exp(f32::NEG_INFINITY) < 1e-37);
 }
+
+#[test]
+fn what_a_mask_hides_is_zero_and_not_nearly_so() -> Result<()> {
+    let row = [0f32, f32::NEG_INFINITY, f32::MIN, -70.0, 1.0, -59.0];
+    let p = softmax::softmax(&Tensor::new(&row, &Device::Cpu)?)?.to_vec1::<f32>()?;
+    assert_eq!(p[1..4], [0.0; 3]);
+    assert!(p[5] > 0.0 && p.iter().all(|v| !v.is_subnormal()));
+    Ok(())
+}

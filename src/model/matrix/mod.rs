@@ -20,7 +20,7 @@ pub use linear::FrozenLinear;
 use std::sync::Arc;
 
 use candle_core::quantized::{GgmlDType, QTensor};
-use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Device, Layout, Result, Shape, Tensor};
 use serde::{Deserialize, Serialize};
 use tiles::with_rows;
 
@@ -113,7 +113,7 @@ impl Matrix {
             Self::Stored(q) => rows.contiguous()?.apply_op1(StoredProduct(q.clone()))?,
             Self::Trained(parts) => {
                 let y: Vec<Tensor> =
-                    parts.iter().map(|w| rows.matmul(&w.t()?)).collect::<Result<_>>()?;
+                    parts.iter().map(|w| trained_product(&rows, w)).collect::<Result<_>>()?;
                 match y.as_slice() {
                     [one] => one.clone(),
                     all => Tensor::cat(all, 1)?,
@@ -266,6 +266,44 @@ impl CustomOp1 for FrozenProduct {
     }
 }
 
+/// `x · Wᵀ` for a contiguous W that trains.
+fn trained_product(x: &Tensor, w: &Tensor) -> Result<Tensor> {
+    match x.device().is_cpu() {
+        true => x.contiguous()?.apply_op2(w, TrainedProduct(w.detach())),
+        false => x.matmul(&w.t()?),
+    }
+}
+
+/// candle's own product gives the gradient of Wᵀ, which it then adds to W's number by number.
+struct TrainedProduct(Tensor);
+
+impl CustomOp2 for TrainedProduct {
+    fn name(&self) -> &'static str {
+        "trained-product"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        layout: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        on_rows(x, layout, |x| x.matmul(&self.0.t()?))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        _y: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let grad = grad.contiguous()?;
+        Ok((Some(grad.matmul(w)?), Some(grad.t()?.matmul(x)?)))
+    }
+}
+
 /// `x · Wᵀ` with W held constant and quantised: f32 for the length of a product.
 struct StoredProduct(Arc<QTensor>);
 
@@ -353,6 +391,25 @@ mod tests {
         };
         for (a, b) in get(&ours)?.iter().zip(get(&plain)?) {
             assert!((a - b).abs() < 1e-4 * b.abs().max(1.0), "{a} {b}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_trained_matrix_has_the_gradients_of_candles_own_product() -> Result<()> {
+        let d = &Device::Cpu;
+        let x = Var::randn(0f32, 1.0, (1, 3, 7), d)?;
+        let parts = [Var::randn(0f32, 1.0, (5, 7), d)?, Var::randn(0f32, 1.0, (2, 7), d)?];
+        let all = || parts.iter().map(|p| p.as_tensor().clone()).collect::<Vec<_>>();
+        let ours = Matrix::Trained(all()).forward(&x, Precision::Fast)?;
+        let plain = x.reshape((3, 7))?.matmul(&Tensor::cat(&all(), 0)?.t()?)?;
+        let (ours, plain) = (ours.sqr()?.sum_all()?, plain.sqr()?.sum_all()?);
+        let (ours, plain) = (ours.backward()?, plain.backward()?);
+        for var in [&x, &parts[0], &parts[1]] {
+            let (a, b) = (ours.get(var).expect("has one"), plain.get(var).expect("has one"));
+            assert_eq!(a.dims(), b.dims());
+            let gap = (a - b)?.abs()?.max_all()?.to_scalar::<f32>()?;
+            assert!(gap < 1e-4 * b.abs()?.max_all()?.to_scalar::<f32>()?, "{gap}");
         }
         Ok(())
     }

@@ -1,0 +1,257 @@
+//! `runs list | show | export`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use rayon::prelude::*;
+
+use super::args::{LogArgs, RunsCommand, RunsFormat, WatchArgs};
+use super::{Context, Failure, out};
+use crate::runs::catalogue::find;
+use crate::runs::{Extremes, Pattern, Run, csv};
+use crate::text::printable;
+use crate::training::tensorboard::EventFile;
+use crate::tui::{BoardOptions, Ended, run_board};
+
+pub fn run(context: &Context, command: RunsCommand) -> Result<ExitCode, Failure> {
+    match command {
+        RunsCommand::List { paths, logs } => {
+            let pattern = parse(logs)?;
+            let given = given_or_own(context, paths)?;
+            let found = given.iter().flat_map(|path| find(path, pattern.is_some()));
+            let runs: Vec<Run> = found.map(|f| Run::new(f, pattern.clone())).collect();
+            let runs: Vec<Run> = runs.into_par_iter().map(polled).collect();
+            list(context, &runs);
+        }
+        RunsCommand::Show { run, logs } => {
+            let run = open(context, &run, logs)?;
+            match context.json {
+                true => out::line(told(&run)),
+                false => show(&run),
+            }
+        }
+        RunsCommand::Export { run, format, out: folder, logs } => {
+            let run = open(context, &run, logs)?;
+            export(&run, format, folder)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `watch`
+pub fn watch(context: &Context, args: WatchArgs) -> Result<ExitCode, Failure> {
+    let pattern = parse(args.logs)?;
+    let paths = given_or_own(context, args.paths)?;
+    let theme = context.settings.theme.clone();
+    let exports = std::env::current_dir().unwrap_or_default();
+    Ok(match run_board(BoardOptions { paths, pattern, theme, exports })? {
+        Ended::ByUser => ExitCode::SUCCESS,
+        Ended::BySystem => ExitCode::from(130),
+    })
+}
+
+fn given_or_own(context: &Context, paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, Failure> {
+    if paths.is_empty() {
+        let own = context.paths.runs();
+        // Made now, so that it can be watched.
+        std::fs::create_dir_all(&own).map_err(|e| wrong(&own, &e))?;
+        return Ok(vec![own]);
+    }
+    match paths.iter().find(|p| !p.exists()) {
+        None => Ok(paths),
+        Some(missing) => Err(Failure::usage(
+            format!("there is no {}", missing.display()),
+            "name folders or files that a training run writes",
+        )),
+    }
+}
+
+fn wrong(path: &Path, e: &dyn std::fmt::Display) -> Failure {
+    Failure::new(
+        "runs",
+        format!("cannot write {}: {e}; check permissions and free space", path.display()),
+    )
+}
+
+fn parse(logs: LogArgs) -> Result<Option<Pattern>, Failure> {
+    logs.pattern.map(|text| Pattern::new(&text)).transpose().map_err(|reason| {
+        Failure::usage(
+            format!("--pattern cannot be used: {reason}"),
+            "see `artgpt-tui runs --help`",
+        )
+    })
+}
+
+fn polled(mut run: Run) -> Run {
+    run.poll();
+    run
+}
+
+/// A run by its id or path.
+fn open(context: &Context, name: &str, logs: LogArgs) -> Result<Run, Failure> {
+    let pattern = parse(logs)?;
+    let places = [PathBuf::from(name), context.paths.runs().join(name)];
+    let Some(path) = places.iter().find(|p| p.exists()) else {
+        return Err(Failure::usage(
+            format!("there is no run {name}"),
+            format!("name a folder, or one of {}", context.paths.runs().display()),
+        ));
+    };
+    let mut found = find(path, pattern.is_some());
+    if found.len() > 1 {
+        // The folder's own files, before those of folders in it.
+        if let Some(own) = found.iter().position(|f| f.path == *path) {
+            found = vec![found.swap_remove(own)];
+        } else {
+            let names: Vec<String> =
+                found.iter().take(3).map(|f| f.path.display().to_string()).collect();
+            return Err(Failure::usage(
+                format!("{name} holds {} runs", found.len()),
+                format!("name one, such as {}", names.join(" or ")),
+            ));
+        }
+    }
+    match found.pop() {
+        Some(found) => Ok(polled(Run::new(found, pattern))),
+        None => Err(Failure::usage(
+            format!("{name} holds no metrics"),
+            "it is read from *.jsonl, tfevents, trainer_state.json, *.csv, or a log with --pattern",
+        )),
+    }
+}
+
+/// The metric that a line of a list has room for: a loss, of training if there is one.
+fn main_metric(run: &Run) -> Option<(&str, f64)> {
+    let rank = |name: &str| {
+        let name = name.to_lowercase();
+        match name.contains("loss") {
+            true if name.contains("val") || name.contains("eval") || name.contains("held") => 1,
+            true => 0,
+            false => 2,
+        }
+    };
+    let (name, series) = run.curves.iter().min_by_key(|(name, _)| rank(name))?;
+    Some((name, series.last()?.value))
+}
+
+fn list(context: &Context, runs: &[Run]) {
+    if context.json {
+        let all: Vec<_> = runs.iter().map(told).collect();
+        return out::line(serde_json::json!(all));
+    }
+    if runs.is_empty() {
+        eprintln!("no runs yet; `artgpt-tui train CONFIG` begins one");
+    }
+    let now = SystemTime::now();
+    let width = runs.iter().map(|r| r.name().chars().count()).max().unwrap_or(0);
+    for run in runs {
+        let (step, total) = run.progress();
+        let steps = total.map_or(step.to_string(), |total| format!("{step}/{total}"));
+        let metric = main_metric(run).map_or(String::new(), |(name, v)| format!("{name} {v:.4}"));
+        let name = printable(&run.name());
+        let standing = run.standing(now).word();
+        out::line(format!("{name:width$}  {standing:8}  {steps:>13}  {}", printable(&metric)));
+    }
+}
+
+fn told(run: &Run) -> serde_json::Value {
+    let metrics: serde_json::Map<String, serde_json::Value> = run
+        .curves
+        .iter()
+        .map(|(name, series)| {
+            let last = series.last();
+            let extremes = series.extremes(0..series.len());
+            let about = serde_json::json!({
+                "points": series.len(),
+                "step": last.map(|p| p.step),
+                "last": last.map(|p| p.value),
+                "min": extremes.map(|e| e.min),
+                "max": extremes.map(|e| e.max),
+            });
+            (name.to_string(), about)
+        })
+        .collect();
+    let (step, total) = run.progress();
+    serde_json::json!({
+        "run": run.name(),
+        "path": run.path,
+        "state": run.standing(SystemTime::now()).word(),
+        "step": step,
+        "total_steps": total,
+        "exit_reason": run.status.as_ref().and_then(|s| s.exit_reason.clone()),
+        "skipped": run.skipped(),
+        "trouble": run.trouble,
+        "metrics": metrics,
+    })
+}
+
+fn show(run: &Run) {
+    let say = |key: &str, value: &str| out::line(format!("{key:8}  {}", printable(value)));
+    say("run", &run.name());
+    say("path", &run.path.display().to_string());
+    say("state", run.standing(SystemTime::now()).word());
+    let (step, total) = run.progress();
+    say("step", &total.map_or(step.to_string(), |total| format!("{step} of {total}")));
+    if let Some(reason) = run.status.as_ref().and_then(|s| s.exit_reason.as_ref()) {
+        say("reason", reason);
+    }
+    if let Some(trouble) = &run.trouble {
+        say("trouble", trouble);
+    }
+    if run.skipped() > 0 {
+        say("skipped", &format!("{} lines that cannot be understood", run.skipped()));
+    }
+    let width = run.curves.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).max(6);
+    out::line(format!(
+        "\n{:width$}  {:>8}  {:>12}  {:>12}  {:>12}",
+        "metric", "points", "last", "least", "greatest"
+    ));
+    for (name, series) in run.curves.iter() {
+        let number = |v: Option<f64>| v.map_or("-".into(), |v| format!("{v:.6}"));
+        let Extremes { min, max } = match series.extremes(0..series.len()) {
+            Some(extremes) => extremes,
+            None => Extremes { min: f64::NAN, max: f64::NAN },
+        };
+        out::line(format!(
+            "{:width$}  {:>8}  {:>12}  {:>12}  {:>12}",
+            printable(name),
+            series.len(),
+            number(series.last().map(|p| p.value)),
+            number(Some(min)),
+            number(Some(max)),
+        ));
+    }
+}
+
+fn export(run: &Run, format: RunsFormat, to: Option<PathBuf>) -> Result<(), Failure> {
+    match (format, to) {
+        (RunsFormat::Csv, None) => {
+            let mut text = Vec::new();
+            csv(&run.curves, &mut text).map_err(|e| wrong(Path::new("stdout"), &e))?;
+            out::write(String::from_utf8_lossy(&text));
+        }
+        (RunsFormat::Csv, Some(path)) => {
+            let mut text = Vec::new();
+            csv(&run.curves, &mut text).map_err(|e| wrong(&path, &e))?;
+            crate::training::write_whole(&path, &text)?;
+        }
+        (RunsFormat::Tensorboard, None) => {
+            return Err(Failure::usage(
+                "TensorBoard reads a folder",
+                "name a new one with --out DIR",
+            ));
+        }
+        (RunsFormat::Tensorboard, Some(folder)) => {
+            std::fs::create_dir_all(&folder).map_err(|e| wrong(&folder, &e))?;
+            let mut events = EventFile::create(&folder, 0)?;
+            for (name, series) in run.curves.iter() {
+                for point in series.points() {
+                    events.write_scalar(name, point.step, point.wall, point.value)?;
+                }
+            }
+            out::line(folder.display());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! All metrics of one run.
+
+use std::collections::HashMap;
+
+use super::series::{Point, Series};
+
+#[derive(Debug, Default)]
+pub struct Curves {
+    places: HashMap<String, usize>,
+    /// In the order in which their names came up.
+    all: Vec<(String, Series)>,
+}
+
+impl Curves {
+    pub fn push(&mut self, name: &str, point: Point) {
+        let place = match self.places.get(name) {
+            Some(place) => *place,
+            None => {
+                self.places.insert(name.to_string(), self.all.len());
+                self.all.push((name.to_string(), Series::default()));
+                self.all.len() - 1
+            }
+        };
+        if let Some((_, series)) = self.all.get_mut(place) {
+            series.push(point);
+        }
+    }
+
+    /// Forgets what was said of this step and later ones: the run began again from there.
+    pub fn restart(&mut self, step: u64) {
+        self.all.iter_mut().for_each(|(_, series)| series.forget_from(step));
+    }
+
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Series> {
+        Some(&self.all.get(*self.places.get(name)?)?.1)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Series)> {
+        self.all.iter().map(|(name, series)| (name.as_str(), series))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// The first moment that is known, seconds since 1970.
+    pub fn began(&self) -> Option<f64> {
+        let firsts = self.all.iter().filter_map(|(_, s)| s.get(0)).map(|p| p.wall);
+        firsts.filter(|wall| wall.is_finite()).reduce(f64::min)
+    }
+
+    pub fn last_step(&self) -> Option<u64> {
+        self.all.iter().filter_map(|(_, s)| s.last()).map(|p| p.step).max()
+    }
+}

@@ -1,0 +1,22 @@
+//! What training runs leave behind, whoever trained: files of many formats read while they grow, as
+//! curves that are drawn in the same time however long they are.
+
+pub mod catalogue;
+mod column;
+mod curves;
+mod export;
+mod follow;
+pub mod readers;
+mod run;
+mod series;
+mod smooth;
+mod tail;
+
+pub use curves::Curves;
+pub use export::csv;
+pub use follow::{Change, Follower, Shared};
+pub use readers::Pattern;
+pub use run::{Run, Standing};
+pub use series::{Extremes, Point, Series, XAxis};
+pub use smooth::Smoothed;
+pub use tail::Grown;

@@ -1,0 +1,102 @@
+//! `trainer_state.json` of Hugging Face's Trainer, which is written whole at each checkpoint.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Curves, Grown, Line, Reader};
+
+#[derive(Debug)]
+pub struct TrainerState {
+    path: PathBuf,
+    /// Of the file that was read last.
+    seen: Option<(u64, SystemTime)>,
+    /// Curves were told to forget; the next call reads.
+    due: bool,
+    skipped: usize,
+}
+
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    log_history: Vec<serde_json::Map<String, Value>>,
+}
+
+impl TrainerState {
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.into(), seen: None, due: false, skipped: 0 }
+    }
+}
+
+impl Reader for TrainerState {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn read(&mut self, into: &mut Curves) -> std::io::Result<Grown> {
+        let about = std::fs::metadata(&self.path)?;
+        let now = (about.len(), about.modified()?);
+        if self.seen == Some(now) && !self.due {
+            return Ok(Grown::Not);
+        }
+        if self.seen.is_some() && !self.due {
+            self.due = true;
+            return Ok(Grown::Anew);
+        }
+        // One that is being written is read when it is whole.
+        let Ok(file) = serde_json::from_slice::<File>(&std::fs::read(&self.path)?) else {
+            self.skipped += 1;
+            self.seen = Some(now);
+            self.due = false;
+            return Ok(Grown::Not);
+        };
+        for entry in file.log_history {
+            let mut line = Line::default();
+            for (key, value) in entry {
+                if let Some(value) = value.as_f64() {
+                    line.put(key, value);
+                }
+            }
+            line.push_into(into, 0, f64::NAN);
+        }
+        self.seen = Some(now);
+        self.due = false;
+        Ok(Grown::Some)
+    }
+
+    fn skipped(&self) -> usize {
+        self.skipped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_state_takes_the_place_of_the_old_one() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("trainer_state.json");
+        let state = |steps: &[u64]| {
+            let history: Vec<_> = steps
+                .iter()
+                .map(|s| serde_json::json!({"step": s, "loss": 1.0 / *s as f64, "epoch": 0.5}))
+                .collect();
+            serde_json::json!({"global_step": 9, "log_history": history}).to_string()
+        };
+        std::fs::write(&path, state(&[10, 20])).expect("writes");
+        let mut reader = TrainerState::new(&path);
+        let mut curves = Curves::default();
+        assert_eq!(reader.read(&mut curves).expect("reads"), Grown::Some);
+        assert_eq!(reader.read(&mut curves).expect("reads"), Grown::Not);
+        std::fs::write(&path, state(&[10, 20, 30])).expect("writes");
+        assert_eq!(reader.read(&mut curves).expect("reads"), Grown::Anew);
+        curves.clear();
+        assert_eq!(reader.read(&mut curves).expect("reads"), Grown::Some);
+        let loss = curves.get("loss").expect("is there");
+        assert_eq!(loss.points().map(|p| p.step).collect::<Vec<_>>(), [10, 20, 30]);
+        assert!(loss.last().is_some_and(|p| p.wall.is_nan()));
+    }
+}

@@ -1,0 +1,298 @@
+//! One metric of one run: its points in order, and what is needed to draw any stretch of them in the
+//! same time, however many there are.
+
+use std::ops::Range;
+
+use super::column::{Column, Steps};
+
+/// What lies along the horizontal axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum XAxis {
+    #[default]
+    Step,
+    /// Seconds since the run's first point.
+    Relative,
+    /// Seconds since 1970.
+    Wall,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Point {
+    pub step: u64,
+    /// Seconds since 1970; NaN where the file does not tell.
+    pub wall: f64,
+    pub value: f64,
+}
+
+/// The least and the greatest of a stretch of values; those that are no numbers are left out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Extremes {
+    pub min: f64,
+    pub max: f64,
+}
+
+/// Points with steps that never fall. A point with a lower step than the last one begins a new
+/// history: a resumed or rolled back run says again what it said before, and the later word counts.
+#[derive(Debug, Clone, Default)]
+pub struct Series {
+    steps: Steps,
+    /// Of the first point.
+    began: f64,
+    /// Seconds since then; a ten-millionth of them is enough.
+    times: Vec<f32>,
+    values: Column,
+    pyramid: Pyramid,
+}
+
+impl Series {
+    pub fn push(&mut self, point: Point) {
+        if self.steps.last().is_some_and(|last| point.step < last) {
+            self.forget_from(point.step);
+        }
+        if self.is_empty() {
+            self.began = point.wall;
+        }
+        self.steps.push(point.step);
+        self.times.push((point.wall - self.began) as f32);
+        self.values.push(point.value);
+        self.pyramid.grow(&self.values);
+    }
+
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn get(&self, index: usize) -> Option<Point> {
+        let value = self.values.get(index)?;
+        let wall = self.time(index)?;
+        Some(Point { step: self.steps.get(index)?, wall, value })
+    }
+
+    pub fn last(&self) -> Option<Point> {
+        self.get(self.len().checked_sub(1)?)
+    }
+
+    pub fn points(&self) -> impl Iterator<Item = Point> + '_ {
+        (0..self.len()).filter_map(|i| self.get(i))
+    }
+
+    /// Where a point stands on an axis; `began` is the run's first moment. `None` for a time that is
+    /// not known.
+    pub fn x(&self, index: usize, axis: XAxis, began: f64) -> Option<f64> {
+        let x = match axis {
+            XAxis::Step => self.steps.get(index)? as f64,
+            XAxis::Relative => self.time(index)? - began,
+            XAxis::Wall => self.time(index)?,
+        };
+        x.is_finite().then_some(x)
+    }
+
+    fn time(&self, index: usize) -> Option<f64> {
+        Some(self.began + f64::from(*self.times.get(index)?))
+    }
+
+    /// The points from `low` up to but not including `high`.
+    pub fn within(&self, axis: XAxis, began: f64, low: f64, high: f64) -> Range<usize> {
+        let first = |x: f64| self.first_where(|i| self.x(i, axis, began).is_none_or(|at| at >= x));
+        first(low)..first(high)
+    }
+
+    /// The first index for which it is so; from there on it must be so for all.
+    fn first_where(&self, so: impl Fn(usize) -> bool) -> usize {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if so(middle) { high = middle } else { low = middle + 1 }
+        }
+        low
+    }
+
+    /// `None` where no point is a number.
+    pub fn extremes(&self, range: Range<usize>) -> Option<Extremes> {
+        self.pyramid.extremes(&self.values, range)
+    }
+
+    /// The stretch between `low` and `high` in as many equal parts as there are columns to draw.
+    pub fn columns(
+        &self,
+        axis: XAxis,
+        began: f64,
+        (low, high): (f64, f64),
+        count: usize,
+    ) -> Vec<Option<Extremes>> {
+        let width = (high - low) / count as f64;
+        if count == 0 || width.is_nan() || width <= 0.0 {
+            return vec![None; count];
+        }
+        let mut start = self.within(axis, began, low, low).start;
+        (1..=count)
+            .map(|i| {
+                let end = self.within(axis, began, low, low + width * i as f64).end;
+                let part = start..end;
+                start = end;
+                self.extremes(part)
+            })
+            .collect()
+    }
+
+    pub fn forget_from(&mut self, step: u64) {
+        let len = self.steps.before(step);
+        self.steps.truncate(len);
+        self.times.truncate(len);
+        self.values.truncate(len);
+        self.pyramid.truncate(len);
+    }
+}
+
+/// Extremes of whole blocks, and of blocks of blocks.
+#[derive(Debug, Clone, Default)]
+struct Pyramid {
+    /// Level k has one entry for each whole block of `BLOCK^(k + 1)` points.
+    levels: Vec<Vec<(f32, f32)>>,
+}
+
+const BLOCK: usize = 16;
+
+/// Of a block with no number in it.
+const NOTHING: (f32, f32) = (f32::INFINITY, f32::NEG_INFINITY);
+
+impl Pyramid {
+    fn grow(&mut self, values: &Column) {
+        let mut size = BLOCK;
+        let mut level = 0;
+        while values.len().is_multiple_of(size) {
+            let entry = match level {
+                0 => widened((values.len() - BLOCK..values.len()).filter_map(|i| values.get(i))),
+                _ => {
+                    let below = &self.levels[level - 1];
+                    below[below.len() - BLOCK..].iter().fold(NOTHING, |a, b| joined(a, *b))
+                }
+            };
+            if self.levels.len() == level {
+                self.levels.push(Vec::new());
+            }
+            self.levels[level].push(entry);
+            size *= BLOCK;
+            level += 1;
+        }
+    }
+
+    fn truncate(&mut self, len: usize) {
+        let mut size = BLOCK;
+        for level in &mut self.levels {
+            level.truncate(len / size);
+            size *= BLOCK;
+        }
+    }
+
+    fn extremes(&self, values: &Column, range: Range<usize>) -> Option<Extremes> {
+        let mut found = NOTHING;
+        let end = range.end.min(values.len());
+        let mut at = range.start;
+        while at < end {
+            // The largest block that begins here and ends within.
+            let mut size = 1;
+            let mut level = 0;
+            while at.is_multiple_of(size * BLOCK)
+                && at + size * BLOCK <= end
+                && level < self.levels.len()
+            {
+                size *= BLOCK;
+                level += 1;
+            }
+            let entry = match level {
+                0 => widened(values.get(at).into_iter()),
+                _ => self.levels[level - 1][at / size],
+            };
+            found = joined(found, entry);
+            at += size;
+        }
+        let (min, max) = found;
+        (min <= max).then(|| Extremes { min: min.into(), max: max.into() })
+    }
+}
+
+fn widened(values: impl Iterator<Item = f64>) -> (f32, f32) {
+    values.filter(|v| v.is_finite()).fold(NOTHING, |a, v| joined(a, (v as f32, v as f32)))
+}
+
+fn joined(a: (f32, f32), b: (f32, f32)) -> (f32, f32) {
+    (a.0.min(b.0), a.1.max(b.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    fn point(step: u64, value: f64) -> Point {
+        Point { step, wall: 1e9 + step as f64 * 0.5, value }
+    }
+
+    fn series(values: impl IntoIterator<Item = f64>) -> Series {
+        let mut series = Series::default();
+        values.into_iter().enumerate().for_each(|(i, v)| series.push(point(i as u64, v)));
+        series
+    }
+
+    #[test]
+    fn the_extremes_of_any_stretch_are_those_of_its_points() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let values: Vec<f64> = (0..5000)
+            .map(|i| if i % 97 == 0 { f64::NAN } else { f64::from(rng.random::<f32>()) })
+            .collect();
+        let series = series(values.iter().copied());
+        for _ in 0..300 {
+            let start = rng.random_range(0..5000);
+            let end = rng.random_range(start..=5000);
+            let numbers = || values[start..end].iter().copied().filter(|v| !v.is_nan());
+            let expected = numbers().next().map(|_| Extremes {
+                min: numbers().fold(f64::INFINITY, f64::min),
+                max: numbers().fold(f64::NEG_INFINITY, f64::max),
+            });
+            assert_eq!(series.extremes(start..end), expected, "{start}..{end}");
+        }
+    }
+
+    #[test]
+    fn columns_part_the_stretch_and_lose_no_peak() {
+        let series = series((0..1000).map(|i| if i == 437 { 9.0 } else { 1.0 }));
+        let columns = series.columns(XAxis::Step, 0.0, (0.0, 1000.0), 10);
+        let peaks: Vec<f64> = columns.iter().map(|c| c.expect("has points").max).collect();
+        assert_eq!(peaks, [1.0, 1.0, 1.0, 1.0, 9.0, 1.0, 1.0, 1.0, 1.0, 1.0]);
+        // Half the points after half the time: two steps a second.
+        let by_time = series.within(XAxis::Relative, 1e9, 100.0, 200.0);
+        assert_eq!(by_time, 200..400);
+        assert_eq!(series.columns(XAxis::Step, 0.0, (2000.0, 3000.0), 3), [None; 3]);
+        assert_eq!(series.columns(XAxis::Step, 0.0, (5.0, 5.0), 2), [None; 2]);
+    }
+
+    #[test]
+    fn what_a_resumed_run_says_again_takes_the_place_of_what_it_said() {
+        let mut series = series((0..100).map(f64::from));
+        series.push(point(40, -1.0));
+        series.push(point(41, -2.0));
+        let steps: Vec<u64> = series.points().map(|p| p.step).collect();
+        assert_eq!(steps, (0..=41).collect::<Vec<u64>>());
+        assert_eq!(series.extremes(0..1000), Some(Extremes { min: -2.0, max: 39.0 }));
+        assert_eq!(series.last(), Some(point(41, -2.0)));
+        // Two words about one step both stay.
+        series.push(point(41, 5.0));
+        assert_eq!(series.len(), 43);
+    }
+
+    #[test]
+    fn unknown_times_and_values_are_kept_and_not_drawn() {
+        let mut series = Series::default();
+        series.push(Point { step: 3, wall: f64::NAN, value: f64::INFINITY });
+        assert_eq!(series.x(0, XAxis::Wall, 0.0), None);
+        assert_eq!(series.x(0, XAxis::Step, 0.0), Some(3.0));
+        assert_eq!(series.extremes(0..1), None);
+        assert_eq!(series.last().map(|p| p.value), Some(f64::INFINITY));
+    }
+}

@@ -1,0 +1,82 @@
+//! An exponential moving average of a curve, as TensorBoard shows it.
+
+use super::series::{Point, Series};
+
+/// Grows with its curve; of each new point it costs one multiplication.
+#[derive(Debug, Clone)]
+pub struct Smoothed {
+    /// What the average keeps at each point, from 0 up to but not including 1.
+    weight: f64,
+    sum: f64,
+    /// By what the sum falls short: it began at zero.
+    share: f64,
+    /// Points taken in, and the last of them: a rewritten curve begins anew.
+    taken: usize,
+    last: Option<Point>,
+    pub series: Series,
+}
+
+impl Smoothed {
+    pub fn new(weight: f64) -> Self {
+        Self { weight, sum: 0.0, share: 0.0, taken: 0, last: None, series: Series::default() }
+    }
+
+    pub fn weight(&self) -> f64 {
+        self.weight
+    }
+
+    pub fn follow(&mut self, raw: &Series) {
+        let known =
+            self.taken.checked_sub(1).and_then(|i| raw.get(i)).map(|p| (p.step, p.value.to_bits()));
+        if known != self.last.map(|p| (p.step, p.value.to_bits())) {
+            *self = Self::new(self.weight);
+        }
+        while let Some(point) = raw.get(self.taken) {
+            // One that is no number breaks the curve, not the average.
+            let value = if point.value.is_finite() {
+                self.sum = self.sum * self.weight + point.value * (1.0 - self.weight);
+                self.share = self.share * self.weight + (1.0 - self.weight);
+                self.sum / self.share
+            } else {
+                point.value
+            };
+            self.series.push(Point { value, ..point });
+            self.last = Some(point);
+            self.taken += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(values: &[f64]) -> Series {
+        let mut series = Series::default();
+        for (step, value) in values.iter().enumerate() {
+            series.push(Point { step: step as u64, wall: 0.0, value: *value });
+        }
+        series
+    }
+
+    fn values(smoothed: &Smoothed) -> Vec<f64> {
+        smoothed.series.points().map(|p| p.value).collect()
+    }
+
+    #[test]
+    fn the_average_is_that_of_pandas() {
+        // pandas.Series([4, 2, nan, 1]).ewm(alpha=0.5, ignore_na=True).mean(): 4, 8/3, -, 12/7.
+        let mut smoothed = Smoothed::new(0.5);
+        smoothed.follow(&raw(&[4.0, 2.0]));
+        smoothed.follow(&raw(&[4.0, 2.0, f64::NAN, 1.0]));
+        let found = values(&smoothed);
+        for (at, expected) in [(0, 4.0), (1, 8.0 / 3.0), (3, 12.0 / 7.0)] {
+            assert!((found[at] - expected).abs() < 1e-12, "{found:?}");
+        }
+        assert!(found[2].is_nan());
+        // A curve that was rewritten is averaged anew.
+        smoothed.follow(&raw(&[1.0, 3.0]));
+        assert_eq!(smoothed.series.len(), 2);
+        assert_eq!(values(&smoothed)[0], 1.0);
+    }
+}

@@ -1,0 +1,26 @@
+//! The panel's keys, as the help shows them.
+
+pub const HELP: &[(&str, &str)] = &[
+    ("Up, Down", "another run, or another chart"),
+    ("Tab", "between the list and the charts"),
+    ("Space", "show or hide the run's curves"),
+    ("a, n", "show all listed runs, none"),
+    ("o", "show this run alone"),
+    ("p", "pin the run to the top"),
+    ("/", "list only runs whose path holds a text (Esc ends it)"),
+    ("i", "how the run stands, its metrics and its configuration"),
+    ("s", "hide or show the list"),
+    ("Enter", "one chart as large as the screen; Esc goes back"),
+    ("PageUp, PageDown", "other charts"),
+    ("x", "by step, by time since the start, by the clock"),
+    ("l", "logarithmic"),
+    ("[ ]", "less, more smoothing; the raw curve stays behind"),
+    ("c", "leave out the outermost twentieths of the values"),
+    ("+ -", "closer, wider"),
+    ("Left, Right", "on the open chart: read exact values; Shift moves the stretch"),
+    ("f", "follow the newest point"),
+    ("0", "all of the axis"),
+    ("e", "write the points of the chart, as far as they are seen, to a CSV file"),
+    ("Ctrl-L", "draw everything again"),
+    ("q", "quit"),
+];

@@ -1,0 +1,239 @@
+//! What the panel shows.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{PoisonError, RwLockReadGuard};
+
+use ratatui::layout::Rect;
+use ratatui::style::Color;
+
+use crate::runs::{Run, Series, Shared, Smoothed, XAxis};
+use crate::tui::theme::Theme;
+
+pub struct Board {
+    pub theme: Theme,
+    pub screen: Rect,
+    /// In the order in which they were found.
+    pub runs: Vec<Listed>,
+    /// All that was there at the start has been read.
+    pub loaded: bool,
+    pub focus: Focus,
+    /// Place in [`Self::listed`].
+    pub cursor: usize,
+    /// Runs without this in their path are not listed.
+    pub filter: String,
+    /// The filter is being typed.
+    pub filtering: bool,
+    pub show_list: bool,
+    /// Names of the metrics of all runs that are shown.
+    pub metrics: Vec<String>,
+    /// Place in [`Self::metrics`].
+    pub chart: usize,
+    /// One chart fills the screen.
+    pub open: bool,
+    pub scale: Scale,
+    /// What of the horizontal axis is seen; `None` is all of it.
+    pub window: Option<(f64, f64)>,
+    /// The window moves along with the newest point.
+    pub follow: bool,
+    /// Where exact values are read, on the open chart.
+    pub reading: Option<f64>,
+    /// By run and metric, of the weight in [`Scale::smoothing`].
+    pub smoothed: HashMap<(usize, String), Smoothed>,
+    pub help: bool,
+    pub details: bool,
+    pub notice: Option<String>,
+}
+
+/// A run in the list.
+pub struct Listed {
+    pub run: Shared,
+    pub colour: Color,
+    pub shown: bool,
+    /// Stands above the others.
+    pub pinned: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Focus {
+    List,
+    Charts,
+}
+
+/// How curves are drawn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scale {
+    pub axis: XAxis,
+    pub log: bool,
+    /// Weight of the moving average; 0 is none.
+    pub smoothing: f64,
+    /// The vertical axis leaves out the outermost twentieths.
+    pub clip: bool,
+}
+
+/// The colours that a terminal has in any theme.
+const COLOURS: [Color; 12] = [
+    Color::Cyan,
+    Color::Yellow,
+    Color::Green,
+    Color::Magenta,
+    Color::LightBlue,
+    Color::LightRed,
+    Color::LightGreen,
+    Color::LightMagenta,
+    Color::LightYellow,
+    Color::LightCyan,
+    Color::Blue,
+    Color::Red,
+];
+
+/// Charts of more runs than this are not readable; the others can be switched on.
+const SHOWN_AT_FIRST: usize = 10;
+
+impl Board {
+    pub fn new(theme: Theme, screen: Rect) -> Self {
+        Self {
+            theme,
+            screen,
+            runs: Vec::new(),
+            loaded: false,
+            focus: Focus::List,
+            cursor: 0,
+            filter: String::new(),
+            filtering: false,
+            show_list: true,
+            metrics: Vec::new(),
+            chart: 0,
+            open: false,
+            scale: Scale { axis: XAxis::Step, log: false, smoothing: 0.0, clip: false },
+            window: None,
+            follow: false,
+            reading: None,
+            smoothed: HashMap::new(),
+            help: false,
+            details: false,
+            notice: None,
+        }
+    }
+
+    pub fn add(&mut self, new: Vec<Shared>) {
+        for run in new {
+            let shown = self.runs.len() < SHOWN_AT_FIRST;
+            let colour = COLOURS[self.runs.len() % COLOURS.len()];
+            self.runs.push(Listed { run, colour, shown, pinned: false });
+        }
+    }
+
+    /// Numbers of the runs in the list: pinned ones first, as the filter has it.
+    pub fn listed(&self) -> Vec<usize> {
+        let wanted = self.filter.to_lowercase();
+        let matches = |i: &usize| {
+            let path = self.run(*i).path.display().to_string();
+            path.to_lowercase().contains(&wanted)
+        };
+        let mut all: Vec<usize> =
+            (0..self.runs.len()).filter(|i| wanted.is_empty() || matches(i)).collect();
+        all.sort_by_key(|i| !self.runs[*i].pinned);
+        all
+    }
+
+    /// Numbers of the runs whose curves are drawn.
+    pub fn drawn(&self) -> impl Iterator<Item = usize> + '_ {
+        self.runs.iter().enumerate().filter(|(_, r)| r.shown).map(|(i, _)| i)
+    }
+
+    /// The run under the cursor.
+    pub fn chosen(&self) -> Option<usize> {
+        self.listed().get(self.cursor).copied()
+    }
+
+    pub fn run(&self, index: usize) -> RwLockReadGuard<'_, Run> {
+        self.runs[index].run.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn metric(&self) -> Option<&str> {
+        self.metrics.get(self.chart).map(String::as_str)
+    }
+
+    /// Looks again which metrics there are, and keeps the chart that was chosen.
+    pub fn refresh_metrics(&mut self) {
+        let chosen = self.metric().map(String::from);
+        let mut names = BTreeSet::new();
+        for i in self.drawn().collect::<Vec<_>>() {
+            names.extend(self.run(i).curves.iter().map(|(name, _)| name.to_string()));
+        }
+        let mut names: Vec<String> = names.into_iter().collect();
+        // What people look at first comes first.
+        names.sort_by_key(|name| (rank(name), name.clone()));
+        self.metrics = names;
+        let place = chosen.and_then(|name| self.metrics.iter().position(|m| *m == name));
+        self.chart = place.unwrap_or(0);
+    }
+
+    /// Brings the averages of what is drawn up to date.
+    pub fn refresh_smoothed(&mut self) {
+        let weight = self.scale.smoothing;
+        if weight == 0.0 {
+            return self.smoothed.clear();
+        }
+        let drawn: Vec<usize> = self.drawn().collect();
+        self.smoothed.retain(|(run, _), s| s.weight() == weight && drawn.contains(run));
+        let mut smoothed = std::mem::take(&mut self.smoothed);
+        for i in drawn {
+            for (name, series) in self.run(i).curves.iter() {
+                smoothed
+                    .entry((i, name.to_string()))
+                    .or_insert_with(|| Smoothed::new(weight))
+                    .follow(series);
+            }
+        }
+        self.smoothed = smoothed;
+    }
+
+    /// From the first to the last point of the runs that are drawn, on the axis as it is.
+    pub fn whole(&self, metric: &str) -> Option<(f64, f64)> {
+        let mut all: Option<(f64, f64)> = None;
+        for i in self.drawn() {
+            let run = self.run(i);
+            let Some((series, began)) = run.curves.get(metric).zip(began(&run)) else { continue };
+            let x = |at: usize| series.x(at, self.scale.axis, began);
+            if let (Some(low), Some(high)) = (x(0), x(series.len().saturating_sub(1))) {
+                let (a, b) = all.unwrap_or((low, high));
+                all = Some((a.min(low), b.max(high)));
+            }
+        }
+        all
+    }
+
+    /// What of the horizontal axis a chart shows.
+    pub fn seen(&self, metric: &str) -> Option<(f64, f64)> {
+        let (low, high) = self.whole(metric)?;
+        match self.window {
+            None => Some((low, high)),
+            Some((from, to)) if self.follow => Some((high - (to - from), high)),
+            Some(window) => Some(window),
+        }
+    }
+}
+
+/// A run's first moment; zero where no file tells of time.
+pub fn began(run: &Run) -> Option<f64> {
+    Some(run.curves.began().unwrap_or(0.0)).filter(|_| !run.curves.is_empty())
+}
+
+/// The last point at or before `x`, as exact as it was read.
+pub fn value_at(series: &Series, axis: XAxis, began: f64, x: f64) -> Option<crate::runs::Point> {
+    // The next larger number, so that a point at x counts.
+    let upto = series.within(axis, began, f64::NEG_INFINITY, x.next_up()).end;
+    series.get(upto.checked_sub(1)?)
+}
+
+fn rank(name: &str) -> u8 {
+    let lower = name.to_lowercase();
+    match () {
+        () if lower.contains("loss") => 0,
+        () if lower.contains("acc") => 1,
+        () if lower == "lr" || lower.contains("learning_rate") => 2,
+        () if lower.contains("grad") => 3,
+        () => 4,
+    }
+}

@@ -1,0 +1,132 @@
+//! From a curve to the few points that a chart of so many columns needs.
+
+use super::state::Scale;
+use crate::runs::{Series, XAxis};
+
+/// A stretch of the horizontal axis, cut in parts that are one dot wide.
+#[derive(Debug, Clone, Copy)]
+pub struct Frame {
+    pub axis: XAxis,
+    /// The run's first moment.
+    pub began: f64,
+    pub low: f64,
+    pub high: f64,
+    pub columns: usize,
+}
+
+/// All points where there are few, with one more on either side, so that lines leave the chart; the
+/// extremes of each column where there are many.
+pub fn trace(series: &Series, frame: Frame) -> Vec<(f64, f64)> {
+    let Frame { axis, began, low, high, columns } = frame;
+    let inside = series.within(axis, began, low, high.next_up());
+    if inside.len() <= 2 * columns {
+        let around = inside.start.saturating_sub(1)..(inside.end + 1).min(series.len());
+        return around
+            .filter_map(|i| Some((series.x(i, axis, began)?, series.get(i)?.value)))
+            .filter(|(_, y)| y.is_finite())
+            .collect();
+    }
+    let width = (high - low) / columns as f64;
+    let found = series.columns(axis, began, (low, high.next_up()), columns);
+    found
+        .into_iter()
+        .enumerate()
+        .filter_map(|(i, extremes)| Some((low + width * (i as f64 + 0.5), extremes?)))
+        .flat_map(|(x, e)| [(x, e.min), (x, e.max)])
+        .collect()
+}
+
+/// What the vertical axis spans, after the logarithm where there is one.
+pub fn span(
+    traces: &[Vec<(f64, f64)>],
+    (low, high): (f64, f64),
+    scale: Scale,
+) -> Option<(f64, f64)> {
+    let mut values: Vec<f64> = traces
+        .iter()
+        .flatten()
+        .filter(|(x, _)| (low..=high).contains(x))
+        .filter_map(|(_, y)| height(*y, scale.log))
+        .collect();
+    values.sort_by(f64::total_cmp);
+    let cut = if scale.clip { values.len() / 20 } else { 0 };
+    let (bottom, top) = (*values.get(cut)?, *values.get(values.len() - 1 - cut)?);
+    let margin = (top - bottom) * 0.05;
+    // A flat curve stands in the middle.
+    let margin = if margin > 0.0 { margin } else { bottom.abs().max(1.0) * 0.05 };
+    Some((bottom - margin, top + margin))
+}
+
+/// Where a value stands; what has no logarithm stands nowhere.
+pub fn height(value: f64, log: bool) -> Option<f64> {
+    let height = if log { value.log10() } else { value };
+    height.is_finite().then_some(height)
+}
+
+/// A number for an axis: short, and distinct from its neighbour `step` away.
+pub fn short(value: f64, step: f64) -> String {
+    let size = value.abs().max(step.abs());
+    if value == 0.0 {
+        "0".into()
+    } else if !(1e-3..1e6).contains(&size) {
+        format!("{value:.1e}")
+    } else if size >= 1e4 {
+        format!("{:.1}k", value / 1e3)
+    } else {
+        let digits = (1.0 - step.abs().max(1e-6).log10().floor()).clamp(0.0, 6.0) as usize;
+        format!("{value:.digits$}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runs::Point;
+
+    fn series(count: u64, value: impl Fn(u64) -> f64) -> Series {
+        let mut series = Series::default();
+        (0..count).for_each(|step| series.push(Point { step, wall: 0.0, value: value(step) }));
+        series
+    }
+
+    fn frame(low: f64, high: f64, columns: usize) -> Frame {
+        Frame { axis: XAxis::Step, began: 0.0, low, high, columns }
+    }
+
+    #[test]
+    fn few_points_are_exact_and_many_keep_their_peaks() {
+        let few = trace(&series(10, |s| s as f64), frame(3.0, 5.0, 50));
+        assert_eq!(few, [(2.0, 2.0), (3.0, 3.0), (4.0, 4.0), (5.0, 5.0), (6.0, 6.0)]);
+        let long = series(100_000, |s| if s == 77_777 { 50.0 } else { (s % 3) as f64 });
+        let many = trace(&long, frame(0.0, 99_999.0, 100));
+        assert_eq!(many.len(), 200);
+        assert_eq!(many.iter().map(|p| p.1).fold(0.0, f64::max), 50.0);
+        assert!(trace(&Series::default(), frame(0.0, 1.0, 10)).is_empty());
+    }
+
+    #[test]
+    fn the_vertical_axis_can_leave_out_what_lies_far_off() {
+        let points: Vec<(f64, f64)> = (0..100)
+            .map(|i| (f64::from(i), if i == 50 { 1000.0 } else { 1.0 + f64::from(i) / 100.0 }))
+            .collect();
+        let scale = Scale { axis: XAxis::Step, log: false, smoothing: 0.0, clip: false };
+        let all = [points];
+        let (_, top) = span(&all, (0.0, 99.0), scale).expect("has values");
+        assert!(top > 1000.0);
+        let (_, top) = span(&all, (0.0, 99.0), Scale { clip: true, ..scale }).expect("has values");
+        assert!(top < 3.0);
+        let (low, _) = span(&all, (0.0, 99.0), Scale { log: true, ..scale }).expect("has values");
+        assert!(low < 0.0 && low > -1.0);
+        assert_eq!(span(&[vec![(0.0, -1.0)]], (0.0, 1.0), Scale { log: true, ..scale }), None);
+        let flat = span(&[vec![(0.0, 2.0)]], (0.0, 1.0), scale).expect("has values");
+        assert!(flat.0 < 2.0 && flat.1 > 2.0);
+    }
+
+    #[test]
+    fn labels_are_short() {
+        let labels =
+            [(0.0, 1.0), (0.25, 0.05), (1.5, 0.5), (12_345.0, 10.0), (3e-5, 1e-5), (2e9, 1.0)];
+        let told = labels.map(|(value, step)| short(value, step));
+        assert_eq!(told, ["0", "0.250", "1.50", "12.3k", "3.0e-5", "2.0e9"]);
+    }
+}

@@ -1,0 +1,252 @@
+//! What changes when something happens.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::layout::Rect;
+
+use super::state::{Board, Focus};
+use super::view::grid;
+use crate::runs::{Change, XAxis};
+
+#[derive(Debug)]
+pub enum Message {
+    Key(KeyEvent),
+    Resize(u16, u16),
+    Runs(Change),
+    /// About once a second: ages and states change with time alone.
+    Tick,
+    Terminate,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Write the points of a metric to files.
+    Export(String),
+    Redraw,
+    Quit {
+        by_user: bool,
+    },
+}
+
+/// Smoothing weights that the keys step through.
+const WEIGHTS: &[f64] = &[0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999];
+
+pub fn update(board: &mut Board, message: Message) -> Vec<Effect> {
+    match message {
+        Message::Key(key) => return on_key(board, key),
+        Message::Resize(width, height) => board.screen = Rect::new(0, 0, width, height),
+        Message::Runs(Change::Found(new)) => {
+            board.add(new);
+            board.refresh_metrics();
+        }
+        Message::Runs(Change::Grown(_)) => {
+            board.refresh_metrics();
+            board.refresh_smoothed();
+        }
+        Message::Runs(Change::Loaded) => board.loaded = true,
+        Message::Tick => {}
+        Message::Terminate => return vec![Effect::Quit { by_user: false }],
+    }
+    Vec::new()
+}
+
+fn on_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    if control && key.code == KeyCode::Char('c') {
+        return vec![Effect::Quit { by_user: true }];
+    }
+    if control && key.code == KeyCode::Char('l') {
+        return vec![Effect::Redraw];
+    }
+    board.notice = None;
+    if board.filtering {
+        type_filter(board, key.code);
+        return Vec::new();
+    }
+    if board.help || board.details {
+        let leave =
+            matches!(key.code, KeyCode::Esc | KeyCode::Enter | KeyCode::Char('q' | '?' | 'i'));
+        if leave || key.code == KeyCode::F(1) {
+            (board.help, board.details) = (false, false);
+        }
+        return Vec::new();
+    }
+    let shift = key.modifiers.contains(KeyModifiers::SHIFT);
+    match key.code {
+        KeyCode::Char('q') => return vec![Effect::Quit { by_user: true }],
+        KeyCode::Char('?') | KeyCode::F(1) => board.help = true,
+        KeyCode::Esc => {
+            if board.reading.take().is_none() {
+                board.open = false;
+            }
+        }
+        KeyCode::Tab | KeyCode::BackTab if !board.open => {
+            board.focus = match board.focus {
+                Focus::List => Focus::Charts,
+                Focus::Charts => Focus::List,
+            };
+            board.show_list |= board.focus == Focus::List;
+        }
+        KeyCode::Enter => {
+            board.open = !board.open && !board.metrics.is_empty();
+            board.reading = None;
+        }
+        KeyCode::Up | KeyCode::Char('k') => move_by(board, -1),
+        KeyCode::Down | KeyCode::Char('j') => move_by(board, 1),
+        KeyCode::PageUp => turn_page(board, -1),
+        KeyCode::PageDown => turn_page(board, 1),
+        KeyCode::Home => board.cursor = 0,
+        KeyCode::End => board.cursor = board.listed().len().saturating_sub(1),
+        KeyCode::Left if shift => pan(board, -0.25),
+        KeyCode::Right if shift => pan(board, 0.25),
+        KeyCode::Left => sideways(board, -1),
+        KeyCode::Right => sideways(board, 1),
+        KeyCode::Char(c) => return on_letter(board, c),
+        _ => {}
+    }
+    Vec::new()
+}
+
+fn on_letter(board: &mut Board, letter: char) -> Vec<Effect> {
+    let chosen = board.chosen();
+    match letter {
+        ' ' => show_where(board, |i, shown| if Some(i) == chosen { !shown } else { shown }),
+        'a' | 'n' => {
+            let listed = board.listed();
+            show_where(board, |i, shown| if listed.contains(&i) { letter == 'a' } else { shown });
+        }
+        'o' => show_where(board, |i, _| Some(i) == chosen),
+        'p' => {
+            if let Some(i) = chosen {
+                board.runs[i].pinned ^= true;
+                // The cursor stays on its run.
+                board.cursor = board.listed().iter().position(|at| *at == i).unwrap_or(0);
+            }
+        }
+        '/' => (board.filtering, board.show_list, board.focus) = (true, true, Focus::List),
+        'i' => board.details = chosen.is_some(),
+        's' => {
+            board.show_list ^= true;
+            board.focus = if board.show_list { board.focus } else { Focus::Charts };
+        }
+        'x' => {
+            board.scale.axis = match board.scale.axis {
+                XAxis::Step => XAxis::Relative,
+                XAxis::Relative => XAxis::Wall,
+                XAxis::Wall => XAxis::Step,
+            };
+            (board.window, board.reading) = (None, None);
+        }
+        'l' => board.scale.log ^= true,
+        'c' => board.scale.clip ^= true,
+        '[' | ']' => {
+            let at = WEIGHTS.iter().position(|w| *w == board.scale.smoothing).unwrap_or(0);
+            let next = if letter == ']' { at + 1 } else { at.saturating_sub(1) };
+            board.scale.smoothing = WEIGHTS[next.min(WEIGHTS.len() - 1)];
+            board.refresh_smoothed();
+        }
+        '+' | '=' => zoom(board, 0.5),
+        '-' => zoom(board, 2.0),
+        'f' => {
+            board.follow ^= true;
+            if board.follow && board.window.is_none() {
+                zoom(board, 0.25);
+            }
+        }
+        '0' => (board.window, board.follow) = (None, false),
+        'e' => return board.metric().map(|m| Effect::Export(m.into())).into_iter().collect(),
+        _ => {}
+    }
+    Vec::new()
+}
+
+fn show_where(board: &mut Board, shown: impl Fn(usize, bool) -> bool) {
+    for (i, run) in board.runs.iter_mut().enumerate() {
+        run.shown = shown(i, run.shown);
+    }
+    board.refresh_metrics();
+    board.refresh_smoothed();
+}
+
+fn type_filter(board: &mut Board, code: KeyCode) {
+    match code {
+        KeyCode::Enter => board.filtering = false,
+        KeyCode::Esc => {
+            board.filtering = false;
+            board.filter.clear();
+        }
+        KeyCode::Backspace => drop(board.filter.pop()),
+        KeyCode::Char(c) => board.filter.push(c),
+        _ => {}
+    }
+    board.cursor = board.cursor.min(board.listed().len().saturating_sub(1));
+}
+
+fn move_by(board: &mut Board, by: isize) {
+    if board.focus == Focus::List && !board.open {
+        let last = board.listed().len().saturating_sub(1);
+        board.cursor = board.cursor.saturating_add_signed(by).min(last);
+    } else {
+        let row = if board.open { 1 } else { grid(board).columns as isize };
+        choose_chart(board, by * row);
+    }
+}
+
+fn sideways(board: &mut Board, by: isize) {
+    if !board.open {
+        if board.focus == Focus::Charts {
+            choose_chart(board, by);
+        }
+        return;
+    }
+    let Some((low, high)) = board.metric().and_then(|m| board.seen(m)) else { return };
+    // A step of the reader is one column of cells.
+    let cell = (high - low) / f64::from(board.screen.width.saturating_sub(12).max(1));
+    let at = board.reading.unwrap_or(if by < 0 { high } else { low });
+    board.reading = Some((at + cell * by as f64).clamp(low, high));
+}
+
+fn choose_chart(board: &mut Board, by: isize) {
+    let last = board.metrics.len().saturating_sub(1);
+    board.chart = board.chart.saturating_add_signed(by).min(last);
+}
+
+fn turn_page(board: &mut Board, by: isize) {
+    let page = if board.open { 1 } else { grid(board).charts() as isize };
+    choose_chart(board, by * page);
+}
+
+/// Makes the seen stretch `factor` times as long, around the reader or its middle.
+fn zoom(board: &mut Board, factor: f64) {
+    let Some(metric) = board.metric() else { return };
+    let (Some((low, high)), Some(whole)) = (board.seen(metric), board.whole(metric)) else {
+        return;
+    };
+    let middle = match board.reading {
+        _ if board.follow => high,
+        Some(at) if board.open => at,
+        _ => (low + high) / 2.0,
+    };
+    let length = (high - low) * factor;
+    if length >= whole.1 - whole.0 {
+        board.window = None;
+    } else if length > 0.0 {
+        // A stretch at an end stays there.
+        let share = if high > low { (middle - low) / (high - low) } else { 0.5 };
+        let from = (middle - length * share).clamp(whole.0, whole.1 - length);
+        board.window = Some((from, from + length));
+    }
+}
+
+fn pan(board: &mut Board, by: f64) {
+    let Some(metric) = board.metric() else { return };
+    let (Some((low, high)), Some(whole)) = (board.seen(metric), board.whole(metric)) else {
+        return;
+    };
+    let length = high - low;
+    let from = (low + length * by).clamp(whole.0, (whole.1 - length).max(whole.0));
+    board.window = Some((from, from + length));
+    board.follow = false;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,197 @@
+//! The panel as a user meets it: keys in, screen out.
+
+use std::path::Path;
+use std::sync::{Arc, RwLock};
+
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+
+use super::*;
+use crate::runs::Run;
+use crate::runs::catalogue::find;
+use crate::tui::board::view::view;
+use crate::tui::theme::Theme;
+
+fn run(root: &Path, name: &str, lines: impl Iterator<Item = String>) -> Arc<RwLock<Run>> {
+    let folder = root.join(name);
+    std::fs::create_dir_all(&folder).expect("makes");
+    std::fs::write(folder.join("metrics.jsonl"), lines.collect::<String>()).expect("writes");
+    let mut run = Run::new(find(&folder, false).pop().expect("a run"), None);
+    run.poll();
+    Arc::new(RwLock::new(run))
+}
+
+/// Two runs whose loss falls as 1 / step, and one that logs something else.
+fn board(root: &Path, width: u16, height: u16) -> Board {
+    let loss = |scale: f64| {
+        (1..=200).map(move |step| {
+            let loss = scale / f64::from(step);
+            format!(
+                "{{\"step\":{step},\"_timestamp\":{},\"loss\":{loss},\"lr\":0.001}}\n",
+                1000 + step
+            )
+        })
+    };
+    let mut board = Board::new(Theme::plain(), Rect::new(0, 0, width, height));
+    let found = vec![
+        run(root, "adapter", loss(2.0)),
+        run(root, "lora", loss(4.0)),
+        run(root, "other", (0..5).map(|i| format!("{{\"step\":{i},\"accuracy\":0.5}}\n"))),
+    ];
+    update(&mut board, Message::Runs(Change::Found(found)));
+    update(&mut board, Message::Runs(Change::Loaded));
+    board
+}
+
+fn screen(board: &Board) -> String {
+    let mut terminal =
+        Terminal::new(TestBackend::new(board.screen.width, board.screen.height)).expect("draws");
+    terminal.draw(|frame| view(board, frame)).expect("draws");
+    let buffer = terminal.backend().buffer().clone();
+    let rows = buffer.content().chunks(board.screen.width.into());
+    rows.map(|row| row.iter().map(|c| c.symbol()).collect::<String>().trim_end().to_string() + "\n")
+        .collect()
+}
+
+fn press(board: &mut Board, keys: &str) -> Vec<Effect> {
+    keys.split(' ')
+        .flat_map(|key| {
+            let code = match key {
+                "Enter" => KeyCode::Enter,
+                "Esc" => KeyCode::Esc,
+                "Tab" => KeyCode::Tab,
+                "Space" => KeyCode::Char(' '),
+                "Up" => KeyCode::Up,
+                "Down" => KeyCode::Down,
+                "Left" => KeyCode::Left,
+                "Right" => KeyCode::Right,
+                key => KeyCode::Char(key.chars().next().expect("a key")),
+            };
+            update(board, Message::Key(KeyEvent::new(code, KeyModifiers::NONE)))
+        })
+        .collect()
+}
+
+#[test]
+fn the_wide_screen_has_the_list_and_all_charts() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = screen(&board(dir.path(), 140, 40));
+    for part in [
+        "Runs 3 · 3 shown",
+        "● adapter",
+        "● lora",
+        " loss ",
+        " accuracy ",
+        " lr ",
+        "200 live",
+        "by step",
+    ] {
+        assert!(text.contains(part), "{part} is missing:\n{text}");
+    }
+    // Curves are braille.
+    assert!(text.chars().filter(|c| ('\u{2801}'..='\u{28ff}').contains(c)).count() > 50, "{text}");
+}
+
+#[test]
+fn the_narrow_screen_shows_the_list_or_the_charts() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut board = board(dir.path(), 80, 24);
+    let text = screen(&board);
+    assert!(text.contains("● adapter") && !text.contains(" accuracy "), "{text}");
+    press(&mut board, "Tab");
+    let text = screen(&board);
+    assert!(!text.contains("● adapter") && text.contains(" accuracy "), "{text}");
+}
+
+#[test]
+fn runs_are_hidden_pinned_found_and_shown_alone() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut board = board(dir.path(), 140, 40);
+    press(&mut board, "Down Down Space");
+    assert_eq!(board.drawn().collect::<Vec<_>>(), [0, 1]);
+    // Its metric has gone with it.
+    assert_eq!(board.metrics, ["loss", "lr"]);
+    press(&mut board, "p");
+    assert_eq!((board.listed(), board.chosen()), (vec![2, 0, 1], Some(2)));
+    press(&mut board, "/ L O R A");
+    assert_eq!((board.listed(), board.chosen()), (vec![1], Some(1)));
+    // Letters are text while the filter is typed.
+    assert!(press(&mut board, "q").is_empty());
+    press(&mut board, "Esc");
+    assert_eq!(board.listed().len(), 3);
+    press(&mut board, "Down o");
+    assert_eq!(board.drawn().collect::<Vec<_>>(), [0]);
+    press(&mut board, "n");
+    assert!(screen(&board).contains("No curves to show"));
+    press(&mut board, "a");
+    assert_eq!(board.drawn().count(), 3);
+    assert_eq!(press(&mut board, "q"), [Effect::Quit { by_user: true }]);
+}
+
+#[test]
+fn an_open_chart_tells_exact_values_where_it_is_read() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut board = board(dir.path(), 140, 40);
+    press(&mut board, "Tab Enter");
+    let text = screen(&board);
+    // The last values of both.
+    assert!(text.contains("0.01 at step 200") && text.contains("0.02 at step 200"), "{text}");
+    press(&mut board, "Right");
+    let text = screen(&board);
+    assert!(text.contains("1 at step 2,") && text.contains("2 at step 2,"), "{text}");
+    // Zoomed around the reader, which stays where it is.
+    let at = board.reading;
+    press(&mut board, "+ +");
+    let (low, high) = board.seen("loss").expect("is seen");
+    assert!(
+        (high - low - 199.0 / 4.0).abs() < 1e-9 && at.is_some_and(|at| (low..=high).contains(&at))
+    );
+    press(&mut board, "0");
+    assert_eq!(board.seen("loss"), Some((1.0, 200.0)));
+    press(&mut board, "x");
+    assert_eq!(board.seen("loss"), Some((0.0, 199.0)));
+    press(&mut board, "x");
+    assert_eq!(board.seen("loss"), Some((1001.0, 1200.0)));
+    press(&mut board, "l");
+    assert!(screen(&board).contains("log"));
+    press(&mut board, "Esc Esc");
+    assert!(!board.open);
+}
+
+#[test]
+fn smoothing_and_following_go_along_with_a_run_that_grows() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut board = board(dir.path(), 140, 40);
+    press(&mut board, "] ]");
+    let length =
+        |board: &Board| board.smoothed.get(&(0, "loss".to_string())).map(|s| s.series.len());
+    assert_eq!((length(&board), board.scale.smoothing), (Some(200), 0.8));
+    press(&mut board, "f");
+    assert_eq!(board.seen("loss").map(|(_, high)| high), Some(200.0));
+    let file = dir.path().join("adapter/metrics.jsonl");
+    let text = std::fs::read_to_string(&file).expect("reads");
+    std::fs::write(&file, text + "{\"step\":201,\"loss\":0.5}\n").expect("writes");
+    board.runs[0].run.write().expect("is whole").poll();
+    update(&mut board, Message::Runs(Change::Grown(vec![0])));
+    assert_eq!(length(&board), Some(201));
+    assert_eq!(board.seen("loss").map(|(_, high)| high), Some(201.0));
+    press(&mut board, "[ [ [");
+    assert!(board.smoothed.is_empty());
+}
+
+#[test]
+fn any_size_is_drawn_and_every_key_is_in_the_help() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut board = board(dir.path(), 140, 40);
+    press(&mut board, "?");
+    assert!(screen(&board).contains("leave out the outermost"));
+    press(&mut board, "Esc i");
+    assert!(screen(&board).contains("greatest"));
+    for (width, height) in [(1, 1), (3, 2), (20, 5), (43, 9), (99, 12), (500, 100)] {
+        for keys in ["Esc", "Tab", "Enter", "i"] {
+            update(&mut board, Message::Resize(width, height));
+            press(&mut board, keys);
+            screen(&board);
+        }
+    }
+}

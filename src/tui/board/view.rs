@@ -1,0 +1,139 @@
+//! Draws the panel. Nothing is changed here.
+
+mod chart;
+mod list;
+mod popup;
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Paragraph};
+
+use super::state::{Board, Focus};
+use crate::runs::XAxis;
+
+/// How charts are laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grid {
+    pub columns: usize,
+    pub rows: usize,
+}
+
+impl Grid {
+    pub fn charts(self) -> usize {
+        self.columns * self.rows
+    }
+}
+
+/// A chart is not drawn smaller than this while there is room for one.
+const SMALLEST: (u16, u16) = (44, 10);
+/// Below this width the list and the charts take turns.
+const BOTH: u16 = 100;
+const LIST: u16 = 40;
+
+struct Areas {
+    list: Option<Rect>,
+    charts: Option<Rect>,
+    status: Rect,
+}
+
+fn areas(board: &Board) -> Areas {
+    let [body, status] =
+        Layout::vertical([Constraint::Min(0), Constraint::Length(1)]).areas(board.screen);
+    let (list, charts) = match (board.open, board.show_list, board.screen.width >= BOTH) {
+        (false, true, true) => {
+            let [list, charts] =
+                Layout::horizontal([Constraint::Length(LIST), Constraint::Min(0)]).areas(body);
+            (Some(list), Some(charts))
+        }
+        (false, true, false) if board.focus == Focus::List => (Some(body), None),
+        _ => (None, Some(body)),
+    };
+    Areas { list, charts, status }
+}
+
+pub fn grid(board: &Board) -> Grid {
+    let area = areas(board).charts.unwrap_or(board.screen);
+    let fit = |length: u16, least: u16| usize::from(length / least).max(1);
+    let (columns, rows) = (fit(area.width, SMALLEST.0), fit(area.height, SMALLEST.1));
+    // Few charts share the room.
+    let count = board.metrics.len().max(1);
+    let columns = columns.min(count);
+    Grid { columns, rows: rows.min(count.div_ceil(columns)) }
+}
+
+pub fn view(board: &Board, frame: &mut Frame) {
+    frame.render_widget(Block::new().style(board.theme.text), frame.area());
+    let areas = areas(board);
+    if let Some(area) = areas.list {
+        list::draw(board, area, frame);
+    }
+    if let Some(area) = areas.charts {
+        draw_charts(board, area, frame);
+    }
+    frame.render_widget(Paragraph::new(status(board)), areas.status);
+    popup::draw(board, frame);
+}
+
+fn draw_charts(board: &Board, area: Rect, frame: &mut Frame) {
+    if board.metrics.is_empty() {
+        let text = match (board.loaded, board.runs.is_empty()) {
+            (false, _) => "reading …",
+            (true, true) => "No runs here yet. New ones come up by themselves.",
+            (true, false) => "No curves to show: Tab, then Space, shows a run's.",
+        };
+        return frame.render_widget(Paragraph::new(text).style(board.theme.dim), area);
+    }
+    if board.open {
+        return chart::draw(board, board.chart, area, frame);
+    }
+    let Grid { columns, rows } = grid(board);
+    let first = board.chart / (columns * rows) * (columns * rows);
+    let lines = Layout::vertical(vec![Constraint::Ratio(1, rows as u32); rows]).split(area);
+    for (r, line) in lines.iter().enumerate() {
+        let cells =
+            Layout::horizontal(vec![Constraint::Ratio(1, columns as u32); columns]).split(*line);
+        for (c, cell) in cells.iter().enumerate() {
+            let metric = first + r * columns + c;
+            if metric < board.metrics.len() {
+                chart::draw(board, metric, *cell, frame);
+            }
+        }
+    }
+}
+
+fn status(board: &Board) -> Line<'static> {
+    let theme = &board.theme;
+    if let Some(notice) = &board.notice {
+        return Line::styled(crate::text::printable(notice), theme.accent);
+    }
+    if board.filtering {
+        return Line::styled(format!("/{}", crate::text::printable(&board.filter)), theme.accent);
+    }
+    let mut words = vec![match board.scale.axis {
+        XAxis::Step => "by step".to_string(),
+        XAxis::Relative => "by time".to_string(),
+        XAxis::Wall => "by the clock".to_string(),
+    }];
+    words.extend(board.scale.log.then(|| "log".to_string()));
+    let smoothing = board.scale.smoothing;
+    words.extend((smoothing > 0.0).then(|| format!("smoothed {smoothing}")));
+    words.extend(board.scale.clip.then(|| "clipped".to_string()));
+    words.push(match (board.follow, board.window) {
+        (true, _) => "following".into(),
+        (false, Some(_)) => "a stretch".into(),
+        (false, None) => "all".into(),
+    });
+    let pages = board.metrics.len().div_ceil(grid(board).charts()).max(1);
+    if pages > 1 && !board.open {
+        words.push(format!("page {} of {pages}", board.chart / grid(board).charts() + 1));
+    }
+    let keys = match board.open {
+        true => "Esc back  Left/Right read  +/- zoom  [ ] smooth  ? keys  q quit",
+        false => "Enter open  Tab list/charts  Space show  / find  ? keys  q quit",
+    };
+    Line::from(vec![
+        Span::styled(words.join(" · "), theme.accent),
+        Span::styled(format!("  {keys}"), theme.dim),
+    ])
+}
