@@ -1,7 +1,7 @@
 //! ArtGPT-4 in the terminal: the library behind the `artgpt-tui` binary.
 //!
 //! Data flows one way through the rooms (see `ARCHITECTURE.md`):
-//! `art` -> `model` -> `chat`, `training`, `evaluation` -> `inference`, `store` -> `cli`, `tui`.
+//! `art` -> `model` -> `chat`, `training`, `evaluation` -> `inference`, `runs`, `store` -> `cli`, `tui`.
 
 pub mod art;
 pub mod chat;

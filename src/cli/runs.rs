@@ -144,12 +144,12 @@ fn list(context: &Context, runs: &[Run]) {
         eprintln!("no runs yet; `artgpt-tui train CONFIG` begins one");
     }
     let now = SystemTime::now();
-    let width = runs.iter().map(|r| r.name().chars().count()).max().unwrap_or(0);
+    let width = runs.iter().map(|r| r.name.chars().count()).max().unwrap_or(0);
     for run in runs {
         let (step, total) = run.progress();
         let steps = total.map_or(step.to_string(), |total| format!("{step}/{total}"));
         let metric = main_metric(run).map_or(String::new(), |(name, v)| format!("{name} {v:.4}"));
-        let name = printable(&run.name());
+        let name = printable(&run.name);
         let standing = run.standing(now).word();
         out::line(format!("{name:width$}  {standing:8}  {steps:>13}  {}", printable(&metric)));
     }
@@ -174,7 +174,7 @@ fn told(run: &Run) -> serde_json::Value {
         .collect();
     let (step, total) = run.progress();
     serde_json::json!({
-        "run": run.name(),
+        "run": run.name,
         "path": run.path,
         "state": run.standing(SystemTime::now()).word(),
         "step": step,
@@ -188,7 +188,7 @@ fn told(run: &Run) -> serde_json::Value {
 
 fn show(run: &Run) {
     let say = |key: &str, value: &str| out::line(format!("{key:8}  {}", printable(value)));
-    say("run", &run.name());
+    say("run", &run.name);
     say("path", &run.path.display().to_string());
     say("state", run.standing(SystemTime::now()).word());
     let (step, total) = run.progress();

@@ -2,12 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use super::readers::{CsvFile, EventFile, JsonLines, Pattern, PatternLog, Reader, TrainerState};
+use super::readers::{
+    CsvFile, EventFile, JsonLines, Pattern, PatternLog, Reader, TrainerState, WandbFile,
+};
 
 /// A folder (or a file) that one training run writes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Found {
     pub path: PathBuf,
+    /// Its path below the folder that was searched, without folders that only hold runs.
+    pub name: String,
     pub files: Vec<Source>,
 }
 
@@ -23,6 +27,7 @@ pub struct Source {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     JsonLines,
+    Wandb,
     Events,
     TrainerState,
     Csv,
@@ -42,7 +47,8 @@ impl Kind {
             _ if name.contains("tfevents") => Some(Self::Events),
             "trainer_state.json" => Some(Self::TrainerState),
             _ if ends("jsonl") || ends("ndjson") => Some(Self::JsonLines),
-            _ if ends("csv") || ends("tsv") => Some(Self::Csv),
+            _ if ends("wandb") => Some(Self::Wandb),
+            _ if (ends("csv") || ends("tsv")) && is_log(name) => Some(Self::Csv),
             _ if pattern && (ends("log") || ends("txt") || ends("out") || ends("err")) => {
                 Some(Self::Log)
             }
@@ -51,11 +57,18 @@ impl Kind {
     }
 }
 
+/// Tables lie about for many reasons; those of a training run say so.
+fn is_log(name: &str) -> bool {
+    let name = name.to_lowercase();
+    ["metric", "log", "progress", "train", "history", "loss"].iter().any(|word| name.contains(word))
+}
+
 impl Source {
     /// `pattern` reads logs.
     pub fn open(&self, pattern: Option<&Pattern>) -> Option<Box<dyn Reader>> {
         Some(match self.kind {
             Kind::JsonLines => Box::new(JsonLines::new(&self.path)),
+            Kind::Wandb => Box::new(WandbFile::new(&self.path)),
             Kind::Events => Box::new(EventFile::new(&self.path)),
             Kind::TrainerState => Box::new(TrainerState::new(&self.path)),
             Kind::Csv => Box::new(CsvFile::new(&self.path)),
@@ -67,13 +80,22 @@ impl Source {
 /// All runs at and below `path`, in the order of their paths. What cannot be read is passed over:
 /// folders of other people are among them.
 pub fn find(path: &Path, pattern: bool) -> Vec<Found> {
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     if path.is_file() {
-        let kind = Kind::of(path, pattern).or(pattern.then_some(Kind::Log));
+        // A file that was named is read, whatever it is called.
+        let table = path.extension().is_some_and(|e| e == "csv" || e == "tsv").then_some(Kind::Csv);
+        let kind = Kind::of(path, pattern).or(table).or(pattern.then_some(Kind::Log));
         let files = kind.map(|kind| vec![Source { path: path.into(), kind }]);
-        return files.map(|files| Found { path: path.into(), files }).into_iter().collect();
+        return files.map(|files| Found { path: path.into(), name, files }).into_iter().collect();
     }
     let mut all = Vec::new();
     walk(path, pattern, DEPTH, &mut all);
+    for found in &mut all {
+        let below = found.path.strip_prefix(path).unwrap_or(&found.path);
+        let parts = below.iter().map(|part| part.to_string_lossy()).filter(|part| part != "runs");
+        let below = parts.collect::<Vec<_>>().join("/");
+        found.name = if below.is_empty() { name.clone() } else { below };
+    }
     all.sort();
     all
 }
@@ -103,7 +125,7 @@ fn walk(folder: &Path, pattern: bool, depth: usize, all: &mut Vec<Found>) {
     if let Some(best) = files.iter().map(|f| f.kind).min() {
         files.retain(|f| f.kind == best);
         files.sort();
-        all.push(Found { path: folder.into(), files });
+        all.push(Found { path: folder.into(), name: String::new(), files });
     }
     if depth == 0 {
         return;
@@ -149,6 +171,7 @@ mod tests {
             "lightning/version_0/metrics.csv",
             "plain/train.log",
             "none/readme.md",
+            "none/paintings.csv",
         ]
         .into_iter()
         .for_each(touch);
@@ -182,5 +205,8 @@ mod tests {
         let one = find(&dir.path().join("plain/train.log"), true);
         assert_eq!(one.len(), 1);
         assert!(find(&dir.path().join("none/readme.md"), false).is_empty());
+        assert_eq!(find(&dir.path().join("none/paintings.csv"), false).len(), 1);
+        let name = |path: &str| find(&dir.path().join(path), false)[0].name.clone();
+        assert_eq!((name("ours"), name("lightning")), ("ours".into(), "version_0".into()));
     }
 }

@@ -15,6 +15,8 @@ const LIVELY: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub struct Run {
     pub path: PathBuf,
+    /// See [`Found::name`].
+    pub name: String,
     sources: Vec<Source>,
     readers: Vec<Box<dyn Reader>>,
     pattern: Option<Pattern>,
@@ -59,6 +61,7 @@ impl Run {
     pub fn new(found: Found, pattern: Option<Pattern>) -> Self {
         let mut run = Self {
             path: found.path,
+            name: found.name,
             sources: found.files,
             readers: Vec::new(),
             pattern,
@@ -69,11 +72,6 @@ impl Run {
         };
         run.begin();
         run
-    }
-
-    /// The last parts of its path that tell it from others.
-    pub fn name(&self) -> String {
-        self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned()
     }
 
     /// What a new look at its folder found. Readers of files that stay go on where they are.

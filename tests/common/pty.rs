@@ -1,4 +1,5 @@
 //! The program in a pseudo-terminal, and its screen.
+#![allow(dead_code)] // each test file uses its part
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -52,6 +53,8 @@ impl Pty {
         for name in ["TMUX", "STY", "NO_COLOR", "LC_TERMINAL", "TERM_PROGRAM", "KONSOLE_VERSION"] {
             command.env_remove(name);
         }
+        // What it writes to its working folder stays out of others'.
+        command.cwd(data);
         command.env("XDG_CONFIG_HOME", data.join("config"));
         for (name, value) in env {
             command.env(name, value);

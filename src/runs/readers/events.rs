@@ -171,7 +171,8 @@ fn scalar(mut bytes: &[u8]) -> Option<Option<f64>> {
     Some(single.filter(|_| !many).or(raw))
 }
 
-enum Field<'a> {
+/// The content of a protobuf field.
+pub enum Field<'a> {
     Varint(u64),
     Fixed32(u32),
     Fixed64(u64),
@@ -179,8 +180,8 @@ enum Field<'a> {
     Group,
 }
 
-/// The next field's number and content.
-fn field<'a>(bytes: &mut &'a [u8]) -> Option<(u32, Field<'a>)> {
+/// The next field's number and content; `None` if the message is damaged.
+pub fn field<'a>(bytes: &mut &'a [u8]) -> Option<(u32, Field<'a>)> {
     let (number, kind) = decode_key(bytes).ok()?;
     let content = match kind {
         WireType::Varint => Field::Varint(decode_varint(bytes).ok()?),

@@ -5,6 +5,7 @@ mod events;
 mod jsonl;
 mod pattern;
 mod trainer_state;
+mod wandb;
 
 use std::path::Path;
 
@@ -13,6 +14,7 @@ pub use events::EventFile;
 pub use jsonl::JsonLines;
 pub use pattern::{Pattern, PatternLog};
 pub use trainer_state::TrainerState;
+pub use wandb::WandbFile;
 
 use super::curves::Curves;
 use super::tail::Grown;

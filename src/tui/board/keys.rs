@@ -8,7 +8,7 @@ pub const HELP: &[(&str, &str)] = &[
     ("o", "show this run alone"),
     ("p", "pin the run to the top"),
     ("/", "list only runs whose path holds a text (Esc ends it)"),
-    ("i", "how the run stands, its metrics and its configuration"),
+    ("i", "how the run stands, and its metrics"),
     ("s", "hide or show the list"),
     ("Enter", "one chart as large as the screen; Esc goes back"),
     ("PageUp, PageDown", "other charts"),

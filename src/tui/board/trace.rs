@@ -54,7 +54,9 @@ pub fn span(
     let margin = (top - bottom) * 0.05;
     // A flat curve stands in the middle.
     let margin = if margin > 0.0 { margin } else { bottom.abs().max(1.0) * 0.05 };
-    Some((bottom - margin, top + margin))
+    // Below zero is nothing where no value is.
+    let low = bottom - margin;
+    Some((if bottom >= 0.0 && !scale.log { low.max(0.0) } else { low }, top + margin))
 }
 
 /// Where a value stands; what has no logarithm stands nowhere.

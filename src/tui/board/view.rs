@@ -129,6 +129,7 @@ fn status(board: &Board) -> Line<'static> {
         words.push(format!("page {} of {pages}", board.chart / grid(board).charts() + 1));
     }
     let keys = match board.open {
+        _ if board.screen.width < BOTH => "Enter open, back  Tab list  ? keys  q quit",
         true => "Esc back  Left/Right read  +/- zoom  [ ] smooth  ? keys  q quit",
         false => "Enter open  Tab list/charts  Space show  / find  ? keys  q quit",
     };

@@ -27,7 +27,8 @@ pub fn draw(board: &Board, metric: usize, area: Rect, frame: &mut Frame) {
     let high = if high > low { high } else { low + 1.0 };
     let (plot, legend) = match board.open {
         true => {
-            let rows = (board.drawn().count() as u16).min(inner.height / 3).max(1);
+            let has = |i: &usize| board.run(*i).curves.get(name).is_some();
+            let rows = (board.drawn().filter(has).count() as u16).min(inner.height / 3).max(1);
             let [plot, legend] =
                 Layout::vertical([Constraint::Min(3), Constraint::Length(rows)]).areas(inner);
             (plot, Some(legend))
@@ -100,7 +101,8 @@ fn values(board: &Board, metric: &str, area: Rect) -> Vec<Line<'static>> {
     let theme = &board.theme;
     let mut lines: Vec<Line> = Vec::new();
     let room = usize::from(area.height);
-    let all: Vec<usize> = board.drawn().collect();
+    let has = |i: &usize| board.run(*i).curves.get(metric).is_some();
+    let all: Vec<usize> = board.drawn().filter(has).collect();
     for i in all.iter().take(if all.len() > room { room.saturating_sub(1) } else { room }) {
         let run = board.run(*i);
         let point = run.curves.get(metric).zip(began(&run)).and_then(|(series, began)| match board
@@ -118,7 +120,7 @@ fn values(board: &Board, metric: &str, area: Rect) -> Vec<Line<'static>> {
             None => "-".into(),
         };
         let name =
-            fit(&printable(&run.name()), usize::from(area.width).saturating_sub(told.len() + 4));
+            fit(&printable(&run.name), usize::from(area.width).saturating_sub(told.len() + 4));
         lines.push(Line::from(vec![
             Span::styled("━ ", Style::new().fg(board.runs[*i].colour).bold()),
             Span::styled(format!("{name}  "), theme.dim),

@@ -43,7 +43,7 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
             let word = standing.word();
             let right = format!("{steps} {word}");
             let room = usize::from(inner.width).saturating_sub(right.chars().count() + 4);
-            let name = fit(&printable(&run.name()), room);
+            let name = fit(&printable(&run.name), room);
             let mark = match (entry.pinned, entry.shown) {
                 (true, true) => "◆ ",
                 (true, false) => "◇ ",

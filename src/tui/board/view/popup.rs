@@ -85,5 +85,5 @@ fn details(board: &Board) -> (String, Vec<Line<'static>>) {
             theme.text,
         ));
     }
-    (format!(" {} (Esc closes) ", printable(&run.name())), lines)
+    (format!(" {} (Esc closes) ", printable(&run.name)), lines)
 }

@@ -1,0 +1,208 @@
+//! Runs of other programs: files as the real packages write them (`tests/reference/make_runs.py`),
+//! damaged ones, and the training panel on a terminal.
+
+mod common;
+#[path = "common/pty.rs"]
+mod pty;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use artgpt::runs::readers::{
+    CsvFile, EventFile, JsonLines, PatternLog, Reader, TrainerState, WandbFile,
+};
+use artgpt::runs::{Curves, Grown, Pattern};
+use common::program;
+use pty::{Pty, Terminal};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+fn reference(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/runs").join(name)
+}
+
+/// What was logged as the training loss.
+fn values() -> Vec<(u64, f64)> {
+    let text = std::fs::read_to_string(reference("values.json")).expect("reads");
+    let map: std::collections::HashMap<u64, f64> = serde_json::from_str(&text).expect("numbers");
+    let mut all: Vec<(u64, f64)> = map.into_iter().collect();
+    all.sort_by_key(|v| v.0);
+    all
+}
+
+fn exported(run: &Path, column: &str) -> Vec<(u64, f64)> {
+    let dir = tempfile::tempdir().expect("a folder");
+    let output = program(dir.path()).args(["runs", "export"]).arg(run).output().expect("runs");
+    assert!(output.status.success(), "{output:?}");
+    let mut reader = csv::Reader::from_reader(&output.stdout[..]);
+    let head = reader.headers().expect("a head").clone();
+    let place = head.iter().position(|name| name == column).expect("the column");
+    reader
+        .records()
+        .map(|row| row.expect("a row"))
+        .filter(|row| !row[place].is_empty())
+        .map(|row| (row[0].parse().expect("a step"), row[place].parse().expect("a value")))
+        .collect()
+}
+
+fn same(found: &[(u64, f64)], expected: &[(u64, f64)], within: f64) {
+    assert_eq!(found.len(), expected.len(), "{found:?}");
+    for (a, b) in found.iter().zip(expected) {
+        assert!(a.0 == b.0 && (a.1 - b.1).abs() <= within * b.1.abs(), "{a:?} {b:?}");
+    }
+}
+
+#[test]
+fn files_of_the_real_packages_give_what_was_logged() {
+    same(&exported(&reference("trainer"), "loss"), &values(), 0.0);
+    same(&exported(&reference("trainer"), "eval_loss"), &[(95, 0.75)], 0.0);
+    same(&exported(&reference("csv"), "train_loss"), &values(), 0.0);
+    same(&exported(&reference("csv"), "val_loss"), &[(95, 0.75)], 0.0);
+    same(&exported(&reference("wandb"), "loss"), &values(), 0.0);
+    let scores: Vec<(u64, f64)> = (0..100).step_by(5).map(|s| (s, s as f64 / 10.0)).collect();
+    same(&exported(&reference("wandb"), "eval/score"), &scores, 0.0);
+    // The second file takes back what the first one said from step 50 on; floats are 32 bits.
+    let mut restarted: Vec<(u64, f64)> = values().into_iter().filter(|v| v.0 < 50).collect();
+    restarted.extend([(50, 0.125), (55, 0.25)]);
+    same(&exported(&reference("pytorch"), "loss/train"), &restarted, 1e-7);
+    let epochs: Vec<(u64, f64)> = (0..50).step_by(5).map(|s| (s, s as f64 / 10.0)).collect();
+    same(&exported(&reference("pytorch"), "epoch"), &epochs, 1e-7);
+}
+
+#[test]
+fn runs_are_listed_shown_and_exported_to_tensorboard_and_back() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let output = program(dir.path())
+        .args(["--json", "runs", "list"])
+        .arg(reference(""))
+        .output()
+        .expect("runs");
+    let all: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let names: Vec<&str> =
+        all.as_array().expect("a list").iter().filter_map(|r| r["run"].as_str()).collect();
+    assert_eq!(names, ["csv", "pytorch", "trainer", "wandb"]);
+    let show =
+        program(dir.path()).args(["runs", "show"]).arg(reference("csv")).output().expect("runs");
+    let text = String::from_utf8(show.stdout).expect("text");
+    assert!(text.contains("val_loss") && text.contains("0.750000"), "{text}");
+    let to = dir.path().join("tb");
+    program(dir.path())
+        .args(["runs", "export", "--format", "tensorboard", "--out"])
+        .args([&to, &reference("trainer")])
+        .assert()
+        .success();
+    same(&exported(&to, "loss"), &values(), 1e-7);
+    // Mistakes are told.
+    for (args, word) in [
+        (vec!["runs", "show", "nowhere"], "there is no run nowhere"),
+        (vec!["runs", "list", "nowhere"], "there is no nowhere"),
+        (vec!["runs", "list", "--pattern", "loss ("], "--pattern cannot be used"),
+        (
+            vec![
+                "runs",
+                "export",
+                "--format",
+                "tensorboard",
+                reference("csv").to_str().expect("text"),
+            ],
+            "--out DIR",
+        ),
+    ] {
+        let output = program(dir.path()).args(&args).output().expect("runs");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && told.contains(word), "{args:?}: {told}");
+    }
+}
+
+/// Every reader gets files that were cut, overwritten and stuffed at random: none panics, and none
+/// reads for ever.
+#[test]
+fn damaged_files_harm_no_reader() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("file");
+    let events = std::fs::read(reference("pytorch/events.out.tfevents.0001.first")).expect("reads");
+    let trainer =
+        std::fs::read(reference("trainer/checkpoint-95/trainer_state.json")).expect("reads");
+    let table = std::fs::read(reference("csv/metrics.csv")).expect("reads");
+    let lines = b"{\"step\":1,\"loss\":NaN,\"a\":{\"b\":[1,2]}}\n{\"step\":-5,\"loss\":1e308,\"time\":\"x\"}\n".to_vec();
+    let log = b"step 1 loss 2.5\rstep 2 loss 1,0\nstep 99999999999999999999 loss -inf\n".to_vec();
+    let pattern = Pattern::new(r"step (?<step>\d+) loss (?<loss>\S+)").expect("is one");
+    type Open = Box<dyn Fn(&Path) -> Box<dyn Reader>>;
+    let wandb = std::fs::read(reference("wandb/run-ref.wandb")).expect("reads");
+    let kinds: Vec<(Vec<u8>, Open)> = vec![
+        (wandb, Box::new(|p| Box::new(WandbFile::new(p)))),
+        (events, Box::new(|p| Box::new(EventFile::new(p)))),
+        (trainer, Box::new(|p| Box::new(TrainerState::new(p)))),
+        (table, Box::new(|p| Box::new(CsvFile::new(p)))),
+        (lines, Box::new(|p| Box::new(JsonLines::new(p)))),
+        (log, Box::new(move |p| Box::new(PatternLog::new(p, pattern.clone())))),
+    ];
+    let mut rng = ChaCha8Rng::seed_from_u64(11);
+    for (whole, open) in &kinds {
+        for _ in 0..400 {
+            let mut bytes = whole.clone();
+            for _ in 0..rng.random_range(1..8) {
+                let at = rng.random_range(0..bytes.len());
+                match rng.random_range(0..4) {
+                    0 => bytes.truncate(at.max(1)),
+                    1 => bytes[at] = rng.random(),
+                    2 => {
+                        drop(bytes.splice(
+                            at..at,
+                            (0..rng.random_range(1..40)).map(|_| rng.random::<u8>()),
+                        ))
+                    }
+                    _ => drop(bytes.drain(at..(at + rng.random_range(1..40)).min(bytes.len()))),
+                }
+                if bytes.is_empty() {
+                    bytes.push(0);
+                }
+            }
+            std::fs::write(&path, &bytes).expect("writes");
+            let mut reader = open(&path);
+            let mut curves = Curves::default();
+            let mut calls = 0;
+            while reader.read(&mut curves).expect("reads") != Grown::Not {
+                calls += 1;
+                assert!(calls < 100);
+            }
+            for (_, series) in curves.iter() {
+                assert!(series.len() <= bytes.len());
+                assert_eq!(series.points().count(), series.len());
+                series.extremes(0..series.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_panel_follows_a_run_and_leaves_the_terminal_as_it_was() {
+    let data = tempfile::tempdir().expect("a folder");
+    let run = data.path().join("logs/first");
+    std::fs::create_dir_all(&run).expect("makes");
+    let line = |step: u64| format!("{{\"step\":{step},\"loss\":{}}}\n", 8.0 / step as f64);
+    let file = run.join("metrics.jsonl");
+    std::fs::write(&file, (1..=20).map(line).collect::<String>()).expect("writes");
+    let logs = data.path().join("logs").display().to_string();
+    let mut pty = Pty::start(data.path(), (120, 40), Terminal::Plain, &["watch", &logs]);
+    pty.until_shows("20 live");
+    assert!(pty.text().chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c)), "{}", pty.text());
+    // It grows, and another one begins.
+    let mut grown = std::fs::OpenOptions::new().append(true).open(&file).expect("opens");
+    grown.write_all((21..=64).map(line).collect::<String>().as_bytes()).expect("writes");
+    pty.until_shows("64 live");
+    let second = data.path().join("logs/second");
+    std::fs::create_dir_all(&second).expect("makes");
+    std::fs::write(second.join("metrics.csv"), "step,loss\n1,5.5\n2,4.5\n").expect("writes");
+    pty.until_shows("second");
+    pty.send("\t\r");
+    pty.until_shows("0.125 at step 64");
+    pty.until_shows("4.5 at step 2");
+    pty.resize((80, 24));
+    pty.until_shows("Enter open, back");
+    pty.send("e");
+    pty.until_shows("66 points are in");
+    pty.send("q");
+    assert_eq!(pty.ends(), 0);
+    assert!(!pty.on_alternate_screen());
+}
