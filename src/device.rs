@@ -14,17 +14,21 @@ pub fn open(name: &str) -> Result<Device> {
     };
     match name {
         "cpu" => Ok(Device::Cpu),
-        "auto" => Ok(Device::cuda_if_available(own_gpu()).unwrap_or(Device::Cpu)),
+        "auto" => Ok(first_gpu().unwrap_or(Device::Cpu)),
         name => {
-            let index = match name.strip_prefix("cuda") {
-                Some("") => own_gpu(),
-                Some(rest) => rest
-                    .strip_prefix(':')
-                    .and_then(|n| n.parse().ok())
-                    .ok_or_else(|| wrong(name.into(), "use cpu, cuda, cuda:N or auto"))?,
+            let index: Option<usize> = match name.strip_prefix("cuda") {
+                Some("") => None,
+                Some(rest) => {
+                    let index = rest.strip_prefix(':').and_then(|n| n.parse().ok());
+                    Some(index.ok_or_else(|| wrong(name.into(), "use cpu, cuda, cuda:N or auto"))?)
+                }
                 None => return Err(wrong(name.into(), "use cpu, cuda, cuda:N or auto")),
             };
-            Device::new_cuda(index).map_err(|_| {
+            let device = match index {
+                Some(index) => Device::new_cuda(index).ok(),
+                None => first_gpu(),
+            };
+            device.ok_or_else(|| {
                 wrong(
                     name.into(),
                     "build with --features cuda on a machine with that GPU, or use cpu",
@@ -34,12 +38,15 @@ pub fn open(name: &str) -> Result<Device> {
     }
 }
 
-/// This process's number among those of its machine: Open MPI's, MPICH's, Slurm's.
-fn own_gpu() -> usize {
-    ["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"]
+/// The GPU of this process's number among those of its machine (Open MPI's, MPICH's, Slurm's), or the
+/// nearest one below: a batch system may show each process its own GPU alone, as the first.
+fn first_gpu() -> Option<Device> {
+    let own: usize = ["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"]
         .iter()
         .find_map(|name| std::env::var(name).ok()?.parse().ok())
-        .unwrap_or(0)
+        .unwrap_or(0);
+    // More than these no machine has.
+    (0..=own.min(63)).rev().find_map(|index| Device::new_cuda(index).ok())
 }
 
 /// Which device a name led to, and why.

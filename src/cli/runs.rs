@@ -8,8 +8,8 @@ use rayon::prelude::*;
 
 use super::args::{LogArgs, RunsCommand, RunsFormat, WatchArgs};
 use super::{Context, Failure, out};
-use crate::runs::catalogue::find;
-use crate::runs::{Extremes, Pattern, Run, csv};
+use crate::runs::catalogue::{Found, find};
+use crate::runs::{Pattern, Run, RunReader};
 use crate::text::printable;
 use crate::training::tensorboard::EventFile;
 use crate::tui::{BoardOptions, Ended, run_board};
@@ -20,9 +20,13 @@ pub fn run(context: &Context, command: RunsCommand) -> Result<ExitCode, Failure>
             let pattern = parse(logs)?;
             let given = given_or_own(context, paths)?;
             let found = given.iter().flat_map(|path| find(path, pattern.is_some()));
-            let runs: Vec<Run> = found.map(|f| Run::new(f, pattern.clone())).collect();
-            let runs: Vec<Run> = runs.into_par_iter().map(polled).collect();
-            list(context, &runs);
+            let found: Vec<Found> = found.collect();
+            // A run's curves are dropped when its line is known.
+            let lines: Vec<Summary> = found
+                .into_par_iter()
+                .map(|found| Summary::of(&RunReader::whole(found, pattern.clone())))
+                .collect();
+            list(context, lines);
         }
         RunsCommand::Show { run, logs } => {
             let run = open(context, &run, logs)?;
@@ -83,11 +87,6 @@ fn parse(logs: LogArgs) -> Result<Option<Pattern>, Failure> {
     })
 }
 
-fn polled(mut run: Run) -> Run {
-    run.poll();
-    run
-}
-
 /// A run by its id or path.
 fn open(context: &Context, name: &str, logs: LogArgs) -> Result<Run, Failure> {
     let pattern = parse(logs)?;
@@ -113,10 +112,10 @@ fn open(context: &Context, name: &str, logs: LogArgs) -> Result<Run, Failure> {
         }
     }
     match found.pop() {
-        Some(found) => Ok(polled(Run::new(found, pattern))),
+        Some(found) => Ok(RunReader::whole(found, pattern)),
         None => Err(Failure::usage(
             format!("{name} holds no metrics"),
-            "it is read from *.jsonl, tfevents, trainer_state.json, *.csv, or a log with --pattern",
+            "it is read from *.jsonl, tfevents, *.wandb, trainer_state.json, *.csv, or a log with --pattern",
         )),
     }
 }
@@ -135,23 +134,40 @@ fn main_metric(run: &Run) -> Option<(&str, f64)> {
     Some((name, series.last()?.value))
 }
 
-fn list(context: &Context, runs: &[Run]) {
+/// What a list tells of a run.
+struct Summary {
+    told: serde_json::Value,
+    name: String,
+    standing: &'static str,
+    steps: String,
+    metric: String,
+}
+
+impl Summary {
+    fn of(run: &Run) -> Self {
+        let (step, total) = run.progress();
+        let metric = main_metric(run).map(|(name, v)| format!("{name} {v:.4}"));
+        Self {
+            told: told(run),
+            name: printable(&run.name),
+            standing: run.standing(SystemTime::now()).word(),
+            steps: total.map_or(step.to_string(), |total| format!("{step}/{total}")),
+            metric: printable(&run.trouble.clone().or(metric).unwrap_or_default()),
+        }
+    }
+}
+
+fn list(context: &Context, runs: Vec<Summary>) {
     if context.json {
-        let all: Vec<_> = runs.iter().map(told).collect();
+        let all: Vec<_> = runs.into_iter().map(|run| run.told).collect();
         return out::line(serde_json::json!(all));
     }
     if runs.is_empty() {
         eprintln!("no runs yet; `artgpt-tui train CONFIG` begins one");
     }
-    let now = SystemTime::now();
     let width = runs.iter().map(|r| r.name.chars().count()).max().unwrap_or(0);
-    for run in runs {
-        let (step, total) = run.progress();
-        let steps = total.map_or(step.to_string(), |total| format!("{step}/{total}"));
-        let metric = main_metric(run).map_or(String::new(), |(name, v)| format!("{name} {v:.4}"));
-        let name = printable(&run.name);
-        let standing = run.standing(now).word();
-        out::line(format!("{name:width$}  {standing:8}  {steps:>13}  {}", printable(&metric)));
+    for Summary { name, standing, steps, metric, .. } in runs {
+        out::line(format!("{name:width$}  {standing:8}  {steps:>13}  {metric}"));
     }
 }
 
@@ -180,7 +196,7 @@ fn told(run: &Run) -> serde_json::Value {
         "step": step,
         "total_steps": total,
         "exit_reason": run.status.as_ref().and_then(|s| s.exit_reason.clone()),
-        "skipped": run.skipped(),
+        "skipped": run.skipped,
         "trouble": run.trouble,
         "metrics": metrics,
     })
@@ -199,8 +215,8 @@ fn show(run: &Run) {
     if let Some(trouble) = &run.trouble {
         say("trouble", trouble);
     }
-    if run.skipped() > 0 {
-        say("skipped", &format!("{} lines that cannot be understood", run.skipped()));
+    if run.skipped > 0 {
+        say("skipped", &format!("{} lines that cannot be understood", run.skipped));
     }
     let width = run.curves.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).max(6);
     out::line(format!(
@@ -209,32 +225,38 @@ fn show(run: &Run) {
     ));
     for (name, series) in run.curves.iter() {
         let number = |v: Option<f64>| v.map_or("-".into(), |v| format!("{v:.6}"));
-        let Extremes { min, max } = match series.extremes(0..series.len()) {
-            Some(extremes) => extremes,
-            None => Extremes { min: f64::NAN, max: f64::NAN },
-        };
+        let extremes = series.extremes(0..series.len());
         out::line(format!(
             "{:width$}  {:>8}  {:>12}  {:>12}  {:>12}",
             printable(name),
             series.len(),
             number(series.last().map(|p| p.value)),
-            number(Some(min)),
-            number(Some(max)),
+            number(extremes.map(|e| e.min)),
+            number(extremes.map(|e| e.max)),
         ));
     }
 }
 
 fn export(run: &Run, format: RunsFormat, to: Option<PathBuf>) -> Result<(), Failure> {
+    // Half a run is not exported as if it were whole.
+    if let Some(trouble) = &run.trouble {
+        return Err(Failure::new("runs", format!("{trouble}; mend that and export again")));
+    }
     match (format, to) {
         (RunsFormat::Csv, None) => {
-            let mut text = Vec::new();
-            csv(&run.curves, &mut text).map_err(|e| wrong(Path::new("stdout"), &e))?;
-            out::write(String::from_utf8_lossy(&text));
+            let stdout = std::io::stdout().lock();
+            match crate::runs::csv(&run.curves, stdout) {
+                // A reader that has gone (`| head`) has seen what it wanted.
+                Err(e) if is_broken_pipe(&e) => {}
+                written => written.map_err(|e| wrong(Path::new("stdout"), &e))?,
+            }
         }
         (RunsFormat::Csv, Some(path)) => {
-            let mut text = Vec::new();
-            csv(&run.curves, &mut text).map_err(|e| wrong(&path, &e))?;
-            crate::training::write_whole(&path, &text)?;
+            // What was there stays until the new one is whole.
+            let partial = path.with_extension("partial");
+            let file = std::fs::File::create(&partial).map_err(|e| wrong(&partial, &e))?;
+            crate::runs::csv(&run.curves, file).map_err(|e| wrong(&partial, &e))?;
+            std::fs::rename(&partial, &path).map_err(|e| wrong(&path, &e))?;
         }
         (RunsFormat::Tensorboard, None) => {
             return Err(Failure::usage(
@@ -244,6 +266,12 @@ fn export(run: &Run, format: RunsFormat, to: Option<PathBuf>) -> Result<(), Fail
         }
         (RunsFormat::Tensorboard, Some(folder)) => {
             std::fs::create_dir_all(&folder).map_err(|e| wrong(&folder, &e))?;
+            if folder.read_dir().map_err(|e| wrong(&folder, &e))?.next().is_some() {
+                return Err(Failure::usage(
+                    format!("{} is not empty", folder.display()),
+                    "name a new folder with --out DIR",
+                ));
+            }
             let mut events = EventFile::create(&folder, 0)?;
             for (name, series) in run.curves.iter() {
                 for point in series.points() {
@@ -254,4 +282,8 @@ fn export(run: &Run, format: RunsFormat, to: Option<PathBuf>) -> Result<(), Fail
         }
     }
     Ok(())
+}
+
+fn is_broken_pipe(e: &csv::Error) -> bool {
+    matches!(e.kind(), csv::ErrorKind::Io(e) if e.kind() == std::io::ErrorKind::BrokenPipe)
 }

@@ -29,9 +29,11 @@ use crate::training::{
 pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
     let stop = cancel_on_signal()?;
     let stopped = || stop.is_cancelled();
-    let device = device::open(&context.settings.device)?;
-    let peers = join(&stopped, &device)?;
-    match train(context, args, &device, peers.as_ref(), &stopped) {
+    // One process with no device must not leave the others waiting: it joins them first.
+    let device = device::open(&context.settings.device);
+    let peers = join(&stopped, device.as_ref().ok())?;
+    let device = device.map_err(Failure::from);
+    match device.and_then(|device| train(context, args, &device, peers.as_ref(), &stopped)) {
         Err(failure) if peers.size() > 1 => {
             failure.report(context.json);
             // MPI's own end would wait for the others, and they for this one.
@@ -177,20 +179,30 @@ fn train(
 
 /// The other processes of this run, where `mpirun` started some.
 #[cfg(feature = "mpi")]
-fn join<'a>(stop: &'a dyn Fn() -> bool, device: &Device) -> Result<Box<dyn Peers + 'a>, Failure> {
-    match (crate::training::MpiPeers::join(stop), device) {
-        (None, _) => Ok(Box::new(Alone)),
-        #[cfg(feature = "nccl")]
-        (Some(peers), Device::Cuda(gpu)) if peers.size() > 1 => {
-            Ok(Box::new(crate::training::NcclPeers::join(peers, gpu)?))
+fn join<'a>(
+    stop: &'a dyn Fn() -> bool,
+    device: Option<&Device>,
+) -> Result<Box<dyn Peers + 'a>, Failure> {
+    let Some(peers) = crate::training::MpiPeers::join(stop) else { return Ok(Box::new(Alone)) };
+    #[cfg(feature = "nccl")]
+    {
+        // All of them go the same way, or they wait for each other for ever.
+        let has = matches!(device, Some(Device::Cuda(_)));
+        let all = peers.total(f64::from(u8::from(has)))? as usize == peers.size();
+        if let Some(Device::Cuda(gpu)) = device
+            && all
+            && peers.size() > 1
+        {
+            return Ok(Box::new(crate::training::NcclPeers::join(peers, gpu)?));
         }
-        (Some(peers), _) => Ok(Box::new(peers)),
     }
+    let _ = device;
+    Ok(Box::new(peers))
 }
 
 /// Without MPI several processes would each train a run of their own.
 #[cfg(not(feature = "mpi"))]
-fn join(_: &dyn Fn() -> bool, _: &Device) -> Result<Box<dyn Peers>, Failure> {
+fn join(_: &dyn Fn() -> bool, _: Option<&Device>) -> Result<Box<dyn Peers>, Failure> {
     let several = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"].iter().any(|name| {
         std::env::var(name).is_ok_and(|size| size.parse::<usize>().is_ok_and(|n| n > 1))
     });

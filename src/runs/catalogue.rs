@@ -35,6 +35,9 @@ pub enum Kind {
     Log,
 }
 
+/// What the names of files begin with that the panel writes: they are no runs.
+pub const EXPORT: &str = "artgpt-export-";
+
 /// Folders are looked through so deep below a path.
 const DEPTH: usize = 8;
 
@@ -46,7 +49,8 @@ impl Kind {
         match name {
             _ if name.contains("tfevents") => Some(Self::Events),
             "trainer_state.json" => Some(Self::TrainerState),
-            _ if ends("jsonl") || ends("ndjson") => Some(Self::JsonLines),
+            _ if name.starts_with(EXPORT) => None,
+            _ if (ends("jsonl") || ends("ndjson")) && is_log(name) => Some(Self::JsonLines),
             _ if ends("wandb") => Some(Self::Wandb),
             _ if (ends("csv") || ends("tsv")) && is_log(name) => Some(Self::Csv),
             _ if pattern && (ends("log") || ends("txt") || ends("out") || ends("err")) => {
@@ -60,7 +64,7 @@ impl Kind {
 /// Tables lie about for many reasons; those of a training run say so.
 fn is_log(name: &str) -> bool {
     let name = name.to_lowercase();
-    ["metric", "log", "progress", "train", "history", "loss"].iter().any(|word| name.contains(word))
+    ["metric", "log", "progress", "history", "loss"].iter().any(|word| name.contains(word))
 }
 
 impl Source {
@@ -83,8 +87,12 @@ pub fn find(path: &Path, pattern: bool) -> Vec<Found> {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     if path.is_file() {
         // A file that was named is read, whatever it is called.
-        let table = path.extension().is_some_and(|e| e == "csv" || e == "tsv").then_some(Kind::Csv);
-        let kind = Kind::of(path, pattern).or(table).or(pattern.then_some(Kind::Log));
+        let plain = match path.extension().and_then(|e| e.to_str()) {
+            Some("csv" | "tsv") => Some(Kind::Csv),
+            Some("jsonl" | "ndjson") => Some(Kind::JsonLines),
+            _ => None,
+        };
+        let kind = Kind::of(path, pattern).or(plain).or(pattern.then_some(Kind::Log));
         let files = kind.map(|kind| vec![Source { path: path.into(), kind }]);
         return files.map(|files| Found { path: path.into(), name, files }).into_iter().collect();
     }
@@ -110,14 +118,17 @@ fn walk(folder: &Path, pattern: bool, depth: usize, all: &mut Vec<Found>) {
         // A link to a folder may lead back to here.
         if kind.is_dir() {
             folders.push(path);
-        } else if let Some(kind) = Kind::of(&path, pattern) {
+        } else if let Some(kind) = Kind::of(&path, pattern)
+            // Reading a pipe would wait for ever.
+            && path.is_file()
+        {
             files.push(Source { path, kind });
         }
     }
     let checkpoints = checkpoints_of_trainer(&folders);
     // The newest checkpoint tells all that the earlier ones told.
-    if let Some(state) = checkpoints.last().map(|(_, path)| path.join("trainer_state.json"))
-        && state.is_file()
+    let states = checkpoints.iter().rev().map(|(_, path)| path.join("trainer_state.json"));
+    if let Some(state) = states.into_iter().find(|state| state.is_file())
         && files.iter().all(|f| f.kind != Kind::TrainerState)
     {
         files.push(Source { path: state, kind: Kind::TrainerState });
@@ -168,6 +179,8 @@ mod tests {
             "tb/validation/events.out.tfevents.3.b",
             "hf/checkpoint-5/trainer_state.json",
             "hf/checkpoint-10/trainer_state.json",
+            "hf/checkpoint-20/model.safetensors",
+            "hf/predictions.jsonl",
             "lightning/version_0/metrics.csv",
             "plain/train.log",
             "none/readme.md",

@@ -9,15 +9,31 @@ pub struct Curves {
     places: HashMap<String, usize>,
     /// In the order in which their names came up.
     all: Vec<(String, Series)>,
+    /// Stands before the names that come, with a slash, where it is not empty.
+    prefix: String,
+    /// A name with its prefix.
+    key: String,
 }
 
 impl Curves {
+    /// Of whom the points that come next are told: files that say the same names are kept apart.
+    pub fn set_prefix(&mut self, prefix: &str) {
+        self.prefix.clear();
+        self.prefix.push_str(prefix);
+    }
+
     pub fn push(&mut self, name: &str, point: Point) {
-        let place = match self.places.get(name) {
+        self.key.clear();
+        if !self.prefix.is_empty() {
+            self.key.push_str(&self.prefix);
+            self.key.push('/');
+        }
+        self.key.push_str(name);
+        let place = match self.places.get(&self.key) {
             Some(place) => *place,
             None => {
-                self.places.insert(name.to_string(), self.all.len());
-                self.all.push((name.to_string(), Series::default()));
+                self.places.insert(self.key.clone(), self.all.len());
+                self.all.push((self.key.clone(), Series::default()));
                 self.all.len() - 1
             }
         };

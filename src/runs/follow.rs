@@ -1,10 +1,11 @@
 //! Follows runs while they grow: the system tells of changes where it can, and all files are looked at
 //! now and then, because network file systems tell nothing.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
@@ -12,10 +13,7 @@ use rayon::prelude::*;
 
 use super::catalogue::find;
 use super::readers::Pattern;
-use super::run::Run;
-
-/// A run that is read by one thread and drawn by another.
-pub type Shared = Arc<RwLock<Run>>;
+use super::run::{RunReader, Shared};
 
 #[derive(Debug)]
 pub enum Change {
@@ -34,10 +32,10 @@ const POLL: Duration = Duration::from_secs(2);
 /// Between searches for new runs.
 const SEARCH: Duration = Duration::from_secs(5);
 
-/// Ends when it is dropped.
+/// Its thread ends soon after it is dropped; it is not waited for, because it may wait for a disk.
 pub struct Follower {
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    stop: Arc<AtomicBool>,
+    _wake: Sender<Vec<PathBuf>>,
     _watcher: Option<RecommendedWatcher>,
 }
 
@@ -47,12 +45,17 @@ impl Follower {
         pattern: Option<Pattern>,
         tell: impl Fn(Change) + Send + 'static,
     ) -> std::io::Result<Self> {
-        let (stop, wake) = channel();
-        let waker = stop.clone();
+        // The system tells whole paths.
+        let paths: Vec<PathBuf> =
+            paths.into_iter().map(|p| std::path::absolute(&p).unwrap_or(p)).collect();
+        let (wake, woken) = channel();
+        let waker = wake.clone();
         let mut watcher =
             notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-                if event.is_ok_and(|e| !e.kind.is_access()) {
-                    let _ = waker.send(());
+                if let Ok(event) = event
+                    && !event.kind.is_access()
+                {
+                    let _ = waker.send(event.paths);
                 }
             })
             .ok();
@@ -62,69 +65,73 @@ impl Follower {
                 let _ = watcher.watch(path, RecursiveMode::Recursive);
             }
         }
-        let thread = std::thread::Builder::new()
-            .name("runs".into())
-            .spawn(move || Following { paths, pattern, runs: Vec::new(), tell }.run(&wake))?;
-        Ok(Self { stop: Some(stop), thread: Some(thread), _watcher: watcher })
+        let stop = Arc::new(AtomicBool::new(false));
+        let following = Following {
+            paths,
+            pattern,
+            runs: Vec::new(),
+            places: HashMap::new(),
+            stop: stop.clone(),
+            tell,
+        };
+        std::thread::Builder::new().name("runs".into()).spawn(move || following.run(&woken))?;
+        Ok(Self { stop, _wake: wake, _watcher: watcher })
     }
 }
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        // The watcher holds the other sender.
-        self._watcher = None;
-        self.stop = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.stop.store(true, Ordering::Relaxed);
     }
 }
 
 struct Following<T> {
     paths: Vec<PathBuf>,
     pattern: Option<Pattern>,
-    runs: Vec<Shared>,
+    runs: Vec<(Shared, RunReader)>,
+    /// Their numbers by their paths.
+    places: HashMap<PathBuf, usize>,
+    stop: Arc<AtomicBool>,
     tell: T,
 }
 
 impl<T: Fn(Change)> Following<T> {
-    fn run(mut self, wake: &Receiver<()>) {
+    fn run(mut self, woken: &Receiver<Vec<PathBuf>>) {
         self.search();
-        self.read();
+        self.read(None);
         (self.tell)(Change::Loaded);
-        let mut searched = Instant::now();
-        loop {
-            match wake.recv_timeout(POLL) {
+        let (mut searched, mut polled) = (Instant::now(), Instant::now());
+        while !self.stop.load(Ordering::Relaxed) {
+            let told = match woken.recv_timeout(POLL) {
                 Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => {}
-                Ok(()) => {
+                Err(RecvTimeoutError::Timeout) => None,
+                Ok(mut paths) => {
                     std::thread::sleep(SETTLE);
-                    while wake.try_recv().is_ok() {}
+                    woken.try_iter().for_each(|more| paths.extend(more));
+                    Some(paths).filter(|_| polled.elapsed() < POLL)
                 }
-            }
+            };
             if searched.elapsed() > SEARCH {
                 self.search();
                 searched = Instant::now();
             }
-            self.read();
+            if told.is_none() {
+                polled = Instant::now();
+            }
+            self.read(told.as_deref());
         }
     }
 
     fn search(&mut self) {
         let mut new = Vec::new();
         for found in self.paths.iter().flat_map(|p| find(p, self.pattern.is_some())) {
-            let path_of = |run: &Shared| {
-                run.read().unwrap_or_else(PoisonError::into_inner).path == found.path
-            };
-            match self.runs.iter().find(|run| path_of(run)) {
-                Some(known) => known
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .set_sources(found.files.clone()),
+            match self.places.get(&found.path) {
+                Some(place) => self.runs[*place].1.set_sources(found.files),
                 None => {
-                    let run = Arc::new(RwLock::new(Run::new(found, self.pattern.clone())));
-                    self.runs.push(run.clone());
-                    new.push(run);
+                    self.places.insert(found.path.clone(), self.runs.len());
+                    let (run, reader) = RunReader::open(found, self.pattern.clone());
+                    new.push(run.clone());
+                    self.runs.push((run, reader));
                 }
             }
         }
@@ -133,19 +140,19 @@ impl<T: Fn(Change)> Following<T> {
         }
     }
 
-    fn read(&self) {
-        let poll = |(i, run): (usize, &Shared)| {
-            // A piece at a time, so that who draws need not wait for a long file.
-            let mut grown = false;
-            loop {
-                let mut run = run.write().unwrap_or_else(PoisonError::into_inner);
-                match run.poll_piece() {
-                    true => grown = true,
-                    false => return grown.then_some(i),
-                }
-            }
+    /// Reads the runs whose files changed; all of them where that is not known.
+    fn read(&mut self, told: Option<&[PathBuf]>) {
+        let stop = &self.stop;
+        let concerned = |reader: &RunReader| {
+            told.is_none_or(|paths| paths.iter().any(|path| path.starts_with(reader.path())))
         };
-        let grown: Vec<usize> = self.runs.par_iter().enumerate().filter_map(poll).collect();
+        let grown: Vec<usize> = self
+            .runs
+            .par_iter_mut()
+            .enumerate()
+            .filter(|(_, (_, reader))| concerned(reader))
+            .filter_map(|(i, (run, reader))| reader.read(run, stop).then_some(i))
+            .collect();
         if !grown.is_empty() {
             (self.tell)(Change::Grown(grown));
         }
@@ -193,6 +200,13 @@ mod tests {
         begin("b");
         until(&|runs, _| runs.len() == 2 && last(&runs[1]) == Some(1));
         drop(follower);
-        assert!(inbox.recv_timeout(patience).is_err(), "its thread has ended");
+        // Its thread, which holds the sender, ends.
+        let ended = loop {
+            match inbox.recv_timeout(patience) {
+                Ok(_) => {}
+                Err(e) => break e,
+            }
+        };
+        assert_eq!(ended, RecvTimeoutError::Disconnected);
     }
 }

@@ -14,9 +14,9 @@ mod tail;
 
 pub use curves::Curves;
 pub use export::csv;
-pub use follow::{Change, Follower, Shared};
+pub use follow::{Change, Follower};
 pub use readers::Pattern;
-pub use run::{Run, Standing};
-pub use series::{Extremes, Point, Series, XAxis};
+pub use run::{Run, RunReader, Shared, Standing};
+pub use series::{CALENDAR, Extremes, Point, Series, XAxis};
 pub use smooth::Smoothed;
 pub use tail::Grown;

@@ -1,9 +1,11 @@
 //! One run: its files, its curves, and how it stands.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use super::catalogue::{Found, Source};
+use super::catalogue::{Found, Kind, Source};
 use super::curves::Curves;
 use super::readers::{Pattern, Reader};
 use super::tail::Grown;
@@ -12,14 +14,12 @@ use crate::training::{RunState, Status};
 /// A run whose files were written within this time is taken to go on, where it does not say.
 const LIVELY: Duration = Duration::from_secs(120);
 
-#[derive(Debug)]
+/// What is known of a run; [`RunReader`] brings it up to date.
+#[derive(Debug, Default)]
 pub struct Run {
     pub path: PathBuf,
     /// See [`Found::name`].
     pub name: String,
-    sources: Vec<Source>,
-    readers: Vec<Box<dyn Reader>>,
-    pattern: Option<Pattern>,
     pub curves: Curves,
     /// `status.json`, where the run has one.
     pub status: Option<Status>,
@@ -27,7 +27,12 @@ pub struct Run {
     pub written: Option<SystemTime>,
     /// The last error of reading, in words.
     pub trouble: Option<String>,
+    /// Lines or records that could not be understood.
+    pub skipped: usize,
 }
+
+/// A run that is read by one thread and drawn by another.
+pub type Shared = Arc<RwLock<Run>>;
 
 /// How a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,82 +63,14 @@ impl Standing {
 }
 
 impl Run {
-    pub fn new(found: Found, pattern: Option<Pattern>) -> Self {
-        let mut run = Self {
-            path: found.path,
-            name: found.name,
-            sources: found.files,
-            readers: Vec::new(),
-            pattern,
-            curves: Curves::default(),
-            status: None,
-            written: None,
-            trouble: None,
-        };
-        run.begin();
-        run
-    }
-
-    /// What a new look at its folder found. Readers of files that stay go on where they are.
-    pub fn set_sources(&mut self, sources: Vec<Source>) {
-        if sources == self.sources {
-            return;
-        }
-        let goes_on = sources.starts_with(&self.sources);
-        let new = sources.iter().skip(self.sources.len());
-        if goes_on {
-            self.readers.extend(new.filter_map(|s| s.open(self.pattern.as_ref())));
-            self.sources = sources;
-        } else {
-            self.sources = sources;
-            self.begin();
-        }
-    }
-
-    fn begin(&mut self) {
-        let pattern = self.pattern.as_ref();
-        self.curves.clear();
-        self.readers = self.sources.iter().filter_map(|s| s.open(pattern)).collect();
-    }
-
-    /// Reads all that is new; says whether there was anything.
-    pub fn poll(&mut self) -> bool {
-        let mut changed = false;
-        while self.poll_piece() {
-            changed = true;
-        }
-        changed
-    }
-
-    /// Reads a piece of what is new; says whether there was anything, and so perhaps more of it. Files
-    /// are read to their end in their order: a later one may take back what an earlier one said.
-    pub fn poll_piece(&mut self) -> bool {
-        self.trouble = None;
-        for at in 0..self.readers.len() {
-            let Some(reader) = self.readers.get_mut(at) else { break };
-            match reader.read(&mut self.curves) {
-                Ok(Grown::Some) => return true,
-                Ok(Grown::Not) => {}
-                Ok(Grown::Anew) => {
-                    self.begin();
-                    return true;
-                }
-                Err(e) => {
-                    self.trouble = Some(format!("cannot read {}: {e}", reader.path().display()));
-                }
-            }
-        }
-        let status = read_status(&self.path);
-        let changed = status != self.status;
-        self.status = status;
-        let times = self.sources.iter().filter_map(|s| s.path.metadata().ok()?.modified().ok());
-        self.written = times.max();
-        changed
-    }
-
     pub fn standing(&self, now: SystemTime) -> Standing {
         match &self.status {
-            Some(status) if status.state == RunState::Running && !lives(status.pid) => {
+            // One on another machine has no process here, but its heart beats.
+            Some(status)
+                if status.state == RunState::Running
+                    && !lives(status.pid)
+                    && !beats(&status.heartbeat, now) =>
+            {
                 Standing::Lost
             }
             Some(status) => Standing::Told(status.state),
@@ -148,11 +85,6 @@ impl Run {
         }
     }
 
-    /// Lines or records that could not be understood.
-    pub fn skipped(&self) -> usize {
-        self.readers.iter().map(|r| r.skipped()).sum()
-    }
-
     /// The step it stands at, and the step it goes to.
     pub fn progress(&self) -> (u64, Option<u64>) {
         let step = self.curves.last_step().unwrap_or(0);
@@ -161,8 +93,144 @@ impl Run {
     }
 }
 
+/// Reads the files of one run. It is held by one thread; the run is locked only while what was fetched
+/// is added to it, so that who looks at it never waits for a disk.
+#[derive(Debug)]
+pub struct RunReader {
+    path: PathBuf,
+    sources: Vec<Source>,
+    readers: Vec<Named>,
+    pattern: Option<Pattern>,
+    /// What was read before is void.
+    anew: bool,
+}
+
+/// A reader, and what stands before the names in its file.
+#[derive(Debug)]
+struct Named {
+    prefix: String,
+    reader: Box<dyn Reader>,
+}
+
+impl RunReader {
+    pub fn open(found: Found, pattern: Option<Pattern>) -> (Shared, Self) {
+        let Found { path, name, files } = found;
+        let run = Run { path: path.clone(), name, ..Run::default() };
+        let (sources, readers) = (files, Vec::new());
+        let mut reader = Self { path, sources, readers, pattern, anew: true };
+        reader.begin();
+        (Arc::new(RwLock::new(run)), reader)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What a new look at its folder found. Readers of files that stay go on where they are.
+    pub fn set_sources(&mut self, sources: Vec<Source>) {
+        if sources == self.sources {
+            return;
+        }
+        // Names get a prefix when a second file comes.
+        let goes_on = sources.starts_with(&self.sources)
+            && (self.sources.len() > 1 || sources.iter().all(|s| s.kind == Kind::Events));
+        let known = if goes_on { self.sources.len() } else { 0 };
+        self.sources = sources;
+        if goes_on {
+            let new = self.readers_from(known);
+            self.readers.extend(new);
+        } else {
+            self.begin();
+        }
+    }
+
+    fn begin(&mut self) {
+        self.readers = self.readers_from(0);
+        self.anew = true;
+    }
+
+    fn readers_from(&self, first: usize) -> Vec<Named> {
+        // Event files of one folder are one log that was begun again.
+        let apart = self.sources.len() > 1 && self.sources.iter().any(|s| s.kind != Kind::Events);
+        let sources = self.sources.iter().skip(first);
+        sources
+            .filter_map(|source| {
+                let stem = source.path.file_stem().unwrap_or_default().to_string_lossy();
+                let prefix = if apart { stem.into_owned() } else { String::new() };
+                Some(Named { prefix, reader: source.open(self.pattern.as_ref())? })
+            })
+            .collect()
+    }
+
+    /// Reads all that is new, until `stop`; says whether there was anything. Files are read to their
+    /// end in their order: a later one may take back what an earlier one said.
+    pub fn read(&mut self, run: &RwLock<Run>, stop: &AtomicBool) -> bool {
+        let lock = || run.write().unwrap_or_else(PoisonError::into_inner);
+        let (mut changed, mut trouble, mut at, mut restarts) = (false, None, 0, 0);
+        while at < self.readers.len() && !stop.load(Ordering::Relaxed) {
+            if std::mem::take(&mut self.anew) {
+                lock().curves.clear();
+                changed = true;
+            }
+            let Named { prefix, reader } = &mut self.readers[at];
+            match reader.fetch() {
+                Ok(Grown::Some) => {
+                    let mut run = lock();
+                    run.curves.set_prefix(prefix);
+                    reader.parse(&mut run.curves);
+                    changed = true;
+                }
+                Ok(Grown::Not) => at += 1,
+                // A file that is replaced without end is read at the next call.
+                Ok(Grown::Anew) if restarts > 0 => at += 1,
+                Ok(Grown::Anew) => {
+                    restarts += 1;
+                    self.begin();
+                    at = 0;
+                }
+                Err(e) => {
+                    trouble = Some(format!("cannot read {}: {e}", reader.path().display()));
+                    at += 1;
+                }
+            }
+        }
+        let status = read_status(&self.path);
+        let times = self.sources.iter().filter_map(|s| s.path.metadata().ok()?.modified().ok());
+        let written = times.max();
+        let skipped = self.readers.iter().map(|r| r.reader.skipped()).sum();
+        let mut run = lock();
+        changed |= run.status != status || run.trouble != trouble;
+        (run.status, run.trouble, run.written, run.skipped) = (status, trouble, written, skipped);
+        changed
+    }
+
+    /// Reads a run once, to its end; that of one that stands still is also a last line with no end.
+    pub fn whole(found: Found, pattern: Option<Pattern>) -> Run {
+        let (run, mut reader) = Self::open(found, pattern);
+        reader.read(&run, &AtomicBool::new(false));
+        let mut run = std::mem::take(&mut *run.write().unwrap_or_else(PoisonError::into_inner));
+        let live = [Standing::Lively, Standing::Told(RunState::Running)];
+        if !live.contains(&run.standing(SystemTime::now())) {
+            for Named { prefix, reader } in &mut reader.readers {
+                reader.finish();
+                run.curves.set_prefix(prefix);
+                reader.parse(&mut run.curves);
+            }
+            run.skipped = reader.readers.iter().map(|r| r.reader.skipped()).sum();
+        }
+        run
+    }
+}
+
 fn read_status(path: &Path) -> Option<Status> {
     serde_json::from_slice(&std::fs::read(path.join("status.json")).ok()?).ok()
+}
+
+/// Whether a heartbeat (RFC 3339) is of a moment ago.
+fn beats(heartbeat: &str, now: SystemTime) -> bool {
+    let Ok(at) = heartbeat.parse::<jiff::Timestamp>() else { return false };
+    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(at.as_second().max(0) as u64);
+    now.duration_since(at).map_or(true, |age| age < LIVELY)
 }
 
 /// Whether the process is there. A number that was given to another process since is not noticed.
@@ -192,28 +260,33 @@ mod tests {
         let line = |step, loss: f64| format!("{{\"step\":{step},\"loss\":{loss}}}\n");
         std::fs::write(&file, line(1, 4.0)).expect("writes");
         let found = || find(dir.path(), false).pop().expect("a run");
-        let mut run = Run::new(found(), None);
-        assert!(run.poll());
-        assert!(!run.poll());
-        let steps = |run: &Run| -> Vec<u64> {
-            run.curves.get("loss").expect("is").points().map(|p| p.step).collect()
+        let (run, mut reader) = RunReader::open(found(), None);
+        let go = AtomicBool::new(false);
+        assert!(reader.read(&run, &go));
+        assert!(!reader.read(&run, &go));
+        let steps = |name: &str| -> Vec<u64> {
+            let run = run.read().expect("is whole");
+            run.curves.get(name).map_or(vec![], |s| s.points().map(|p| p.step).collect())
         };
         std::fs::write(&file, line(1, 4.0) + &line(2, 3.0)).expect("writes");
-        assert!(run.poll());
-        assert_eq!(steps(&run), [1, 2]);
+        assert!(reader.read(&run, &go));
+        assert_eq!(steps("loss"), [1, 2]);
         std::fs::write(&file, line(7, 1.0)).expect("writes");
-        assert!(run.poll());
-        assert_eq!(steps(&run), [7]);
-        std::fs::write(dir.path().join("z.jsonl"), line(8, 0.5)).expect("writes");
-        run.set_sources(found().files);
-        assert!(run.poll());
-        assert_eq!(steps(&run), [7, 8]);
+        assert!(reader.read(&run, &go));
+        assert_eq!(steps("loss"), [7]);
+        // Two files that say the same name are kept apart.
+        std::fs::write(dir.path().join("eval_log.jsonl"), line(3, 0.5)).expect("writes");
+        reader.set_sources(found().files);
+        assert!(reader.read(&run, &go));
+        assert_eq!((steps("loss"), steps("metrics/loss")), (vec![], vec![7]));
+        assert_eq!(steps("eval_log/loss"), [3]);
         std::fs::remove_file(&file).expect("removes");
-        run.poll();
-        assert!(run.trouble.as_ref().is_some_and(|t| t.contains("metrics.jsonl")));
-        run.set_sources(found().files);
-        run.poll();
-        assert_eq!((steps(&run), run.trouble.clone()), (vec![8], None));
+        reader.read(&run, &go);
+        let trouble = || run.read().expect("is whole").trouble.clone();
+        assert!(trouble().is_some_and(|t| t.contains("metrics.jsonl")));
+        reader.set_sources(found().files);
+        reader.read(&run, &go);
+        assert_eq!((steps("loss"), trouble()), (vec![3], None));
     }
 
     #[test]
@@ -221,15 +294,18 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         std::fs::write(dir.path().join("metrics.jsonl"), "{\"step\":1,\"loss\":1}\n")
             .expect("writes");
-        let mut run = Run::new(find(dir.path(), false).pop().expect("a run"), None);
+        let (run, mut reader) =
+            RunReader::open(find(dir.path(), false).pop().expect("a run"), None);
+        let go = AtomicBool::new(false);
         let now = SystemTime::now();
-        run.poll();
-        assert_eq!(run.standing(now), Standing::Lively);
-        assert_eq!(run.standing(now + LIVELY * 2), Standing::Quiet);
+        reader.read(&run, &go);
+        let standing = |at| run.read().expect("is whole").standing(at);
+        assert_eq!(standing(now), Standing::Lively);
+        assert_eq!(standing(now + LIVELY * 2), Standing::Quiet);
         let mut tell = |text: String| {
             std::fs::write(dir.path().join("status.json"), text).expect("writes");
-            assert!(run.poll());
-            (run.standing(now), run.progress())
+            assert!(reader.read(&run, &go));
+            (standing(now), run.read().expect("is whole").progress())
         };
         let own = std::process::id();
         let progress = (1, Some(10));
@@ -240,5 +316,11 @@ mod tests {
             tell(status("finished", 1 << 30)),
             (Standing::Told(RunState::Finished), progress)
         );
+        // On another machine of a shared file system.
+        let beating = status("running", 1 << 30).replace(
+            "\"heartbeat\":\"\"",
+            &format!("\"heartbeat\":\"{}\"", jiff::Timestamp::now()),
+        );
+        assert_eq!(tell(beating), (Standing::Told(RunState::Running), progress));
     }
 }

@@ -19,10 +19,14 @@ pub enum XAxis {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
     pub step: u64,
-    /// Seconds since 1970; NaN where the file does not tell.
+    /// Seconds since 1970, or since the run began where it tells no more ([`CALENDAR`]); NaN where it
+    /// tells nothing.
     pub wall: f64,
     pub value: f64,
 }
+
+/// Times from here on (1973) are dates; those before count from a run's beginning.
+pub const CALENDAR: f64 = 1e8;
 
 /// The least and the greatest of a stretch of values; those that are no numbers are left out.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,12 +35,15 @@ pub struct Extremes {
     pub max: f64,
 }
 
-/// Points with steps that never fall. A point with a lower step than the last one begins a new
-/// history: a resumed or rolled back run says again what it said before, and the later word counts.
-#[derive(Debug, Clone, Default)]
+/// Points with steps that never fall. Where a run's step falls to one that it has passed, it was
+/// resumed or rolled back: it says again what it said before, and the later word counts. Where it
+/// falls to its beginning, it counts anew, as iterations of an epoch do: the count goes on.
+#[derive(Debug, Clone)]
 pub struct Series {
     steps: Steps,
-    /// Of the first point.
+    /// What was added to the run's steps since it last counted anew.
+    shift: u64,
+    /// Of the first point whose time is known.
     began: f64,
     /// Seconds since then; a ten-millionth of them is enough.
     times: Vec<f32>,
@@ -44,16 +51,40 @@ pub struct Series {
     pyramid: Pyramid,
 }
 
+impl Default for Series {
+    fn default() -> Self {
+        Self {
+            steps: Steps::default(),
+            shift: 0,
+            began: f64::NAN,
+            times: Vec::new(),
+            values: Column::default(),
+            pyramid: Pyramid::default(),
+        }
+    }
+}
+
 impl Series {
     pub fn push(&mut self, point: Point) {
-        if self.steps.last().is_some_and(|last| point.step < last) {
-            self.forget_from(point.step);
+        let mut step = point.step.saturating_add(self.shift);
+        if let (Some(first), Some(last)) = (self.steps.get(0), self.steps.last())
+            && step < last
+        {
+            if point.step <= first {
+                step = last.saturating_add(1);
+                self.shift = step - point.step;
+            } else {
+                self.forget_from(point.step);
+            }
         }
-        if self.is_empty() {
+        if self.began.is_nan() {
             self.began = point.wall;
         }
-        self.steps.push(point.step);
-        self.times.push((point.wall - self.began) as f32);
+        // Clocks are set back, and some points have no time: the axis never falls.
+        let time = (point.wall - self.began) as f32;
+        let before = self.times.last().copied().unwrap_or(f32::NAN);
+        self.steps.push(step);
+        self.times.push(time.max(before));
         self.values.push(point.value);
         self.pyramid.grow(&self.values);
     }
@@ -86,7 +117,7 @@ impl Series {
         let x = match axis {
             XAxis::Step => self.steps.get(index)? as f64,
             XAxis::Relative => self.time(index)? - began,
-            XAxis::Wall => self.time(index)?,
+            XAxis::Wall => self.time(index).filter(|at| *at >= CALENDAR)?,
         };
         x.is_finite().then_some(x)
     }
@@ -97,7 +128,7 @@ impl Series {
 
     /// The points from `low` up to but not including `high`.
     pub fn within(&self, axis: XAxis, began: f64, low: f64, high: f64) -> Range<usize> {
-        let first = |x: f64| self.first_where(|i| self.x(i, axis, began).is_none_or(|at| at >= x));
+        let first = |x: f64| self.first_where(|i| self.x(i, axis, began).is_some_and(|at| at >= x));
         first(low)..first(high)
     }
 
@@ -131,7 +162,8 @@ impl Series {
         let mut start = self.within(axis, began, low, low).start;
         (1..=count)
             .map(|i| {
-                let end = self.within(axis, began, low, low + width * i as f64).end;
+                let end = if i == count { high } else { low + width * i as f64 };
+                let end = self.within(axis, began, low, end).end;
                 let part = start..end;
                 start = end;
                 self.extremes(part)
@@ -140,7 +172,7 @@ impl Series {
     }
 
     pub fn forget_from(&mut self, step: u64) {
-        let len = self.steps.before(step);
+        let len = self.steps.before(step.saturating_add(self.shift));
         self.steps.truncate(len);
         self.times.truncate(len);
         self.values.truncate(len);
@@ -152,13 +184,13 @@ impl Series {
 #[derive(Debug, Clone, Default)]
 struct Pyramid {
     /// Level k has one entry for each whole block of `BLOCK^(k + 1)` points.
-    levels: Vec<Vec<(f32, f32)>>,
+    levels: Vec<Vec<(f64, f64)>>,
 }
 
 const BLOCK: usize = 16;
 
 /// Of a block with no number in it.
-const NOTHING: (f32, f32) = (f32::INFINITY, f32::NEG_INFINITY);
+const NOTHING: (f64, f64) = (f64::INFINITY, f64::NEG_INFINITY);
 
 impl Pyramid {
     fn grow(&mut self, values: &Column) {
@@ -212,15 +244,15 @@ impl Pyramid {
             at += size;
         }
         let (min, max) = found;
-        (min <= max).then(|| Extremes { min: min.into(), max: max.into() })
+        (min <= max).then_some(Extremes { min, max })
     }
 }
 
-fn widened(values: impl Iterator<Item = f64>) -> (f32, f32) {
-    values.filter(|v| v.is_finite()).fold(NOTHING, |a, v| joined(a, (v as f32, v as f32)))
+fn widened(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    values.filter(|v| v.is_finite()).fold(NOTHING, |a, v| joined(a, (v, v)))
 }
 
-fn joined(a: (f32, f32), b: (f32, f32)) -> (f32, f32) {
+fn joined(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {
     (a.0.min(b.0), a.1.max(b.1))
 }
 
@@ -284,6 +316,38 @@ mod tests {
         // Two words about one step both stay.
         series.push(point(41, 5.0));
         assert_eq!(series.len(), 43);
+    }
+
+    #[test]
+    fn a_count_that_begins_anew_in_each_epoch_goes_on() {
+        let mut series = Series::default();
+        for epoch in 0..3 {
+            (1..=4).for_each(|step| series.push(point(step, f64::from(epoch))));
+        }
+        let steps: Vec<u64> = series.points().map(|p| p.step).collect();
+        assert_eq!(steps, (1..=12).collect::<Vec<u64>>());
+        // Within an epoch a lower step is a rollback, as ever.
+        series.push(point(3, 9.0));
+        assert_eq!(series.last().map(|p| (p.step, p.value)), Some((11, 9.0)));
+        assert_eq!(series.len(), 11);
+    }
+
+    #[test]
+    fn times_never_fall_and_may_begin_late() {
+        let mut series = Series::default();
+        for (step, wall) in [(1, f64::NAN), (2, 1e9 + 1.0), (3, 1e9 + 5.0), (4, 1e9), (5, f64::NAN)]
+        {
+            series.push(Point { step, wall, value: 1.0 });
+        }
+        let x: Vec<_> = (0..5).map(|i| series.x(i, XAxis::Relative, 1e9)).collect();
+        assert_eq!(x, [None, Some(1.0), Some(5.0), Some(5.0), Some(5.0)]);
+        assert_eq!(series.within(XAxis::Relative, 1e9, 0.0, 2.0), 1..2);
+        assert_eq!(series.within(XAxis::Relative, 1e9, 2.0, 9.0), 2..5);
+        // Times since the beginning are no dates.
+        let mut series = Series::default();
+        series.push(Point { step: 1, wall: 4.0, value: 1.0 });
+        let x = |axis| series.x(0, axis, 4.0);
+        assert_eq!((x(XAxis::Relative), x(XAxis::Wall)), (Some(0.0), None));
     }
 
     #[test]

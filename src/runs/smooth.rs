@@ -32,7 +32,7 @@ impl Smoothed {
             *self = Self::new(self.weight);
         }
         while let Some(point) = raw.get(self.taken) {
-            // One that is no number breaks the curve, not the average.
+            // One that is no number is passed over by the average.
             let value = if point.value.is_finite() {
                 self.sum = self.sum * self.weight + point.value * (1.0 - self.weight);
                 self.share = self.share * self.weight + (1.0 - self.weight);

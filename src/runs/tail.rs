@@ -6,6 +6,12 @@ use std::path::{Path, PathBuf};
 
 /// Bytes read at a time.
 const CHUNK: usize = 1 << 20;
+/// A line that is longer is no line.
+const LONGEST: usize = 16 << 20;
+/// Bytes of the head that are compared.
+const HEAD: usize = 256;
+/// An empty buffer of more than this is given back.
+const KEPT: usize = 1 << 16;
 
 #[derive(Debug)]
 pub struct Tail {
@@ -13,6 +19,8 @@ pub struct Tail {
     /// Which file it was that was read, and how far.
     file: Option<Identity>,
     offset: u64,
+    /// How it began: a program that writes it again from the start keeps its number.
+    head: Vec<u8>,
     /// Read, and not consumed yet.
     pending: Vec<u8>,
 }
@@ -32,7 +40,7 @@ type Identity = (u64, u64);
 
 impl Tail {
     pub fn new(path: &Path) -> Self {
-        Self { path: path.into(), file: None, offset: 0, pending: Vec::new() }
+        Self { path: path.into(), file: None, offset: 0, head: Vec::new(), pending: Vec::new() }
     }
 
     pub fn path(&self) -> &Path {
@@ -52,9 +60,18 @@ impl Tail {
         if about.len() == self.offset {
             return Ok(Grown::Not);
         }
+        let mut head = vec![0; self.head.len()];
+        file.read_exact(&mut head)?;
+        if head != self.head {
+            *self = Self::new(&self.path);
+            return Ok(Grown::Anew);
+        }
         file.seek(SeekFrom::Start(self.offset))?;
+        let before = self.pending.len();
         let read = file.take(CHUNK as u64).read_to_end(&mut self.pending)?;
         self.offset += read as u64;
+        let wanted = HEAD.saturating_sub(self.head.len()).min(read);
+        self.head.extend(&self.pending[before..before + wanted]);
         Ok(if read == 0 { Grown::Not } else { Grown::Some })
     }
 
@@ -64,17 +81,30 @@ impl Tail {
 
     pub fn consume(&mut self, bytes: usize) {
         self.pending.drain(..bytes.min(self.pending.len()));
+        if self.pending.is_empty() && self.pending.capacity() > KEPT {
+            self.pending = Vec::new();
+        }
     }
 
-    /// Hands over the whole lines that are there, and keeps the last one until it is whole.
-    pub fn lines(&mut self, mut line: impl FnMut(&[u8])) {
-        let Some(end) = memchr::memrchr(b'\n', &self.pending) else { return };
+    /// Hands over the whole lines that are there, and keeps the last one until it is whole. A line
+    /// ends at `end` or at a newline.
+    pub fn lines(&mut self, end: u8, mut line: impl FnMut(&[u8])) {
         let mut start = 0;
-        for at in memchr::memchr_iter(b'\n', &self.pending[..=end]) {
+        for at in memchr::memchr2_iter(b'\n', end, &self.pending) {
             line(&self.pending[start..at]);
             start = at + 1;
         }
+        if start == 0 && self.pending.len() > LONGEST {
+            start = self.pending.len();
+        }
         self.consume(start);
+    }
+
+    /// Ends the last line: nothing more comes.
+    pub fn finish(&mut self) {
+        if !self.pending.is_empty() {
+            self.pending.push(b'\n');
+        }
     }
 }
 
@@ -99,7 +129,7 @@ mod tests {
     fn lines(tail: &mut Tail) -> Vec<String> {
         let mut all = Vec::new();
         while tail.read().expect("reads") == Grown::Some {
-            tail.lines(|l| all.push(String::from_utf8_lossy(l).into_owned()));
+            tail.lines(b'\n', |l| all.push(String::from_utf8_lossy(l).into_owned()));
         }
         all
     }
@@ -136,6 +166,10 @@ mod tests {
         std::fs::rename(&other, &path).expect("replaces");
         assert_eq!(tail.read().expect("reads"), Grown::Anew);
         assert_eq!(lines(&mut tail), ["longer than before"]);
+        // Written again in place, and longer.
+        std::fs::write(&path, "another head, and longer than all before\n").expect("writes");
+        assert_eq!(tail.read().expect("reads"), Grown::Anew);
+        assert_eq!(lines(&mut tail).len(), 1);
         std::fs::remove_file(&path).expect("removes");
         assert!(tail.read().is_err());
     }

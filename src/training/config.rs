@@ -199,6 +199,16 @@ impl TrainConfig {
                      and answer stages from a museum, such as data = \"met-paintings\""
                 ));
             }
+            if !s.only.is_empty() && s.kind != StageKind::Answer {
+                return wrong(format!("stage {i}: only is for answer stages"));
+            }
+            // A museum does not know it of every painting, and a view that asks nothing has no loss.
+            if !s.only.is_empty() && s.only.iter().all(|q| *q == Question::Kind) {
+                return wrong(format!("stage {i}: only needs a type beside kind"));
+            }
+            if !s.only.is_empty() && s.questions < s.only.len() {
+                return wrong(format!("stage {i}: questions must be as many as the types of only"));
+            }
             if !s.only.is_empty() && (!s.always.is_empty() || s.presence + s.labels > 0) {
                 return wrong(format!(
                     "stage {i}: only leaves no place for always, presence and labels"

@@ -43,11 +43,11 @@ pub fn draw(
 ) -> Vec<Example> {
     let count = stage.questions;
     if !stage.only.is_empty() {
-        return stage
-            .only
-            .iter()
-            .cycle()
-            .take(count)
+        // Each view begins with another type, so that all are asked as often.
+        let first = rng.random_range(0..stage.only.len());
+        let asked: Vec<_> = stage.only.iter().cycle().skip(first).take(count).collect();
+        return asked
+            .into_iter()
             .filter_map(|question| {
                 let (asked, answer) = formal(*question, seen, rng)?;
                 let mut turns = vec![Turn::new(Role::User, asked)];

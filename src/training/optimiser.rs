@@ -129,6 +129,9 @@ impl AdamW {
         for slot in &mut self.slots {
             slot.first = take(format!("first.{}", slot.name))?;
             slot.second = take(format!("second.{}", slot.name))?;
+            if slot.first.shape() != slot.var.shape() || slot.second.shape() != slot.var.shape() {
+                candle_core::bail!("the moments of {} have another shape", slot.name);
+            }
         }
         let updates: Vec<i64> = take("updates".into())?.to_vec1()?;
         self.updates = updates.first().copied().unwrap_or(0).max(0) as usize;

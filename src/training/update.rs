@@ -40,6 +40,7 @@ impl InplaceOp2 for Average {
     ) -> Result<()> {
         let g = slice(gradient, of_gradient)?;
         let m = slice_mut(moment, layout)?;
+        same_length(&[m.len(), g.len()])?;
         let (keep, take, scale) = (self.keep as f32, (1.0 - self.keep) as f32, self.scale as f32);
         wide(|| match self.squared {
             false => m.iter_mut().zip(g).for_each(|(m, g)| *m = *m * keep + g * scale * take),
@@ -88,6 +89,7 @@ impl InplaceOp3 for Move {
     ) -> Result<()> {
         let (first, second) = (slice(first, of_first)?, slice(second, of_second)?);
         let w = slice_mut(weights, layout)?;
+        same_length(&[w.len(), first.len(), second.len()])?;
         let (c1, c2) = self.corrections;
         let (c1, c2) = (1.0 / c1 as f32, 1.0 / c2 as f32);
         let (decay, lr, eps) = (self.decay as f32, self.lr as f32, EPS as f32);
@@ -97,6 +99,14 @@ impl InplaceOp3 for Move {
             }
         });
         Ok(())
+    }
+}
+
+/// A moment of another tensor would change a part of the weights, and tell nobody.
+fn same_length(lengths: &[usize]) -> Result<()> {
+    match lengths.windows(2).all(|pair| pair[0] == pair[1]) {
+        true => Ok(()),
+        false => candle_core::bail!("weights, gradient and moments have {lengths:?} values"),
     }
 }
 

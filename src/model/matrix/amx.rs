@@ -19,7 +19,10 @@ impl Amx {
     pub fn request() -> Option<Self> {
         /// Intel's manual, CPUID leaf 7: AMX-BF16 and AMX-TILE.
         const BOTH: u32 = 1 << 22 | 1 << 24;
-        let has = __cpuid_count(0, 0).eax >= 7 && __cpuid_count(7, 0).edx & BOTH == BOTH;
+        // SAFETY: every x86-64 processor has the instruction. (Older compilers do not know that.)
+        #[allow(unused_unsafe)]
+        let (leaves, features) = unsafe { (__cpuid_count(0, 0).eax, __cpuid_count(7, 0).edx) };
+        let has = leaves >= 7 && features & BOTH == BOTH;
         let rounding = Avx512::detect()?;
         (has && permitted()).then_some(Self(rounding))
     }

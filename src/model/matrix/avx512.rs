@@ -19,7 +19,10 @@ impl Avx512 {
 
     /// Whether CPUID's name of the maker is GenuineIntel's.
     pub fn of_intel() -> bool {
-        __cpuid(0).ebx == u32::from_le_bytes(*b"Genu")
+        // SAFETY: every x86-64 processor has the instruction. (Older compilers do not know that.)
+        #[allow(unused_unsafe)]
+        let maker = unsafe { __cpuid(0) };
+        maker.ebx == u32::from_le_bytes(*b"Genu")
     }
 }
 

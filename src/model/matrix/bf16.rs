@@ -46,6 +46,9 @@ impl Bf16 {
     /// From contiguous f32 values, (out, in).
     pub fn new(w: &Tensor, kernel: Arc<dyn Kernel>) -> Result<Self> {
         let (out, width) = w.dims2()?;
+        if out == 0 || width == 0 {
+            candle_core::bail!("a matrix of {out} by {width} has no values");
+        }
         let values = Values::of(w)?;
         let values: &[f32] = &values;
         Ok(Self {

@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use super::{Curves, Grown, Line, Reader, made};
+use super::{Curves, Grown, Line, Reader};
 use crate::runs::tail::Tail;
 
 #[derive(Debug)]
 pub struct CsvFile {
     tail: Tail,
-    began: f64,
     head: Option<Head>,
     rows: u64,
     skipped: usize,
@@ -22,7 +21,7 @@ struct Head {
 
 impl CsvFile {
     pub fn new(path: &Path) -> Self {
-        Self { tail: Tail::new(path), began: made(path), head: None, rows: 0, skipped: 0 }
+        Self { tail: Tail::new(path), head: None, rows: 0, skipped: 0 }
     }
 }
 
@@ -31,14 +30,17 @@ impl Reader for CsvFile {
         self.tail.path()
     }
 
-    fn read(&mut self, into: &mut Curves) -> std::io::Result<Grown> {
+    fn fetch(&mut self) -> std::io::Result<Grown> {
         let grown = self.tail.read()?;
         if grown == Grown::Anew {
             *self = Self::new(self.tail.path());
-            return Ok(grown);
         }
-        let Self { tail, began, head, rows, skipped } = self;
-        tail.lines(|text| {
+        Ok(grown)
+    }
+
+    fn parse(&mut self, into: &mut Curves) {
+        let Self { tail, head, rows, skipped } = self;
+        tail.lines(b'\n', |text| {
             if text.iter().all(u8::is_ascii_whitespace) {
                 return;
             }
@@ -55,13 +57,16 @@ impl Reader for CsvFile {
                             line.put(name.clone(), value);
                         }
                     }
-                    line.push_into(into, *rows, *began);
+                    line.push_into(into, *rows);
                     *rows += 1;
                 }
                 _ => *skipped += 1,
             }
         });
-        Ok(grown)
+    }
+
+    fn finish(&mut self) {
+        self.tail.finish();
     }
 
     fn skipped(&self) -> usize {
@@ -89,9 +94,10 @@ mod tests {
 
     #[test]
     fn cells_that_are_empty_or_words_are_no_points() {
-        let text = "epoch,step,train_loss,\"val, loss\",note\n0,10,2.5,,a\n0,20,,3.5,\"b, c\"\n0,30\n1,40,nan,1e-3,\n1,50,0.";
+        let text = "epoch,step,train_loss,\"val, loss\",note\n0,10,2.5,,a\n0,20,,3.5,\"b, c\"\n0,30\n1,40,nan,1e-3,\n1,50,0.5,,";
         let (curves, skipped) = read_all(text, |path| Box::new(CsvFile::new(path)));
         assert_eq!(skipped, 1);
+        // A last line with no end counts when nothing more comes.
         let train = curves.get("train_loss").expect("is there");
         assert_eq!(train.get(0).map(|p| (p.step, p.value)), Some((10, 2.5)));
         assert!(train.get(1).is_some_and(|p| p.step == 40 && p.value.is_nan()));

@@ -40,21 +40,23 @@ impl Reader for EventFile {
         self.tail.path()
     }
 
-    fn read(&mut self, into: &mut Curves) -> std::io::Result<Grown> {
+    fn fetch(&mut self) -> std::io::Result<Grown> {
         let grown = self.tail.read()?;
-        match grown {
-            Grown::Anew => *self = Self::new(self.tail.path()),
-            // What follows a wrong length is not kept, either.
-            Grown::Some if self.broken => self.tail.consume(usize::MAX),
-            Grown::Some => {
-                let (used, skipped, broken) = records(self.tail.pending(), into);
-                self.skipped += skipped;
-                self.broken = broken;
-                self.tail.consume(used);
-            }
-            Grown::Not => {}
+        if grown == Grown::Anew {
+            *self = Self::new(self.tail.path());
         }
         Ok(grown)
+    }
+
+    fn parse(&mut self, into: &mut Curves) {
+        // What follows a wrong length is not kept, either.
+        if self.broken {
+            return self.tail.consume(usize::MAX);
+        }
+        let (used, skipped, broken) = records(self.tail.pending(), into);
+        self.skipped += skipped;
+        self.broken = broken;
+        self.tail.consume(used);
     }
 
     fn skipped(&self) -> usize {

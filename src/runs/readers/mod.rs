@@ -17,16 +17,24 @@ pub use trainer_state::TrainerState;
 pub use wandb::WandbFile;
 
 use super::curves::Curves;
+use super::series::CALENDAR;
 use super::tail::Grown;
 
-/// Reads one file of a run, a piece at a time.
-pub trait Reader: Send + Sync + std::fmt::Debug {
+/// Reads one file of a run, a piece at a time: from the disk, and then into curves that others look
+/// at, who must not wait for the disk.
+pub trait Reader: Send + std::fmt::Debug {
     fn path(&self) -> &Path;
 
-    /// Adds what has come since the last call. [`Grown::Some`] asks for another call;
-    /// [`Grown::Anew`] says that all that came from this file is void, and that the next calls read
-    /// it from its start.
-    fn read(&mut self, into: &mut Curves) -> std::io::Result<Grown>;
+    /// Fetches a piece of what has come since the last call. [`Grown::Some`] asks for
+    /// [`Self::parse`] and another call; [`Grown::Anew`] says that all that came from this file is
+    /// void, and that the next calls read it from its start.
+    fn fetch(&mut self) -> std::io::Result<Grown>;
+
+    /// Adds what was fetched.
+    fn parse(&mut self, into: &mut Curves);
+
+    /// Nothing more comes: a last line that has no end is one.
+    fn finish(&mut self) {}
 
     /// Lines or records that could not be understood.
     fn skipped(&self) -> usize;
@@ -75,7 +83,8 @@ impl Line {
     fn put(&mut self, name: String, value: f64) {
         match Role::of(&name) {
             Role::Step if value >= 0.0 && value < u64::MAX as f64 => self.step = Some(value as u64),
-            Role::Wall if value.is_finite() => self.wall = Some(value),
+            // Some call the seconds of a step their time.
+            Role::Wall if value >= CALENDAR => self.wall = Some(value),
             Role::Elapsed => {
                 self.elapsed = Some(value);
                 self.metrics.push((name, value));
@@ -84,22 +93,14 @@ impl Line {
         }
     }
 
-    /// `count` is the step of a line that tells none, `began` when the file was begun.
-    fn push_into(self, curves: &mut Curves, count: u64, began: f64) {
+    /// `count` is the step of a line that tells none.
+    fn push_into(self, curves: &mut Curves, count: u64) {
         let step = self.step.unwrap_or(count);
-        let wall = self.wall.or(self.elapsed.map(|s| began + s)).unwrap_or(f64::NAN);
+        let wall = self.wall.or(self.elapsed).unwrap_or(f64::NAN);
         for (name, value) in self.metrics {
             curves.push(&name, super::series::Point { step, wall, value });
         }
     }
-}
-
-/// When a file was made, seconds since 1970; elapsed times are counted from it.
-fn made(path: &Path) -> f64 {
-    let about = std::fs::metadata(path).ok();
-    let made = about.and_then(|m| m.created().or_else(|_| m.modified()).ok());
-    let since = made.and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
-    since.map_or(f64::NAN, |t| t.as_secs_f64())
 }
 
 #[cfg(test)]
@@ -113,7 +114,11 @@ mod testing {
         std::fs::write(&path, text).expect("writes");
         let mut reader = reader(&path);
         let mut curves = Curves::default();
-        while reader.read(&mut curves).expect("reads") == Grown::Some {}
+        while reader.fetch().expect("reads") == Grown::Some {
+            reader.parse(&mut curves);
+        }
+        reader.finish();
+        reader.parse(&mut curves);
         (curves, reader.skipped())
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use regex::Regex;
 
-use super::{Curves, Grown, Line, Reader, made};
+use super::{Curves, Grown, Line, Reader};
 use crate::runs::tail::Tail;
 
 /// Such as `step (?<step>\d+).*loss (?<loss>\S+)`; groups called `step`, `time` or `elapsed` place the
@@ -28,14 +28,13 @@ impl Pattern {
 #[derive(Debug)]
 pub struct PatternLog {
     tail: Tail,
-    began: f64,
     pattern: Pattern,
     matched: u64,
 }
 
 impl PatternLog {
     pub fn new(path: &Path, pattern: Pattern) -> Self {
-        Self { tail: Tail::new(path), began: made(path), pattern, matched: 0 }
+        Self { tail: Tail::new(path), pattern, matched: 0 }
     }
 }
 
@@ -44,29 +43,33 @@ impl Reader for PatternLog {
         self.tail.path()
     }
 
-    fn read(&mut self, into: &mut Curves) -> std::io::Result<Grown> {
+    fn fetch(&mut self) -> std::io::Result<Grown> {
         let grown = self.tail.read()?;
         if grown == Grown::Anew {
             *self = Self::new(self.tail.path(), self.pattern.clone());
-            return Ok(grown);
         }
-        let Self { tail, began, pattern: Pattern(regex), matched } = self;
-        tail.lines(|text| {
-            // Progress bars write over their line again and again.
-            for text in String::from_utf8_lossy(text).split('\r') {
-                let Some(found) = regex.captures(text) else { continue };
-                let mut line = Line::default();
-                for name in regex.capture_names().flatten() {
-                    let number = found.name(name).and_then(|m| number(m.as_str()));
-                    if let Some(value) = number {
-                        line.put(name.to_string(), value);
-                    }
-                }
-                line.push_into(into, *matched, *began);
-                *matched += 1;
-            }
-        });
         Ok(grown)
+    }
+
+    fn parse(&mut self, into: &mut Curves) {
+        let Self { tail, pattern: Pattern(regex), matched } = self;
+        // Progress bars write over their line again and again.
+        tail.lines(b'\r', |text| {
+            let text = String::from_utf8_lossy(text);
+            let Some(found) = regex.captures(&text) else { return };
+            let mut line = Line::default();
+            for name in regex.capture_names().flatten() {
+                if let Some(value) = found.name(name).and_then(|m| number(m.as_str())) {
+                    line.put(name.to_string(), value);
+                }
+            }
+            line.push_into(into, *matched);
+            *matched += 1;
+        });
+    }
+
+    fn finish(&mut self) {
+        self.tail.finish();
     }
 
     fn skipped(&self) -> usize {

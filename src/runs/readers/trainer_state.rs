@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::jsonl::{repaired, unrepaired};
 use super::{Curves, Grown, Line, Reader};
 
 #[derive(Debug)]
@@ -13,8 +14,7 @@ pub struct TrainerState {
     path: PathBuf,
     /// Of the file that was read last.
     seen: Option<(u64, SystemTime)>,
-    /// Curves were told to forget; the next call reads.
-    due: bool,
+    fetched: Option<Vec<u8>>,
     skipped: usize,
 }
 
@@ -26,7 +26,7 @@ struct File {
 
 impl TrainerState {
     pub fn new(path: &Path) -> Self {
-        Self { path: path.into(), seen: None, due: false, skipped: 0 }
+        Self { path: path.into(), seen: None, fetched: None, skipped: 0 }
     }
 }
 
@@ -35,35 +35,39 @@ impl Reader for TrainerState {
         &self.path
     }
 
-    fn read(&mut self, into: &mut Curves) -> std::io::Result<Grown> {
+    fn fetch(&mut self) -> std::io::Result<Grown> {
         let about = std::fs::metadata(&self.path)?;
         let now = (about.len(), about.modified()?);
-        if self.seen == Some(now) && !self.due {
-            return Ok(Grown::Not);
+        match self.seen {
+            Some(seen) if seen == now => Ok(Grown::Not),
+            Some(_) => {
+                *self = Self::new(&self.path);
+                Ok(Grown::Anew)
+            }
+            None => {
+                self.fetched = Some(std::fs::read(&self.path)?);
+                self.seen = Some(now);
+                Ok(Grown::Some)
+            }
         }
-        if self.seen.is_some() && !self.due {
-            self.due = true;
-            return Ok(Grown::Anew);
-        }
-        // One that is being written is read when it is whole.
-        let Ok(file) = serde_json::from_slice::<File>(&std::fs::read(&self.path)?) else {
+    }
+
+    fn parse(&mut self, into: &mut Curves) {
+        let Some(text) = self.fetched.take() else { return };
+        // One that is being written is read when it is whole: then it is another one.
+        let Ok(file) = serde_json::from_slice::<File>(&repaired(&text)) else {
             self.skipped += 1;
-            self.seen = Some(now);
-            self.due = false;
-            return Ok(Grown::Not);
+            return;
         };
         for entry in file.log_history {
             let mut line = Line::default();
             for (key, value) in entry {
-                if let Some(value) = value.as_f64() {
+                if let Some(value) = value.as_f64().or(value.as_str().and_then(unrepaired)) {
                     line.put(key, value);
                 }
             }
-            line.push_into(into, 0, f64::NAN);
+            line.push_into(into, 0);
         }
-        self.seen = Some(now);
-        self.due = false;
-        Ok(Grown::Some)
     }
 
     fn skipped(&self) -> usize {
@@ -84,19 +88,24 @@ mod tests {
                 .iter()
                 .map(|s| serde_json::json!({"step": s, "loss": 1.0 / *s as f64, "epoch": 0.5}))
                 .collect();
-            serde_json::json!({"global_step": 9, "log_history": history}).to_string()
+            serde_json::json!({"global_step": 9, "log_history": history})
+                .to_string()
+                // As Python writes it.
+                .replace("0.5", "NaN")
         };
         std::fs::write(&path, state(&[10, 20])).expect("writes");
         let mut reader = TrainerState::new(&path);
         let mut curves = Curves::default();
-        assert_eq!(reader.read(&mut curves).expect("reads"), Grown::Some);
-        assert_eq!(reader.read(&mut curves).expect("reads"), Grown::Not);
+        assert_eq!(reader.fetch().expect("reads"), Grown::Some);
+        assert_eq!(reader.fetch().expect("reads"), Grown::Not);
         std::fs::write(&path, state(&[10, 20, 30])).expect("writes");
-        assert_eq!(reader.read(&mut curves).expect("reads"), Grown::Anew);
-        curves.clear();
-        assert_eq!(reader.read(&mut curves).expect("reads"), Grown::Some);
+        assert_eq!(reader.fetch().expect("reads"), Grown::Anew);
+        assert_eq!(reader.fetch().expect("reads"), Grown::Some);
+        reader.parse(&mut curves);
         let loss = curves.get("loss").expect("is there");
         assert_eq!(loss.points().map(|p| p.step).collect::<Vec<_>>(), [10, 20, 30]);
         assert!(loss.last().is_some_and(|p| p.wall.is_nan()));
+        let epoch = curves.get("epoch").and_then(|s| s.last());
+        assert!(epoch.is_some_and(|p| p.value.is_nan()));
     }
 }

@@ -13,6 +13,8 @@ use crate::runs::tail::Tail;
 const BLOCK: u64 = 32_768;
 /// Checksum, length and kind of a piece.
 const HEAD: usize = 7;
+/// Of longer records the rest is not kept.
+const LONGEST: usize = 64 << 20;
 /// `:W&B`, a magic number and a version.
 const FILE_HEAD: usize = 7;
 
@@ -81,11 +83,13 @@ impl WandbFile {
             if matches!(kind, FULL | FIRST) {
                 self.record.clear();
             }
-            self.record.extend(data);
+            if self.record.len() + data.len() <= LONGEST {
+                self.record.extend(data);
+            }
             if matches!(kind, FULL | LAST) {
                 match message(&self.record, self.rows) {
                     Some(Some(line)) => {
-                        line.push_into(curves, self.rows, f64::NAN);
+                        line.push_into(curves, self.rows);
                         self.rows += 1;
                     }
                     Some(None) => {}
@@ -104,15 +108,19 @@ impl Reader for WandbFile {
         self.tail.path()
     }
 
-    fn read(&mut self, into: &mut Curves) -> std::io::Result<Grown> {
+    fn fetch(&mut self) -> std::io::Result<Grown> {
         let grown = self.tail.read()?;
-        match grown {
-            Grown::Anew => *self = Self::new(self.tail.path()),
-            Grown::Some if self.broken => self.tail.consume(usize::MAX),
-            Grown::Some => self.pieces(into),
-            Grown::Not => {}
+        if grown == Grown::Anew {
+            *self = Self::new(self.tail.path());
         }
         Ok(grown)
+    }
+
+    fn parse(&mut self, into: &mut Curves) {
+        match self.broken {
+            true => self.tail.consume(usize::MAX),
+            false => self.pieces(into),
+        }
     }
 
     fn skipped(&self) -> usize {
@@ -181,8 +189,9 @@ mod tests {
         std::fs::write(&path, "no log of theirs").expect("writes");
         let mut reader = WandbFile::new(&path);
         let mut curves = Curves::default();
-        assert_eq!(reader.read(&mut curves).expect("reads"), Grown::Some);
-        assert_eq!(reader.read(&mut curves).expect("reads"), Grown::Not);
+        assert_eq!(reader.fetch().expect("reads"), Grown::Some);
+        reader.parse(&mut curves);
+        assert_eq!(reader.fetch().expect("reads"), Grown::Not);
         assert_eq!((reader.skipped(), curves.is_empty()), (1, true));
     }
 }

@@ -1,5 +1,6 @@
 //! The training panel: all runs below some folders, and their curves while they grow.
 
+mod export;
 mod keys;
 mod run;
 mod state;

@@ -1,7 +1,7 @@
 //! The panel's loop.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crossterm::event::{Event, EventStream};
@@ -11,7 +11,8 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::state::{Board, began};
+use super::export::Export;
+use super::state::Board;
 use super::update::{Effect, Message, update};
 use super::view::view;
 use crate::runs::{Follower, Pattern};
@@ -55,9 +56,10 @@ async fn main_loop(options: BoardOptions) -> Result<Ended, TuiError> {
         let _ = changes.send(Message::Runs(change));
     })
     .map_err(TuiError::Thread)?;
+    let ended = messages.clone();
     tokio::spawn(async move {
         crate::signals::terminate().await;
-        let _ = messages.send(Message::Terminate);
+        let _ = ended.send(Message::Terminate);
     });
     let mut events = EventStream::new();
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
@@ -90,9 +92,13 @@ async fn main_loop(options: BoardOptions) -> Result<Ended, TuiError> {
                     }
                     Effect::Redraw => terminal.resize(board.screen).map_err(TuiError::Terminal)?,
                     Effect::Export(metric) => {
-                        let told = export(&board, &metric, &options.exports)
-                            .unwrap_or_else(|e| format!("cannot write: {e}"));
-                        board.notice = Some(told);
+                        let export = Export::of(&board, &metric);
+                        let (folder, messages) = (options.exports.clone(), messages.clone());
+                        std::thread::spawn(move || {
+                            let told = export.write(&folder);
+                            let told = told.unwrap_or_else(|e| format!("cannot write: {e}"));
+                            let _ = messages.send(Message::Notice(told));
+                        });
                     }
                 }
             }
@@ -100,27 +106,4 @@ async fn main_loop(options: BoardOptions) -> Result<Ended, TuiError> {
             next = if handled < BATCH { inbox.try_recv().ok() } else { None };
         }
     }
-}
-
-/// Writes what the chart shows: a line a point.
-fn export(board: &Board, metric: &str, folder: &Path) -> io::Result<String> {
-    let plain = |c: char| if c.is_alphanumeric() || c == '-' { c } else { '_' };
-    let path = folder.join(format!("{}.csv", metric.chars().map(plain).collect::<String>()));
-    let mut writer = csv::Writer::from_path(&path)?;
-    writer.write_record(["run", "step", "wall_time", "value"])?;
-    let mut points = 0;
-    for i in board.drawn() {
-        let run = board.run(i);
-        let Some((series, began)) = run.curves.get(metric).zip(began(&run)) else { continue };
-        let Some((low, high)) = board.seen(metric) else { continue };
-        for at in series.within(board.scale.axis, began, low, high.next_up()) {
-            let Some(point) = series.get(at) else { continue };
-            let wall = if point.wall.is_finite() { point.wall.to_string() } else { String::new() };
-            let path = run.path.display().to_string();
-            writer.write_record([path, point.step.to_string(), wall, point.value.to_string()])?;
-            points += 1;
-        }
-    }
-    writer.flush()?;
-    Ok(format!("{points} points are in {}", path.display()))
 }

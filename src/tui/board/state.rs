@@ -196,7 +196,10 @@ impl Board {
             let run = self.run(i);
             let Some((series, began)) = run.curves.get(metric).zip(began(&run)) else { continue };
             let x = |at: usize| series.x(at, self.scale.axis, began);
-            if let (Some(low), Some(high)) = (x(0), x(series.len().saturating_sub(1))) {
+            // The first points may have no time.
+            let first =
+                series.within(self.scale.axis, began, f64::NEG_INFINITY, f64::INFINITY).start;
+            if let (Some(low), Some(high)) = (x(first), x(series.len().saturating_sub(1))) {
                 let (a, b) = all.unwrap_or((low, high));
                 all = Some((a.min(low), b.max(high)));
             }

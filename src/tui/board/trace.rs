@@ -14,7 +14,7 @@ pub struct Frame {
     pub columns: usize,
 }
 
-/// All points where there are few, with one more on either side, so that lines leave the chart; the
+/// Points that are no numbers are left out. All points where there are few, with one more on either side, so that lines leave the chart; the
 /// extremes of each column where there are many.
 pub fn trace(series: &Series, frame: Frame) -> Vec<(f64, f64)> {
     let Frame { axis, began, low, high, columns } = frame;

@@ -14,6 +14,7 @@ pub enum Message {
     Runs(Change),
     /// About once a second: ages and states change with time alone.
     Tick,
+    Notice(String),
     Terminate,
 }
 
@@ -44,6 +45,7 @@ pub fn update(board: &mut Board, message: Message) -> Vec<Effect> {
         }
         Message::Runs(Change::Loaded) => board.loaded = true,
         Message::Tick => {}
+        Message::Notice(text) => board.notice = Some(text),
         Message::Terminate => return vec![Effect::Quit { by_user: false }],
     }
     Vec::new()

@@ -37,10 +37,11 @@ struct Areas {
     status: Rect,
 }
 
-fn areas(board: &Board) -> Areas {
+/// `screen` is what the terminal has now; the state may not know yet that it has shrunk.
+fn areas(board: &Board, screen: Rect) -> Areas {
     let [body, status] =
-        Layout::vertical([Constraint::Min(0), Constraint::Length(1)]).areas(board.screen);
-    let (list, charts) = match (board.open, board.show_list, board.screen.width >= BOTH) {
+        Layout::vertical([Constraint::Min(0), Constraint::Length(1)]).areas(screen);
+    let (list, charts) = match (board.open, board.show_list, screen.width >= BOTH) {
         (false, true, true) => {
             let [list, charts] =
                 Layout::horizontal([Constraint::Length(LIST), Constraint::Min(0)]).areas(body);
@@ -53,7 +54,7 @@ fn areas(board: &Board) -> Areas {
 }
 
 pub fn grid(board: &Board) -> Grid {
-    let area = areas(board).charts.unwrap_or(board.screen);
+    let area = areas(board, board.screen).charts.unwrap_or(board.screen);
     let fit = |length: u16, least: u16| usize::from(length / least).max(1);
     let (columns, rows) = (fit(area.width, SMALLEST.0), fit(area.height, SMALLEST.1));
     // Few charts share the room.
@@ -64,7 +65,7 @@ pub fn grid(board: &Board) -> Grid {
 
 pub fn view(board: &Board, frame: &mut Frame) {
     frame.render_widget(Block::new().style(board.theme.text), frame.area());
-    let areas = areas(board);
+    let areas = areas(board, frame.area());
     if let Some(area) = areas.list {
         list::draw(board, area, frame);
     }

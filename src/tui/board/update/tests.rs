@@ -1,24 +1,25 @@
 //! The panel as a user meets it: keys in, screen out.
 
 use std::path::Path;
-use std::sync::{Arc, RwLock};
+use std::sync::atomic::AtomicBool;
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::*;
-use crate::runs::Run;
 use crate::runs::catalogue::find;
+use crate::runs::{RunReader, Shared};
 use crate::tui::board::view::view;
 use crate::tui::theme::Theme;
 
-fn run(root: &Path, name: &str, lines: impl Iterator<Item = String>) -> Arc<RwLock<Run>> {
+fn run(root: &Path, name: &str, lines: impl Iterator<Item = String>) -> Shared {
     let folder = root.join(name);
     std::fs::create_dir_all(&folder).expect("makes");
     std::fs::write(folder.join("metrics.jsonl"), lines.collect::<String>()).expect("writes");
-    let mut run = Run::new(find(&folder, false).pop().expect("a run"), None);
-    run.poll();
-    Arc::new(RwLock::new(run))
+    let found = find(&folder, false).pop().expect("a run");
+    let (run, mut reader) = RunReader::open(found, None);
+    reader.read(&run, &AtomicBool::new(false));
+    run
 }
 
 /// Two runs whose loss falls as 1 / step, and one that logs something else.
@@ -151,7 +152,7 @@ fn an_open_chart_tells_exact_values_where_it_is_read() {
     press(&mut board, "x");
     assert_eq!(board.seen("loss"), Some((0.0, 199.0)));
     press(&mut board, "x");
-    assert_eq!(board.seen("loss"), Some((1001.0, 1200.0)));
+    assert_eq!(board.seen("loss"), Some((2_000_000_001.0, 2_000_000_200.0)));
     press(&mut board, "l");
     assert!(screen(&board).contains("log"));
     press(&mut board, "Esc Esc");
@@ -171,7 +172,8 @@ fn smoothing_and_following_go_along_with_a_run_that_grows() {
     let file = dir.path().join("adapter/metrics.jsonl");
     let text = std::fs::read_to_string(&file).expect("reads");
     std::fs::write(&file, text + "{\"step\":201,\"loss\":0.5}\n").expect("writes");
-    board.runs[0].run.write().expect("is whole").poll();
+    let found = find(&dir.path().join("adapter"), false).pop().expect("a run");
+    RunReader::open(found, None).1.read(&board.runs[0].run, &AtomicBool::new(false));
     update(&mut board, Message::Runs(Change::Grown(vec![0])));
     assert_eq!(length(&board), Some(201));
     assert_eq!(board.seen("loss").map(|(_, high)| high), Some(201.0));
@@ -184,7 +186,10 @@ fn any_size_is_drawn_and_every_key_is_in_the_help() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut board = board(dir.path(), 140, 40);
     press(&mut board, "?");
-    assert!(screen(&board).contains("leave out the outermost"));
+    let text = screen(&board);
+    for (keys, what) in crate::tui::board::keys::HELP {
+        assert!(text.contains(keys) && text.contains(what), "{keys} {what}:\n{text}");
+    }
     press(&mut board, "Esc i");
     assert!(screen(&board).contains("greatest"));
     for (width, height) in [(1, 1), (3, 2), (20, 5), (43, 9), (99, 12), (500, 100)] {
@@ -193,5 +198,25 @@ fn any_size_is_drawn_and_every_key_is_in_the_help() {
             press(&mut board, keys);
             screen(&board);
         }
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_back_and_a_screen_that_shrank_unseen_are_no_trouble() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut board = Board::new(Theme::plain(), Rect::new(0, 0, 140, 40));
+    let lines = [
+        "{\"step\":1,\"wall_time\":2e9,\"loss\":2}\n",
+        "{\"step\":2,\"wall_time\":1e9,\"loss\":1}\n",
+    ];
+    let found = vec![run(dir.path(), "a", lines.into_iter().map(String::from))];
+    update(&mut board, Message::Runs(Change::Found(found)));
+    press(&mut board, "Tab Enter x Right + Left x Right");
+    screen(&board);
+    // The terminal is smaller than the state knows.
+    let mut terminal = Terminal::new(TestBackend::new(30, 8)).expect("draws");
+    for keys in ["Esc", "Enter", "?"] {
+        press(&mut board, keys);
+        terminal.draw(|frame| view(&board, frame)).expect("draws");
     }
 }

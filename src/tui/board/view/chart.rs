@@ -113,7 +113,7 @@ fn values(board: &Board, metric: &str, area: Rect) -> Vec<Line<'static>> {
         });
         let told = match point {
             Some(p) if p.wall.is_finite() => {
-                let since = place(p.wall - began(&run).unwrap_or(0.0), XAxis::Relative, 1.0);
+                let since = place(p.wall - run.curves.began().unwrap_or(0.0), XAxis::Relative, 1.0);
                 format!("{} at step {}, {since}", p.value, p.step)
             }
             Some(p) => format!("{} at step {}", p.value, p.step),

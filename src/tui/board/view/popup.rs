@@ -26,7 +26,7 @@ pub fn draw(board: &Board, frame: &mut Frame) {
     } else {
         return;
     };
-    let screen = board.screen;
+    let screen = frame.area();
     let [_, area, _] = Layout::horizontal([
         Constraint::Fill(1),
         Constraint::Max(100.max(screen.width * 2 / 3)),
@@ -61,8 +61,8 @@ fn details(board: &Board) -> (String, Vec<Line<'static>>) {
     if let Some(trouble) = &run.trouble {
         say("trouble", trouble.clone());
     }
-    if run.skipped() > 0 {
-        say("skipped", format!("{} lines that cannot be understood", run.skipped()));
+    if run.skipped > 0 {
+        say("skipped", format!("{} lines that cannot be understood", run.skipped));
     }
     lines.push(Line::default());
     let head = format!(
