@@ -162,10 +162,10 @@ not json
         let seconds = loss.get(1).zip(loss.get(0)).map(|(b, a)| b.wall - a.wall);
         assert_eq!(seconds, Some(1.0));
 
-        let others = "{\"_step\":5,\"_timestamp\":1000.5,\"train\":{\"loss\":1,\"ok\":true}}\n{\"a\":1e400}\n";
+        let others = "{\"_step\":5,\"_timestamp\":1000000000.5,\"train\":{\"loss\":1,\"ok\":true}}\n{\"a\":1e400}\n";
         let (curves, _) = read_all(others, |path| Box::new(JsonLines::new(path)));
         let point = curves.get("train/loss").and_then(|s| s.last()).expect("is there");
-        assert_eq!((point.step, point.wall, point.value), (5, 1000.5, 1.0));
+        assert_eq!((point.step, point.wall, point.value), (5, 1_000_000_000.5, 1.0));
         assert_eq!(curves.get("train/ok").and_then(|s| s.last()).map(|p| p.value), Some(1.0));
     }
 

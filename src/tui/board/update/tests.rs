@@ -29,7 +29,7 @@ fn board(root: &Path, width: u16, height: u16) -> Board {
             let loss = scale / f64::from(step);
             format!(
                 "{{\"step\":{step},\"_timestamp\":{},\"loss\":{loss},\"lr\":0.001}}\n",
-                1000 + step
+                2_000_000_000_u32 + step
             )
         })
     };
