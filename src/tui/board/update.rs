@@ -76,11 +76,8 @@ fn on_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
     match key.code {
         KeyCode::Char('q') => return vec![Effect::Quit { by_user: true }],
         KeyCode::Char('?') | KeyCode::F(1) => board.help = true,
-        KeyCode::Esc => {
-            if board.reading.take().is_none() {
-                board.open = false;
-            }
-        }
+        // The reader goes first, then the chart.
+        KeyCode::Esc => board.open &= board.reading.take().is_some(),
         KeyCode::Tab | KeyCode::BackTab if !board.open => {
             board.focus = match board.focus {
                 Focus::List => Focus::Charts,
