@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use artgpt::runs::readers::{
-    CsvFile, EventFile, JsonLines, PatternLog, Reader, TrainerState, WandbFile,
+    CsvFile, EventFile, JsonLines, Matches, PatternLog, Reader, TrainerState, WandbFile,
 };
 use artgpt::runs::{Curves, Grown, Pattern};
 use common::program;
@@ -138,7 +138,7 @@ fn damaged_files_harm_no_reader() {
         (trainer, Box::new(|p| Box::new(TrainerState::new(p)))),
         (table, Box::new(|p| Box::new(CsvFile::new(p)))),
         (lines, Box::new(|p| Box::new(JsonLines::new(p)))),
-        (log, Box::new(move |p| Box::new(PatternLog::new(p, pattern.clone())))),
+        (log, Box::new(move |p| Box::new(PatternLog::of(p, Matches::new(pattern.clone()))))),
     ];
     let mut rng = ChaCha8Rng::seed_from_u64(11);
     for (whole, open) in &kinds {

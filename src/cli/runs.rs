@@ -145,13 +145,12 @@ struct Summary {
 
 impl Summary {
     fn of(run: &Run) -> Self {
-        let (step, total) = run.progress();
         let metric = main_metric(run).map(|(name, v)| format!("{name} {v:.4}"));
         Self {
             told: told(run),
             name: printable(&run.name),
             standing: run.standing(SystemTime::now()).word(),
-            steps: total.map_or(step.to_string(), |total| format!("{step}/{total}")),
+            steps: run.steps(),
             metric: printable(&run.trouble.clone().or(metric).unwrap_or_default()),
         }
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::readers::{
-    CsvFile, EventFile, JsonLines, Pattern, PatternLog, Reader, TrainerState, WandbFile,
+    CsvFile, EventFile, JsonLines, Matches, Pattern, PatternLog, Reader, TrainerState, WandbFile,
 };
 
 /// A folder (or a file) that one training run writes.
@@ -76,7 +76,7 @@ impl Source {
             Kind::Events => Box::new(EventFile::new(&self.path)),
             Kind::TrainerState => Box::new(TrainerState::new(&self.path)),
             Kind::Csv => Box::new(CsvFile::new(&self.path)),
-            Kind::Log => Box::new(PatternLog::new(&self.path, pattern?.clone())),
+            Kind::Log => Box::new(PatternLog::of(&self.path, Matches::new(pattern?.clone()))),
         })
     }
 }

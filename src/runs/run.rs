@@ -85,6 +85,14 @@ impl Run {
         }
     }
 
+    /// The progress in words.
+    pub fn steps(&self) -> String {
+        match self.progress() {
+            (step, Some(total)) => format!("{step}/{total}"),
+            (step, None) => step.to_string(),
+        }
+    }
+
     /// The step it stands at, and the step it goes to.
     pub fn progress(&self) -> (u64, Option<u64>) {
         let step = self.curves.last_step().unwrap_or(0);

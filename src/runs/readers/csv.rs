@@ -1,13 +1,13 @@
 //! CSV and TSV with a head line, such as Lightning's `metrics.csv`. Empty cells are no points.
 
-use std::path::Path;
-
-use super::{Curves, Grown, Line, Reader};
+use super::{Curves, Format, Line, Tailed};
 use crate::runs::tail::Tail;
 
-#[derive(Debug)]
-pub struct CsvFile {
-    tail: Tail,
+/// A table.
+pub type CsvFile = Tailed<Csv>;
+
+#[derive(Debug, Default)]
+pub struct Csv {
     head: Option<Head>,
     rows: u64,
     skipped: usize,
@@ -19,27 +19,13 @@ struct Head {
     names: Vec<String>,
 }
 
-impl CsvFile {
-    pub fn new(path: &Path) -> Self {
-        Self { tail: Tail::new(path), head: None, rows: 0, skipped: 0 }
-    }
-}
-
-impl Reader for CsvFile {
-    fn path(&self) -> &Path {
-        self.tail.path()
+impl Format for Csv {
+    fn anew(&self) -> Self {
+        Self::default()
     }
 
-    fn fetch(&mut self) -> std::io::Result<Grown> {
-        let grown = self.tail.read()?;
-        if grown == Grown::Anew {
-            *self = Self::new(self.tail.path());
-        }
-        Ok(grown)
-    }
-
-    fn parse(&mut self, into: &mut Curves) {
-        let Self { tail, head, rows, skipped } = self;
+    fn parse(&mut self, tail: &mut Tail, into: &mut Curves) {
+        let Self { head, rows, skipped } = self;
         tail.lines(b'\n', |text| {
             if text.iter().all(u8::is_ascii_whitespace) {
                 return;
@@ -65,8 +51,8 @@ impl Reader for CsvFile {
         });
     }
 
-    fn finish(&mut self) {
-        self.tail.finish();
+    fn finish(&self, tail: &mut Tail) {
+        tail.finish();
     }
 
     fn skipped(&self) -> usize {

@@ -3,19 +3,18 @@
 //! Messages are walked by hand: a record is read in a tenth of a microsecond, with nothing allocated
 //! but for a name that is new.
 
-use std::path::Path;
-
 use prost::bytes::Buf;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
-use super::{Curves, Grown, Reader};
+use super::{Curves, Format, Tailed};
 use crate::runs::series::Point;
 use crate::runs::tail::Tail;
 use crate::training::tensorboard::masked_crc32c;
 
-#[derive(Debug)]
-pub struct EventFile {
-    tail: Tail,
+pub type EventFile = Tailed<Events>;
+
+#[derive(Debug, Default)]
+pub struct Events {
     skipped: usize,
     /// A record's length is wrong: what follows cannot be found.
     broken: bool,
@@ -29,34 +28,20 @@ const HEAD: usize = 12;
 /// A record's checksum.
 const FOOT: usize = 4;
 
-impl EventFile {
-    pub fn new(path: &Path) -> Self {
-        Self { tail: Tail::new(path), skipped: 0, broken: false }
-    }
-}
-
-impl Reader for EventFile {
-    fn path(&self) -> &Path {
-        self.tail.path()
+impl Format for Events {
+    fn anew(&self) -> Self {
+        Self::default()
     }
 
-    fn fetch(&mut self) -> std::io::Result<Grown> {
-        let grown = self.tail.read()?;
-        if grown == Grown::Anew {
-            *self = Self::new(self.tail.path());
-        }
-        Ok(grown)
-    }
-
-    fn parse(&mut self, into: &mut Curves) {
+    fn parse(&mut self, tail: &mut Tail, into: &mut Curves) {
         // What follows a wrong length is not kept, either.
         if self.broken {
-            return self.tail.consume(usize::MAX);
+            return tail.consume(usize::MAX);
         }
-        let (used, skipped, broken) = records(self.tail.pending(), into);
+        let (used, skipped, broken) = records(tail.pending(), into);
         self.skipped += skipped;
         self.broken = broken;
-        self.tail.consume(used);
+        tail.consume(used);
     }
 
     fn skipped(&self) -> usize {

@@ -1,16 +1,15 @@
 //! `metrics.jsonl` and its like: an object a line.
 
-use std::path::Path;
-
 use serde_json::Value;
 
-use super::{Curves, Grown, Line, Reader};
+use super::{Curves, Format, Line, Tailed};
 use crate::runs::tail::Tail;
 
+pub type JsonLines = Tailed<Json>;
+
 /// Nested objects give names with slashes; a `split` (ours, or `mode` or `phase`) is a part of them.
-#[derive(Debug)]
-pub struct JsonLines {
-    tail: Tail,
+#[derive(Debug, Default)]
+pub struct Json {
     lines: u64,
     skipped: usize,
 }
@@ -21,28 +20,14 @@ const SPLIT: &[&str] = &["split", "mode", "phase"];
 /// What our own runs say of a split; the rest is said of a step, whatever its split.
 const OF_SPLIT: &[&str] = &["loss", "accuracy"];
 
-impl JsonLines {
-    pub fn new(path: &Path) -> Self {
-        Self { tail: Tail::new(path), lines: 0, skipped: 0 }
-    }
-}
-
-impl Reader for JsonLines {
-    fn path(&self) -> &Path {
-        self.tail.path()
+impl Format for Json {
+    fn anew(&self) -> Self {
+        Self::default()
     }
 
-    fn fetch(&mut self) -> std::io::Result<Grown> {
-        let grown = self.tail.read()?;
-        if grown == Grown::Anew {
-            *self = Self::new(self.tail.path());
-        }
-        Ok(grown)
-    }
-
-    fn parse(&mut self, into: &mut Curves) {
+    fn parse(&mut self, tail: &mut Tail, into: &mut Curves) {
         let (lines, skipped) = (&mut self.lines, &mut self.skipped);
-        self.tail.lines(b'\n', |text| {
+        tail.lines(b'\n', |text| {
             if text.iter().all(u8::is_ascii_whitespace) {
                 return;
             }
@@ -56,8 +41,8 @@ impl Reader for JsonLines {
         });
     }
 
-    fn finish(&mut self) {
-        self.tail.finish();
+    fn finish(&self, tail: &mut Tail) {
+        tail.finish();
     }
 
     fn skipped(&self) -> usize {

@@ -4,6 +4,7 @@ mod csv;
 mod events;
 mod jsonl;
 mod pattern;
+mod tailed;
 mod trainer_state;
 mod wandb;
 
@@ -12,7 +13,8 @@ use std::path::Path;
 pub use csv::CsvFile;
 pub use events::EventFile;
 pub use jsonl::JsonLines;
-pub use pattern::{Pattern, PatternLog};
+pub use pattern::{Matches, Pattern, PatternLog};
+pub use tailed::{Format, Tailed};
 pub use trainer_state::TrainerState;
 pub use wandb::WandbFile;
 

@@ -1,10 +1,8 @@
 //! Plain logs by a user's pattern: a regular expression whose named groups are metrics.
 
-use std::path::Path;
-
 use regex::Regex;
 
-use super::{Curves, Grown, Line, Reader};
+use super::{Curves, Format, Line, Tailed};
 use crate::runs::tail::Tail;
 
 /// Such as `step (?<step>\d+).*loss (?<loss>\S+)`; groups called `step`, `time` or `elapsed` place the
@@ -24,35 +22,28 @@ impl Pattern {
     }
 }
 
+pub type PatternLog = Tailed<Matches>;
+
 /// Lines that do not match are no errors: logs hold much else.
 #[derive(Debug)]
-pub struct PatternLog {
-    tail: Tail,
+pub struct Matches {
     pattern: Pattern,
     matched: u64,
 }
 
-impl PatternLog {
-    pub fn new(path: &Path, pattern: Pattern) -> Self {
-        Self { tail: Tail::new(path), pattern, matched: 0 }
+impl Matches {
+    pub fn new(pattern: Pattern) -> Self {
+        Self { pattern, matched: 0 }
     }
 }
 
-impl Reader for PatternLog {
-    fn path(&self) -> &Path {
-        self.tail.path()
+impl Format for Matches {
+    fn anew(&self) -> Self {
+        Self { pattern: self.pattern.clone(), matched: 0 }
     }
 
-    fn fetch(&mut self) -> std::io::Result<Grown> {
-        let grown = self.tail.read()?;
-        if grown == Grown::Anew {
-            *self = Self::new(self.tail.path(), self.pattern.clone());
-        }
-        Ok(grown)
-    }
-
-    fn parse(&mut self, into: &mut Curves) {
-        let Self { tail, pattern: Pattern(regex), matched } = self;
+    fn parse(&mut self, tail: &mut Tail, into: &mut Curves) {
+        let Self { pattern: Pattern(regex), matched } = self;
         // Progress bars write over their line again and again.
         tail.lines(b'\r', |text| {
             let text = String::from_utf8_lossy(text);
@@ -68,8 +59,8 @@ impl Reader for PatternLog {
         });
     }
 
-    fn finish(&mut self) {
-        self.tail.finish();
+    fn finish(&self, tail: &mut Tail) {
+        tail.finish();
     }
 
     fn skipped(&self) -> usize {
@@ -98,7 +89,8 @@ mod tests {
         let pattern = Pattern::new(r"step\s+(?<step>[\d,]+).*loss (?<loss>\S+)( lr (?<lr>\S+))?");
         let pattern = pattern.expect("is one");
         let log = "starting\nstep 1,000 loss 2.5 lr 1e-3\n 10%\r 20% step 1,010 loss 2.25,\rdone\n";
-        let (curves, _) = read_all(log, |path| Box::new(PatternLog::new(path, pattern.clone())));
+        let (curves, _) =
+            read_all(log, |path| Box::new(PatternLog::of(path, Matches::new(pattern.clone()))));
         let loss: Vec<_> =
             curves.get("loss").expect("is").points().map(|p| (p.step, p.value)).collect();
         assert_eq!(loss, [(1000, 2.5), (1010, 2.25)]);

@@ -3,10 +3,8 @@
 //! The layout is that of `wandb/sdk/internal/datastore.py` and `wandb/proto/wandb_internal.proto` in the
 //! Python package.
 
-use std::path::Path;
-
 use super::events::{Field, field};
-use super::{Curves, Grown, Line, Reader};
+use super::{Curves, Format, Line, Tailed};
 use crate::runs::tail::Tail;
 
 /// Records are cut so that none crosses a multiple of this.
@@ -18,9 +16,10 @@ const LONGEST: usize = 64 << 20;
 /// `:W&B`, a magic number and a version.
 const FILE_HEAD: usize = 7;
 
-#[derive(Debug)]
-pub struct WandbFile {
-    tail: Tail,
+pub type WandbFile = Tailed<Wandb>;
+
+#[derive(Debug, Default)]
+pub struct Wandb {
     /// Of the first byte that is pending.
     at: u64,
     /// Pieces of a record whose end has not come.
@@ -31,14 +30,9 @@ pub struct WandbFile {
     broken: bool,
 }
 
-impl WandbFile {
-    pub fn new(path: &Path) -> Self {
-        let tail = Tail::new(path);
-        Self { tail, at: 0, record: Vec::new(), rows: 0, skipped: 0, broken: false }
-    }
-
-    fn pieces(&mut self, curves: &mut Curves) {
-        let pending = self.tail.pending();
+impl Wandb {
+    fn pieces(&mut self, tail: &mut Tail, curves: &mut Curves) {
+        let pending = tail.pending();
         let mut used = 0;
         if self.at == 0 {
             let Some(head) = pending.get(..FILE_HEAD) else { return };
@@ -98,28 +92,20 @@ impl WandbFile {
                 self.record.clear();
             }
         }
-        self.tail.consume(used);
+        tail.consume(used);
         self.at += used as u64;
     }
 }
 
-impl Reader for WandbFile {
-    fn path(&self) -> &Path {
-        self.tail.path()
+impl Format for Wandb {
+    fn anew(&self) -> Self {
+        Self::default()
     }
 
-    fn fetch(&mut self) -> std::io::Result<Grown> {
-        let grown = self.tail.read()?;
-        if grown == Grown::Anew {
-            *self = Self::new(self.tail.path());
-        }
-        Ok(grown)
-    }
-
-    fn parse(&mut self, into: &mut Curves) {
+    fn parse(&mut self, tail: &mut Tail, into: &mut Curves) {
         match self.broken {
-            true => self.tail.consume(usize::MAX),
-            false => self.pieces(into),
+            true => tail.consume(usize::MAX),
+            false => self.pieces(tail, into),
         }
     }
 
@@ -181,6 +167,8 @@ fn number(mut item: &[u8]) -> Option<Option<(String, f64)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runs::Grown;
+    use crate::runs::readers::Reader;
 
     #[test]
     fn another_file_is_told_and_not_read() {

@@ -35,11 +35,7 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
             let entry = &board.runs[*i];
             let run = board.run(*i);
             let standing = run.standing(now);
-            let (step, total) = run.progress();
-            let steps = match total {
-                Some(total) => format!("{step}/{total}"),
-                None => step.to_string(),
-            };
+            let steps = run.steps();
             let word = standing.word();
             let right = format!("{steps} {word}");
             let room = usize::from(inner.width).saturating_sub(right.chars().count() + 4);
