@@ -19,6 +19,54 @@ pub struct Settings {
     /// Replaces the template's system text.
     pub system: Option<String>,
     pub sampling: SamplingConfig,
+    pub jobs: JobSettings,
+    pub notices: NoticeSettings,
+}
+
+/// Jobs that run at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct JobSettings {
+    /// On the processors.
+    pub per_cpu: usize,
+    /// On each GPU.
+    pub per_gpu: usize,
+}
+
+impl Default for JobSettings {
+    fn default() -> Self {
+        Self { per_cpu: 1, per_gpu: 1 }
+    }
+}
+
+/// What happens when a run finishes, fails or diverges.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NoticeSettings {
+    /// Ring the terminal's bell.
+    pub bell: bool,
+    /// Have the terminal show it, where it can.
+    pub terminal: TerminalNotice,
+    /// A program and its arguments, in which `{run}`, `{what}` and `{text}` are filled in. The
+    /// supervisor of jobs calls it, so that it comes once, and with no terminal open, too.
+    pub command: Vec<String>,
+}
+
+impl Default for NoticeSettings {
+    fn default() -> Self {
+        Self { bell: true, terminal: TerminalNotice::None, command: Vec::new() }
+    }
+}
+
+/// Escape sequences for notices of the desktop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TerminalNotice {
+    None,
+    /// iTerm2, kitty, WezTerm, Windows Terminal.
+    Osc9,
+    /// urxvt, foot, Ghostty, WezTerm.
+    Osc777,
 }
 
 /// How pictures are drawn.
@@ -44,6 +92,8 @@ impl Default for Settings {
             system: None,
             // Answers of the small default model are best taken as they are.
             sampling: SamplingConfig { temperature: 0.0, ..SamplingConfig::default() },
+            jobs: JobSettings::default(),
+            notices: NoticeSettings::default(),
         }
     }
 }
@@ -113,6 +163,11 @@ impl Paths {
 
     pub fn runs(&self) -> PathBuf {
         self.data.join("runs")
+    }
+
+    /// What the supervisor of jobs says.
+    pub fn jobs_log(&self) -> PathBuf {
+        self.data.join("logs/jobs.log")
     }
 
     /// Query tokens of pictures; may be deleted at any time.

@@ -1,7 +1,8 @@
 //! ArtGPT-4 in the terminal: the library behind the `artgpt-tui` binary.
 //!
 //! Data flows one way through the rooms (see `ARCHITECTURE.md`):
-//! `art` -> `model` -> `chat`, `training`, `evaluation` -> `inference`, `runs`, `store` -> `cli`, `tui`.
+//! `art` -> `model` -> `chat`, `training`, `evaluation` -> `inference`, `runs`, `jobs`,
+//! `store` -> `cli`, `tui`.
 
 pub mod art;
 pub mod chat;
@@ -11,6 +12,8 @@ pub mod device;
 pub mod evaluation;
 pub mod fetch;
 pub mod inference;
+pub mod jobs;
+pub mod machine;
 pub mod model;
 pub mod runs;
 pub mod runtime;

@@ -35,6 +35,19 @@ pub fn first_line(e: &impl std::fmt::Display) -> String {
     e.to_string().lines().next().unwrap_or_default().to_string()
 }
 
+/// Seconds in words, to two units.
+pub fn duration(seconds: f64) -> String {
+    let all = seconds.max(0.0).round() as u64;
+    let (days, hours, minutes) = (all / 86_400, all / 3600 % 24, all / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{all} s"),
+        (0, 0, 1..10) => format!("{minutes} min {} s", all % 60),
+        (0, 0, _) => format!("{minutes} min"),
+        (0, _, _) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
 /// As much of a text as so many cells hold; what is cut ends in an ellipsis.
 pub fn fit(text: &str, cells: usize) -> String {
     if text.width() <= cells {
@@ -58,6 +71,12 @@ pub fn fit(text: &str, cells: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_told_in_two_units() {
+        let told = [4.4, 61.0, 1500.0, 7800.0, 200_000.0].map(duration);
+        assert_eq!(told, ["4 s", "1 min 1 s", "25 min", "2 h 10 min", "2 d 7 h"]);
+    }
 
     #[test]
     fn escapes_do_not_survive() {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::config::GraphicsChoice;
+use crate::jobs::Place;
 use crate::model::convert::{FloatType, LanguageType};
 
 /// Talk about artworks with ArtGPT-4 in the terminal.
@@ -55,6 +56,9 @@ pub enum Command {
     Models(ModelsCommand),
     /// One training run in the foreground.
     Train(TrainArgs),
+    /// Training runs in the background, that outlive the terminal.
+    #[command(subcommand)]
+    Jobs(JobsCommand),
     /// The training panel: curves of all runs below folders, while they grow.
     Watch(WatchArgs),
     /// Runs, finished and live: ours, and those of other programs.
@@ -63,6 +67,75 @@ pub enum Command {
     /// Training data.
     #[command(subcommand)]
     Data(DataCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum JobsCommand {
+    /// Queue a run; it starts when its device is free.
+    #[command(subcommand)]
+    Submit(SubmitCommand),
+    /// All jobs, the oldest first.
+    List,
+    /// How a job stands.
+    Show {
+        /// An id, or the beginning of it.
+        job: String,
+    },
+    /// What a job's processes printed.
+    Logs {
+        job: String,
+        /// Go on until the job ends.
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// Write a checkpoint and free the device, until the job is resumed.
+    Pause {
+        #[arg(required = true)]
+        jobs: Vec<String>,
+    },
+    /// Queue a job again that was paused or stopped, or that failed; it goes on from its last checkpoint.
+    Resume {
+        #[arg(required = true)]
+        jobs: Vec<String>,
+    },
+    /// Write a checkpoint and end; jobs that come after it fail.
+    Stop {
+        #[arg(required = true)]
+        jobs: Vec<String>,
+    },
+    /// The process that starts and ends jobs; it comes and goes by itself.
+    #[command(hide = true)]
+    Supervise,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SubmitCommand {
+    /// A training run.
+    Train(SubmitArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct SubmitArgs {
+    /// The run's configuration; see examples/train/ and examples/configs/.
+    pub config_file: PathBuf,
+    /// Replace a value of the configuration, such as seed=3 or stage.1.lr=1e-4.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// A job for each value, and for each combination with another sweep: seed=1,2,3.
+    #[arg(long, value_name = "KEY=VALUE,...")]
+    pub sweep: Vec<String>,
+    /// Higher ones start first.
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    pub priority: i32,
+    /// Start when this job has finished; may be given several times.
+    #[arg(long, value_name = "JOB")]
+    pub after: Vec<String>,
+    /// Starts again after so many crashes in a row without a step of progress.
+    #[arg(long, default_value_t = 2)]
+    pub retries: u32,
+    /// This machine, or a cluster's queue ([slurm] of the configuration has its options).
+    #[arg(long, value_enum, default_value = "local")]
+    pub on: Place,
 }
 
 #[derive(Debug, Subcommand)]
@@ -375,4 +448,7 @@ pub struct TrainArgs {
     /// Replace a value of the configuration, such as seed=3 or stage.1.lr=1e-4.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    /// Leave the terminal's session, so that the run does not end with it.
+    #[arg(long, hide = true)]
+    pub own_session: bool,
 }

@@ -39,12 +39,19 @@ impl Failure {
                 "error": { "kind": self.kind, "message": self.message, "hint": self.hint }
             });
             super::out::line(error);
-        } else if self.hint.is_empty() {
-            eprintln!("artgpt-tui: {}", self.message);
         } else {
-            eprintln!("artgpt-tui: {}; {}", self.message, self.hint);
+            eprintln!("artgpt-tui: {self}");
         }
         ExitCode::from(self.code)
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match self.hint.is_empty() {
+            true => f.write_str(&self.message),
+            false => write!(f, "{}; {}", self.message, self.hint),
+        }
     }
 }
 
@@ -72,6 +79,7 @@ failure_from! {
     crate::fetch::FetchError => "fetch",
     crate::model::Error => "model",
     crate::inference::InferenceError => "inference",
+    crate::jobs::JobError => "jobs",
     crate::store::StoreError => "sessions",
     crate::training::TrainError => "training",
     crate::training::data::DataError => "data",

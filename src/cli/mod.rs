@@ -7,7 +7,9 @@ mod eval;
 mod eval_peft;
 mod failure;
 mod input;
+mod jobs;
 mod models;
+mod notice;
 mod out;
 mod overrides;
 mod progress;
@@ -75,6 +77,7 @@ fn run(args: Args, own_variables: Vec<&'static str>) -> Result<ExitCode, Failure
         Some(Command::Models(command)) => models::run(&context, command),
         Some(Command::Watch(command)) => runs::watch(&context, command),
         Some(Command::Runs(command)) => runs::run(&context, command),
+        Some(Command::Jobs(command)) => jobs::run(&context, command),
         Some(Command::Train(command)) => train::run(&context, command),
         Some(Command::Data(command)) => data::run(&context, command),
         Some(Command::Ask(command)) => ask::run(&context, *command),

@@ -27,6 +27,10 @@ use crate::training::{
 };
 
 pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
+    if args.own_session {
+        // One that leads a group already (a shell's job) stays; it has no session to leave.
+        let _ = rustix::process::setsid();
+    }
     let stop = cancel_on_signal()?;
     let stopped = || stop.is_cancelled();
     // One process with no device must not leave the others waiting: it joins them first.
@@ -74,6 +78,32 @@ fn train(
             return Err(Failure::usage("no configuration is named", "see train --help"));
         }
     };
+    match resumed {
+        Some(mut run) => {
+            let ended = go_on(context, config, Some(&mut run), device, peers, stopped);
+            // What failed before the first step is told there, too.
+            if let Err(failure) = &ended
+                && let Ok(status) = run.status()
+                && status.state != RunState::Failed
+            {
+                let why = Some(failure.to_string());
+                let _ = run.set_status(RunState::Failed, status.step, status.total_steps, why);
+            }
+            ended
+        }
+        None => go_on(context, config, None, device, peers, stopped),
+    }
+}
+
+/// Trains to the end, or as far as it may; a new run where none is given.
+fn go_on(
+    context: &Context,
+    config: TrainConfig,
+    known: Option<&mut RunDir>,
+    device: &Device,
+    peers: &dyn Peers,
+    stopped: &dyn Fn() -> bool,
+) -> Result<ExitCode, Failure> {
     config.check()?;
     // Told before a model is loaded.
     let feed = open_feed(&config)?;
@@ -83,13 +113,8 @@ fn train(
         DataConfig::Museum(name) => Some(Paintings::open(&data_folder(context, name)?)?),
         DataConfig::Pairs(_) => None,
     };
-    // A resumed run keeps its split, whatever has changed since.
-    let split = match (&resumed, &paintings) {
-        (Some(run), _) => run.split()?,
-        (None, Some(paintings)) => paintings.split(config.split_drawn_by(), config.held_out)?,
-        (None, None) => Split { seed: config.seed, train: Vec::new(), held_out: Vec::new() },
-    };
-    let mut run = match resumed {
+    let mut made;
+    let run = match known {
         Some(run) => {
             run.check_base(&base)?;
             if !run.follows() {
@@ -98,18 +123,30 @@ fn train(
             run
         }
         None => {
+            let runs = context.paths.runs();
             let id = common_id(peers)?;
-            let run = match peers.rank() {
-                0 => Some(RunDir::create(&runs, &id, &config, &split, &base)?),
+            let own = match peers.rank() {
+                0 => Some(RunDir::create(&runs, &id, &config)?),
                 _ => None,
             };
             peers.total(0.0)?; // the folder is there
-            match run {
+            made = match own {
                 Some(run) => run,
                 None => RunDir::follow(&runs.join(&id))?,
-            }
+            };
+            &mut made
         }
     };
+    // A resumed run keeps its split, whatever has changed since.
+    let split = match (run.has_begun(), &paintings) {
+        (true, _) => run.split()?,
+        (false, Some(paintings)) => paintings.split(config.split_drawn_by(), config.held_out)?,
+        (false, None) => Split { seed: config.seed, train: Vec::new(), held_out: Vec::new() },
+    };
+    peers.total(0.0)?; // all have looked
+    if !run.has_begun() && !run.follows() {
+        run.begin(&split, &base)?;
+    }
     let first = peers.rank() == 0;
     if first {
         eprintln!("run {}", run.path.display());
@@ -138,7 +175,7 @@ fn train(
     };
     let total = config.total_steps();
     let json = context.json;
-    let ended = trainer.run(&mut run, stopped, |m| {
+    let ended = trainer.run(run, stopped, |m| {
         if first {
             show(m, total, json);
         }
@@ -169,7 +206,6 @@ fn train(
             Ok(ExitCode::from(130))
         }
         Err(e) => {
-            // The reason goes into status.json too; a second failure there changes nothing.
             let step = run.status().map_or(0, |s| s.step);
             let _ = run.set_status(RunState::Failed, step, total, Some(e.to_string()));
             Err(e.into())

@@ -65,15 +65,7 @@ impl Standing {
 impl Run {
     pub fn standing(&self, now: SystemTime) -> Standing {
         match &self.status {
-            // One on another machine has no process here, but its heart beats.
-            Some(status)
-                if status.state == RunState::Running
-                    && !lives(status.pid)
-                    && !beats(&status.heartbeat, now) =>
-            {
-                Standing::Lost
-            }
-            Some(status) => Standing::Told(status.state),
+            Some(status) => standing(status, now),
             None => {
                 let since = self.written.and_then(|at| now.duration_since(at).ok());
                 match since {
@@ -202,7 +194,7 @@ impl RunReader {
                 }
             }
         }
-        let status = read_status(&self.path);
+        let status = Status::read(&self.path);
         let times = self.sources.iter().filter_map(|s| s.path.metadata().ok()?.modified().ok());
         let written = times.max();
         let skipped = self.readers.iter().map(|r| r.reader.skipped()).sum();
@@ -230,8 +222,14 @@ impl RunReader {
     }
 }
 
-fn read_status(path: &Path) -> Option<Status> {
-    serde_json::from_slice(&std::fs::read(path.join("status.json")).ok()?).ok()
+/// How a run stands that says so itself.
+pub fn standing(status: &Status, now: SystemTime) -> Standing {
+    let runs = status.state == RunState::Running;
+    // One on another machine has no process here, but its heart beats.
+    match runs && !lives(status.pid) && !beats(&status.heartbeat, now) {
+        true => Standing::Lost,
+        false => Standing::Told(status.state),
+    }
 }
 
 /// Whether a heartbeat (RFC 3339) is of a moment ago.

@@ -81,7 +81,30 @@ pub struct TrainConfig {
     /// End after so many validations that bring no better loss; the best weights are left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_stop: Option<usize>,
+    /// What the run asks of a cluster's queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slurm: Option<Resources>,
     pub stage: Vec<Stage>,
+}
+
+/// `[slurm]`: options of `sbatch`; what is left out is the cluster's default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Resources {
+    pub partition: Option<String>,
+    pub account: Option<String>,
+    pub qos: Option<String>,
+    /// As `sbatch --time` reads it, such as `1-12:00:00`.
+    pub time: Option<String>,
+    /// Of a node, such as `32G`.
+    pub memory: Option<String>,
+    pub nodes: Option<u32>,
+    /// Processes that train together; more than one needs a build with MPI.
+    pub tasks: Option<u32>,
+    pub cpus_per_task: Option<u32>,
+    pub gpus_per_task: Option<u32>,
+    /// More options, such as `--constraint=a100`.
+    pub extra: Vec<String>,
 }
 
 /// Parts of the bridge.

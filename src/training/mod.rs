@@ -29,7 +29,7 @@ mod update;
 
 pub use answer::answer_loss;
 pub use captions::{CaptionTask, Captions, open_feed};
-pub use config::{BridgeParts, Stage, StageKind, TrainConfig, Weigh};
+pub use config::{BridgeParts, Resources, Stage, StageKind, TrainConfig, Weigh};
 pub use examples::{Example, NO_PICTURE, NOT_ON_LABEL};
 pub use guard::{Guard, OnBad, Watch};
 #[cfg(feature = "mpi")]
@@ -41,7 +41,7 @@ pub use optimiser::{AdamW, Gradients};
 pub use pack::{Packed, pack};
 pub use params::{Params, name_hash};
 pub use peers::{Alone, Peers};
-pub use run_dir::{Metrics, RunDir, RunState, Status, write_whole};
+pub use run_dir::{MARKS, Mark, MarkKind, Metrics, RunDir, RunState, Status, write_json, write_whole};
 pub use schedule::Schedule;
 pub use task::{At, Batch, Network, Task, UnitLoss};
 pub use trainer::{LOOK_EVERY, Outcome, Trainer};

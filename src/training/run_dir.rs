@@ -4,6 +4,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,14 @@ use crate::art::Split;
 
 /// The hash of the base model's weights.
 const BASE: &str = "base.json";
+/// Which paintings are held out.
+const SPLIT: &str = "split.json";
+const STATUS: &str = "status.json";
+/// What [`RunDir::mark`] writes.
+pub const MARKS: &str = "marks.jsonl";
+/// Who looks whether a run is open holds its lock for a moment; who opens it tries again.
+const LOCK_TRIES: usize = 10;
+const LOCK_WAIT: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -36,6 +45,47 @@ pub struct Status {
     /// RFC 3339, of the last write.
     pub heartbeat: String,
     pub exit_reason: Option<String>,
+}
+
+impl Status {
+    /// What this process says of a run.
+    pub fn now(state: RunState, step: usize, total_steps: usize, why: Option<String>) -> Self {
+        Self {
+            state,
+            pid: std::process::id(),
+            step,
+            total_steps,
+            heartbeat: jiff::Timestamp::now().to_string(),
+            exit_reason: why,
+        }
+    }
+
+    /// That of the run in a folder, where it has one.
+    pub fn read(run: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(run.join(STATUS)).ok()?).ok()
+    }
+
+    pub fn write(&self, run: &Path) -> Result<()> {
+        write_json(&run.join(STATUS), self)
+    }
+}
+
+/// One line of `marks.jsonl`: something that happened at a step. Steps that a rollback takes back keep
+/// theirs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mark {
+    pub step: usize,
+    pub kind: MarkKind,
+    pub text: String,
+    pub at: jiff::Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MarkKind {
+    Checkpoint,
+    Warning,
+    Rollback,
 }
 
 /// One line of `metrics.jsonl`.
@@ -103,24 +153,27 @@ pub struct Best {
 }
 
 impl RunDir {
-    /// Makes a new run below `runs`.
-    ///
-    /// `base` is [`crate::model::manifest::Model::base_hash`].
-    pub fn create(
-        runs: &Path,
-        id: &str,
-        config: &TrainConfig,
-        split: &Split,
-        base: &str,
-    ) -> Result<Self> {
+    /// Makes a new run below `runs`; [`Self::begin`] follows when it trains.
+    pub fn create(runs: &Path, id: &str, config: &TrainConfig) -> Result<Self> {
         let path = runs.join(id);
         let checkpoints = path.join("checkpoints");
         std::fs::create_dir_all(&checkpoints).map_err(io(&checkpoints))?;
         let run = Self::open(&path)?;
         run.set_config(config)?;
-        write_json(&path.join("split.json"), split)?;
-        write_json(&path.join(BASE), &base)?;
         Ok(run)
+    }
+
+    /// Keeps what every later start of the run must find again.
+    ///
+    /// `base` is [`crate::model::manifest::Model::base_hash`].
+    pub fn begin(&self, split: &Split, base: &str) -> Result<()> {
+        write_json(&self.path.join(BASE), &base)?;
+        write_json(&self.path.join(SPLIT), split)
+    }
+
+    /// A run that waits for its turn has not begun.
+    pub fn has_begun(&self) -> bool {
+        self.path.join(SPLIT).is_file()
     }
 
     /// Refuses another base model than the run began with. Runs of earlier versions do not know.
@@ -143,12 +196,23 @@ impl RunDir {
     pub fn open(path: &Path) -> Result<Self> {
         let lock_path = path.join(".lock");
         let lock = File::create(&lock_path).map_err(io(&lock_path))?;
-        if lock.try_lock().is_err() {
-            return Err(TrainError::Busy(path.display().to_string()));
+        let mut tries = 1;
+        while lock.try_lock().is_err() {
+            if tries == LOCK_TRIES {
+                return Err(TrainError::Busy(path.display().to_string()));
+            }
+            tries += 1;
+            std::thread::sleep(LOCK_WAIT);
         }
         let log = path.join("metrics.jsonl");
         let metrics = OpenOptions::new().create(true).append(true).open(&log).map_err(io(&log))?;
         Ok(Self { path: path.to_path_buf(), metrics, events: None, restored: 0, lock: Some(lock) })
+    }
+
+    /// Whether a process has the run at `path` open.
+    pub fn is_open(path: &Path) -> bool {
+        File::open(path.join(".lock"))
+            .is_ok_and(|lock| matches!(lock.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
     }
 
     /// A run that another process writes.
@@ -169,11 +233,11 @@ impl RunDir {
     }
 
     pub fn split(&self) -> Result<Split> {
-        self.read_json("split.json")
+        self.read_json(SPLIT)
     }
 
     pub fn status(&self) -> Result<Status> {
-        self.read_json("status.json")
+        self.read_json(STATUS)
     }
 
     fn read_json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T> {
@@ -210,6 +274,19 @@ impl RunDir {
         let _ = log.and_then(|mut log| log.write_all(line.as_bytes()));
     }
 
+    /// Notes what a chart shows at a step, such as a warning; see [`Mark`].
+    pub fn mark(&self, step: usize, kind: MarkKind, text: &str) {
+        self.note(&format!("step {step}: {text}"));
+        if self.follows() {
+            return;
+        }
+        let mark = Mark { step, kind, text: text.to_string(), at: jiff::Timestamp::now() };
+        let Ok(mut line) = serde_json::to_vec(&mark) else { return };
+        line.push(b'\n');
+        let file = OpenOptions::new().create(true).append(true).open(self.path.join(MARKS));
+        let _ = file.and_then(|mut file| file.write_all(&line));
+    }
+
     pub fn set_status(
         &self,
         state: RunState,
@@ -220,15 +297,7 @@ impl RunDir {
         if self.follows() {
             return Ok(());
         }
-        let status = Status {
-            state,
-            pid: std::process::id(),
-            step,
-            total_steps: total,
-            heartbeat: jiff::Timestamp::now().to_string(),
-            exit_reason: why,
-        };
-        write_json(&self.path.join("status.json"), &status)
+        Status::now(state, step, total, why).write(&self.path)
     }
 
     /// Saves a checkpoint of where the run stands, and drops all but the last `keep` of the regular

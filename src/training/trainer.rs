@@ -13,7 +13,7 @@ use super::peers::Peers;
 use super::run_dir::{Best, Position, best_weights};
 use super::task::{At, Batch, Share, Task};
 use super::{
-    BridgeParts, Metrics, OnBad, Result, RunDir, RunState, Schedule, StageKind, TrainConfig,
+    BridgeParts, MarkKind, Metrics, OnBad, Result, RunDir, RunState, Schedule, StageKind, TrainConfig,
     TrainError, outcome,
 };
 use crate::runtime;
@@ -152,7 +152,7 @@ impl Trainer<'_> {
             };
             let grad_norm = self.threads.install(|| learner.optimiser.norm(&grads))?;
             if let Some(reason) = here.watch.judge(&config.guard, loss, grad_norm) {
-                run.note(&format!("step {}: {reason}", step + 1));
+                run.mark(step + 1, MarkKind::Warning, &reason);
                 let guard = &config.guard;
                 if guard.on_bad == OnBad::Stop || here.watch.is_out_of_patience(guard) {
                     return Err(TrainError::Diverged { step: step + 1, reason });
@@ -165,7 +165,8 @@ impl Trainer<'_> {
                     let before = std::mem::replace(&mut here, back);
                     here.watch.after_rollback(&before.watch, guard);
                     let rate = here.watch.rate;
-                    run.note(&format!("back after step {}, rates times {rate}", here.step));
+                    let text = format!("back after step {}, rates times {rate}", here.step);
+                    run.mark(step + 1, MarkKind::Rollback, &text);
                     continue;
                 }
                 if guard.on_bad == OnBad::Slow {
@@ -178,7 +179,7 @@ impl Trainer<'_> {
                 continue;
             }
             if let Some(warning) = here.watch.warning(grad_norm) {
-                run.note(&format!("step {}: {warning}", step + 1));
+                run.mark(step + 1, MarkKind::Warning, &warning);
             }
             let lr = Schedule::of(stage).at(within) * here.watch.rate;
             let rate = |name: &str| {
@@ -194,7 +195,7 @@ impl Trainer<'_> {
                 mean.update(&self.params)?;
             }
             for name in here.watch.dead(&updates) {
-                run.note(&format!("step {done}: {name} does not change: it is dead"));
+                run.mark(done, MarkKind::Warning, &format!("{name} does not change: it is dead"));
                 eprintln!("artgpt-tui: step {done}: {name} does not change");
             }
             let took = clock.elapsed().as_secs_f64();
@@ -232,7 +233,7 @@ impl Trainer<'_> {
             if done.is_multiple_of(config.checkpoint_every) || done == total || ends {
                 here.elapsed_s = elapsed();
                 self.save(run, &learner, &here)?;
-                run.note(&format!("checkpoint after step {done}, loss {loss:.4}"));
+                run.mark(done, MarkKind::Checkpoint, &format!("checkpoint, loss {loss:.4}"));
                 run.drop_old_best(config.checkpoints_kept + 1)?;
             }
             run.set_status(RunState::Running, done, total, None)?;

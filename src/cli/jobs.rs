@@ -1,0 +1,382 @@
+//! `jobs submit | list | show | logs | pause | resume | stop`.
+
+use std::ffi::OsStr;
+use std::io::{Read, Seek};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use super::args::{JobsCommand, SubmitArgs, SubmitCommand};
+use super::input::{cancel_on_signal, data_folder, ready};
+use super::overrides::with_overrides;
+use super::train::read_config;
+use super::{Context, Failure, notice, out};
+use crate::jobs::{
+    self, Estimate, Job, JobError, OUTPUT, Place, Slots, Spec, Supervisor, Wanted, Wish, slurm,
+};
+use crate::text::printable;
+use crate::training::data::DataConfig;
+use crate::training::{RunState, TrainConfig};
+
+/// Lines of a log that tell why a job failed.
+const LAST_LINES: usize = 10;
+/// A job is waited for so long after it was asked for something.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PACE: Duration = Duration::from_millis(200);
+
+pub fn run(context: &Context, command: JobsCommand) -> Result<ExitCode, Failure> {
+    match command {
+        JobsCommand::Supervise => return supervise(context),
+        JobsCommand::Submit(SubmitCommand::Train(args)) => submit(context, &args)?,
+        JobsCommand::List => {
+            adopt(context)?;
+            list(context, &all(context)?);
+        }
+        JobsCommand::Show { job } => {
+            adopt(context)?;
+            show(context, &one(context, &job)?);
+        }
+        JobsCommand::Logs { job, follow } => return logs(context, &job, follow),
+        JobsCommand::Pause { jobs } => ask(context, &jobs, Wanted::Pause)?,
+        JobsCommand::Resume { jobs } => ask(context, &jobs, Wanted::Run)?,
+        JobsCommand::Stop { jobs } => ask(context, &jobs, Wanted::Stop)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sees to it that somebody looks after jobs that wait or run.
+pub fn adopt(context: &Context) -> Result<(), Failure> {
+    let data = absolute(&context.paths.data)?;
+    let settings = absolute(&context.paths.config_file)?;
+    let mut options: Vec<&OsStr> = vec!["--data-dir".as_ref(), data.as_ref()];
+    if settings.is_file() {
+        options.extend::<[&OsStr; 2]>(["--config".as_ref(), settings.as_ref()]);
+    }
+    let log = data.join("logs/jobs.log");
+    let (runs, without) = (context.paths.runs(), &context.own_variables);
+    Ok(jobs::ensure_supervisor(&runs, &log, &options, without)?)
+}
+
+fn supervise(context: &Context) -> Result<ExitCode, Failure> {
+    let _ = rustix::process::setsid();
+    let stop = cancel_on_signal()?;
+    let runs = context.paths.runs();
+    let say = |job: &Job, what: &str| {
+        eprintln!("{} {} {}", jiff::Timestamp::now(), job.id, printable(what));
+    };
+    let counts = context.settings.jobs;
+    let counts = Slots { cpu: counts.per_cpu.max(1), gpu: counts.per_gpu.max(1) };
+    let mut news = crate::runs::News::of(&runs);
+    let tell = || {
+        for item in news.look() {
+            notice::call(&context.settings.notices.command, &item);
+        }
+    };
+    let data = absolute(&context.paths.data)?;
+    Supervisor::new(&data, &runs, counts, &say).run(tell, &|| stop.is_cancelled())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn absolute(path: &std::path::Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path)
+        .map_err(|e| Failure::new("jobs", format!("the working folder is gone: {e}")))
+}
+
+fn submit(context: &Context, args: &SubmitArgs) -> Result<(), Failure> {
+    let base = read_config(&args.config_file, &args.set)?;
+    let runs = context.paths.runs();
+    let before: Vec<Job> =
+        args.after.iter().map(|name| jobs::find(&runs, name)).collect::<Result<_, _>>()?;
+    if let Some(other) = before.iter().find(|job| job.spec.on != args.on) {
+        return Err(Failure::usage(
+            format!("{} does not run in the same place", other.id),
+            "submit both with the same --on",
+        ));
+    }
+    let configs = sweep(base, &args.sweep)?;
+    // All of them are checked before the first one is queued.
+    let mut checked: Vec<(TrainConfig, Estimate)> = Vec::new();
+    for config in configs {
+        config.check()?;
+        ready(context, &config.model)?;
+        if let DataConfig::Museum(name) = &config.data {
+            data_folder(context, name)?;
+        }
+        let estimate = jobs::check(&config, &context.paths.models(), &runs)?;
+        checked.push((config, estimate));
+    }
+    let program = std::env::current_exe()
+        .map_err(|e| Failure::new("jobs", format!("this program cannot be found: {e}")))?;
+    let mut made: Vec<Job> = Vec::new();
+    for (config, estimate) in &checked {
+        let spec = Spec {
+            submitted: jiff::Timestamp::now(),
+            on: args.on,
+            device: context.settings.device.clone(),
+            priority: args.priority,
+            after: before.iter().map(|job| job.id.clone()).collect(),
+            retries: args.retries,
+            memory: estimate.memory,
+            program: program.clone(),
+            settings: absolute(&context.paths.config_file)?,
+        };
+        made.push(jobs::submit(&runs, config, &spec)?);
+    }
+    match (args.on, checked.first()) {
+        (Place::Slurm, Some((config, _))) => {
+            let resources = config.slurm.clone().unwrap_or_default();
+            let data = absolute(&context.paths.data)?;
+            if let Err(e) = slurm::submit(&made, &data, &resources, &before) {
+                // What the cluster did not take is no job.
+                made.iter().for_each(|job| drop(std::fs::remove_dir_all(&job.path)));
+                return Err(e.into());
+            }
+        }
+        _ => adopt(context)?,
+    }
+    let told: Vec<_> = made.iter().zip(&checked).map(|(job, (_, e))| needs(job, e)).collect();
+    match context.json {
+        true => out::line(serde_json::json!({ "jobs": told })),
+        false => {
+            for (job, (_, estimate)) in made.iter().zip(&checked) {
+                out::line(format!("{}  {}", job.id, in_words(estimate)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One configuration for each combination of values.
+fn sweep(base: TrainConfig, sweeps: &[String]) -> Result<Vec<TrainConfig>, Failure> {
+    let mut all = vec![base];
+    for sweep in sweeps {
+        let bad = || {
+            Failure::usage(format!("--sweep {sweep} is not KEY=VALUE,..."), "try --sweep seed=1,2,3")
+        };
+        let (key, values) = sweep.split_once('=').ok_or_else(bad)?;
+        let mut next = Vec::new();
+        for config in &all {
+            for value in values.split(',') {
+                next.push(with_overrides(config.clone(), &[format!("{key}={value}")])?);
+            }
+        }
+        all = next;
+    }
+    Ok(all)
+}
+
+fn needs(job: &Job, estimate: &Estimate) -> serde_json::Value {
+    serde_json::json!({
+        "id": job.id,
+        "memory": estimate.memory,
+        "seconds": estimate.seconds,
+        "estimated_from": estimate.seen_in,
+    })
+}
+
+/// What a job will need.
+pub fn in_words(estimate: &Estimate) -> String {
+    let memory = estimate.memory.map(|b| format!("about {:.1} GB", b as f64 / 1e9));
+    let time = estimate.seconds.map(|s| format!("about {}", crate::text::duration(s)));
+    let known = [memory, time].into_iter().flatten().collect::<Vec<_>>().join(", ");
+    match &estimate.seen_in {
+        Some(run) => format!("{known} (as {run})"),
+        None if known.is_empty() => "its needs are not known".into(),
+        None => format!("{known} of memory; its time is known after the first run like it"),
+    }
+}
+
+fn all(context: &Context) -> Result<Vec<Job>, Failure> {
+    let mut all = jobs::list(&context.paths.runs());
+    let (mut far, near): (Vec<Job>, Vec<Job>) =
+        all.drain(..).partition(|job| job.spec.on == Place::Slurm);
+    slurm::settle(&mut far)?;
+    all.extend(near);
+    all.extend(far);
+    all.sort_by(|a, b| (a.spec.submitted, &a.id).cmp(&(b.spec.submitted, &b.id)));
+    Ok(all)
+}
+
+fn one(context: &Context, name: &str) -> Result<Job, Failure> {
+    let mut job = jobs::find(&context.paths.runs(), name)?;
+    if job.spec.on == Place::Slurm {
+        slurm::settle(std::slice::from_mut(&mut job))?;
+    }
+    Ok(job)
+}
+
+/// A state as scripts and people read it.
+fn word(state: RunState) -> &'static str {
+    crate::runs::Standing::Told(state).word()
+}
+
+fn list(context: &Context, jobs: &[Job]) {
+    if context.json {
+        return out::line(serde_json::json!(jobs.iter().map(told).collect::<Vec<_>>()));
+    }
+    if jobs.is_empty() {
+        eprintln!("no jobs yet; `artgpt-tui jobs submit train CONFIG` queues one");
+    }
+    for job in jobs {
+        let status = &job.status;
+        let why = match status.state {
+            RunState::Queued => job.progress.waits_for.as_ref().map(|w| format!("waits for {w}")),
+            RunState::Running => job.progress.slot.clone(),
+            _ => status.exit_reason.clone(),
+        };
+        out::line(format!(
+            "{}  {:8}  {:>13}  {}",
+            job.id,
+            word(status.state),
+            format!("{}/{}", status.step, status.total_steps),
+            printable(&why.unwrap_or_default())
+        ));
+    }
+}
+
+fn told(job: &Job) -> serde_json::Value {
+    serde_json::json!({
+        "id": job.id,
+        "path": job.path,
+        "state": word(job.status.state),
+        "step": job.status.step,
+        "total_steps": job.status.total_steps,
+        "on": job.spec.on,
+        "device": job.progress.slot.as_ref().unwrap_or(&job.spec.device),
+        "priority": job.spec.priority,
+        "after": job.spec.after,
+        "submitted": job.spec.submitted,
+        "starts": job.progress.starts,
+        "waits_for": job.progress.waits_for,
+        "pid": job.status.pid,
+        "slurm_id": job.progress.slurm_id,
+        "exit_reason": job.status.exit_reason,
+    })
+}
+
+fn show(context: &Context, job: &Job) {
+    let failed = job.status.state == RunState::Failed;
+    let lines = jobs::last_lines(&job.path.join(OUTPUT), LAST_LINES);
+    if context.json {
+        let mut told = told(job);
+        told["last_lines"] = serde_json::json!(lines);
+        return out::line(told);
+    }
+    let say = |key: &str, value: &str| out::line(format!("{key:9}  {}", printable(value)));
+    say("job", &job.id);
+    say("path", &job.path.display().to_string());
+    say("state", word(job.status.state));
+    say("step", &format!("{} of {}", job.status.step, job.status.total_steps));
+    say("device", job.progress.slot.as_ref().unwrap_or(&job.spec.device));
+    say("submitted", &job.spec.submitted.to_string());
+    let maybe = |key: &str, value: Option<String>| {
+        if let Some(value) = value.filter(|v| !v.is_empty()) {
+            say(key, &value);
+        }
+    };
+    maybe("priority", Some(job.spec.priority).filter(|p| *p != 0).map(|p| p.to_string()));
+    maybe("after", Some(job.spec.after.join(", ")));
+    maybe("starts", Some(job.progress.starts).filter(|n| *n > 1).map(|n| n.to_string()));
+    maybe("slurm", job.progress.slurm_id.clone());
+    if job.status.state == RunState::Queued {
+        maybe("waits for", job.progress.waits_for.clone());
+    }
+    maybe("reason", job.status.exit_reason.clone());
+    if failed && !lines.is_empty() {
+        out::line("\nits last lines:");
+        lines.iter().for_each(out::line);
+    }
+}
+
+fn logs(context: &Context, name: &str, follow: bool) -> Result<ExitCode, Failure> {
+    adopt(context)?;
+    let mut job = one(context, name)?;
+    let path = job.path.join(OUTPUT);
+    let cannot = |e: std::io::Error| {
+        Failure::new("jobs", format!("cannot read {}: {e}; check permissions", path.display()))
+    };
+    let stop = cancel_on_signal()?;
+    let (mut read, mut rest) = (0u64, Vec::new());
+    loop {
+        // Looked at first: what it printed last is there when it has ended.
+        let ended = !job.is_open() || !follow;
+        match std::fs::File::open(&path) {
+            Ok(mut file) => {
+                file.seek(std::io::SeekFrom::Start(read)).map_err(cannot)?;
+                read += file.read_to_end(&mut rest).map_err(cannot)? as u64;
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(cannot(e)),
+        }
+        let whole = match ended {
+            true => rest.len(),
+            false => rest.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1),
+        };
+        let text: Vec<u8> = rest.drain(..whole).collect();
+        String::from_utf8_lossy(&text).lines().for_each(|line| out::line(printable(line)));
+        if ended {
+            return Ok(ExitCode::SUCCESS);
+        }
+        if stop.is_cancelled() {
+            return Ok(ExitCode::from(130));
+        }
+        std::thread::sleep(PACE);
+        job = one(context, &job.id)?;
+    }
+}
+
+/// Asks for something, and waits until it is so.
+fn ask(context: &Context, names: &[String], wanted: Wanted) -> Result<(), Failure> {
+    let asked: Vec<Job> =
+        names.iter().map(|name| one(context, name)).collect::<Result<_, _>>()?;
+    for job in &asked {
+        let asked = jobs::wish(job, wanted)?;
+        if job.spec.on == Place::Slurm && asked == Wish::Asked {
+            let resources = config_of(job)?.slurm.unwrap_or_default();
+            slurm::follow(job, wanted, &absolute(&context.paths.data)?, &resources)?;
+        }
+    }
+    adopt(context)?;
+    let stop = cancel_on_signal()?;
+    let begun = Instant::now();
+    let mut told = Vec::new();
+    for job in &asked {
+        let mut now = one(context, &job.id)?;
+        while !is(&now, wanted) && begun.elapsed() < PATIENCE && !stop.is_cancelled() {
+            std::thread::sleep(PACE);
+            now = one(context, &job.id)?;
+        }
+        match context.json {
+            true => told.push(self::told(&now)),
+            false if is(&now, wanted) => {
+                out::line(format!("{}  {}", now.id, word(now.status.state)));
+            }
+            false => out::line(format!("{}  asked; it is still {}", now.id, word(now.status.state))),
+        }
+    }
+    if context.json {
+        out::line(serde_json::json!(told));
+    }
+    Ok(())
+}
+
+fn is(job: &Job, wanted: Wanted) -> bool {
+    use RunState::{Failed, Finished, Paused, Queued, Running, Stopped};
+    match wanted {
+        Wanted::Run => matches!(job.status.state, Queued | Running | Finished),
+        Wanted::Pause => matches!(job.status.state, Paused | Finished | Failed),
+        Wanted::Stop => matches!(job.status.state, Stopped | Finished | Failed),
+    }
+}
+
+fn config_of(job: &Job) -> Result<TrainConfig, Failure> {
+    let path = job.path.join("config.toml");
+    let text = std::fs::read_to_string(&path).map_err(|e| JobError::Record {
+        path: path.display().to_string(),
+        reason: e.to_string(),
+    })?;
+    Ok(toml::from_str(&text).map_err(|e| JobError::Record {
+        path: path.display().to_string(),
+        reason: e.message().to_string(),
+    })?)
+}

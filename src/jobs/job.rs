@@ -1,0 +1,76 @@
+//! A job as it stands on disk.
+
+use std::path::{Path, PathBuf};
+
+use super::record::{self, JOB, Kind, Place, Progress, Request, Spec};
+use super::{JobError, Result};
+use crate::training::{RunState, Status};
+
+/// All that is known of one job.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    pub id: String,
+    /// The run's folder.
+    pub path: PathBuf,
+    pub spec: Spec,
+    pub request: Request,
+    pub progress: Progress,
+    pub status: Status,
+}
+
+impl Job {
+    /// `None` where the run is no job.
+    pub fn read(path: &Path) -> Result<Option<Self>> {
+        let Some(spec) = record::read(path, Kind::Spec)? else { return Ok(None) };
+        let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Some(Self {
+            id,
+            path: path.to_path_buf(),
+            spec,
+            request: record::read(path, Kind::Request)?.unwrap_or_default(),
+            progress: record::read(path, Kind::Progress)?.unwrap_or_default(),
+            status: Status::read(path)
+                .unwrap_or_else(|| Status::now(RunState::Queued, 0, 0, None)),
+        }))
+    }
+
+    /// Whether more may come of it without a word of the user's.
+    pub fn is_open(&self) -> bool {
+        matches!(self.status.state, RunState::Queued | RunState::Running)
+    }
+
+    pub fn is_local(&self) -> bool {
+        self.spec.on == Place::Local
+    }
+}
+
+/// All jobs of a folder of runs, the oldest first. One whose record cannot be read is passed over: it
+/// must not hide the others.
+pub fn list(runs: &Path) -> Vec<Job> {
+    let Ok(entries) = runs.read_dir() else { return Vec::new() };
+    let folders = entries.flatten().map(|e| e.path()).filter(|p| p.join(JOB).is_dir());
+    let mut all: Vec<Job> = folders.filter_map(|p| Job::read(&p).ok().flatten()).collect();
+    all.sort_by(|a, b| (a.spec.submitted, &a.id).cmp(&(b.spec.submitted, &b.id)));
+    all
+}
+
+/// A job by its id, the beginning of it, or its folder.
+pub fn find(runs: &Path, name: &str) -> Result<Job> {
+    let unknown = || JobError::Unknown(crate::text::printable(name));
+    if name.is_empty() {
+        return Err(unknown());
+    }
+    for path in [PathBuf::from(name), runs.join(name)] {
+        if let Some(job) = Job::read(&path)? {
+            return Ok(job);
+        }
+    }
+    let wanted = name.to_uppercase();
+    let mut all = list(runs);
+    all.retain(|job| job.id.to_uppercase().starts_with(&wanted));
+    match all.len() {
+        0 => Err(unknown()),
+        1 => Ok(all.remove(0)),
+        _ => Err(JobError::Ambiguous(crate::text::printable(name))),
+    }
+}

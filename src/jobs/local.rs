@@ -1,0 +1,135 @@
+//! Processes on this machine.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{Job, JobError, OUTPUT, Result, io, list};
+
+/// Held by the supervisor of a folder of runs.
+const LOCK: &str = ".supervisor.lock";
+/// A supervisor that does not come up in this time has failed.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Looked at for the last lines of a log.
+const TAIL: u64 = 64 << 10;
+
+/// Starts a supervisor where jobs wait or run and none is there. `options` stand before the subcommand;
+/// variables in `without` are not handed on.
+pub fn ensure_supervisor(
+    runs: &Path,
+    log: &Path,
+    options: &[&std::ffi::OsStr],
+    without: &[&str],
+) -> Result<()> {
+    if is_supervised(runs) || !list(runs).iter().any(|job| job.is_local() && job.is_open()) {
+        return Ok(());
+    }
+    let what = || "the supervisor of jobs".to_string();
+    let start = |e: &dyn std::fmt::Display| JobError::Start { what: what(), reason: e.to_string() };
+    let program = std::env::current_exe().map_err(|e| start(&e))?;
+    if let Some(folder) = log.parent() {
+        std::fs::create_dir_all(folder).map_err(io(folder))?;
+    }
+    let mut command = Command::new(program);
+    command.args(options).args(["jobs", "supervise"]);
+    for name in without {
+        command.env_remove(name);
+    }
+    // It must not keep a folder that is unmounted or removed.
+    command.current_dir("/").stdin(Stdio::null());
+    let out = append(log)?;
+    command.stderr(out.try_clone().map_err(io(log))?).stdout(out);
+    let mut child = command.spawn().map_err(|e| start(&e))?;
+    let begun = Instant::now();
+    while !is_supervised(runs) {
+        // It ends at once where another one was faster, or where nothing is left to do.
+        if let Ok(Some(status)) = child.try_wait() {
+            return match status.success() {
+                true => Ok(()),
+                false => Err(start(&format!("it ended with {status}; see {}", log.display()))),
+            };
+        }
+        if begun.elapsed() > PATIENCE {
+            return Err(start(&format!("it does not answer; see {}", log.display())));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+fn is_supervised(runs: &Path) -> bool {
+    File::open(runs.join(LOCK))
+        .is_ok_and(|lock| matches!(lock.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
+}
+
+/// Becomes the supervisor of these runs; `None` where there is one.
+pub fn become_supervisor(runs: &Path) -> Result<Option<File>> {
+    let path = runs.join(LOCK);
+    let lock = File::create(&path).map_err(io(&path))?;
+    // Who looks whether it is held holds it for a moment.
+    for _ in 0..10 {
+        if lock.try_lock().is_ok() {
+            return Ok(Some(lock));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(None)
+}
+
+/// Starts the training process of a job.
+pub fn start(job: &Job, data: &Path, slot: &str) -> Result<Child> {
+    let path = job.path.join(OUTPUT);
+    let out = append(&path)?;
+    let mut command = Command::new(&job.spec.program);
+    command.args(arguments(job, data, slot)).current_dir("/").stdin(Stdio::null());
+    command.stderr(out.try_clone().map_err(io(&path))?).stdout(out);
+    command.spawn().map_err(|e| JobError::Start {
+        what: job.spec.program.display().to_string(),
+        reason: e.to_string(),
+    })
+}
+
+/// The same for a first start and every later one: the run goes on where it stands.
+pub fn arguments(job: &Job, data: &Path, device: &str) -> Vec<std::ffi::OsString> {
+    let mut all: Vec<std::ffi::OsString> = vec!["--data-dir".into(), data.into()];
+    if job.spec.settings.is_file() {
+        all.extend(["--config".into(), job.spec.settings.clone().into()]);
+    }
+    all.extend(["--device".into(), device.into()]);
+    all.extend(["train", "--own-session", "--resume"].map(Into::into));
+    all.push(job.path.clone().into());
+    all
+}
+
+/// Asks a process to write a checkpoint and end.
+pub fn terminate(pid: u32) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, Signal::TERM);
+    }
+}
+
+fn append(path: &Path) -> Result<File> {
+    OpenOptions::new().create(true).append(true).open(path).map_err(io(path))
+}
+
+/// The last `count` lines of a log, without control characters.
+pub fn last_lines(path: &Path, count: usize) -> Vec<String> {
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+        let mut bytes = Vec::new();
+        file.take(TAIL).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let lines = lines[lines.len().saturating_sub(count)..].iter();
+    // A progress bar overwrites its line.
+    lines.map(|line| crate::text::printable(line.rsplit('\r').next().unwrap_or(line))).collect()
+}

@@ -1,0 +1,266 @@
+//! The same jobs in a cluster's queue: Slurm does what the supervisor does on one machine.
+//!
+//! A job is one `sbatch` script that goes on with the run wherever it stands, so that a job that was
+//! preempted, or whose time is over, is simply queued again.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use super::local::arguments;
+use super::record::{self, JOB, Kind, OUTPUT, Progress, Wanted};
+use super::{Job, JobError, Result, io};
+use crate::training::{Resources, RunDir, RunState, Status, write_whole};
+
+/// Seconds before the end of its time at which a job is told to write a checkpoint.
+const NOTICE: u32 = 120;
+
+/// Submits these jobs as one; several become an array. Their `--after` are Slurm's numbers.
+pub fn submit(jobs: &[Job], data: &Path, resources: &Resources, after: &[Job]) -> Result<()> {
+    let Some(first) = jobs.first() else { return Ok(()) };
+    let path = first.path.join(JOB).join("batch.sh");
+    write_whole(&path, script(jobs, data, resources).as_bytes())?;
+    let mut command = Command::new("sbatch");
+    command.arg("--parsable");
+    let ids: Vec<&str> = after.iter().filter_map(|job| job.progress.slurm_id.as_deref()).collect();
+    if !ids.is_empty() {
+        command.arg(format!("--dependency=afterok:{}", ids.join(":")));
+        command.arg("--kill-on-invalid-dep=yes");
+    }
+    let answer = run(command.arg(&path))?;
+    // `123` or `123;cluster`.
+    let id = answer.trim().split(';').next().unwrap_or_default().to_string();
+    for (i, job) in jobs.iter().enumerate() {
+        let own = if jobs.len() > 1 { format!("{id}_{i}") } else { id.clone() };
+        let progress = Progress { slurm_id: Some(own), ..job.progress.clone() };
+        record::write(&job.path, Kind::Progress, &progress)?;
+    }
+    Ok(())
+}
+
+fn script(jobs: &[Job], data: &Path, resources: &Resources) -> String {
+    let mut text = String::from("#!/bin/sh\n");
+    let mut option = |name: &str, value: &dyn std::fmt::Display| {
+        let _ = writeln!(text, "#SBATCH --{name}={value}");
+    };
+    let first = jobs.first().map_or("", |job| &job.id);
+    option("job-name", &format!("artgpt-{first}"));
+    // The script writes to each run's own file; what Slurm itself says goes there, too, of one job.
+    match jobs {
+        [job] => option("output", &job.path.join(OUTPUT).display()),
+        _ => {
+            option("output", &"/dev/null");
+            option("array", &format!("0-{}", jobs.len() - 1));
+        }
+    }
+    option("open-mode", &"append");
+    option("signal", &format!("B:TERM@{NOTICE}"));
+    if let Some(nice) = jobs.first().map(|job| -job.spec.priority).filter(|nice| *nice != 0) {
+        option("nice", &nice);
+    }
+    let Resources {
+        partition,
+        account,
+        qos,
+        time,
+        memory,
+        nodes,
+        tasks,
+        cpus_per_task,
+        gpus_per_task,
+        extra,
+    } = resources;
+    let texts = [
+        ("partition", partition),
+        ("account", account),
+        ("qos", qos),
+        ("time", time),
+        ("mem", memory),
+    ];
+    for (name, value) in texts {
+        if let Some(value) = value {
+            option(name, value);
+        }
+    }
+    let numbers = [
+        ("nodes", nodes),
+        ("ntasks", tasks),
+        ("cpus-per-task", cpus_per_task),
+        ("gpus-per-task", gpus_per_task),
+    ];
+    for (name, value) in numbers {
+        if let Some(value) = value {
+            option(name, value);
+        }
+    }
+    for line in extra {
+        let _ = writeln!(text, "#SBATCH {line}");
+    }
+    text.push_str("#SBATCH --requeue\n\n");
+    let runs: Vec<String> = jobs.iter().map(|job| quoted(&job.path.display())).collect();
+    let _ = writeln!(text, "set -- {}", runs.join(" "));
+    text.push_str("shift \"${SLURM_ARRAY_TASK_ID:-0}\"\nrun=$1\n");
+    let _ = writeln!(text, "exec >>\"$run/{OUTPUT}\" 2>&1");
+    if let Some(job) = jobs.first() {
+        let device = match job.spec.device.as_str() {
+            // Slurm shows each process its own GPU alone.
+            name if name.starts_with("cuda") => "cuda",
+            name => name,
+        };
+        let words = arguments(job, data, device);
+        let mut words: Vec<String> =
+            words.iter().map(|word| quoted(&word.to_string_lossy())).collect();
+        words.pop(); // the run, which is each task's own
+        let program = quoted(&job.spec.program.display());
+        let _ = writeln!(text, "srun {program} {} \"$run\" &", words.join(" "));
+    }
+    text.push_str(RUN_AND_REQUEUE);
+    text
+}
+
+/// A process that was told to end has written its checkpoint (code 130); what then follows is in the
+/// user's request.
+const RUN_AND_REQUEUE: &str = r#"child=$!
+trap 'kill -TERM "$child"' TERM
+wait "$child"; code=$?
+while kill -0 "$child" 2>/dev/null; do wait "$child"; code=$?; done
+id=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
+id=${id:-$SLURM_JOB_ID}
+wanted=$(cat "$run/job/request.json" 2>/dev/null)
+case $code,$wanted in
+  130,*stop*) exit 0 ;;
+  130,*pause*) scontrol requeuehold "$id"; exit 0 ;;
+  130,*) scontrol requeue "$id"; exit 0 ;;
+esac
+exit $code
+"#;
+
+fn quoted(word: &dyn std::fmt::Display) -> String {
+    format!("'{}'", word.to_string().replace('\'', r"'\''"))
+}
+
+/// Does what the user wants of a job.
+pub fn follow(job: &Job, wanted: Wanted, data: &Path, resources: &Resources) -> Result<()> {
+    let id = job.progress.slurm_id.as_deref().unwrap_or_default();
+    let known = states(std::slice::from_ref(job))?.contains_key(&job.id);
+    let runs = RunDir::is_open(&job.path);
+    let mut command = match wanted {
+        // Its process writes a checkpoint; the script does the rest.
+        Wanted::Pause | Wanted::Stop if runs => signal(id),
+        Wanted::Stop if known => one("scancel", &[id]),
+        Wanted::Pause if known => one("scontrol", &["hold", id]),
+        Wanted::Run if known => one("scontrol", &["release", id]),
+        Wanted::Run => {
+            let status = &job.status;
+            Status::now(RunState::Queued, status.step, status.total_steps, None)
+                .write(&job.path)?;
+            return submit(std::slice::from_ref(job), data, resources, &[]);
+        }
+        Wanted::Pause | Wanted::Stop => return Ok(()),
+    };
+    run(&mut command).map(drop)
+}
+
+fn signal(id: &str) -> Command {
+    one("scancel", &["--signal=TERM", "--batch", id])
+}
+
+fn one(program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments);
+    command
+}
+
+/// What Slurm says of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// `PENDING`, `RUNNING`, …
+    pub state: String,
+    /// Why it waits.
+    pub reason: String,
+}
+
+/// Of those that it still knows as waiting or running, by the run's id.
+pub fn states(jobs: &[Job]) -> Result<HashMap<String, Told>> {
+    let mine: HashMap<&str, &Job> = jobs
+        .iter()
+        .filter_map(|job| Some((job.progress.slurm_id.as_deref()?, job)))
+        .collect();
+    if mine.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let told = run(Command::new("squeue").args(["--noheader", "--array", "-o", "%i|%T|%r"]))?;
+    Ok(told
+        .lines()
+        .filter_map(|line| {
+            let mut parts = line.trim().splitn(3, '|');
+            let (id, state, reason) = (parts.next()?, parts.next()?, parts.next()?);
+            let told = Told { state: state.into(), reason: reason.into() };
+            Some((mine.get(id)?.id.clone(), told))
+        })
+        .collect())
+}
+
+/// Brings the states of jobs up to what Slurm says, on disk too.
+pub fn settle(jobs: &mut [Job]) -> Result<()> {
+    let told = states(jobs)?;
+    for job in jobs {
+        if job.progress.slurm_id.is_none() || RunDir::is_open(&job.path) {
+            continue;
+        }
+        let (state, reason) = match told.get(&job.id) {
+            Some(told) if told.reason.starts_with("JobHeld") => (RunState::Paused, "paused".into()),
+            Some(told) if told.state == "PENDING" => {
+                job.progress.waits_for = Some(format!("Slurm: {}", told.reason));
+                (RunState::Queued, String::new())
+            }
+            // Loading, or writing its checkpoint.
+            Some(_) => continue,
+            None => match (job.status.state, job.request.wanted) {
+                (RunState::Queued | RunState::Running | RunState::Paused, Wanted::Stop) => {
+                    (RunState::Stopped, "asked to stop".into())
+                }
+                (RunState::Queued | RunState::Running, _) => {
+                    (RunState::Failed, ended(job).unwrap_or_else(|| "Slurm ended it".into()))
+                }
+                _ => continue,
+            },
+        };
+        if job.status.state != state {
+            let reason = Some(reason).filter(|r| !r.is_empty());
+            let status = &job.status;
+            job.status = Status::now(state, status.step, status.total_steps, reason);
+            job.status.write(&job.path)?;
+        }
+    }
+    Ok(())
+}
+
+/// How a job ended, where the cluster keeps accounts.
+fn ended(job: &Job) -> Option<String> {
+    let id = job.progress.slurm_id.as_deref()?;
+    let mut command = Command::new("sacct");
+    let told =
+        run(command.args(["-n", "-P", "-X", "-j", id, "-o", "State,ExitCode"])).ok()?;
+    let (state, code) = told.lines().last()?.split_once('|')?;
+    Some(format!("Slurm ended it: {state}, exit code {code}"))
+}
+
+fn run(command: &mut Command) -> Result<String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let Output { status, stdout, stderr } = command.output().map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => JobError::Slurm {
+            command: name.clone(),
+            reason: "there is no such program on this machine".into(),
+        },
+        _ => io(Path::new(&name))(e),
+    })?;
+    match status.success() {
+        true => Ok(String::from_utf8_lossy(&stdout).into_owned()),
+        false => Err(JobError::Slurm {
+            command: name,
+            reason: crate::text::printable(String::from_utf8_lossy(&stderr).trim()),
+        }),
+    }
+}

@@ -1,0 +1,158 @@
+//! What happens to our own runs that somebody wants to hear of, without reading their curves.
+
+use std::collections::HashMap;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::run::{Standing, standing};
+use crate::training::{MARKS, Mark, MarkKind, RunState, Status};
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// The run's id.
+    pub run: String,
+    pub what: What,
+    pub text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    Finished,
+    Failed,
+    /// Its loss leaps, its gradient vanishes, it went back to a checkpoint.
+    Diverging,
+}
+
+impl What {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Finished => "finished",
+            Self::Failed => "failed",
+            Self::Diverging => "in trouble",
+        }
+    }
+}
+
+impl Item {
+    /// One line.
+    pub fn told(&self) -> String {
+        let text = crate::text::printable(&self.text);
+        let colon = if text.is_empty() { "" } else { ": " };
+        format!("{} {}{colon}{text}", self.run, self.what.word())
+    }
+}
+
+/// Looks at the runs of a folder again and again.
+#[derive(Debug)]
+pub struct News {
+    runs: PathBuf,
+    /// What was there at the first look is no news.
+    begun: bool,
+    seen: HashMap<PathBuf, Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    standing: Option<Standing>,
+    /// Bytes of its marks that were read.
+    marks: u64,
+}
+
+impl News {
+    pub fn of(runs: &Path) -> Self {
+        Self { runs: runs.into(), begun: false, seen: HashMap::new() }
+    }
+
+    /// What happened since the last look.
+    pub fn look(&mut self) -> Vec<Item> {
+        let now = SystemTime::now();
+        let mut items = Vec::new();
+        let folders = self.runs.read_dir().into_iter().flatten().flatten();
+        let mut folders: Vec<PathBuf> = folders.map(|e| e.path()).collect();
+        folders.sort();
+        for path in folders {
+            let Some(status) = Status::read(&path) else { continue };
+            let run = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let seen = self.seen.entry(path.clone()).or_default();
+            let stands = standing(&status, now);
+            let marks = new_marks(&path, &mut seen.marks);
+            let before = seen.standing.replace(stands);
+            if !self.begun {
+                continue;
+            }
+            let mut tell = |what, text: String| items.push(Item { run: run.clone(), what, text });
+            // Of many at once the last one says where it stands.
+            if let Some(mark) = marks.into_iter().rfind(|m| m.kind != MarkKind::Checkpoint) {
+                tell(What::Diverging, format!("step {}: {}", mark.step, mark.text));
+            }
+            if before == Some(stands) {
+                continue;
+            }
+            match stands {
+                Standing::Told(RunState::Finished) => {
+                    tell(What::Finished, format!("{} steps", status.step));
+                }
+                Standing::Told(RunState::Failed) => {
+                    tell(What::Failed, status.exit_reason.unwrap_or_default());
+                }
+                Standing::Lost => tell(What::Failed, "its process is gone".into()),
+                _ => {}
+            }
+        }
+        self.begun = true;
+        items
+    }
+}
+
+/// Whole lines after `from`.
+fn new_marks(run: &Path, from: &mut u64) -> Vec<Mark> {
+    let read = |from: u64| -> std::io::Result<Vec<u8>> {
+        let mut file = std::fs::File::open(run.join(MARKS))?;
+        if file.metadata()?.len() <= from {
+            return Ok(Vec::new());
+        }
+        file.seek(SeekFrom::Start(from))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let mut bytes = read(*from).unwrap_or_default();
+    bytes.truncate(bytes.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1));
+    *from += bytes.len() as u64;
+    bytes.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::training::TrainConfig;
+    use crate::training::RunDir;
+
+    #[test]
+    fn ends_and_troubles_are_told_once() {
+        let runs = tempfile::tempdir().expect("a folder");
+        let text = "model = \"m\"\ndata = \"d\"\n[[stage]]\nkind = \"align\"\nsteps = 1\nbatch = 1\nlr = 0.1\n";
+        let config: TrainConfig = toml::from_str(text).expect("parses");
+        let run = RunDir::create(runs.path(), "A", &config).expect("makes");
+        run.set_status(RunState::Running, 1, 9, None).expect("writes");
+        run.mark(1, MarkKind::Warning, "old");
+        let mut news = News::of(runs.path());
+        assert_eq!(news.look(), []);
+        assert_eq!(news.look(), []);
+        run.mark(2, MarkKind::Checkpoint, "checkpoint");
+        run.mark(3, MarkKind::Warning, "the loss leaps");
+        let told = |news: &mut News| -> Vec<String> {
+            news.look().iter().map(Item::told).collect()
+        };
+        assert_eq!(told(&mut news), ["A in trouble: step 3: the loss leaps"]);
+        run.set_status(RunState::Failed, 3, 9, Some("why".into())).expect("writes");
+        assert_eq!(told(&mut news), ["A failed: why"]);
+        assert_eq!(news.look(), []);
+        // A run that came between two looks.
+        let other = RunDir::create(runs.path(), "B", &config).expect("makes");
+        other.set_status(RunState::Finished, 9, 9, None).expect("writes");
+        assert_eq!(told(&mut news), ["B finished: 9 steps"]);
+    }
+}
