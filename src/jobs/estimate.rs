@@ -151,7 +151,8 @@ fn tokens(stage: &Stage) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::llama::{RopeLayout, RopeScaling};
+    use crate::model::llama::RopeScaling;
+    use crate::model::mode::RopeLayout;
 
     fn config(method: &str) -> TrainConfig {
         let text = format!(

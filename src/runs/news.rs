@@ -1,12 +1,12 @@
 //! What happens to our own runs that somebody wants to hear of, without reading their curves.
 
 use std::collections::HashMap;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::marks::MarksReader;
 use super::run::{Standing, standing};
-use crate::training::{MARKS, Mark, MarkKind, RunState, Status};
+use crate::training::{MarkKind, RunState, Status};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,11 +53,10 @@ pub struct News {
     seen: HashMap<PathBuf, Seen>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Seen {
     standing: Option<Standing>,
-    /// Bytes of its marks that were read.
-    marks: u64,
+    marks: MarksReader,
 }
 
 impl News {
@@ -75,9 +74,10 @@ impl News {
         for path in folders {
             let Some(status) = Status::read(&path) else { continue };
             let run = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let seen = self.seen.entry(path.clone()).or_default();
+            let new = || Seen { standing: None, marks: MarksReader::of(&path) };
+            let seen = self.seen.entry(path.clone()).or_insert_with(new);
             let stands = standing(&status, now);
-            let marks = new_marks(&path, &mut seen.marks);
+            let marks = seen.marks.read();
             let before = seen.standing.replace(stands);
             if !self.begun {
                 continue;
@@ -104,24 +104,6 @@ impl News {
         self.begun = true;
         items
     }
-}
-
-/// Whole lines after `from`.
-fn new_marks(run: &Path, from: &mut u64) -> Vec<Mark> {
-    let read = |from: u64| -> std::io::Result<Vec<u8>> {
-        let mut file = std::fs::File::open(run.join(MARKS))?;
-        if file.metadata()?.len() <= from {
-            return Ok(Vec::new());
-        }
-        file.seek(SeekFrom::Start(from))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let mut bytes = read(*from).unwrap_or_default();
-    bytes.truncate(bytes.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1));
-    *from += bytes.len() as u64;
-    bytes.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }
 
 #[cfg(test)]

@@ -7,12 +7,17 @@ use std::time::{Duration, SystemTime};
 
 use super::catalogue::{Found, Kind, Source};
 use super::curves::Curves;
+use super::marks::MarksReader;
 use super::readers::{Pattern, Reader};
+use super::series::{Clock, XAxis};
 use super::tail::Grown;
-use crate::training::{RunState, Status};
+use crate::training::{Mark, RunState, Status};
 
 /// A run whose files were written within this time is taken to go on, where it does not say.
 const LIVELY: Duration = Duration::from_secs(120);
+
+/// What programs call the passes over the data.
+const EPOCHS: &[&str] = &["epoch", "train/epoch", "trainer/epoch"];
 
 /// What is known of a run; [`RunReader`] brings it up to date.
 #[derive(Debug, Default)]
@@ -23,6 +28,8 @@ pub struct Run {
     pub curves: Curves,
     /// `status.json`, where the run has one.
     pub status: Option<Status>,
+    /// Checkpoints, warnings and rollbacks, in their order.
+    pub marks: Vec<Mark>,
     /// Of the last file that was written.
     pub written: Option<SystemTime>,
     /// The last error of reading, in words.
@@ -77,6 +84,13 @@ impl Run {
         }
     }
 
+    /// What places its points on an axis; `None` before there is one.
+    pub fn clock(&self, axis: XAxis) -> Option<Clock<'_>> {
+        let began = self.curves.began().unwrap_or(0.0);
+        let epochs = EPOCHS.iter().find_map(|name| self.curves.get(name));
+        (!self.curves.is_empty()).then_some(Clock { axis, began, epochs })
+    }
+
     /// The progress in words.
     pub fn steps(&self) -> String {
         match self.progress() {
@@ -101,6 +115,7 @@ pub struct RunReader {
     sources: Vec<Source>,
     readers: Vec<Named>,
     pattern: Option<Pattern>,
+    marks: MarksReader,
     /// What was read before is void.
     anew: bool,
 }
@@ -117,7 +132,8 @@ impl RunReader {
         let Found { path, name, files } = found;
         let run = Run { path: path.clone(), name, ..Run::default() };
         let (sources, readers) = (files, Vec::new());
-        let mut reader = Self { path, sources, readers, pattern, anew: true };
+        let marks = MarksReader::of(&path);
+        let mut reader = Self { path, sources, readers, pattern, marks, anew: true };
         reader.begin();
         (Arc::new(RwLock::new(run)), reader)
     }
@@ -195,11 +211,13 @@ impl RunReader {
             }
         }
         let status = Status::read(&self.path);
+        let marks = self.marks.read();
         let times = self.sources.iter().filter_map(|s| s.path.metadata().ok()?.modified().ok());
         let written = times.max();
         let skipped = self.readers.iter().map(|r| r.reader.skipped()).sum();
         let mut run = lock();
-        changed |= run.status != status || run.trouble != trouble;
+        changed |= run.status != status || run.trouble != trouble || !marks.is_empty();
+        run.marks.extend(marks);
         (run.status, run.trouble, run.written, run.skipped) = (status, trouble, written, skipped);
         changed
     }

@@ -14,6 +14,27 @@ pub enum XAxis {
     Relative,
     /// Seconds since 1970.
     Wall,
+    /// Passes over the data, as the run itself counts them.
+    Epoch,
+}
+
+/// An axis, and what of a run places its points there.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock<'a> {
+    pub axis: XAxis,
+    /// The run's first moment.
+    pub began: f64,
+    /// The run's epochs by its steps.
+    pub epochs: Option<&'a Series>,
+}
+
+impl Clock<'_> {
+    /// The epoch at a step: of the first word about it or a later one, else of the last.
+    fn epoch(&self, step: u64) -> Option<f64> {
+        let epochs = self.epochs?;
+        let after = epochs.steps.before(step);
+        Some(epochs.get(after).or_else(|| epochs.last())?.value)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -111,12 +132,12 @@ impl Series {
         (0..self.len()).filter_map(|i| self.get(i))
     }
 
-    /// Where a point stands on an axis; `began` is the run's first moment. `None` for a time that is
-    /// not known.
-    pub fn x(&self, index: usize, axis: XAxis, began: f64) -> Option<f64> {
-        let x = match axis {
+    /// Where a point stands on an axis. `None` for a time that is not known.
+    pub fn x(&self, index: usize, clock: Clock) -> Option<f64> {
+        let x = match clock.axis {
             XAxis::Step => self.steps.get(index)? as f64,
-            XAxis::Relative => self.time(index)? - began,
+            XAxis::Relative => self.time(index)? - clock.began,
+            XAxis::Epoch => clock.epoch(self.steps.get(index)?)?,
             XAxis::Wall => self.time(index).filter(|at| *at >= CALENDAR)?,
         };
         x.is_finite().then_some(x)
@@ -127,8 +148,8 @@ impl Series {
     }
 
     /// The points from `low` up to but not including `high`.
-    pub fn within(&self, axis: XAxis, began: f64, low: f64, high: f64) -> Range<usize> {
-        let first = |x: f64| self.first_where(|i| self.x(i, axis, began).is_some_and(|at| at >= x));
+    pub fn within(&self, clock: Clock, low: f64, high: f64) -> Range<usize> {
+        let first = |x: f64| self.first_where(|i| self.x(i, clock).is_some_and(|at| at >= x));
         first(low)..first(high)
     }
 
@@ -150,8 +171,7 @@ impl Series {
     /// The stretch between `low` and `high` in as many equal parts as there are columns to draw.
     pub fn columns(
         &self,
-        axis: XAxis,
-        began: f64,
+        clock: Clock,
         (low, high): (f64, f64),
         count: usize,
     ) -> Vec<Option<Extremes>> {
@@ -159,11 +179,11 @@ impl Series {
         if count == 0 || width.is_nan() || width <= 0.0 {
             return vec![None; count];
         }
-        let mut start = self.within(axis, began, low, low).start;
+        let mut start = self.within(clock, low, low).start;
         (1..=count)
             .map(|i| {
                 let end = if i == count { high } else { low + width * i as f64 };
-                let end = self.within(axis, began, low, end).end;
+                let end = self.within(clock, low, end).end;
                 let part = start..end;
                 start = end;
                 self.extremes(part)
@@ -262,6 +282,10 @@ mod tests {
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
+    fn clock(axis: XAxis, began: f64) -> Clock<'static> {
+        Clock { axis, began, epochs: None }
+    }
+
     fn point(step: u64, value: f64) -> Point {
         Point { step, wall: 1e9 + step as f64 * 0.5, value }
     }
@@ -294,14 +318,14 @@ mod tests {
     #[test]
     fn columns_part_the_stretch_and_lose_no_peak() {
         let series = series((0..1000).map(|i| if i == 437 { 9.0 } else { 1.0 }));
-        let columns = series.columns(XAxis::Step, 0.0, (0.0, 1000.0), 10);
+        let columns = series.columns(clock(XAxis::Step, 0.0), (0.0, 1000.0), 10);
         let peaks: Vec<f64> = columns.iter().map(|c| c.expect("has points").max).collect();
         assert_eq!(peaks, [1.0, 1.0, 1.0, 1.0, 9.0, 1.0, 1.0, 1.0, 1.0, 1.0]);
         // Half the points after half the time: two steps a second.
-        let by_time = series.within(XAxis::Relative, 1e9, 100.0, 200.0);
+        let by_time = series.within(clock(XAxis::Relative, 1e9), 100.0, 200.0);
         assert_eq!(by_time, 200..400);
-        assert_eq!(series.columns(XAxis::Step, 0.0, (2000.0, 3000.0), 3), [None; 3]);
-        assert_eq!(series.columns(XAxis::Step, 0.0, (5.0, 5.0), 2), [None; 2]);
+        assert_eq!(series.columns(clock(XAxis::Step, 0.0), (2000.0, 3000.0), 3), [None; 3]);
+        assert_eq!(series.columns(clock(XAxis::Step, 0.0), (5.0, 5.0), 2), [None; 2]);
     }
 
     #[test]
@@ -339,23 +363,37 @@ mod tests {
         {
             series.push(Point { step, wall, value: 1.0 });
         }
-        let x: Vec<_> = (0..5).map(|i| series.x(i, XAxis::Relative, 1e9)).collect();
+        let x: Vec<_> = (0..5).map(|i| series.x(i, clock(XAxis::Relative, 1e9))).collect();
         assert_eq!(x, [None, Some(1.0), Some(5.0), Some(5.0), Some(5.0)]);
-        assert_eq!(series.within(XAxis::Relative, 1e9, 0.0, 2.0), 1..2);
-        assert_eq!(series.within(XAxis::Relative, 1e9, 2.0, 9.0), 2..5);
+        assert_eq!(series.within(clock(XAxis::Relative, 1e9), 0.0, 2.0), 1..2);
+        assert_eq!(series.within(clock(XAxis::Relative, 1e9), 2.0, 9.0), 2..5);
         // Times since the beginning are no dates.
         let mut series = Series::default();
         series.push(Point { step: 1, wall: 4.0, value: 1.0 });
-        let x = |axis| series.x(0, axis, 4.0);
+        let x = |axis| series.x(0, clock(axis, 4.0));
         assert_eq!((x(XAxis::Relative), x(XAxis::Wall)), (Some(0.0), None));
+    }
+
+    #[test]
+    fn epochs_are_those_that_the_run_tells_at_its_steps() {
+        let mut epochs = Series::default();
+        [(10, 0.5), (20, 1.0), (30, 1.5)]
+            .into_iter()
+            .for_each(|(step, epoch)| epochs.push(point(step, epoch)));
+        let clock = Clock { axis: XAxis::Epoch, began: 0.0, epochs: Some(&epochs) };
+        let series = series((0..40).map(f64::from));
+        let x = [0, 10, 11, 35].map(|i| series.x(i, clock));
+        assert_eq!(x, [Some(0.5), Some(0.5), Some(1.0), Some(1.5)]);
+        assert_eq!(series.within(clock, 1.0, 1.5), 11..21);
+        assert_eq!(series.x(0, Clock { epochs: None, ..clock }), None);
     }
 
     #[test]
     fn unknown_times_and_values_are_kept_and_not_drawn() {
         let mut series = Series::default();
         series.push(Point { step: 3, wall: f64::NAN, value: f64::INFINITY });
-        assert_eq!(series.x(0, XAxis::Wall, 0.0), None);
-        assert_eq!(series.x(0, XAxis::Step, 0.0), Some(3.0));
+        assert_eq!(series.x(0, clock(XAxis::Wall, 0.0)), None);
+        assert_eq!(series.x(0, clock(XAxis::Step, 0.0)), Some(3.0));
         assert_eq!(series.extremes(0..1), None);
         assert_eq!(series.last().map(|p| p.value), Some(f64::INFINITY));
     }

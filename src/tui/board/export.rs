@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::PoisonError;
 
-use super::state::{Board, began};
+use super::state::Board;
 use crate::runs::catalogue::EXPORT;
 use crate::runs::{CALENDAR, Shared, XAxis};
 
@@ -47,12 +47,13 @@ impl Export {
         let mut points = 0;
         for run in &self.runs {
             let run = run.read().unwrap_or_else(PoisonError::into_inner);
-            let Some((series, began)) = run.curves.get(&self.metric).zip(began(&run)) else {
+            let clock = run.clock(self.axis);
+            let Some((series, clock)) = run.curves.get(&self.metric).zip(clock) else {
                 continue;
             };
             let Some(window) = &self.window else { continue };
             let (low, high) = (*window.start(), window.end().next_up());
-            for at in series.within(self.axis, began, low, high) {
+            for at in series.within(clock, low, high) {
                 let Some(point) = series.get(at) else { continue };
                 let wall = Some(point.wall).filter(|wall| *wall >= CALENDAR);
                 writer.write_record([

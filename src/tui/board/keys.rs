@@ -12,7 +12,7 @@ pub const HELP: &[(&str, &str)] = &[
     ("s", "hide or show the list"),
     ("Enter", "one chart as large as the screen; Esc goes back"),
     ("PageUp, PageDown", "other charts"),
-    ("x", "by step, by time since the start, by the clock"),
+    ("x", "by step, by epoch, by time since the start, by the clock"),
     ("l", "logarithmic"),
     ("[ ]", "less, more smoothing; the raw curve stays behind"),
     ("c", "leave out the outermost twentieths of the values"),

@@ -6,7 +6,7 @@ use std::sync::{PoisonError, RwLockReadGuard};
 use ratatui::layout::Rect;
 use ratatui::style::Color;
 
-use crate::runs::{Run, Series, Shared, Smoothed, XAxis};
+use crate::runs::{Clock, Run, Series, Shared, Smoothed, XAxis};
 use crate::tui::theme::Theme;
 
 pub struct Board {
@@ -194,11 +194,11 @@ impl Board {
         let mut all: Option<(f64, f64)> = None;
         for i in self.drawn() {
             let run = self.run(i);
-            let Some((series, began)) = run.curves.get(metric).zip(began(&run)) else { continue };
-            let x = |at: usize| series.x(at, self.scale.axis, began);
+            let clock = run.clock(self.scale.axis);
+            let Some((series, clock)) = run.curves.get(metric).zip(clock) else { continue };
+            let x = |at: usize| series.x(at, clock);
             // The first points may have no time.
-            let first =
-                series.within(self.scale.axis, began, f64::NEG_INFINITY, f64::INFINITY).start;
+            let first = series.within(clock, f64::NEG_INFINITY, f64::INFINITY).start;
             if let (Some(low), Some(high)) = (x(first), x(series.len().saturating_sub(1))) {
                 let (a, b) = all.unwrap_or((low, high));
                 all = Some((a.min(low), b.max(high)));
@@ -218,15 +218,10 @@ impl Board {
     }
 }
 
-/// A run's first moment; zero where no file tells of time.
-pub fn began(run: &Run) -> Option<f64> {
-    Some(run.curves.began().unwrap_or(0.0)).filter(|_| !run.curves.is_empty())
-}
-
 /// The last point at or before `x`, as exact as it was read.
-pub fn value_at(series: &Series, axis: XAxis, began: f64, x: f64) -> Option<crate::runs::Point> {
+pub fn value_at(series: &Series, clock: Clock, x: f64) -> Option<crate::runs::Point> {
     // The next larger number, so that a point at x counts.
-    let upto = series.within(axis, began, f64::NEG_INFINITY, x.next_up()).end;
+    let upto = series.within(clock, f64::NEG_INFINITY, x.next_up()).end;
     series.get(upto.checked_sub(1)?)
 }
 

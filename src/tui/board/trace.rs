@@ -1,14 +1,12 @@
 //! From a curve to the few points that a chart of so many columns needs.
 
 use super::state::Scale;
-use crate::runs::{Series, XAxis};
+use crate::runs::{Clock, Series};
 
 /// A stretch of the horizontal axis, cut in parts that are one dot wide.
 #[derive(Debug, Clone, Copy)]
-pub struct Frame {
-    pub axis: XAxis,
-    /// The run's first moment.
-    pub began: f64,
+pub struct Frame<'a> {
+    pub clock: Clock<'a>,
     pub low: f64,
     pub high: f64,
     pub columns: usize,
@@ -17,17 +15,17 @@ pub struct Frame {
 /// Points that are no numbers are left out. All points where there are few, with one more on either side, so that lines leave the chart; the
 /// extremes of each column where there are many.
 pub fn trace(series: &Series, frame: Frame) -> Vec<(f64, f64)> {
-    let Frame { axis, began, low, high, columns } = frame;
-    let inside = series.within(axis, began, low, high.next_up());
+    let Frame { clock, low, high, columns } = frame;
+    let inside = series.within(clock, low, high.next_up());
     if inside.len() <= 2 * columns {
         let around = inside.start.saturating_sub(1)..(inside.end + 1).min(series.len());
         return around
-            .filter_map(|i| Some((series.x(i, axis, began)?, series.get(i)?.value)))
+            .filter_map(|i| Some((series.x(i, clock)?, series.get(i)?.value)))
             .filter(|(_, y)| y.is_finite())
             .collect();
     }
     let width = (high - low) / columns as f64;
-    let found = series.columns(axis, began, (low, high.next_up()), columns);
+    let found = series.columns(clock, (low, high.next_up()), columns);
     found
         .into_iter()
         .enumerate()
@@ -83,7 +81,7 @@ pub fn short(value: f64, step: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runs::Point;
+    use crate::runs::{Point, XAxis};
 
     fn series(count: u64, value: impl Fn(u64) -> f64) -> Series {
         let mut series = Series::default();
@@ -91,8 +89,9 @@ mod tests {
         series
     }
 
-    fn frame(low: f64, high: f64, columns: usize) -> Frame {
-        Frame { axis: XAxis::Step, began: 0.0, low, high, columns }
+    fn frame(low: f64, high: f64, columns: usize) -> Frame<'static> {
+        let clock = Clock { axis: XAxis::Step, began: 0.0, epochs: None };
+        Frame { clock, low, high, columns }
     }
 
     #[test]

@@ -129,7 +129,8 @@ fn on_letter(board: &mut Board, letter: char) -> Vec<Effect> {
         }
         'x' => {
             board.scale.axis = match board.scale.axis {
-                XAxis::Step => XAxis::Relative,
+                XAxis::Step => XAxis::Epoch,
+                XAxis::Epoch => XAxis::Relative,
                 XAxis::Relative => XAxis::Wall,
                 XAxis::Wall => XAxis::Step,
             };

@@ -115,6 +115,7 @@ fn status(board: &Board) -> Line<'static> {
         XAxis::Step => "by step".to_string(),
         XAxis::Relative => "by time".to_string(),
         XAxis::Wall => "by the clock".to_string(),
+        XAxis::Epoch => "by epoch".to_string(),
     }];
     words.extend(board.scale.log.then(|| "log".to_string()));
     let smoothing = board.scale.smoothing;

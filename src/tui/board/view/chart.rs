@@ -9,7 +9,7 @@ use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph};
 
 use crate::runs::XAxis;
 use crate::text::{fit, printable};
-use crate::tui::board::state::{Board, Focus, began, value_at};
+use crate::tui::board::state::{Board, Focus, value_at};
 use crate::tui::board::trace::{Frame as Stretch, height, short, span, trace};
 
 pub fn draw(board: &Board, metric: usize, area: Rect, frame: &mut Frame) {
@@ -40,8 +40,9 @@ pub fn draw(board: &Board, metric: usize, area: Rect, frame: &mut Frame) {
     let mut behind: Vec<(Vec<(f64, f64)>, Style)> = Vec::new();
     for i in board.drawn() {
         let run = board.run(i);
-        let Some((raw, began)) = run.curves.get(name).zip(began(&run)) else { continue };
-        let stretch = Stretch { axis: board.scale.axis, began, low, high, columns };
+        let clock = run.clock(board.scale.axis);
+        let Some((raw, clock)) = run.curves.get(name).zip(clock) else { continue };
+        let stretch = Stretch { clock, low, high, columns };
         let style = Style::new().fg(board.runs[i].colour);
         match board.smoothed.get(&(i, name.clone())) {
             None => lines.push((trace(raw, stretch), style)),
@@ -105,15 +106,15 @@ fn values(board: &Board, metric: &str, area: Rect) -> Vec<Line<'static>> {
     let all: Vec<usize> = board.drawn().filter(has).collect();
     for i in all.iter().take(if all.len() > room { room.saturating_sub(1) } else { room }) {
         let run = board.run(*i);
-        let point = run.curves.get(metric).zip(began(&run)).and_then(|(series, began)| match board
-            .reading
-        {
-            Some(x) => value_at(series, board.scale.axis, began, x),
+        let clock = run.clock(board.scale.axis);
+        let place = run.curves.get(metric).zip(clock);
+        let point = place.and_then(|(series, clock)| match board.reading {
+            Some(x) => value_at(series, clock, x),
             None => series.last(),
         });
         let told = match point {
             Some(p) if p.wall.is_finite() => {
-                let since = place(p.wall - run.curves.began().unwrap_or(0.0), XAxis::Relative, 1.0);
+                let since = self::place(p.wall - run.curves.began().unwrap_or(0.0), XAxis::Relative, 1.0);
                 format!("{} at step {}, {since}", p.value, p.step)
             }
             Some(p) => format!("{} at step {}", p.value, p.step),
@@ -138,6 +139,7 @@ fn place(x: f64, axis: XAxis, length: f64) -> String {
     match axis {
         XAxis::Step if x.abs() >= 1e6 => format!("{:.2}M", x / 1e6),
         XAxis::Step => format!("{x:.0}"),
+        XAxis::Epoch => format!("{x:.2}"),
         XAxis::Relative => {
             let seconds = x.max(0.0);
             let (h, m, s) = (seconds as u64 / 3600, seconds as u64 / 60 % 60, seconds as u64 % 60);
