@@ -131,11 +131,16 @@ pub struct SubmitArgs {
     #[arg(long, value_name = "JOB")]
     pub after: Vec<String>,
     /// Starts again after so many crashes in a row without a step of progress.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = Self::RETRIES)]
     pub retries: u32,
     /// This machine, or a cluster's queue ([slurm] of the configuration has its options).
     #[arg(long, value_enum, default_value = "local")]
     pub on: Place,
+}
+
+impl SubmitArgs {
+    /// A machine that is short of memory once is so again and again.
+    pub const RETRIES: u32 = 2;
 }
 
 #[derive(Debug, Subcommand)]

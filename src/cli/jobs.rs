@@ -83,32 +83,66 @@ fn absolute(path: &std::path::Path) -> Result<PathBuf, Failure> {
 }
 
 fn submit(context: &Context, args: &SubmitArgs) -> Result<(), Failure> {
-    let base = read_config(&args.config_file, &args.set)?;
-    let runs = context.paths.runs();
-    let before: Vec<Job> =
-        args.after.iter().map(|name| jobs::find(&runs, name)).collect::<Result<_, _>>()?;
-    if let Some(other) = before.iter().find(|job| job.spec.on != args.on) {
-        return Err(Failure::usage(
-            format!("{} does not run in the same place", other.id),
-            "submit both with the same --on",
-        ));
+    let checked = check(context, args)?;
+    let made = queue(context, args, &checked)?;
+    match context.json {
+        true => {
+            let told: Vec<_> =
+                made.iter().zip(&checked).map(|(job, (_, e))| needs(job, e)).collect();
+            out::line(serde_json::json!({ "jobs": told }));
+        }
+        false => {
+            for (job, (_, estimate)) in made.iter().zip(&checked) {
+                out::line(format!("{}  {}", job.id, in_words(estimate)));
+            }
+        }
     }
-    let configs = sweep(base, &args.sweep)?;
-    // All of them are checked before the first one is queued.
-    let mut checked: Vec<(TrainConfig, Estimate)> = Vec::new();
-    for config in configs {
+    Ok(())
+}
+
+/// All runs that are asked for, and what they will need; none is queued yet.
+pub fn check(
+    context: &Context,
+    args: &SubmitArgs,
+) -> Result<Vec<(TrainConfig, Estimate)>, Failure> {
+    let base = read_config(&args.config_file, &args.set)?;
+    let mut checked = Vec::new();
+    for config in sweep(base, &args.sweep)? {
         config.check()?;
         ready(context, &config.model)?;
         if let DataConfig::Museum(name) = &config.data {
             data_folder(context, name)?;
         }
-        let estimate = jobs::check(&config, &context.paths.models(), &runs)?;
+        let estimate = jobs::check(&config, &context.paths.models(), &context.paths.runs())?;
         checked.push((config, estimate));
     }
+    before(context, args)?;
+    Ok(checked)
+}
+
+/// Jobs that must have finished first.
+fn before(context: &Context, args: &SubmitArgs) -> Result<Vec<Job>, Failure> {
+    let find = |name: &String| jobs::find(&context.paths.runs(), name);
+    let before: Vec<Job> = args.after.iter().map(find).collect::<Result<_, _>>()?;
+    match before.iter().find(|job| job.spec.on != args.on) {
+        Some(other) => Err(Failure::usage(
+            format!("{} does not run in the same place", other.id),
+            "submit both with the same --on",
+        )),
+        None => Ok(before),
+    }
+}
+
+pub fn queue(
+    context: &Context,
+    args: &SubmitArgs,
+    checked: &[(TrainConfig, Estimate)],
+) -> Result<Vec<Job>, Failure> {
+    let before = before(context, args)?;
     let program = std::env::current_exe()
         .map_err(|e| Failure::new("jobs", format!("this program cannot be found: {e}")))?;
     let mut made: Vec<Job> = Vec::new();
-    for (config, estimate) in &checked {
+    for (config, estimate) in checked {
         let spec = Spec {
             submitted: jiff::Timestamp::now(),
             on: args.on,
@@ -120,7 +154,7 @@ fn submit(context: &Context, args: &SubmitArgs) -> Result<(), Failure> {
             program: program.clone(),
             settings: absolute(&context.paths.config_file)?,
         };
-        made.push(jobs::submit(&runs, config, &spec)?);
+        made.push(jobs::submit(&context.paths.runs(), config, &spec)?);
     }
     match (args.on, checked.first()) {
         (Place::Slurm, Some((config, _))) => {
@@ -134,16 +168,7 @@ fn submit(context: &Context, args: &SubmitArgs) -> Result<(), Failure> {
         }
         _ => adopt(context)?,
     }
-    let told: Vec<_> = made.iter().zip(&checked).map(|(job, (_, e))| needs(job, e)).collect();
-    match context.json {
-        true => out::line(serde_json::json!({ "jobs": told })),
-        false => {
-            for (job, (_, estimate)) in made.iter().zip(&checked) {
-                out::line(format!("{}  {}", job.id, in_words(estimate)));
-            }
-        }
-    }
-    Ok(())
+    Ok(made)
 }
 
 /// One configuration for each combination of values.
@@ -197,7 +222,7 @@ fn all(context: &Context) -> Result<Vec<Job>, Failure> {
     Ok(all)
 }
 
-fn one(context: &Context, name: &str) -> Result<Job, Failure> {
+pub fn one(context: &Context, name: &str) -> Result<Job, Failure> {
     let mut job = jobs::find(&context.paths.runs(), name)?;
     if job.spec.on == Place::Slurm {
         slurm::settle(std::slice::from_mut(&mut job))?;
@@ -325,18 +350,23 @@ fn logs(context: &Context, name: &str, follow: bool) -> Result<ExitCode, Failure
     }
 }
 
+/// Writes down what is wanted of a job, where it can be.
+pub fn wish(context: &Context, job: &Job, wanted: Wanted) -> Result<(), Failure> {
+    let asked = jobs::wish(job, wanted)?;
+    if job.spec.on == Place::Slurm && asked == Wish::Asked {
+        let resources = config_of(job)?.slurm.unwrap_or_default();
+        slurm::follow(job, wanted, &absolute(&context.paths.data)?, &resources)?;
+    }
+    adopt(context)
+}
+
 /// Asks for something, and waits until it is so.
 fn ask(context: &Context, names: &[String], wanted: Wanted) -> Result<(), Failure> {
     let asked: Vec<Job> =
         names.iter().map(|name| one(context, name)).collect::<Result<_, _>>()?;
     for job in &asked {
-        let asked = jobs::wish(job, wanted)?;
-        if job.spec.on == Place::Slurm && asked == Wish::Asked {
-            let resources = config_of(job)?.slurm.unwrap_or_default();
-            slurm::follow(job, wanted, &absolute(&context.paths.data)?, &resources)?;
-        }
+        wish(context, job, wanted)?;
     }
-    adopt(context)?;
     let stop = cancel_on_signal()?;
     let begun = Instant::now();
     let mut told = Vec::new();

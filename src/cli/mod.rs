@@ -16,6 +16,7 @@ mod progress;
 mod runs;
 mod score;
 mod sessions;
+mod steering;
 mod train;
 mod tui;
 
@@ -30,6 +31,7 @@ use crate::runtime::{self, Workload};
 use args::{Args, Command};
 
 /// What a subcommand runs with.
+#[derive(Clone)]
 pub struct Context {
     pub settings: Settings,
     pub paths: Paths,

@@ -2,17 +2,19 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use rayon::prelude::*;
 
 use super::args::{LogArgs, RunsCommand, RunsFormat, WatchArgs};
+use super::steering::Steering;
 use super::{Context, Failure, out};
 use crate::runs::catalogue::{Found, find};
 use crate::runs::{Pattern, Run, RunReader};
 use crate::text::printable;
 use crate::training::tensorboard::EventFile;
-use crate::tui::{BoardOptions, Ended, run_board};
+use crate::tui::{BoardOptions, Ended, Places, run_board};
 
 pub fn run(context: &Context, command: RunsCommand) -> Result<ExitCode, Failure> {
     match command {
@@ -47,9 +49,17 @@ pub fn run(context: &Context, command: RunsCommand) -> Result<ExitCode, Failure>
 pub fn watch(context: &Context, args: WatchArgs) -> Result<ExitCode, Failure> {
     let pattern = parse(args.logs)?;
     let paths = given_or_own(context, args.paths)?;
-    let theme = context.settings.theme.clone();
+    let steer = Steering::of(context)?;
     let exports = std::env::current_dir().unwrap_or_default();
-    Ok(match run_board(BoardOptions { paths, pattern, theme, exports })? {
+    let data = context.paths.data.clone();
+    let options = BoardOptions {
+        places: Places { paths, pattern, data, exports },
+        theme: context.settings.theme.clone(),
+        graphics: context.settings.graphics,
+        notices: context.settings.notices.clone(),
+        steer: Some(Arc::new(steer)),
+    };
+    Ok(match run_board(options)? {
         Ended::ByUser => ExitCode::SUCCESS,
         Ended::BySystem => ExitCode::from(130),
     })
@@ -217,22 +227,12 @@ fn show(run: &Run) {
     if run.skipped > 0 {
         say("skipped", &format!("{} lines that cannot be understood", run.skipped));
     }
-    let width = run.curves.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).max(6);
-    out::line(format!(
-        "\n{:width$}  {:>8}  {:>12}  {:>12}  {:>12}",
-        "metric", "points", "last", "least", "greatest"
-    ));
-    for (name, series) in run.curves.iter() {
-        let number = |v: Option<f64>| v.map_or("-".into(), |v| format!("{v:.6}"));
-        let extremes = series.extremes(0..series.len());
-        out::line(format!(
-            "{:width$}  {:>8}  {:>12}  {:>12}  {:>12}",
-            printable(name),
-            series.len(),
-            number(series.last().map(|p| p.value)),
-            number(extremes.map(|e| e.min)),
-            number(extremes.map(|e| e.max)),
-        ));
+    out::line("");
+    let rows = crate::runs::table(&run.curves);
+    let width = rows.iter().map(|[name, ..]| name.chars().count()).max().unwrap_or(0);
+    for [name, points, last, least, greatest] in rows {
+        let name = printable(&name);
+        out::line(format!("{name:width$}  {points:>8}  {last:>12}  {least:>12}  {greatest:>12}"));
     }
 }
 

@@ -1,13 +1,16 @@
 //! `tui`, which is also what runs without a subcommand.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use super::args::TuiArgs;
+use super::steering::Steering;
 use super::{Context, Failure};
 use crate::config::{GraphicsChoice, Settings};
-use crate::tui::{Ended, Options, run as run_tui};
+use crate::tui::{Ended, Options, Steer, run as run_tui};
 
 pub fn run(context: Context, args: TuiArgs) -> Result<ExitCode, Failure> {
+    let steer = Some(Arc::new(Steering::of(&context)?) as Arc<dyn Steer>);
     let Context { settings, paths, .. } = context;
     // Flags stay on top when the file is edited.
     let flags =
@@ -17,7 +20,7 @@ pub fn run(context: Context, args: TuiArgs) -> Result<ExitCode, Failure> {
     let reload = Box::new(move || {
         Settings::load(&file, false).map(|s| flags.over(s)).map_err(|e| e.to_string())
     });
-    let options = Options { settings, paths, reload, image: args.image, session: args.session };
+    let options = Options { settings, paths, reload, image: args.image, session: args.session, steer };
     Ok(match run_tui(options)? {
         Ended::ByUser => ExitCode::SUCCESS,
         Ended::BySystem => ExitCode::from(130),

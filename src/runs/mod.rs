@@ -13,6 +13,7 @@ mod run;
 mod series;
 mod settings;
 mod smooth;
+mod table;
 mod tail;
 
 pub use curves::Curves;
@@ -24,4 +25,5 @@ pub use run::{Run, RunReader, Shared, Standing};
 pub use series::{CALENDAR, Clock, Extremes, Point, Series, XAxis};
 pub use settings::{Settings, differing, settings};
 pub use smooth::Smoothed;
+pub use table::table;
 pub use tail::Grown;

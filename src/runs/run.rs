@@ -16,6 +16,9 @@ use crate::training::{Mark, RunState, Status};
 /// A run whose files were written within this time is taken to go on, where it does not say.
 const LIVELY: Duration = Duration::from_secs(120);
 
+/// Points over which a run's pace is taken.
+const PACE_OVER: usize = 50;
+
 /// What programs call the passes over the data.
 const EPOCHS: &[&str] = &["epoch", "train/epoch", "trainer/epoch"];
 
@@ -97,6 +100,21 @@ impl Run {
             (step, Some(total)) => format!("{step}/{total}"),
             (step, None) => step.to_string(),
         }
+    }
+
+    /// Seconds that it still needs, at the pace of its last points; of a run that goes on and says how
+    /// far it goes.
+    pub fn left(&self, now: SystemTime) -> Option<f64> {
+        if !matches!(self.standing(now), Standing::Told(RunState::Running)) {
+            return None;
+        }
+        let (step, total) = self.progress();
+        let (_, series) = self.curves.iter().max_by_key(|(_, series)| series.len())?;
+        let last = series.last()?;
+        let first = series.get(series.len().saturating_sub(PACE_OVER))?;
+        let seconds = (last.wall - first.wall) / last.step.checked_sub(first.step)? as f64;
+        let left = seconds * total?.saturating_sub(step) as f64;
+        left.is_finite().then_some(left)
     }
 
     /// The step it stands at, and the step it goes to.

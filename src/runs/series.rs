@@ -30,7 +30,7 @@ pub struct Clock<'a> {
 
 impl Clock<'_> {
     /// The epoch at a step: of the first word about it or a later one, else of the last.
-    fn epoch(&self, step: u64) -> Option<f64> {
+    pub fn epoch(&self, step: u64) -> Option<f64> {
         let epochs = self.epochs?;
         let after = epochs.steps.before(step);
         Some(epochs.get(after).or_else(|| epochs.last())?.value)

@@ -3,6 +3,7 @@
 mod ahead;
 mod align;
 mod answer;
+mod blocks;
 mod cache;
 mod captions;
 mod config;
@@ -28,6 +29,7 @@ mod trainer;
 mod update;
 
 pub use answer::answer_loss;
+pub use blocks::{Block, Look, looks};
 pub use captions::{CaptionTask, Captions, open_feed};
 pub use config::{BridgeParts, Resources, Stage, StageKind, TrainConfig, Weigh};
 pub use examples::{Example, NO_PICTURE, NOT_ON_LABEL};

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::blocks::{BLOCKS, Look};
 use super::learner::Learner;
 use super::tensorboard::EventFile;
 use super::{Result, TrainConfig, TrainError, Watch, io};
@@ -277,13 +278,23 @@ impl RunDir {
     /// Notes what a chart shows at a step, such as a warning; see [`Mark`].
     pub fn mark(&self, step: usize, kind: MarkKind, text: &str) {
         self.note(&format!("step {step}: {text}"));
+        let mark = Mark { step, kind, text: text.to_string(), at: jiff::Timestamp::now() };
+        self.append(MARKS, &mark);
+    }
+
+    /// Keeps what a step did to each block.
+    pub fn look(&self, look: &Look) {
+        self.append(BLOCKS, look);
+    }
+
+    /// Adds a line. Like a log's, one that cannot be written stops no run.
+    fn append(&self, name: &str, value: &impl Serialize) {
         if self.follows() {
             return;
         }
-        let mark = Mark { step, kind, text: text.to_string(), at: jiff::Timestamp::now() };
-        let Ok(mut line) = serde_json::to_vec(&mark) else { return };
+        let Ok(mut line) = serde_json::to_vec(value) else { return };
         line.push(b'\n');
-        let file = OpenOptions::new().create(true).append(true).open(self.path.join(MARKS));
+        let file = OpenOptions::new().create(true).append(true).open(self.path.join(name));
         let _ = file.and_then(|mut file| file.write_all(&line));
     }
 

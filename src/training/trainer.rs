@@ -6,6 +6,7 @@ use std::time::Instant;
 use candle_core::{DType, Tensor, Var};
 use rayon::prelude::*;
 
+use super::blocks::Look;
 use super::learner::{Learner, RunningMean};
 use super::optimiser::{AdamW, Gradients, Update};
 use super::params::Params;
@@ -193,6 +194,9 @@ impl Trainer<'_> {
                 .install(|| optimiser.step(&grads, grad_norm, config.clip, look, rate))?;
             if let Some(mean) = &mut learner.mean {
                 mean.update(&self.params)?;
+            }
+            if look {
+                run.look(&Look::of(done, &updates));
             }
             for name in here.watch.dead(&updates) {
                 run.mark(done, MarkKind::Warning, &format!("{name} does not change: it is dead"));

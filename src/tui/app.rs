@@ -10,6 +10,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui_textarea::{TextArea, WrapMode};
 
+use super::board::Board;
 use super::complete::Candidate;
 use super::graphics::{ColourDepth, Protocol};
 use super::message::Scaled;
@@ -54,6 +55,8 @@ pub struct State {
     /// Lines scrolled up from the newest.
     pub scroll: usize,
     pub popup: Option<Popup>,
+    /// The training panel, over all else.
+    pub panel: Option<Box<Board>>,
     pub notice: Option<Notice>,
     /// Why nothing is kept, where that is so.
     pub unsaved: Option<String>,
@@ -170,6 +173,7 @@ impl State {
             answer: None,
             scroll: 0,
             popup: None,
+            panel: None,
             notice: None,
             unsaved: None,
             last_usage: None,

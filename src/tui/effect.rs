@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use image::RgbImage;
 
+use super::board;
 use crate::chat::{ArtworkRef, Session, TurnRecord};
 use crate::inference::{Cancel, Request};
 
@@ -33,6 +34,12 @@ pub enum Effect {
     ListSessions,
     LoadSession(String),
     RemoveSession(String),
+    /// Follow our own runs for the training panel, until it is closed.
+    OpenPanel,
+    ClosePanel,
+    Panel(board::Effect),
+    /// Ring the bell, or what the user wants instead.
+    Ring(String),
     /// Draw every cell and picture again.
     Redraw,
     Quit(Ended),

@@ -12,6 +12,7 @@ pub enum Action {
     Questions,
     Sessions,
     Models,
+    Panel,
     New,
     Regenerate,
     PageUp,
@@ -79,6 +80,12 @@ pub const BINDINGS: &[Binding] = &[
         keys: &[(NONE, KeyCode::F(2)), (ALT, KeyCode::Char('m'))],
         shown: "F2, Alt-M",
         help: "another model, or what a training run made",
+    },
+    Binding {
+        action: Action::Panel,
+        keys: &[(NONE, KeyCode::F(3)), (ALT, KeyCode::Char('t'))],
+        shown: "F3, Alt-T",
+        help: "training: curves, runs and jobs",
     },
     Binding {
         action: Action::New,

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use crossterm::event::KeyEvent;
 use image::RgbImage;
 
+use super::board;
 use super::complete::Candidate;
 use super::theme::Theme;
 use crate::art::Label;
 use crate::config::Settings;
 use crate::fetch::catalogue::Choice;
 use crate::inference::{Event, Picture};
+use crate::runs::Item;
 use crate::store::StoreEvent;
 
 #[derive(Debug)]
@@ -33,7 +35,11 @@ pub enum Message {
     /// Edited files were read again.
     Settings(Box<(Settings, Theme)>),
     Notice(String),
-    /// About once a second while an answer streams.
+    /// Something happened to a run of ours.
+    News(Vec<Item>),
+    /// Of the training panel.
+    Panel(Box<board::Message>),
+    /// About once a second while an answer streams or the training panel is open.
     Tick,
     /// The terminal or the system asks the program to end.
     Terminate,

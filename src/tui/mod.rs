@@ -8,6 +8,7 @@ mod graphics;
 mod keymap;
 mod message;
 mod questions;
+mod ring;
 mod run;
 mod runner;
 mod screen;
@@ -16,6 +17,6 @@ mod update;
 mod view;
 mod watch;
 
-pub use board::{BoardOptions, run_board};
+pub use board::{BoardOptions, Form, Places, Steer, run_board};
 pub use effect::Ended;
 pub use run::{Options, TuiError, run};

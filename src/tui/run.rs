@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{Event as TermEvent, EventStream, KeyCode, KeyEvent, KeyModifiers};
@@ -14,9 +15,11 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::MissedTickBehavior;
 
 use super::app::{State, Terminal};
+use super::board::{self, ChartPicture, Lookout, Outside, Places, Sight, Steer};
 use super::effect::{Effect, Ended};
 use super::graphics::{Environment, PicturePrinter, Protocol, choose, probe};
 use super::message::Message;
+use super::ring::ring;
 use super::runner::Runner;
 use super::screen::Screen;
 use super::theme::{Theme, ThemeError};
@@ -28,7 +31,7 @@ use crate::inference::{Folders, Worker};
 use crate::store::{Pictures, Store};
 
 /// Where a terminal does not say how large its cells are.
-const USUAL_CELL: (u16, u16) = (8, 16);
+pub const USUAL_CELL: (u16, u16) = (8, 16);
 /// Messages handled before the screen is drawn again.
 const BATCH: usize = 256;
 
@@ -40,6 +43,8 @@ pub struct Options {
     pub reload: Box<dyn Fn() -> Result<Settings, String> + Send>,
     pub image: Option<PathBuf>,
     pub session: Option<String>,
+    /// Jobs, for the training panel.
+    pub steer: Option<Arc<dyn Steer>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +73,7 @@ pub fn run(options: Options) -> Result<Ended, TuiError> {
 }
 
 async fn main_loop(options: Options) -> Result<Ended, TuiError> {
-    let Options { settings, paths, reload, image, session } = options;
+    let Options { settings, paths, reload, image, session, steer } = options;
     let env = Environment::read();
     let theme = Theme::load(&settings.theme, !env.no_color)?;
     let screen_guard = Screen::enter().map_err(TuiError::Terminal)?;
@@ -138,14 +143,24 @@ async fn main_loop(options: Options) -> Result<Ended, TuiError> {
         (None, Some(path)) => runner.run(Effect::OpenArtwork(path)),
         (None, None) => {}
     }
-    listen_for_signals(messages);
+    let sights = messages.clone();
+    let _lookout = Lookout::spawn(&paths.runs(), steer.clone(), move |sight| {
+        let _ = sights.send(match sight {
+            Sight::Gauges(load) => Message::Panel(Box::new(board::Message::Gauges(load))),
+            Sight::News(items) => Message::News(items),
+        });
+    })
+    .map_err(TuiError::Thread)?;
+    let mut panel: Option<Outside> = None;
+    let mut chart = ChartPicture::default();
+    listen_for_signals(messages.clone());
 
     let mut events = EventStream::new();
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     // Hours without an answer must not be made up for.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let streaming = state.answer.is_some();
+        let ticking = state.answer.is_some() || state.panel.is_some();
         let message = tokio::select! {
             event = events.next() => match event {
                 Some(Ok(event)) => from_terminal(event),
@@ -153,7 +168,7 @@ async fn main_loop(options: Options) -> Result<Ended, TuiError> {
                 Some(Err(_)) | None => Some(Message::Terminate),
             },
             message = inbox.recv() => message,
-            _ = ticks.tick(), if streaming => Some(Message::Tick),
+            _ = ticks.tick(), if ticking => Some(Message::Tick),
         };
         let mut next = message;
         let mut redraw_all = false;
@@ -168,13 +183,40 @@ async fn main_loop(options: Options) -> Result<Ended, TuiError> {
                         return Ok(ended);
                     }
                     Effect::Redraw => redraw_all = true,
+                    Effect::OpenPanel => {
+                        let places = Places {
+                            paths: vec![paths.runs()],
+                            pattern: None,
+                            data: paths.data.clone(),
+                            exports: std::env::current_dir().unwrap_or_default(),
+                        };
+                        // Made now, so that it can be watched.
+                        let _ = std::fs::create_dir_all(paths.runs());
+                        let back = messages.clone();
+                        let send = Arc::new(move |message| {
+                            let _ = back.send(Message::Panel(Box::new(message)));
+                        });
+                        panel = Some(Outside::open(places, steer.clone(), send)?);
+                    }
+                    Effect::ClosePanel => panel = None,
+                    Effect::Panel(effect) => {
+                        if let (Some(outside), Some(board)) = (&panel, &state.panel) {
+                            outside.run(board, effect);
+                        }
+                    }
+                    Effect::Ring(text) => {
+                        let mut out = io::stdout().lock();
+                        // A notice that cannot be given is on the screen all the same.
+                        let _ = ring(&state.settings.notices, &text, &mut out);
+                        let _ = io::Write::flush(&mut out);
+                    }
                     effect => runner.run(effect),
                 }
             }
             handled += 1;
             next = if handled < BATCH { inbox.try_recv().ok() } else { None };
         }
-        draw(&state, &mut terminal, &mut printer, redraw_all).map_err(TuiError::Terminal)?;
+        draw(&state, &mut terminal, (&mut printer, &mut chart), redraw_all).map_err(TuiError::Terminal)?;
     }
 }
 
@@ -182,7 +224,7 @@ async fn main_loop(options: Options) -> Result<Ended, TuiError> {
 fn draw(
     state: &State,
     terminal: &mut Backend,
-    printer: &mut PicturePrinter,
+    (printer, chart): (&mut PicturePrinter, &mut ChartPicture),
     redraw_all: bool,
 ) -> io::Result<()> {
     let mut out = io::stdout();
@@ -199,13 +241,13 @@ fn draw(
         let current = state.scaling.as_ref()?;
         (scaled.sha256 == key && scaled.size == current.1).then_some((key, &scaled.image, cells))
     });
-    if printer.show(wanted, state.screen)?.is_some() {
-        // Blank cells on the screen are unknown to ratatui: it draws all text again.
-        blank(state, terminal)?;
-        terminal.draw(|frame| view(state, frame))?;
-        printer.forget()?;
-        printer.show(wanted, state.screen)?;
-    }
+    // The training panel covers all else.
+    let curves = state.panel.as_ref().map(|panel| chart.of(panel));
+    let wanted = match &curves {
+        Some(curves) => curves.as_ref().map(|(key, image, at)| (key.as_str(), image, *at)),
+        None => wanted,
+    };
+    printer.over(terminal, state.screen, wanted, |frame| view(state, frame))?;
     crossterm::execute!(out, EndSynchronizedUpdate)
 }
 

@@ -27,7 +27,7 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Carries out one effect. `Redraw` and `Quit` belong to the loop.
+    /// Carries out one effect. Those of the screen and of the training panel belong to the loop.
     pub fn run(&self, effect: Effect) {
         match effect {
             Effect::OpenArtwork(path) => {
@@ -62,7 +62,12 @@ impl Runner {
             Effect::ListSessions => self.store.list(),
             Effect::LoadSession(id) => self.store.load(id),
             Effect::RemoveSession(id) => self.store.remove(id),
-            Effect::Redraw | Effect::Quit(_) => {}
+            Effect::OpenPanel
+            | Effect::ClosePanel
+            | Effect::Panel(_)
+            | Effect::Ring(_)
+            | Effect::Redraw
+            | Effect::Quit(_) => {}
         }
     }
 

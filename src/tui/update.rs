@@ -4,11 +4,13 @@ mod answer;
 mod artwork;
 mod keys;
 mod models;
+mod panel;
 mod session;
 
 pub use artwork::picture_cells;
 
 use super::app::{ModelState, State};
+use super::board;
 use super::effect::{Effect, Ended};
 use super::message::Message;
 use super::view::layout::{composer_rows, layout};
@@ -31,6 +33,7 @@ fn apply(state: &mut State, message: Message) -> Vec<Effect> {
         Message::Resize(width, height) => {
             state.screen = ratatui::layout::Rect::new(0, 0, width, height);
             clamp_scroll(state);
+            panel::message(state, board::Message::Resize(width, height));
             // The terminal may have moved or dropped a picture by itself.
             vec![Effect::Redraw]
         }
@@ -71,7 +74,13 @@ fn apply(state: &mut State, message: Message) -> Vec<Effect> {
             state.complain(text);
             Vec::new()
         }
-        Message::Tick => answer::tick(state),
+        Message::News(items) => panel::news(state, items),
+        Message::Panel(message) => panel::message(state, *message),
+        Message::Tick => {
+            let mut effects = answer::tick(state);
+            effects.extend(panel::message(state, board::Message::Tick));
+            effects
+        }
         Message::Terminate => quit(state, Ended::BySystem),
     }
 }

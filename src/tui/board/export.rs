@@ -1,56 +1,110 @@
-//! The points of a chart as a file.
+//! What a chart shows as a file.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
+use super::drawing::Drawing;
+use super::picture::{Ground, pixels, svg};
 use super::state::Board;
 use crate::runs::catalogue::EXPORT;
 use crate::runs::{CALENDAR, Shared, XAxis};
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Csv,
+    Svg,
+    Png,
+}
+
+impl Format {
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Svg => "svg",
+            Self::Png => "png",
+        }
+    }
+}
+
+/// Pixels of a picture.
+const SIZE: (u32, u32) = (1600, 900);
+/// More points than this a picture cannot show.
+const COLUMNS: usize = 1500;
+
 /// What a chart shows, so that it can be written elsewhere.
 pub struct Export {
     metric: String,
+    format: Format,
     runs: Vec<Shared>,
     axis: XAxis,
     /// As far as it is seen.
     window: Option<RangeInclusive<f64>>,
+    drawing: Option<Drawing>,
 }
 
 impl Export {
-    pub fn of(board: &Board, metric: &str) -> Self {
+    pub fn of(board: &Board, metric: &str, format: Format) -> Self {
         Self {
             metric: metric.to_string(),
+            format,
             runs: board.drawn().map(|i| board.runs[i].run.clone()).collect(),
             axis: board.scale.axis,
             window: board.seen(metric).map(|(low, high)| low..=high),
+            drawing: Drawing::of(board, metric, COLUMNS).filter(|_| format != Format::Csv),
         }
     }
 
-    /// A line a point, in a new file; says which one.
+    /// In a new file; says which one.
     pub fn write(&self, folder: &Path) -> io::Result<String> {
+        let (path, file) = self.create(folder)?;
+        match (self.format, &self.drawing) {
+            (Format::Csv, _) => {
+                let points = self.write_points(file)?;
+                return Ok(format!("{points} points are in {}", path.display()));
+            }
+            (_, None) => return Err(io::Error::other("the chart has no numbers")),
+            (Format::Svg, Some(drawing)) => {
+                let text = svg(drawing, SIZE).map_err(io::Error::other)?;
+                let mut file = file;
+                file.write_all(text.as_bytes())?;
+            }
+            (Format::Png, Some(drawing)) => {
+                let image = pixels(drawing, SIZE, Ground::White).map_err(io::Error::other)?;
+                let mut file = io::BufWriter::new(file);
+                image.write_to(&mut file, image::ImageFormat::Png).map_err(io::Error::other)?;
+                file.flush()?;
+            }
+        }
+        Ok(format!("the chart is in {}", path.display()))
+    }
+
+    /// Nobody's file is written over.
+    fn create(&self, folder: &Path) -> io::Result<(PathBuf, File)> {
         let plain = |c: char| if c.is_alphanumeric() || c == '-' { c } else { '_' };
         let name: String = self.metric.chars().map(plain).collect();
+        let extension = self.format.extension();
         let mut count = 1;
-        // Nobody's file is written over.
-        let (path, file) = loop {
-            let path = folder.join(format!("{EXPORT}{name}-{count}.csv"));
+        loop {
+            let path = folder.join(format!("{EXPORT}{name}-{count}.{extension}"));
             match File::create_new(&path) {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => count += 1,
-                made => break (path, made?),
+                made => break Ok((path, made?)),
             }
-        };
+        }
+    }
+
+    /// A line a point.
+    fn write_points(&self, file: File) -> io::Result<usize> {
         let mut writer = csv::Writer::from_writer(file);
         writer.write_record(["run", "step", "wall_time", "value"])?;
         let mut points = 0;
         for run in &self.runs {
             let run = run.read().unwrap_or_else(PoisonError::into_inner);
             let clock = run.clock(self.axis);
-            let Some((series, clock)) = run.curves.get(&self.metric).zip(clock) else {
-                continue;
-            };
+            let Some((series, clock)) = run.curves.get(&self.metric).zip(clock) else { continue };
             let Some(window) = &self.window else { continue };
             let (low, high) = (*window.start(), window.end().next_up());
             for at in series.within(clock, low, high) {
@@ -66,6 +120,6 @@ impl Export {
             }
         }
         writer.flush()?;
-        Ok(format!("{points} points are in {}", path.display()))
+        Ok(points)
     }
 }

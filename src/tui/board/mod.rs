@@ -1,11 +1,28 @@
 //! The training panel: all runs below some folders, and their curves while they grow.
 
+mod chart_picture;
+mod drawing;
 mod export;
+mod form;
 mod keys;
+mod lookout;
+mod notes;
+mod outside;
+mod page;
+mod picture;
 mod run;
 mod state;
+mod steer;
 mod trace;
 mod update;
 mod view;
 
+pub use chart_picture::ChartPicture;
+pub use form::Form;
+pub use lookout::{Lookout, Sight};
+pub use outside::{Outside, Places};
 pub use run::{BoardOptions, run_board};
+pub use state::Board;
+pub use steer::Steer;
+pub use update::{Effect, Message, update};
+pub use view::view;

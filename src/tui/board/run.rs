@@ -1,7 +1,7 @@
-//! The panel's loop.
+//! The panel's loop, where it has the terminal to itself.
 
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{Event, EventStream};
@@ -11,13 +11,17 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::export::Export;
+use super::chart_picture::ChartPicture;
+use super::lookout::{Lookout, Sight};
+use super::outside::{Outside, Places};
 use super::state::Board;
+use super::steer::Steer;
 use super::update::{Effect, Message, update};
 use super::view::view;
-use crate::runs::{Follower, Pattern};
+use crate::config::{GraphicsChoice, NoticeSettings};
 use crate::tui::effect::Ended;
-use crate::tui::graphics::Environment;
+use crate::tui::graphics::{Environment, PicturePrinter, choose, probe};
+use crate::tui::ring::ring;
 use crate::tui::run::TuiError;
 use crate::tui::screen::Screen;
 use crate::tui::theme::Theme;
@@ -26,11 +30,11 @@ use crate::tui::theme::Theme;
 const BATCH: usize = 256;
 
 pub struct BoardOptions {
-    pub paths: Vec<PathBuf>,
-    pub pattern: Option<Pattern>,
+    pub places: Places,
     pub theme: String,
-    /// Where exported files go.
-    pub exports: PathBuf,
+    pub graphics: GraphicsChoice,
+    pub notices: NoticeSettings,
+    pub steer: Option<Arc<dyn Steer>>,
 }
 
 /// Runs until the user quits.
@@ -44,18 +48,34 @@ pub fn run_board(options: BoardOptions) -> Result<Ended, TuiError> {
 }
 
 async fn main_loop(options: BoardOptions) -> Result<Ended, TuiError> {
-    let theme = Theme::load(&options.theme, !Environment::read().no_color)?;
+    let env = Environment::read();
+    let theme = Theme::load(&options.theme, !env.no_color)?;
     let screen_guard = Screen::enter().map_err(TuiError::Terminal)?;
     let mut terminal =
         ratatui::Terminal::new(CrosstermBackend::new(io::stdout())).map_err(TuiError::Terminal)?;
     let size = terminal.size().map_err(TuiError::Terminal)?;
     let mut board = Board::new(theme, Rect::new(0, 0, size.width, size.height));
+    let replies = env.wants_probe(options.graphics).then(|| probe().unwrap_or_default());
+    let wanted = choose(options.graphics, &env, replies.as_ref());
+    let (mut printer, protocol) = PicturePrinter::new(wanted);
+    if !protocol.in_buffer() {
+        let usual = crate::tui::run::USUAL_CELL;
+        board.cell = Some(replies.and_then(|r| r.cell).unwrap_or(usual));
+    }
     let (messages, mut inbox) = unbounded_channel();
-    let changes = messages.clone();
-    let follower = Follower::spawn(options.paths, options.pattern, move |change| {
-        let _ = changes.send(Message::Runs(change));
+    let sender = messages.clone();
+    let send = Arc::new(move |message| drop(sender.send(message)));
+    let own_runs = options.places.data.join("runs");
+    let sights = messages.clone();
+    let lookout = Lookout::spawn(&own_runs, options.steer.clone(), move |sight| {
+        let _ = sights.send(match sight {
+            Sight::Gauges(load) => Message::Gauges(load),
+            Sight::News(items) => Message::News(items),
+        });
     })
     .map_err(TuiError::Thread)?;
+    let outside = Outside::open(options.places, options.steer, send)?;
+    board.steers = outside.steers();
     let ended = messages.clone();
     tokio::spawn(async move {
         crate::signals::terminate().await;
@@ -64,15 +84,22 @@ async fn main_loop(options: BoardOptions) -> Result<Ended, TuiError> {
     let mut events = EventStream::new();
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut chart = ChartPicture::default();
     loop {
         let mut out = io::stdout();
         let drawn = crossterm::queue!(out, BeginSynchronizedUpdate)
             .and_then(|()| terminal.draw(|frame| view(&board, frame)).map(drop))
+            .and_then(|()| {
+                let wanted = chart.of(&board);
+                let wanted = wanted.as_ref().map(|(key, image, at)| (key.as_str(), image, *at));
+                printer.over(&mut terminal, board.screen, wanted, |frame| view(&board, frame))
+            })
             .and_then(|()| crossterm::execute!(out, EndSynchronizedUpdate));
         drawn.map_err(TuiError::Terminal)?;
         let mut next = tokio::select! {
             event = events.next() => match event {
                 Some(Ok(Event::Key(key))) => Some(Message::Key(key)),
+                Some(Ok(Event::Paste(text))) => Some(Message::Paste(text)),
                 Some(Ok(Event::Resize(width, height))) => Some(Message::Resize(width, height)),
                 Some(Ok(_)) => None,
                 // The terminal is gone.
@@ -84,22 +111,23 @@ async fn main_loop(options: BoardOptions) -> Result<Ended, TuiError> {
         let mut handled = 0;
         while let Some(message) = next {
             for effect in update(&mut board, message) {
-                match effect {
-                    Effect::Quit { by_user } => {
+                match outside.run(&board, effect) {
+                    Some(Effect::Quit { by_user }) => {
+                        printer.forget().ok();
                         drop(screen_guard);
-                        drop(follower);
+                        drop((outside, lookout));
                         return Ok(if by_user { Ended::ByUser } else { Ended::BySystem });
                     }
-                    Effect::Redraw => terminal.resize(board.screen).map_err(TuiError::Terminal)?,
-                    Effect::Export(metric) => {
-                        let export = Export::of(&board, &metric);
-                        let (folder, messages) = (options.exports.clone(), messages.clone());
-                        std::thread::spawn(move || {
-                            let told = export.write(&folder);
-                            let told = told.unwrap_or_else(|e| format!("cannot write: {e}"));
-                            let _ = messages.send(Message::Notice(told));
-                        });
+                    Some(Effect::Redraw) => {
+                        printer.forget().map_err(TuiError::Terminal)?;
+                        terminal.resize(board.screen).map_err(TuiError::Terminal)?;
                     }
+                    Some(Effect::Ring(text)) => {
+                        let mut out = io::stdout().lock();
+                        // A notice that cannot be given is on the screen all the same.
+                        let _ = ring(&options.notices, &text, &mut out).and_then(|()| out.flush());
+                    }
+                    _ => {}
                 }
             }
             handled += 1;

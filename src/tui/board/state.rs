@@ -1,12 +1,19 @@
 //! What the panel shows.
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLockReadGuard};
+use std::time::SystemTime;
 
 use ratatui::layout::Rect;
 use ratatui::style::Color;
 
-use crate::runs::{Clock, Run, Series, Shared, Smoothed, XAxis};
+use super::form::Form;
+use super::notes::Notes;
+use super::page::Page;
+use crate::machine::Load;
+use crate::runs::{Clock, Run, Series, Shared, Smoothed, Standing, XAxis};
+use crate::training::RunState;
 use crate::tui::theme::Theme;
 
 pub struct Board {
@@ -40,8 +47,47 @@ pub struct Board {
     /// By run and metric, of the weight in [`Scale::smoothing`].
     pub smoothed: HashMap<(usize, String), Smoothed>,
     pub help: bool,
-    pub details: bool,
+    /// The page of one run fills the screen.
+    pub page: Option<Page>,
+    pub form: Option<Form>,
+    /// A run that is stopped if the user says yes.
+    pub stopping: Option<PathBuf>,
+    /// The note of the chosen run, while it is typed.
+    pub noting: Option<String>,
+    pub notes: Notes,
+    pub sort: Sort,
+    /// Jobs can be steered from here.
+    pub steers: bool,
+    pub gauges: Option<Load>,
+    pub show_gauges: bool,
+    /// The terminal shows pictures: pixels of a cell, where the open chart is one.
+    pub cell: Option<(u16, u16)>,
+    pub pictures: bool,
     pub notice: Option<String>,
+}
+
+/// In what order runs are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sort {
+    /// As they were found: by their paths, new ones last.
+    Found,
+    /// Those that go on first.
+    State,
+    /// By the last value of the chosen chart's metric, the lowest first.
+    Last,
+    /// By its lowest value.
+    Best,
+}
+
+impl Sort {
+    pub fn next(self) -> Self {
+        match self {
+            Self::Found => Self::State,
+            Self::State => Self::Last,
+            Self::Last => Self::Best,
+            Self::Best => Self::Found,
+        }
+    }
 }
 
 /// A run in the list.
@@ -110,7 +156,17 @@ impl Board {
             reading: None,
             smoothed: HashMap::new(),
             help: false,
-            details: false,
+            page: None,
+            form: None,
+            stopping: None,
+            noting: None,
+            notes: Notes::new(),
+            sort: Sort::Found,
+            steers: false,
+            gauges: None,
+            show_gauges: false,
+            cell: None,
+            pictures: true,
             notice: None,
         }
     }
@@ -123,17 +179,61 @@ impl Board {
         }
     }
 
-    /// Numbers of the runs in the list: pinned ones first, as the filter has it.
+    /// Numbers of the runs in the list: pinned ones first, as filter and order have it.
     pub fn listed(&self) -> Vec<usize> {
         let wanted = self.filter.to_lowercase();
         let matches = |i: &usize| {
-            let path = self.run(*i).path.display().to_string();
-            path.to_lowercase().contains(&wanted)
+            let run = self.run(*i);
+            let note = self.notes.get(&run.path).map_or("", String::as_str);
+            let text = format!("{} {note}", run.path.display());
+            text.to_lowercase().contains(&wanted)
         };
         let mut all: Vec<usize> =
             (0..self.runs.len()).filter(|i| wanted.is_empty() || matches(i)).collect();
+        match self.sort {
+            Sort::Found => {}
+            Sort::State => {
+                let now = SystemTime::now();
+                all.sort_by_cached_key(|i| rank_of(self.run(*i).standing(now)));
+            }
+            Sort::Last | Sort::Best => {
+                let value = |i: &usize| self.sorted_by(*i).unwrap_or(f64::INFINITY);
+                all.sort_by(|a, b| value(a).total_cmp(&value(b)));
+            }
+        }
         all.sort_by_key(|i| !self.runs[*i].pinned);
         all
+    }
+
+    /// The value that the list is ordered by.
+    pub fn sorted_by(&self, run: usize) -> Option<f64> {
+        let run = self.run(run);
+        let series = run.curves.get(self.metric()?)?;
+        match self.sort {
+            Sort::Best => Some(series.extremes(0..series.len())?.min),
+            _ => Some(series.last()?.value),
+        }
+    }
+
+    /// Folders of the runs whose curves are drawn, but not that of `but`.
+    pub fn others(&self, but: &Path) -> Vec<PathBuf> {
+        let paths = self.drawn().map(|i| self.run(i).path.clone());
+        paths.filter(|path| path != but).collect()
+    }
+
+    /// The open chart is a picture.
+    pub fn as_picture(&self) -> bool {
+        let has_reader = self.reading.is_some();
+        self.open && self.pictures && self.cell.is_some() && !has_reader && !self.is_busy()
+    }
+
+    /// A window that takes the keys is open.
+    pub fn is_busy(&self) -> bool {
+        self.help
+            || self.page.is_some()
+            || self.form.is_some()
+            || self.stopping.is_some()
+            || self.noting.is_some()
     }
 
     /// Numbers of the runs whose curves are drawn.
@@ -223,6 +323,18 @@ pub fn value_at(series: &Series, clock: Clock, x: f64) -> Option<crate::runs::Po
     // The next larger number, so that a point at x counts.
     let upto = series.within(clock, f64::NEG_INFINITY, x.next_up()).end;
     series.get(upto.checked_sub(1)?)
+}
+
+/// What goes on comes first, then what needs somebody.
+fn rank_of(standing: Standing) -> u8 {
+    match standing {
+        Standing::Told(RunState::Running) | Standing::Lively => 0,
+        Standing::Told(RunState::Queued) => 1,
+        Standing::Told(RunState::Paused) => 2,
+        Standing::Told(RunState::Failed) | Standing::Lost => 3,
+        Standing::Told(RunState::Stopped) => 4,
+        Standing::Told(RunState::Finished) | Standing::Quiet => 5,
+    }
 }
 
 fn rank(name: &str) -> u8 {

@@ -36,13 +36,13 @@ pub fn trace(series: &Series, frame: Frame) -> Vec<(f64, f64)> {
 
 /// What the vertical axis spans, after the logarithm where there is one.
 pub fn span(
-    traces: &[Vec<(f64, f64)>],
+    traces: &[&[(f64, f64)]],
     (low, high): (f64, f64),
     scale: Scale,
 ) -> Option<(f64, f64)> {
     let mut values: Vec<f64> = traces
         .iter()
-        .flatten()
+        .flat_map(|trace| trace.iter())
         .filter(|(x, _)| (low..=high).contains(x))
         .filter_map(|(_, y)| height(*y, scale.log))
         .collect();
@@ -111,15 +111,15 @@ mod tests {
             .map(|i| (f64::from(i), if i == 50 { 1000.0 } else { 1.0 + f64::from(i) / 100.0 }))
             .collect();
         let scale = Scale { axis: XAxis::Step, log: false, smoothing: 0.0, clip: false };
-        let all = [points];
+        let all = [points.as_slice()];
         let (_, top) = span(&all, (0.0, 99.0), scale).expect("has values");
         assert!(top > 1000.0);
         let (_, top) = span(&all, (0.0, 99.0), Scale { clip: true, ..scale }).expect("has values");
         assert!(top < 3.0);
         let (low, _) = span(&all, (0.0, 99.0), Scale { log: true, ..scale }).expect("has values");
         assert!(low < 0.0 && low > -1.0);
-        assert_eq!(span(&[vec![(0.0, -1.0)]], (0.0, 1.0), Scale { log: true, ..scale }), None);
-        let flat = span(&[vec![(0.0, 2.0)]], (0.0, 1.0), scale).expect("has values");
+        assert_eq!(span(&[&[(0.0, -1.0)]], (0.0, 1.0), Scale { log: true, ..scale }), None);
+        let flat = span(&[&[(0.0, 2.0)]], (0.0, 1.0), scale).expect("has values");
         assert!(flat.0 < 2.0 && flat.1 > 2.0);
     }
 

@@ -1,11 +1,23 @@
 //! What changes when something happens.
 
+mod windows;
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
 
+use super::export::Format;
+use super::form::Form;
+use super::notes::Notes;
+use super::page::{Page, Texts};
 use super::state::{Board, Focus};
 use super::view::grid;
-use crate::runs::{Change, XAxis};
+use crate::jobs::Wanted;
+use crate::machine::Load;
+use crate::runs::{Change, Item, Standing, XAxis};
+use crate::training::RunState;
 
 #[derive(Debug)]
 pub enum Message {
@@ -15,13 +27,32 @@ pub enum Message {
     /// About once a second: ages and states change with time alone.
     Tick,
     Notice(String),
+    /// Something happened to a run of ours.
+    News(Vec<Item>),
+    Paste(String),
+    /// What was read for the page of this run.
+    Page(PathBuf, Box<Texts>),
+    Notes(Notes),
+    Gauges(Load),
+    /// What a check or a submission said.
+    Checked(Result<String, String>),
+    Submitted(Result<String, String>),
     Terminate,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Write the points of a metric to files.
-    Export(String),
+    /// Write the points of a metric to files, or what is seen of its chart as a picture.
+    Export(String, Format),
+    /// Read what the page of a run shows, beside other runs.
+    Load(PathBuf, Vec<PathBuf>),
+    SetNote(PathBuf, String),
+    /// Ask a job for something.
+    Wish(PathBuf, Wanted),
+    Check(Form),
+    Submit(Form),
+    /// Ring the bell, or what the user wants instead.
+    Ring(String),
     Redraw,
     Quit {
         by_user: bool,
@@ -44,8 +75,41 @@ pub fn update(board: &mut Board, message: Message) -> Vec<Effect> {
             board.refresh_smoothed();
         }
         Message::Runs(Change::Loaded) => board.loaded = true,
-        Message::Tick => {}
+        Message::Tick => return load_page(board),
         Message::Notice(text) => board.notice = Some(text),
+        Message::News(items) => {
+            let Some(last) = items.last() else { return Vec::new() };
+            let more = items.len() - 1;
+            let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+            let told = last.told() + &more;
+            board.notice = Some(told.clone());
+            return vec![Effect::Ring(told)];
+        }
+        Message::Paste(text) => match (&mut board.form, &mut board.noting) {
+            (Some(form), _) => form.paste(&text),
+            (None, Some(note)) => note.extend(text.chars().filter(|c| !c.is_control())),
+            (None, None) => {}
+        },
+        Message::Page(run, texts) => {
+            if let Some(page) = board.page.as_mut().filter(|page| page.run == run) {
+                page.texts = *texts;
+            }
+        }
+        Message::Notes(notes) => board.notes = notes,
+        Message::Gauges(load) => board.gauges = Some(load),
+        Message::Checked(told) => {
+            if let Some(form) = &mut board.form {
+                form.answered(told);
+            }
+        }
+        Message::Submitted(Ok(told)) => {
+            board.form = None;
+            board.notice = Some(told);
+        }
+        Message::Submitted(Err(told)) => match &mut board.form {
+            Some(form) => form.answered(Err(told)),
+            None => board.notice = Some(told),
+        },
         Message::Terminate => return vec![Effect::Quit { by_user: false }],
     }
     Vec::new()
@@ -64,13 +128,8 @@ fn on_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
         type_filter(board, key.code);
         return Vec::new();
     }
-    if board.help || board.details {
-        let leave =
-            matches!(key.code, KeyCode::Esc | KeyCode::Enter | KeyCode::Char('q' | '?' | 'i'));
-        if leave || key.code == KeyCode::F(1) {
-            (board.help, board.details) = (false, false);
-        }
-        return Vec::new();
+    if board.is_busy() {
+        return windows::on_key(board, key.code);
     }
     let shift = key.modifiers.contains(KeyModifiers::SHIFT);
     match key.code {
@@ -116,13 +175,23 @@ fn on_letter(board: &mut Board, letter: char) -> Vec<Effect> {
         'o' => show_where(board, |i, _| Some(i) == chosen),
         'p' => {
             if let Some(i) = chosen {
-                board.runs[i].pinned ^= true;
-                // The cursor stays on its run.
-                board.cursor = board.listed().iter().position(|at| *at == i).unwrap_or(0);
+                keep_cursor(board, |board| board.runs[i].pinned ^= true);
             }
         }
         '/' => (board.filtering, board.show_list, board.focus) = (true, true, Focus::List),
-        'i' => board.details = chosen.is_some(),
+        'i' => return open_page(board),
+        'S' => keep_cursor(board, |board| board.sort = board.sort.next()),
+        'g' => board.show_gauges ^= true,
+        'v' => board.pictures ^= true,
+        't' => {
+            board.noting = chosen.map(|i| {
+                let path = board.run(i).path.clone();
+                board.notes.get(&path).cloned().unwrap_or_default()
+            });
+        }
+        'N' if board.steers => board.form = Some(Form::default()),
+        'P' if board.steers => return pause_or_go_on(board),
+        'X' if board.steers => board.stopping = chosen.map(|i| board.run(i).path.clone()),
         's' => {
             board.show_list ^= true;
             board.focus = if board.show_list { board.focus } else { Focus::Charts };
@@ -153,10 +222,46 @@ fn on_letter(board: &mut Board, letter: char) -> Vec<Effect> {
             }
         }
         '0' => (board.window, board.follow) = (None, false),
-        'e' => return board.metric().map(|m| Effect::Export(m.into())).into_iter().collect(),
+        'e' => return export(board, Format::Csv),
+        'E' => return export(board, Format::Svg),
+        'G' => return export(board, Format::Png),
         _ => {}
     }
     Vec::new()
+}
+
+/// The cursor stays on its run whatever becomes of the order.
+fn keep_cursor(board: &mut Board, change: impl FnOnce(&mut Board)) {
+    let chosen = board.chosen();
+    change(board);
+    let place = chosen.and_then(|i| board.listed().iter().position(|at| *at == i));
+    board.cursor = place.unwrap_or(0);
+}
+
+fn export(board: &Board, format: Format) -> Vec<Effect> {
+    board.metric().map(|metric| Effect::Export(metric.into(), format)).into_iter().collect()
+}
+
+fn open_page(board: &mut Board) -> Vec<Effect> {
+    board.page = board.chosen().map(|i| Page::of(board.run(i).path.clone()));
+    load_page(board)
+}
+
+/// Reads the open page again: its files grow.
+fn load_page(board: &Board) -> Vec<Effect> {
+    let page = board.page.iter();
+    page.map(|page| Effect::Load(page.run.clone(), board.others(&page.run))).collect()
+}
+
+fn pause_or_go_on(board: &Board) -> Vec<Effect> {
+    let Some(i) = board.chosen() else { return Vec::new() };
+    let run = board.run(i);
+    let goes_on = matches!(
+        run.standing(SystemTime::now()),
+        Standing::Told(RunState::Running | RunState::Queued)
+    );
+    let wanted = if goes_on { Wanted::Pause } else { Wanted::Run };
+    vec![Effect::Wish(run.path.clone(), wanted)]
 }
 
 fn show_where(board: &mut Board, shown: impl Fn(usize, bool) -> bool) {

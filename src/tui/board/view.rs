@@ -1,15 +1,19 @@
 //! Draws the panel. Nothing is changed here.
 
 mod chart;
+mod gauges;
 mod list;
+mod page;
 mod popup;
+
+pub use chart::place_in_words;
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Paragraph};
 
-use super::state::{Board, Focus};
+use super::state::{Board, Focus, Sort};
 use crate::runs::XAxis;
 
 /// How charts are laid out.
@@ -33,6 +37,7 @@ const LIST: u16 = 40;
 
 struct Areas {
     list: Option<Rect>,
+    gauges: Option<Rect>,
     charts: Option<Rect>,
     status: Rect,
 }
@@ -50,7 +55,26 @@ fn areas(board: &Board, screen: Rect) -> Areas {
         (false, true, false) if board.focus == Focus::List => (Some(body), None),
         _ => (None, Some(body)),
     };
-    Areas { list, charts, status }
+    // Gauges stand under the list, where there is room for both.
+    let (list, gauges) = match list {
+        Some(list) if board.show_gauges && list.height > gauges::rows(board) + 4 => {
+            let [list, gauges] =
+                Layout::vertical([Constraint::Min(0), Constraint::Length(gauges::rows(board))])
+                    .areas(list);
+            (Some(list), Some(gauges))
+        }
+        list => (list, None),
+    };
+    Areas { list, gauges, charts, status }
+}
+
+/// The cells of the open chart that a picture covers.
+pub fn picture_cells(board: &Board) -> Option<Rect> {
+    if !board.as_picture() {
+        return None;
+    }
+    let area = areas(board, board.screen).charts?;
+    chart::plot_of(board, area).filter(|plot| plot.width > 0 && plot.height > 0)
 }
 
 pub fn grid(board: &Board) -> Grid {
@@ -69,9 +93,14 @@ pub fn view(board: &Board, frame: &mut Frame) {
     if let Some(area) = areas.list {
         list::draw(board, area, frame);
     }
+    if let Some(area) = areas.gauges {
+        gauges::draw(board, area, frame);
+    }
     if let Some(area) = areas.charts {
         draw_charts(board, area, frame);
     }
+    let body = Rect { height: frame.area().height.saturating_sub(1), ..frame.area() };
+    page::draw(board, body, frame);
     frame.render_widget(Paragraph::new(status(board)), areas.status);
     popup::draw(board, frame);
 }
@@ -121,6 +150,12 @@ fn status(board: &Board) -> Line<'static> {
     let smoothing = board.scale.smoothing;
     words.extend((smoothing > 0.0).then(|| format!("smoothed {smoothing}")));
     words.extend(board.scale.clip.then(|| "clipped".to_string()));
+    words.extend(match board.sort {
+        Sort::Found => None,
+        Sort::State => Some("ordered by state".to_string()),
+        Sort::Last => Some("ordered by last value".to_string()),
+        Sort::Best => Some("ordered by lowest value".to_string()),
+    });
     words.push(match (board.follow, board.window) {
         (true, _) => "following".into(),
         (false, Some(_)) => "a stretch".into(),
@@ -133,6 +168,7 @@ fn status(board: &Board) -> Line<'static> {
     let keys = match board.open {
         _ if board.screen.width < BOTH => "Enter open, back  Tab list  ? keys  q quit",
         true => "Esc back  Left/Right read  +/- zoom  [ ] smooth  ? keys  q quit",
+        false if board.steers => "Enter open  Tab list/charts  N new job  P pause  X stop  ? keys  q quit",
         false => "Enter open  Tab list/charts  Space show  / find  ? keys  q quit",
     };
     Line::from(vec![

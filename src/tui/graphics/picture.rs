@@ -79,6 +79,25 @@ impl PicturePrinter {
         Ok(stale.filter(|s| self.printed.as_ref().is_none_or(|p| p.area != *s)))
     }
 
+    /// Brings the picture over what ratatui has just drawn; `view` draws it again where a picture that
+    /// went has left blank cells.
+    pub fn over<B: ratatui::backend::Backend<Error = io::Error>>(
+        &mut self,
+        terminal: &mut ratatui::Terminal<B>,
+        screen: Rect,
+        wanted: Option<(&str, &Arc<RgbImage>, Rect)>,
+        view: impl Fn(&mut ratatui::Frame),
+    ) -> io::Result<()> {
+        if self.show(wanted, screen)?.is_some() {
+            // Not `Terminal::clear`, which asks the terminal where its cursor is and waits.
+            terminal.resize(screen)?;
+            terminal.draw(view)?;
+            self.forget()?;
+            self.show(wanted, screen)?;
+        }
+        Ok(())
+    }
+
     /// Forgets what is on the screen, so that the next [`Self::show`] prints again (Ctrl-L).
     pub fn forget(&mut self) -> io::Result<()> {
         if let Some(printed) = self.printed.take() {

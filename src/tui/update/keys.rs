@@ -3,9 +3,10 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui_textarea::CursorMove;
 
-use super::{answer, artwork, models, page, quit, scroll, session};
+use super::{answer, artwork, models, page, panel, quit, scroll, session};
 use crate::chat::Role;
 use crate::text::{printable, printable_lines};
+use crate::tui::board;
 use crate::tui::app::{OpenWindow, Popup, State, editor};
 use crate::tui::effect::{Effect, Ended};
 use crate::tui::keymap::{Action, action};
@@ -24,6 +25,7 @@ pub fn key(state: &mut State, key: KeyEvent) -> Vec<Effect> {
     match action {
         Some(Action::Quit) => return quit(state, Ended::ByUser),
         Some(Action::Redraw) => return vec![Effect::Redraw],
+        _ if state.panel.is_some() => return panel::message(state, board::Message::Key(key)),
         Some(Action::Interrupt) => return interrupt(state, was_quitting),
         _ => {}
     }
@@ -35,6 +37,9 @@ pub fn key(state: &mut State, key: KeyEvent) -> Vec<Effect> {
 
 /// Pasted text goes where typing goes. A path dragged onto the terminal loses its quotes.
 pub fn paste(state: &mut State, text: &str) -> Vec<Effect> {
+    if state.panel.is_some() {
+        return panel::message(state, board::Message::Paste(printable(text)));
+    }
     match &mut state.popup {
         Some(Popup::Open(window)) => {
             window.selected = None;
@@ -75,6 +80,7 @@ fn interrupt(state: &mut State, again: bool) -> Vec<Effect> {
 
 fn in_conversation(state: &mut State, key: KeyEvent, action: Option<Action>) -> Vec<Effect> {
     match action {
+        Some(Action::Panel) => panel::open(state),
         Some(Action::Send) => answer::ask(state),
         Some(Action::Newline) => {
             state.composer.insert_newline();

@@ -16,6 +16,9 @@ use super::app::State;
 
 pub fn view(state: &State, frame: &mut Frame) {
     let screen = frame.area();
+    if let Some(panel) = &state.panel {
+        return super::board::view(panel, frame);
+    }
     frame.render_widget(Block::new().style(state.theme.text), screen);
     let areas = layout::layout(screen, state.shown.is_some(), layout::composer_rows(state));
     conversation::draw(state, areas.conversation, frame);

@@ -9,8 +9,10 @@ use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph};
 
 use crate::runs::XAxis;
 use crate::text::{fit, printable};
+use crate::training::MarkKind;
+use crate::tui::board::drawing::Drawing;
 use crate::tui::board::state::{Board, Focus, value_at};
-use crate::tui::board::trace::{Frame as Stretch, height, short, span, trace};
+use crate::tui::board::trace::short;
 
 pub fn draw(board: &Board, metric: usize, area: Rect, frame: &mut Frame) {
     let theme = &board.theme;
@@ -22,78 +24,92 @@ pub fn draw(board: &Board, metric: usize, area: Rect, frame: &mut Frame) {
         .border_style(if chosen { theme.accent } else { theme.border });
     let inner = block.inner(area);
     frame.render_widget(block, area);
-    let Some((low, high)) = board.seen(name) else { return };
-    // One point alone still has a chart around it.
-    let high = if high > low { high } else { low + 1.0 };
-    let (plot, legend) = match board.open {
-        true => {
-            let has = |i: &usize| board.run(*i).curves.get(name).is_some();
-            let rows = (board.drawn().filter(has).count() as u16).min(inner.height / 3).max(1);
-            let [plot, legend] =
-                Layout::vertical([Constraint::Min(3), Constraint::Length(rows)]).areas(inner);
-            (plot, Some(legend))
-        }
-        false => (inner, None),
-    };
-    let columns = usize::from(plot.width) * 2;
-    let mut lines: Vec<(Vec<(f64, f64)>, Style)> = Vec::new();
-    let mut behind: Vec<(Vec<(f64, f64)>, Style)> = Vec::new();
-    for i in board.drawn() {
-        let run = board.run(i);
-        let clock = run.clock(board.scale.axis);
-        let Some((raw, clock)) = run.curves.get(name).zip(clock) else { continue };
-        let stretch = Stretch { clock, low, high, columns };
-        let style = Style::new().fg(board.runs[i].colour);
-        match board.smoothed.get(&(i, name.clone())) {
-            None => lines.push((trace(raw, stretch), style)),
-            Some(smoothed) => {
-                behind.push((trace(raw, stretch), theme.dim));
-                lines.push((trace(&smoothed.series, stretch), style));
-            }
-        }
-    }
-    // What lies behind is drawn first.
-    behind.append(&mut lines);
-    let (points, styles): (Vec<_>, Vec<_>) = behind.into_iter().unzip();
-    let Some((bottom, top)) = span(&points, (low, high), board.scale) else {
+    let (plot, legend) = parts(board, name, inner);
+    let Some(drawing) = Drawing::of(board, name, usize::from(plot.width) * 2) else {
         let text = match board.scale.log {
             true => "nothing above zero here",
             false => "no numbers here",
         };
         return frame.render_widget(Paragraph::new(text).style(theme.dim), inner);
     };
-    let points: Vec<Vec<(f64, f64)>> = points
-        .into_iter()
-        .map(|all| {
-            let placed =
-                all.into_iter().filter_map(|(x, y)| Some((x, height(y, board.scale.log)?)));
-            placed.collect()
-        })
-        .collect();
-    let mut sets: Vec<Dataset> = points
+    if board.as_picture() {
+        // The picture is printed over these cells.
+        leave(plot, frame);
+    } else {
+        draw_cells(board, &drawing, plot, frame);
+    }
+    if let Some(area) = legend {
+        frame.render_widget(Paragraph::new(values(board, name, area)), area);
+    }
+}
+
+fn draw_cells(board: &Board, drawing: &Drawing, plot: Rect, frame: &mut Frame) {
+    let theme = &board.theme;
+    let Drawing { low, high, bottom, top, .. } = *drawing;
+    let mut sets: Vec<Dataset> = drawing
+        .lines
         .iter()
-        .zip(&styles)
-        .map(|(points, style)| {
+        .map(|line| {
             // A single point is no line.
-            let kind = if points.len() == 1 { GraphType::Scatter } else { GraphType::Line };
-            Dataset::default().marker(Marker::Braille).graph_type(kind).style(*style).data(points)
+            let kind =
+                if line.points.len() == 1 { GraphType::Scatter } else { GraphType::Line };
+            let style = if line.behind { theme.dim } else { Style::new().fg(line.colour) };
+            let set = Dataset::default().marker(Marker::Braille).graph_type(kind);
+            set.style(style).data(&line.points)
         })
         .collect();
+    // Checkpoints stand at the bottom, troubles at the top.
+    let at = |wanted: bool, y: f64| -> Vec<(f64, f64)> {
+        let marks = drawing.marks.iter().filter(|(_, k)| (*k == MarkKind::Checkpoint) == wanted);
+        marks.map(|(x, _)| (*x, y)).collect()
+    };
+    let (checkpoints, troubles) = (at(true, bottom), at(false, top));
+    for (points, style) in [(&checkpoints, theme.dim), (&troubles, theme.error)] {
+        let set = Dataset::default().marker(Marker::Dot).graph_type(GraphType::Scatter);
+        sets.push(set.style(style).data(points));
+    }
     let reader = board.reading.filter(|_| board.open).map(|x| [(x, bottom), (x, top)]);
     if let Some(reader) = &reader {
         let line = Dataset::default().marker(Marker::Braille).graph_type(GraphType::Line);
         sets.push(line.style(theme.text).data(reader));
     }
     let step = (top - bottom) / 4.0;
-    let back = |y: f64| if board.scale.log { 10f64.powf(y) } else { y };
-    let heights = [bottom, (bottom + top) / 2.0, top].map(|y| short(back(y), step));
-    let places = [low, (low + high) / 2.0, high].map(|x| place(x, board.scale.axis, high - low));
+    let heights = [bottom, (bottom + top) / 2.0, top].map(|y| short(drawing.value(y), step));
+    let places = [low, (low + high) / 2.0, high].map(|x| place_in_words(x, board.scale.axis, high - low));
     let chart = Chart::new(sets)
         .x_axis(Axis::default().style(theme.dim).bounds([low, high]).labels(places))
         .y_axis(Axis::default().style(theme.dim).bounds([bottom, top]).labels(heights));
     frame.render_widget(chart, plot);
-    if let Some(area) = legend {
-        frame.render_widget(Paragraph::new(values(board, name, area)), area);
+}
+
+/// Where the open chart is drawn; see [`draw`].
+pub fn plot_of(board: &Board, area: Rect) -> Option<Rect> {
+    let name = board.metric().filter(|_| board.open)?;
+    Some(parts(board, name, Block::bordered().inner(area)).0)
+}
+
+/// The chart, and the names under it.
+fn parts(board: &Board, name: &str, inner: Rect) -> (Rect, Option<Rect>) {
+    if !board.open {
+        return (inner, None);
+    }
+    let has = |i: &usize| board.run(*i).curves.get(name).is_some();
+    // A third of the room, for as many runs as it has lines; Up and Down turn the charts.
+    let rows = (board.drawn().filter(has).count() as u16).min(inner.height / 3).max(1);
+    let [plot, legend] =
+        Layout::vertical([Constraint::Min(3), Constraint::Length(rows)]).areas(inner);
+    (plot, Some(legend))
+}
+
+/// Cells that the terminal keeps as they are.
+fn leave(area: Rect, frame: &mut Frame) {
+    let buffer = frame.buffer_mut();
+    for y in area.top()..area.bottom() {
+        for x in area.left()..area.right() {
+            if let Some(cell) = buffer.cell_mut((x, y)) {
+                cell.set_diff_option(ratatui::buffer::CellDiffOption::Skip);
+            }
+        }
     }
 }
 
@@ -114,7 +130,7 @@ fn values(board: &Board, metric: &str, area: Rect) -> Vec<Line<'static>> {
         });
         let told = match point {
             Some(p) if p.wall.is_finite() => {
-                let since = self::place(p.wall - run.curves.began().unwrap_or(0.0), XAxis::Relative, 1.0);
+                let since = place_in_words(p.wall - run.curves.began().unwrap_or(0.0), XAxis::Relative, 1.0);
                 format!("{} at step {}, {since}", p.value, p.step)
             }
             Some(p) => format!("{} at step {}", p.value, p.step),
@@ -135,7 +151,7 @@ fn values(board: &Board, metric: &str, area: Rect) -> Vec<Line<'static>> {
 }
 
 /// A place on the horizontal axis in words.
-fn place(x: f64, axis: XAxis, length: f64) -> String {
+pub fn place_in_words(x: f64, axis: XAxis, length: f64) -> String {
     match axis {
         XAxis::Step if x.abs() >= 1e6 => format!("{:.2}M", x / 1e6),
         XAxis::Step => format!("{x:.0}"),
@@ -168,8 +184,8 @@ mod tests {
 
     #[test]
     fn places_are_told_as_people_tell_them() {
-        let told = [0.5, 75.0, 3700.0].map(|x| place(x, XAxis::Relative, 1.0));
+        let told = [0.5, 75.0, 3700.0].map(|x| place_in_words(x, XAxis::Relative, 1.0));
         assert_eq!(told, ["0.5 s", "1:15", "1:01:40"]);
-        assert_eq!(place(2_500_000.0, XAxis::Step, 1.0), "2.50M");
+        assert_eq!(place_in_words(2_500_000.0, XAxis::Step, 1.0), "2.50M");
     }
 }

@@ -1,28 +1,38 @@
-//! Windows over the panel: its keys, and one run in detail.
-
-use std::time::SystemTime;
+//! Windows over the panel: its keys, the form for a job, a question, a note.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Clear, Paragraph};
+use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 
 use crate::text::printable;
+use crate::tui::board::form::{FIELDS, Form};
 use crate::tui::board::keys::HELP;
 use crate::tui::board::state::Board;
+use crate::tui::theme::Theme;
 
 pub fn draw(board: &Board, frame: &mut Frame) {
     let theme = &board.theme;
-    let (title, lines) = if board.help {
-        let line = |(key, what): &(&'static str, &'static str)| {
-            Line::from(vec![
-                Span::styled(format!("{key:<18}"), theme.accent),
-                Span::styled(*what, theme.text),
-            ])
-        };
-        (" Keys (Esc closes) ".to_string(), HELP.iter().map(line).collect())
-    } else if board.details && board.chosen().is_some() {
-        details(board)
+    let (title, lines): (&str, Vec<Line>) = if board.help {
+        (" Keys (Esc closes) ", HELP.iter().map(|(key, what)| entry(theme, key, what)).collect())
+    } else if let Some(run) = &board.stopping {
+        let name = run.file_name().unwrap_or_default().to_string_lossy();
+        let lines = vec![
+            Line::from(format!("Stop {}?", printable(&name))),
+            Line::from("It writes a checkpoint first; P goes on from there."),
+            Line::default(),
+            Line::styled("y: stop it   any other key: leave it", theme.dim),
+        ];
+        (" Stop ", lines)
+    } else if let Some(form) = &board.form {
+        (" New job ", fields(form, theme))
+    } else if let Some(note) = &board.noting {
+        let lines = vec![
+            Line::from(vec![Span::raw(printable(note)), Span::styled("▏", theme.accent)]),
+            Line::default(),
+            Line::styled("Enter: keep it   Esc: leave it   #words are tags", theme.dim),
+        ];
+        (" Note ", lines)
     } else {
         return;
     };
@@ -33,57 +43,51 @@ pub fn draw(board: &Board, frame: &mut Frame) {
         Constraint::Fill(1),
     ])
     .areas::<3>(Rect { height: screen.height.saturating_sub(1), ..screen });
-    let rows = (lines.len() as u16 + 2).min(area.height);
+    let block = Block::bordered().title(title).style(theme.text).border_style(theme.accent);
+    let width = usize::from(area.width.saturating_sub(2)).max(1);
+    // Words that do not fit may need one line more.
+    let needed = |line: &Line| match line.width() {
+        short if short <= width => 1,
+        long => long.div_ceil(width) + 1,
+    };
+    let rows = (lines.iter().map(needed).sum::<usize>() as u16 + 2).min(area.height);
+    let text = Paragraph::new(lines).wrap(Wrap { trim: false });
     let area = Rect { y: (area.height - rows) / 2, height: rows, ..area };
     frame.render_widget(Clear, area);
-    let block = Block::bordered().title(title).style(theme.text).border_style(theme.accent);
-    frame.render_widget(Paragraph::new(lines).block(block), area);
+    frame.render_widget(text.block(block), area);
 }
 
-fn details(board: &Board) -> (String, Vec<Line<'static>>) {
-    let theme = &board.theme;
-    let Some(chosen) = board.chosen() else { return Default::default() };
-    let run = board.run(chosen);
+fn entry(theme: &Theme, key: &'static str, what: &'static str) -> Line<'static> {
+    Line::from(vec![
+        Span::styled(format!("{key:<18}"), theme.accent),
+        Span::styled(what, theme.text),
+    ])
+}
+
+fn fields(form: &Form, theme: &Theme) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
-    let mut say = |key: &str, value: String| {
-        lines.push(Line::from(vec![
-            Span::styled(format!("{key:<10}"), theme.dim),
-            Span::styled(printable(&value), theme.text),
-        ]));
-    };
-    say("path", run.path.display().to_string());
-    let (step, total) = run.progress();
-    let of = total.map_or(String::new(), |total| format!(" of {total}"));
-    say("state", format!("{}, step {step}{of}", run.standing(SystemTime::now()).word()));
-    if let Some(reason) = run.status.as_ref().and_then(|s| s.exit_reason.clone()) {
-        say("reason", reason);
-    }
-    if let Some(trouble) = &run.trouble {
-        say("trouble", trouble.clone());
-    }
-    if run.skipped > 0 {
-        say("skipped", format!("{} lines that cannot be understood", run.skipped));
+    for (i, (name, usual)) in FIELDS.iter().enumerate() {
+        let chosen = i == form.at;
+        let value = &form.values[i];
+        let name = Span::styled(
+            format!("{name:<14} "),
+            if chosen { theme.accent } else { theme.dim },
+        );
+        let cursor = Span::styled(if chosen { "▏" } else { "" }, theme.accent);
+        lines.push(match value.is_empty() {
+            true => Line::from(vec![name, cursor, Span::styled(*usual, theme.dim)]),
+            false => Line::from(vec![name, Span::raw(printable(value)), cursor]),
+        });
     }
     lines.push(Line::default());
-    let head = format!(
-        "{:<30} {:>9} {:>14} {:>14} {:>14}",
-        "metric", "points", "last", "least", "greatest"
-    );
-    lines.push(Line::styled(head, theme.dim));
-    for (name, series) in run.curves.iter() {
-        let number = |v: Option<f64>| v.map_or("-".into(), |v| format!("{v:.6}"));
-        let extremes = series.extremes(0..series.len());
-        lines.push(Line::styled(
-            format!(
-                "{:<30} {:>9} {:>14} {:>14} {:>14}",
-                crate::text::fit(&printable(name), 30),
-                series.len(),
-                number(series.last().map(|p| p.value)),
-                number(extremes.map(|e| e.min)),
-                number(extremes.map(|e| e.max)),
-            ),
-            theme.text,
-        ));
-    }
-    (format!(" {} (Esc closes) ", printable(&run.name)), lines)
+    lines.push(match (&form.told, form.busy) {
+        (_, true) => Line::styled("looking at it …", theme.accent),
+        (None, _) => Line::styled("Enter: check it   Up, Down: fields   Esc: close", theme.dim),
+        (Some(Err(wrong)), _) => Line::styled(printable(wrong), theme.error),
+        (Some(Ok(needs)), _) => Line::styled(
+            format!("good: {}   Enter: submit   Esc: close", printable(needs)),
+            theme.success,
+        ),
+    });
+    lines
 }

@@ -1,0 +1,108 @@
+//! Jobs, steered from the training panel as from the command line.
+
+use std::path::Path;
+
+use super::args::SubmitArgs;
+use super::{Context, Failure, jobs};
+use crate::jobs::{Job, Place, Wanted};
+use crate::tui::{Form, Steer};
+
+pub struct Steering {
+    context: Context,
+}
+
+impl Steering {
+    /// Paths are made whole: the panel may outlive the working folder.
+    pub fn of(context: &Context) -> Result<Self, Failure> {
+        let mut context = context.clone();
+        context.paths.data = std::path::absolute(&context.paths.data)
+            .map_err(|e| Failure::new("jobs", format!("the working folder is gone: {e}")))?;
+        Ok(Self { context })
+    }
+
+    fn arguments(form: &Form) -> Result<SubmitArgs, Failure> {
+        let wrong = |field: &str, hint: &str| {
+            Failure::usage(format!("{field} `{}` cannot be used", form.value(field)), hint)
+        };
+        if form.value("configuration").is_empty() {
+            return Err(Failure::usage("no configuration is named", "type the path of one"));
+        }
+        let priority = match form.value("priority") {
+            "" => 0,
+            text => text.parse().map_err(|_| wrong("priority", "a whole number, such as 5"))?,
+        };
+        let on = match form.value("on") {
+            "" | "local" => Place::Local,
+            "slurm" => Place::Slurm,
+            _ => return Err(wrong("on", "local or slurm")),
+        };
+        Ok(SubmitArgs {
+            config_file: form.value("configuration").into(),
+            set: form.words("changes"),
+            sweep: Vec::new(),
+            priority,
+            after: form.words("after"),
+            retries: SubmitArgs::RETRIES,
+            on,
+        })
+    }
+
+    fn context(&self, form: &Form) -> Result<Context, Failure> {
+        let mut context = self.context.clone();
+        let device = form.value("device");
+        if !device.is_empty() {
+            // Nonsense is told now, not when its turn comes.
+            crate::device::open(device)?;
+            context.settings.device = device.into();
+        }
+        Ok(context)
+    }
+
+    fn submit_form(&self, form: &Form) -> Result<String, Failure> {
+        let (context, args) = (self.context(form)?, Self::arguments(form)?);
+        let checked = jobs::check(&context, &args)?;
+        let made = jobs::queue(&context, &args, &checked)?;
+        let ids: Vec<&str> = made.iter().map(|job| job.id.as_str()).collect();
+        Ok(format!("{} is queued", ids.join(", ")))
+    }
+
+    fn check_form(&self, form: &Form) -> Result<String, Failure> {
+        let (context, args) = (self.context(form)?, Self::arguments(form)?);
+        let checked = jobs::check(&context, &args)?;
+        Ok(checked.first().map_or(String::new(), |(_, estimate)| jobs::in_words(estimate)))
+    }
+
+    fn wish_of(&self, run: &Path, wanted: Wanted) -> Result<String, Failure> {
+        let Some(job) = Job::read(run)? else {
+            return Err(Failure::usage(
+                "this run is no job",
+                "what runs in the foreground is stopped there, and `jobs submit` queues one",
+            ));
+        };
+        jobs::wish(&self.context, &job, wanted)?;
+        Ok(match wanted {
+            Wanted::Run => format!("{} goes on when its device is free", job.id),
+            Wanted::Pause => format!("{} pauses after its present step", job.id),
+            Wanted::Stop => format!("{} stops after its present step", job.id),
+        })
+    }
+}
+
+impl Steer for Steering {
+    fn wish(&self, run: &Path, wanted: Wanted) -> Result<String, String> {
+        self.wish_of(run, wanted).map_err(|e| e.to_string())
+    }
+
+    fn check(&self, form: &Form) -> Result<String, String> {
+        self.check_form(form).map_err(|e| e.to_string())
+    }
+
+    fn submit(&self, form: &Form) -> Result<String, String> {
+        self.submit_form(form).map_err(|e| e.to_string())
+    }
+
+    fn adopt(&self) {
+        // What stands against it is told when a job is asked for something.
+        let _ = jobs::adopt(&self.context);
+    }
+}

@@ -1,0 +1,92 @@
+//! What one chart shows, apart from how it is drawn.
+
+use ratatui::style::Color;
+
+use super::state::Board;
+use super::trace::{Frame, height, span, trace};
+use crate::runs::{Clock, Run, XAxis};
+use crate::training::{Mark, MarkKind};
+
+/// A chart of the runs that are shown, over the stretch that is seen.
+#[derive(Debug, Clone)]
+pub struct Drawing {
+    pub metric: String,
+    /// What lies behind comes first.
+    pub lines: Vec<Line>,
+    pub marks: Vec<(f64, MarkKind)>,
+    pub axis: XAxis,
+    pub log: bool,
+    /// Of the horizontal axis.
+    pub low: f64,
+    pub high: f64,
+    /// Of the vertical axis, after the logarithm where there is one.
+    pub bottom: f64,
+    pub top: f64,
+}
+
+#[derive(Debug, Clone)]
+pub struct Line {
+    pub run: String,
+    pub colour: Color,
+    /// The raw curve behind its average.
+    pub behind: bool,
+    pub points: Vec<(f64, f64)>,
+}
+
+impl Drawing {
+    /// At most two points a column. `None` where there is nothing to draw.
+    pub fn of(board: &Board, metric: &str, columns: usize) -> Option<Self> {
+        let (low, high) = board.seen(metric)?;
+        // One point alone still has a chart around it.
+        let high = if high > low { high } else { low + 1.0 };
+        let (mut lines, mut behind) = (Vec::new(), Vec::new());
+        let mut marks = Vec::new();
+        for i in board.drawn() {
+            let run = board.run(i);
+            let clock = run.clock(board.scale.axis);
+            let Some((raw, clock)) = run.curves.get(metric).zip(clock) else { continue };
+            let frame = Frame { clock, low, high, columns };
+            let line = |points, behind| Line {
+                run: run.name.clone(),
+                colour: board.runs[i].colour,
+                behind,
+                points,
+            };
+            match board.smoothed.get(&(i, metric.to_string())) {
+                None => lines.push(line(trace(raw, frame), false)),
+                Some(smoothed) => {
+                    behind.push(line(trace(raw, frame), true));
+                    lines.push(line(trace(&smoothed.series, frame), false));
+                }
+            }
+            let seen = run.marks.iter().filter_map(|m| Some((place(&run, m, clock)?, m.kind)));
+            marks.extend(seen.filter(|(x, _)| (low..=high).contains(x)));
+        }
+        behind.append(&mut lines);
+        let points: Vec<_> = behind.iter().map(|line| line.points.as_slice()).collect();
+        let (bottom, top) = span(&points, (low, high), board.scale)?;
+        let log = board.scale.log;
+        for line in &mut behind {
+            let placed = line.points.iter().filter_map(|(x, y)| Some((*x, height(*y, log)?)));
+            line.points = placed.collect();
+        }
+        let (metric, axis, lines) = (metric.to_string(), board.scale.axis, behind);
+        Some(Self { metric, lines, marks, axis, log, low, high, bottom, top })
+    }
+
+    /// What stands at a height.
+    pub fn value(&self, height: f64) -> f64 {
+        if self.log { 10f64.powf(height) } else { height }
+    }
+}
+
+/// Where a mark stands on the axis.
+pub fn place(run: &Run, mark: &Mark, clock: Clock) -> Option<f64> {
+    let wall = mark.at.as_millisecond() as f64 / 1e3;
+    match clock.axis {
+        XAxis::Step => Some(mark.step as f64),
+        XAxis::Epoch => clock.epoch(mark.step as u64),
+        XAxis::Wall => Some(wall),
+        XAxis::Relative => run.curves.began().map(|began| wall - began),
+    }
+}

@@ -1,0 +1,57 @@
+//! Notes and tags of runs, in one file of ours: folders of other programs stay as they are.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::training::write_json;
+
+/// A note by a run's path; words that begin with `#` are its tags.
+pub type Notes = BTreeMap<PathBuf, String>;
+
+/// Where they are kept, below a data folder.
+pub fn place(data: &Path) -> PathBuf {
+    data.join("runs/.notes.json")
+}
+
+/// No notes where there is no file; an error where it cannot be understood, so that it is not lost.
+pub fn read(path: &Path) -> io::Result<Notes> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Notes::new()),
+        Err(e) => Err(e),
+    }
+}
+
+/// Sets one note, with what others have written meanwhile.
+pub fn set(path: &Path, run: &Path, note: &str) -> io::Result<()> {
+    let mut all = read(path)?;
+    match note.trim() {
+        "" => drop(all.remove(run)),
+        note => drop(all.insert(run.into(), note.to_string())),
+    }
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    write_json(path, &all).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_kept_and_a_damaged_file_is_not_written_over() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = place(dir.path());
+        assert_eq!(read(&path).expect("is none"), Notes::new());
+        set(&path, Path::new("/a"), " too hot #lr ").expect("writes");
+        set(&path, Path::new("/b"), "good").expect("writes");
+        set(&path, Path::new("/b"), " ").expect("writes");
+        let all = read(&path).expect("reads");
+        assert_eq!(all.into_iter().collect::<Vec<_>>(), [("/a".into(), "too hot #lr".into())]);
+        std::fs::write(&path, "{").expect("writes");
+        assert!(set(&path, Path::new("/b"), "x").is_err());
+        assert_eq!(std::fs::read_to_string(&path).expect("reads"), "{");
+    }
+}

@@ -1,0 +1,114 @@
+//! What the panel has done outside: files read and written, jobs asked for something.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::export::Export;
+use super::notes;
+use super::page;
+use super::state::Board;
+use super::steer::Steer;
+use super::update::{Effect, Message};
+use crate::runs::{Follower, Pattern};
+use crate::tui::run::TuiError;
+
+/// Where the panel's messages go.
+pub type Send = Arc<dyn Fn(Message) + std::marker::Send + Sync>;
+
+/// Follows runs and carries out effects, while the panel is open.
+pub struct Outside {
+    /// Exported files.
+    exports: PathBuf,
+    notes: PathBuf,
+    steer: Option<Arc<dyn Steer>>,
+    send: Send,
+    _follower: Follower,
+}
+
+/// What it is told of.
+pub struct Places {
+    pub paths: Vec<PathBuf>,
+    pub pattern: Option<Pattern>,
+    /// Our own data folder.
+    pub data: PathBuf,
+    pub exports: PathBuf,
+}
+
+impl Outside {
+    pub fn open(
+        places: Places,
+        steer: Option<Arc<dyn Steer>>,
+        send: Send,
+    ) -> Result<Self, TuiError> {
+        let changes = send.clone();
+        let follower = Follower::spawn(places.paths, places.pattern, move |change| {
+            changes(Message::Runs(change));
+        })
+        .map_err(TuiError::Thread)?;
+        let notes = notes::place(&places.data);
+        match notes::read(&notes) {
+            Ok(all) => send(Message::Notes(all)),
+            Err(e) => send(Message::Notice(format!("cannot read {}: {e}", notes.display()))),
+        }
+        let exports = places.exports;
+        Ok(Self { exports, notes, steer, send, _follower: follower })
+    }
+
+    pub fn steers(&self) -> bool {
+        self.steer.is_some()
+    }
+
+    /// Carries out what needs no terminal; the others come back.
+    pub fn run(&self, board: &Board, effect: Effect) -> Option<Effect> {
+        let send = self.send.clone();
+        let steer = self.steer.clone();
+        match effect {
+            Effect::Export(metric, format) => {
+                let export = Export::of(board, &metric, format);
+                let folder = self.exports.clone();
+                apart(move || {
+                    let told = export.write(&folder);
+                    let told = told.unwrap_or_else(|e| format!("cannot write: {e}"));
+                    send(Message::Notice(told));
+                });
+            }
+            Effect::Load(run, others) => apart(move || {
+                let texts = page::load(&run, &others);
+                send(Message::Page(run, Box::new(texts)));
+            }),
+            Effect::SetNote(run, note) => {
+                let path = self.notes.clone();
+                apart(move || {
+                    let told = notes::set(&path, &run, &note).and_then(|()| notes::read(&path));
+                    send(match told {
+                        Ok(all) => Message::Notes(all),
+                        Err(e) => Message::Notice(format!("cannot write {}: {e}", path.display())),
+                    });
+                });
+            }
+            Effect::Wish(run, wanted) => apart(move || {
+                let told = steer.map(|steer| steer.wish(&run, wanted));
+                if let Some(Ok(told) | Err(told)) = told {
+                    send(Message::Notice(told));
+                }
+            }),
+            Effect::Check(form) => apart(move || {
+                if let Some(steer) = steer {
+                    send(Message::Checked(steer.check(&form)));
+                }
+            }),
+            Effect::Submit(form) => apart(move || {
+                if let Some(steer) = steer {
+                    send(Message::Submitted(steer.submit(&form)));
+                }
+            }),
+            other => return Some(other),
+        }
+        None
+    }
+}
+
+/// A slow disk must not hold up the screen.
+fn apart(work: impl FnOnce() + std::marker::Send + 'static) {
+    std::thread::spawn(work);
+}

@@ -1,0 +1,20 @@
+//! What the panel does outside itself, for whoever opens it.
+
+use std::path::Path;
+
+use super::form::Form;
+use crate::jobs::Wanted;
+
+/// Steers runs; the errors say what to do.
+pub trait Steer: Send + Sync {
+    /// Asks a job to pause, go on or stop.
+    fn wish(&self, run: &Path, wanted: Wanted) -> Result<String, String>;
+
+    /// What the run will need.
+    fn check(&self, form: &Form) -> Result<String, String>;
+
+    fn submit(&self, form: &Form) -> Result<String, String>;
+
+    /// Looks after jobs that another supervisor left; at the start, and now and then.
+    fn adopt(&self);
+}

@@ -1,0 +1,81 @@
+//! Keys while a window over the panel is open.
+
+use crossterm::event::KeyCode;
+
+use super::{Effect, load_page};
+use crate::jobs::Wanted;
+use crate::tui::board::form::Asked;
+use crate::tui::board::state::Board;
+
+pub fn on_key(board: &mut Board, code: KeyCode) -> Vec<Effect> {
+    if board.help {
+        board.help = !matches!(
+            code,
+            KeyCode::Esc | KeyCode::Enter | KeyCode::F(1) | KeyCode::Char('q' | '?')
+        );
+        Vec::new()
+    } else if board.stopping.is_some() {
+        on_stop_key(board, code)
+    } else if board.form.is_some() {
+        on_form_key(board, code)
+    } else if board.noting.is_some() {
+        on_note_key(board, code)
+    } else {
+        on_page_key(board, code)
+    }
+}
+
+fn on_stop_key(board: &mut Board, code: KeyCode) -> Vec<Effect> {
+    let run = board.stopping.take();
+    match (run, code) {
+        (Some(run), KeyCode::Char('y' | 'Y')) => vec![Effect::Wish(run, Wanted::Stop)],
+        _ => Vec::new(),
+    }
+}
+
+fn on_form_key(board: &mut Board, code: KeyCode) -> Vec<Effect> {
+    let Some(form) = &mut board.form else { return Vec::new() };
+    match form.key(code) {
+        Asked::Nothing => Vec::new(),
+        Asked::Close => {
+            board.form = None;
+            Vec::new()
+        }
+        Asked::Check => vec![Effect::Check(form.clone())],
+        Asked::Submit => vec![Effect::Submit(form.clone())],
+    }
+}
+
+fn on_note_key(board: &mut Board, code: KeyCode) -> Vec<Effect> {
+    let Some(mut note) = board.noting.take() else { return Vec::new() };
+    match code {
+        KeyCode::Enter => {
+            let Some(i) = board.chosen() else { return Vec::new() };
+            let run = board.run(i).path.clone();
+            return vec![Effect::SetNote(run, note)];
+        }
+        KeyCode::Esc => return Vec::new(),
+        KeyCode::Backspace => drop(note.pop()),
+        KeyCode::Char(c) => note.push(c),
+        _ => {}
+    }
+    board.noting = Some(note);
+    Vec::new()
+}
+
+fn on_page_key(board: &mut Board, code: KeyCode) -> Vec<Effect> {
+    let screen = usize::from(board.screen.height.saturating_sub(4));
+    let Some(page) = &mut board.page else { return Vec::new() };
+    match code {
+        KeyCode::Esc | KeyCode::Char('q' | 'i') => board.page = None,
+        KeyCode::Tab | KeyCode::Right => page.turn(1),
+        KeyCode::BackTab | KeyCode::Left => page.turn(-1),
+        KeyCode::Down | KeyCode::Char('j') => page.scroll += 1,
+        KeyCode::Up | KeyCode::Char('k') => page.scroll = page.scroll.saturating_sub(1),
+        KeyCode::PageDown => page.scroll += screen,
+        KeyCode::PageUp => page.scroll = page.scroll.saturating_sub(screen),
+        KeyCode::Home => page.scroll = 0,
+        _ => return Vec::new(),
+    }
+    load_page(board)
+}

@@ -1,0 +1,218 @@
+//! The page of one run.
+
+use std::time::SystemTime;
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Clear, Paragraph};
+
+use crate::runs::Run;
+use crate::text::{fit, printable};
+use crate::training::MarkKind;
+use crate::tui::board::page::{PARTS, Page, Part};
+use crate::tui::board::state::Board;
+use crate::tui::theme::Theme;
+
+pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
+    let Some(page) = &board.page else { return };
+    let Some(i) = board.runs.iter().position(|listed| {
+        listed.run.read().is_ok_and(|run| run.path == page.run)
+    }) else {
+        return;
+    };
+    let run = board.run(i);
+    let theme = &board.theme;
+    let title = format!(" {} ", fit(&printable(&run.name), usize::from(area.width) / 2));
+    let block = Block::bordered()
+        .title(title)
+        .title_bottom(" Left, Right: parts   Up, Down: lines   Esc: back ")
+        .style(theme.text)
+        .border_style(theme.accent);
+    let inner = block.inner(area);
+    frame.render_widget(Clear, area);
+    frame.render_widget(block, area);
+    let mut names = Vec::new();
+    for (part, name) in PARTS {
+        let style = if *part == page.part { theme.selected } else { theme.dim };
+        names.push(Span::styled(format!(" {name} "), style));
+        names.push(Span::raw(" "));
+    }
+    let [head, body] = ratatui::layout::Layout::vertical([
+        ratatui::layout::Constraint::Length(2),
+        ratatui::layout::Constraint::Min(0),
+    ])
+    .areas(inner);
+    frame.render_widget(Paragraph::new(Line::from(names)), head);
+    let lines = match page.part {
+        Part::Overview => overview(board, &run, page),
+        Part::Config => config(page, theme),
+        Part::Differences => differences(board, &run, page),
+        Part::Log => or_none(page.texts.log.iter().cloned().map(Line::from).collect(), "no log"),
+        Part::Events => events(&run, theme),
+        Part::Adapters => adapters(page, theme),
+    };
+    let room = usize::from(body.height);
+    let most = lines.len().saturating_sub(room);
+    // A log is read from its end.
+    let skipped = match page.part {
+        Part::Log | Part::Events => most.saturating_sub(page.scroll),
+        _ => page.scroll.min(most),
+    };
+    let shown: Vec<Line> = lines.into_iter().skip(skipped).take(room).collect();
+    frame.render_widget(Paragraph::new(shown), body);
+}
+
+fn or_none(lines: Vec<Line<'static>>, none: &'static str) -> Vec<Line<'static>> {
+    if lines.is_empty() { vec![Line::from(none)] } else { lines }
+}
+
+fn pair(theme: &Theme, key: &str, value: &str) -> Line<'static> {
+    Line::from(vec![
+        Span::styled(format!("{key:<12} "), theme.dim),
+        Span::styled(printable(value), theme.text),
+    ])
+}
+
+fn overview(board: &Board, run: &Run, page: &Page) -> Vec<Line<'static>> {
+    let theme = &board.theme;
+    let now = SystemTime::now();
+    let mut lines = vec![pair(theme, "path", &run.path.display().to_string())];
+    let mut say = |key: &str, value: String| lines.push(pair(theme, key, &value));
+    say("state", format!("{}, step {}", run.standing(now).word(), run.steps()));
+    if let Some(left) = run.left(now) {
+        say("left", format!("about {}", crate::text::duration(left)));
+    }
+    if let Some(reason) = run.status.as_ref().and_then(|s| s.exit_reason.clone()) {
+        say("reason", reason);
+    }
+    if let Some(job) = &page.texts.job {
+        let device = job.progress.slot.as_ref().unwrap_or(&job.spec.device);
+        say("job", format!("on {device}, priority {}, started {} times", job.spec.priority, job.progress.starts));
+        if let Some(why) = &job.progress.waits_for {
+            say("waits for", why.clone());
+        }
+        if !job.spec.after.is_empty() {
+            say("after", job.spec.after.join(", "));
+        }
+    }
+    if let Some(note) = board.notes.get(&run.path) {
+        say("note", note.clone());
+    }
+    if let Some(trouble) = &run.trouble {
+        say("trouble", trouble.clone());
+    }
+    if run.skipped > 0 {
+        say("skipped", format!("{} lines that cannot be understood", run.skipped));
+    }
+    lines.push(Line::default());
+    for (i, row) in crate::runs::table(&run.curves).into_iter().enumerate() {
+        let [name, points, last, least, greatest] = row;
+        let text = format!(
+            "{:<30} {points:>9} {last:>14} {least:>14} {greatest:>14}",
+            fit(&printable(&name), 30)
+        );
+        lines.push(Line::styled(text, if i == 0 { theme.dim } else { theme.text }));
+    }
+    lines
+}
+
+fn config(page: &Page, theme: &Theme) -> Vec<Line<'static>> {
+    let all = page.texts.settings.iter();
+    let lines = all.map(|(key, value)| {
+        Line::from(vec![
+            Span::styled(format!("{:<32} ", printable(key)), theme.dim),
+            Span::styled(printable(value), theme.text),
+        ])
+    });
+    or_none(lines.collect(), "no configuration that can be read")
+}
+
+fn differences(board: &Board, run: &Run, page: &Page) -> Vec<Line<'static>> {
+    let theme = &board.theme;
+    let others = board.others(&page.run);
+    if others.is_empty() {
+        return vec![Line::from("show other runs (Space on the list) to compare with them")];
+    }
+    let mut names = vec![run.name.clone()];
+    for i in board.drawn() {
+        let other = board.run(i);
+        if other.path != page.run {
+            names.push(other.name.clone());
+        }
+    }
+    let cell = |text: &str| format!("{:<22} ", fit(&printable(text), 22));
+    let head: String = names.iter().map(|name| cell(name)).collect();
+    let mut lines = vec![Line::styled(format!("{:<28} {head}", ""), theme.dim)];
+    for (key, values) in &page.texts.differences {
+        let own = values.first().cloned().flatten();
+        let mut spans = vec![Span::styled(format!("{:<28} ", fit(&printable(key), 28)), theme.dim)];
+        for value in values {
+            let style = if *value == own { theme.text } else { theme.accent };
+            spans.push(Span::styled(cell(value.as_deref().unwrap_or("-")), style));
+        }
+        lines.push(Line::from(spans));
+    }
+    if page.texts.differences.is_empty() {
+        lines.push(Line::from("no differences"));
+    }
+    lines
+}
+
+fn events(run: &Run, theme: &Theme) -> Vec<Line<'static>> {
+    let lines = run.marks.iter().map(|mark| {
+        let style = match mark.kind {
+            MarkKind::Checkpoint => theme.text,
+            MarkKind::Warning | MarkKind::Rollback => theme.error,
+        };
+        let time = mark.at.to_zoned_datetime(jiff::tz::TimeZone::system()).strftime("%m-%d %H:%M:%S");
+        Line::from(vec![
+            Span::styled(format!("{time}  step {:>7}  ", mark.step), theme.dim),
+            Span::styled(printable(&mark.text), style),
+        ])
+    });
+    or_none(lines.collect(), "no checkpoints, warnings or rollbacks yet")
+}
+
+/// Heights of a sparkline.
+const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+/// Looks that a sparkline goes back.
+const LOOKS: usize = 40;
+
+fn adapters(page: &Page, theme: &Theme) -> Vec<Line<'static>> {
+    let looks = &page.texts.looks;
+    let Some(last) = looks.last() else {
+        return vec![Line::from("no look at the trained weights yet (our own runs, every 20 steps)")];
+    };
+    let head = format!("{:<22} {:>12} {:>14}   update ratio so far", "trains in", "norm", "update ratio");
+    let mut lines = vec![
+        Line::styled(format!("after step {}", last.step), theme.dim),
+        Line::styled(head, theme.dim),
+    ];
+    let most = last.blocks.iter().map(|b| b.update_ratio).fold(f64::MIN_POSITIVE, f64::max);
+    for block in &last.blocks {
+        let from = looks.len().saturating_sub(LOOKS);
+        let history: Vec<f64> = looks[from..]
+            .iter()
+            .filter_map(|look| look.blocks.iter().find(|b| b.name == block.name))
+            .map(|b| b.update_ratio)
+            .collect();
+        let top = history.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+        let line: String = history
+            .iter()
+            .map(|v| BARS[((v / top * 7.0).round() as usize).min(BARS.len() - 1)])
+            .collect();
+        // One far below the others learns nothing.
+        let dead = block.update_ratio < most * 1e-4;
+        let style = if dead { theme.error } else { theme.text };
+        lines.push(Line::from(vec![
+            Span::styled(
+                format!("{:<22} {:>12.4} {:>14.3e}   ", fit(&printable(&block.name), 22), block.norm, block.update_ratio),
+                style,
+            ),
+            Span::styled(line, Style::from(theme.accent)),
+        ]));
+    }
+    lines
+}
