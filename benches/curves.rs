@@ -37,7 +37,8 @@ fn series(count: u64) -> Series {
 fn four_hundred_columns_of_ten_million_points(bencher: Bencher, axis: XAxis) {
     let series = series(MANY);
     let high = if axis == XAxis::Step { MANY as f64 } else { MANY as f64 * 0.1 };
-    bencher.bench_local(|| series.columns(Clock { axis, began: 1e9, epochs: None }, (0.0, high), 400));
+    bencher
+        .bench_local(|| series.columns(Clock { axis, began: 1e9, epochs: None }, (0.0, high), 400));
 }
 
 #[divan::bench(sample_count = 5)]

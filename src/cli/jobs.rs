@@ -176,7 +176,10 @@ fn sweep(base: TrainConfig, sweeps: &[String]) -> Result<Vec<TrainConfig>, Failu
     let mut all = vec![base];
     for sweep in sweeps {
         let bad = || {
-            Failure::usage(format!("--sweep {sweep} is not KEY=VALUE,..."), "try --sweep seed=1,2,3")
+            Failure::usage(
+                format!("--sweep {sweep} is not KEY=VALUE,..."),
+                "try --sweep seed=1,2,3",
+            )
         };
         let (key, values) = sweep.split_once('=').ok_or_else(bad)?;
         let mut next = Vec::new();
@@ -362,8 +365,7 @@ pub fn wish(context: &Context, job: &Job, wanted: Wanted) -> Result<(), Failure>
 
 /// Asks for something, and waits until it is so.
 fn ask(context: &Context, names: &[String], wanted: Wanted) -> Result<(), Failure> {
-    let asked: Vec<Job> =
-        names.iter().map(|name| one(context, name)).collect::<Result<_, _>>()?;
+    let asked: Vec<Job> = names.iter().map(|name| one(context, name)).collect::<Result<_, _>>()?;
     for job in &asked {
         wish(context, job, wanted)?;
     }
@@ -381,7 +383,9 @@ fn ask(context: &Context, names: &[String], wanted: Wanted) -> Result<(), Failur
             false if is(&now, wanted) => {
                 out::line(format!("{}  {}", now.id, word(now.status.state)));
             }
-            false => out::line(format!("{}  asked; it is still {}", now.id, word(now.status.state))),
+            false => {
+                out::line(format!("{}  asked; it is still {}", now.id, word(now.status.state)))
+            }
         }
     }
     if context.json {

@@ -20,7 +20,8 @@ pub fn run(context: Context, args: TuiArgs) -> Result<ExitCode, Failure> {
     let reload = Box::new(move || {
         Settings::load(&file, false).map(|s| flags.over(s)).map_err(|e| e.to_string())
     });
-    let options = Options { settings, paths, reload, image: args.image, session: args.session, steer };
+    let options =
+        Options { settings, paths, reload, image: args.image, session: args.session, steer };
     Ok(match run_tui(options)? {
         Ended::ByUser => ExitCode::SUCCESS,
         Ended::BySystem => ExitCode::from(130),

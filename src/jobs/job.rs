@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::record::{self, JOB, Kind, Place, Progress, Request, Spec};
+use super::record::{self, JOB, Kind, Place, Progress, Request, Spec, Wanted};
 use super::{JobError, Result};
 use crate::training::{RunState, Status};
 
@@ -29,14 +29,22 @@ impl Job {
             spec,
             request: record::read(path, Kind::Request)?.unwrap_or_default(),
             progress: record::read(path, Kind::Progress)?.unwrap_or_default(),
-            status: Status::read(path)
-                .unwrap_or_else(|| Status::now(RunState::Queued, 0, 0, None)),
+            status: Status::read(path).unwrap_or_else(|| Status::now(RunState::Queued, 0, 0, None)),
         }))
     }
 
     /// Whether more may come of it without a word of the user's.
     pub fn is_open(&self) -> bool {
-        matches!(self.status.state, RunState::Queued | RunState::Running)
+        match self.status.state {
+            RunState::Queued | RunState::Running => true,
+            RunState::Finished => false,
+            RunState::Paused | RunState::Stopped | RunState::Failed => self.is_asked_again(),
+        }
+    }
+
+    /// The user wants it to go on, and that was not followed yet.
+    pub fn is_asked_again(&self) -> bool {
+        self.request.wanted == Wanted::Run && self.request.number > self.progress.followed
     }
 
     pub fn is_local(&self) -> bool {

@@ -183,10 +183,8 @@ pub struct Told {
 
 /// Of those that it still knows as waiting or running, by the run's id.
 pub fn states(jobs: &[Job]) -> Result<HashMap<String, Told>> {
-    let mine: HashMap<&str, &Job> = jobs
-        .iter()
-        .filter_map(|job| Some((job.progress.slurm_id.as_deref()?, job)))
-        .collect();
+    let mine: HashMap<&str, &Job> =
+        jobs.iter().filter_map(|job| Some((job.progress.slurm_id.as_deref()?, job))).collect();
     if mine.is_empty() {
         return Ok(HashMap::new());
     }
@@ -241,8 +239,7 @@ pub fn settle(jobs: &mut [Job]) -> Result<()> {
 fn ended(job: &Job) -> Option<String> {
     let id = job.progress.slurm_id.as_deref()?;
     let mut command = Command::new("sacct");
-    let told =
-        run(command.args(["-n", "-P", "-X", "-j", id, "-o", "State,ExitCode"])).ok()?;
+    let told = run(command.args(["-n", "-P", "-X", "-j", id, "-o", "State,ExitCode"])).ok()?;
     let (state, code) = told.lines().last()?.split_once('|')?;
     Some(format!("Slurm ended it: {state}, exit code {code}"))
 }

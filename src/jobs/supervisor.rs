@@ -112,7 +112,7 @@ impl<'a> Supervisor<'a> {
                 Wanted::Pause | Wanted::Stop => self.ask_to_end(job),
             };
         };
-        let again = wanted == Wanted::Run && job.request.number > job.progress.followed;
+        let again = job.is_asked_again();
         match (job.status.state, wanted) {
             (RunState::Running, Wanted::Run) if !again => self.crashed(job, end),
             (RunState::Stopped | RunState::Paused | RunState::Failed | RunState::Running, _)

@@ -29,9 +29,7 @@ fn possible(job: &Job, wanted: Wanted) -> Result<Wish> {
     let refused = |state, hint| Err(JobError::Refused { id: job.id.clone(), state, hint });
     let same = job.request.wanted == wanted;
     match (job.status.state, wanted) {
-        (RunState::Finished, Wanted::Run) => {
-            refused("finished", "start a new run to train longer")
-        }
+        (RunState::Finished, Wanted::Run) => refused("finished", "start a new run to train longer"),
         (RunState::Finished, _) => refused("finished", "there is nothing to stop"),
         (RunState::Failed | RunState::Stopped, Wanted::Pause) => {
             refused("not running", "resume it first")

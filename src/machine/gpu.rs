@@ -39,7 +39,10 @@ impl Gpus {
                 Some(Gpu {
                     index,
                     name: gpu.name().unwrap_or_else(|_| format!("GPU {index}")),
-                    memory: Used { used: memory.total.saturating_sub(memory.free), total: memory.total },
+                    memory: Used {
+                        used: memory.total.saturating_sub(memory.free),
+                        total: memory.total,
+                    },
                     busy: gpu.utilization_rates().ok().map(|u| u.gpu as f32 / 100.0),
                     celsius: gpu.temperature(TemperatureSensor::Gpu).ok(),
                     watts: gpu.power_usage().ok().map(|milliwatts| milliwatts as f32 / 1000.0),

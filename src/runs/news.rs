@@ -109,8 +109,8 @@ impl News {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::training::TrainConfig;
     use crate::training::RunDir;
+    use crate::training::TrainConfig;
 
     #[test]
     fn ends_and_troubles_are_told_once() {
@@ -125,9 +125,8 @@ mod tests {
         assert_eq!(news.look(), []);
         run.mark(2, MarkKind::Checkpoint, "checkpoint");
         run.mark(3, MarkKind::Warning, "the loss leaps");
-        let told = |news: &mut News| -> Vec<String> {
-            news.look().iter().map(Item::told).collect()
-        };
+        let told =
+            |news: &mut News| -> Vec<String> { news.look().iter().map(Item::told).collect() };
         assert_eq!(told(&mut news), ["A in trouble: step 3: the loss leaps"]);
         run.set_status(RunState::Failed, 3, 9, Some("why".into())).expect("writes");
         assert_eq!(told(&mut news), ["A failed: why"]);

@@ -44,7 +44,8 @@ fn parse(name: &str, text: &str) -> Option<serde_json::Value> {
 }
 
 fn flatten(key: &str, value: &serde_json::Value, all: &mut Settings) {
-    let below = |part: &str| if key.is_empty() { part.to_string() } else { format!("{key}.{part}") };
+    let below =
+        |part: &str| if key.is_empty() { part.to_string() } else { format!("{key}.{part}") };
     match value {
         serde_json::Value::Object(map) => {
             map.iter().for_each(|(part, value)| flatten(&below(part), value, all));
@@ -82,13 +83,15 @@ mod tests {
         };
         let all = [
             make("a", "config.toml", "lr = 0.1\nbetas = [0.9, 0.98]\n[[stage]]\nsteps = 5\n"),
-            make("b", "config.json", r#"{"lr": 0.1, "betas": [0.9, 0.99], "stage": [{"steps": 5}]}"#),
+            make(
+                "b",
+                "config.json",
+                r#"{"lr": 0.1, "betas": [0.9, 0.99], "stage": [{"steps": 5}]}"#,
+            ),
             make("c", "hparams.yaml", "lr: 0.2\nbetas: [0.9, 0.98]\nstage:\n  - steps: 5\n"),
         ];
-        let told: Vec<String> = differing(&all)
-            .into_iter()
-            .map(|(key, values)| format!("{key}: {values:?}"))
-            .collect();
+        let told: Vec<String> =
+            differing(&all).into_iter().map(|(key, values)| format!("{key}: {values:?}")).collect();
         assert_eq!(
             told,
             [

@@ -66,8 +66,7 @@ mod tests {
 
     #[test]
     fn tensors_are_summed_by_their_block() {
-        let update =
-            |name: &str, change, size| Update { name: name.into(), change, size };
+        let update = |name: &str, change, size| Update { name: name.into(), change, size };
         let look = Look::of(
             20,
             &[
@@ -80,6 +79,9 @@ mod tests {
         let told: Vec<_> =
             look.blocks.iter().map(|b| (b.name.as_str(), b.norm, b.update_ratio)).collect();
         let third = (1.0f64 / 9.0).sqrt();
-        assert_eq!(told, [("block 2", 2.0, 0.0), ("block 10", 3.0, third), ("llama_proj", 1.0, 0.5)]);
+        assert_eq!(
+            told,
+            [("block 2", 2.0, 0.0), ("block 10", 3.0, third), ("llama_proj", 1.0, 0.5)]
+        );
     }
 }

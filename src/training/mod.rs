@@ -43,7 +43,9 @@ pub use optimiser::{AdamW, Gradients};
 pub use pack::{Packed, pack};
 pub use params::{Params, name_hash};
 pub use peers::{Alone, Peers};
-pub use run_dir::{MARKS, Mark, MarkKind, Metrics, RunDir, RunState, Status, write_json, write_whole};
+pub use run_dir::{
+    MARKS, Mark, MarkKind, Metrics, RunDir, RunState, Status, write_json, write_whole,
+};
 pub use schedule::Schedule;
 pub use task::{At, Batch, Network, Task, UnitLoss};
 pub use trainer::{LOOK_EVERY, Outcome, Trainer};

@@ -14,8 +14,8 @@ use super::peers::Peers;
 use super::run_dir::{Best, Position, best_weights};
 use super::task::{At, Batch, Share, Task};
 use super::{
-    BridgeParts, MarkKind, Metrics, OnBad, Result, RunDir, RunState, Schedule, StageKind, TrainConfig,
-    TrainError, outcome,
+    BridgeParts, MarkKind, Metrics, OnBad, Result, RunDir, RunState, Schedule, StageKind,
+    TrainConfig, TrainError, outcome,
 };
 use crate::runtime;
 

@@ -216,7 +216,8 @@ async fn main_loop(options: Options) -> Result<Ended, TuiError> {
             handled += 1;
             next = if handled < BATCH { inbox.try_recv().ok() } else { None };
         }
-        draw(&state, &mut terminal, (&mut printer, &mut chart), redraw_all).map_err(TuiError::Terminal)?;
+        draw(&state, &mut terminal, (&mut printer, &mut chart), redraw_all)
+            .map_err(TuiError::Terminal)?;
     }
 }
 

@@ -78,7 +78,8 @@ fn train(dir: &std::path::Path, leaps: usize, stop: &dyn Fn() -> bool) -> (Outco
         true => RunDir::open(&dir.join("run")),
         false => {
             let split = Split { seed: 1, train: vec![1], held_out: vec![] };
-            RunDir::create(dir, "run", &config).and_then(|run| run.begin(&split, "base").map(|()| run))
+            RunDir::create(dir, "run", &config)
+                .and_then(|run| run.begin(&split, "base").map(|()| run))
         }
     };
     let threads = config.thread_pool().expect("threads");

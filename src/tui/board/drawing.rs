@@ -59,6 +59,10 @@ impl Drawing {
                     lines.push(line(trace(&smoothed.series, frame), false));
                 }
             }
+            // Among many charts those of losses have the marks.
+            if !board.open && !metric.contains("loss") {
+                continue;
+            }
             let seen = run.marks.iter().filter_map(|m| Some((place(&run, m, clock)?, m.kind)));
             marks.extend(seen.filter(|(x, _)| (low..=high).contains(x)));
         }

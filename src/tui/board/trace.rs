@@ -35,11 +35,7 @@ pub fn trace(series: &Series, frame: Frame) -> Vec<(f64, f64)> {
 }
 
 /// What the vertical axis spans, after the logarithm where there is one.
-pub fn span(
-    traces: &[&[(f64, f64)]],
-    (low, high): (f64, f64),
-    scale: Scale,
-) -> Option<(f64, f64)> {
+pub fn span(traces: &[&[(f64, f64)]], (low, high): (f64, f64), scale: Scale) -> Option<(f64, f64)> {
     let mut values: Vec<f64> = traces
         .iter()
         .flat_map(|trace| trace.iter())

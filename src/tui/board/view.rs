@@ -168,7 +168,9 @@ fn status(board: &Board) -> Line<'static> {
     let keys = match board.open {
         _ if board.screen.width < BOTH => "Enter open, back  Tab list  ? keys  q quit",
         true => "Esc back  Left/Right read  +/- zoom  [ ] smooth  ? keys  q quit",
-        false if board.steers => "Enter open  Tab list/charts  N new job  P pause  X stop  ? keys  q quit",
+        false if board.steers => {
+            "Enter open  Tab list/charts  N new job  P pause  X stop  ? keys  q quit"
+        }
         false => "Enter open  Tab list/charts  Space show  / find  ? keys  q quit",
     };
     Line::from(vec![

@@ -51,8 +51,7 @@ fn draw_cells(board: &Board, drawing: &Drawing, plot: Rect, frame: &mut Frame) {
         .iter()
         .map(|line| {
             // A single point is no line.
-            let kind =
-                if line.points.len() == 1 { GraphType::Scatter } else { GraphType::Line };
+            let kind = if line.points.len() == 1 { GraphType::Scatter } else { GraphType::Line };
             let style = if line.behind { theme.dim } else { Style::new().fg(line.colour) };
             let set = Dataset::default().marker(Marker::Braille).graph_type(kind);
             set.style(style).data(&line.points)
@@ -75,7 +74,8 @@ fn draw_cells(board: &Board, drawing: &Drawing, plot: Rect, frame: &mut Frame) {
     }
     let step = (top - bottom) / 4.0;
     let heights = [bottom, (bottom + top) / 2.0, top].map(|y| short(drawing.value(y), step));
-    let places = [low, (low + high) / 2.0, high].map(|x| place_in_words(x, board.scale.axis, high - low));
+    let places =
+        [low, (low + high) / 2.0, high].map(|x| place_in_words(x, board.scale.axis, high - low));
     let chart = Chart::new(sets)
         .x_axis(Axis::default().style(theme.dim).bounds([low, high]).labels(places))
         .y_axis(Axis::default().style(theme.dim).bounds([bottom, top]).labels(heights));
@@ -130,7 +130,11 @@ fn values(board: &Board, metric: &str, area: Rect) -> Vec<Line<'static>> {
         });
         let told = match point {
             Some(p) if p.wall.is_finite() => {
-                let since = place_in_words(p.wall - run.curves.began().unwrap_or(0.0), XAxis::Relative, 1.0);
+                let since = place_in_words(
+                    p.wall - run.curves.began().unwrap_or(0.0),
+                    XAxis::Relative,
+                    1.0,
+                );
                 format!("{} at step {}, {since}", p.value, p.step)
             }
             Some(p) => format!("{} at step {}", p.value, p.step),

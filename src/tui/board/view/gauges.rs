@@ -21,10 +21,10 @@ pub fn rows(board: &Board) -> u16 {
 pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
     let theme = &board.theme;
     let block = Block::bordered().title(" Machine ").border_style(theme.border);
-    let lines = board.gauges.as_ref().map_or_else(
-        || vec![Line::styled("looking …", theme.dim)],
-        |load| lines(load, theme),
-    );
+    let lines = board
+        .gauges
+        .as_ref()
+        .map_or_else(|| vec![Line::styled("looking …", theme.dim)], |load| lines(load, theme));
     frame.render_widget(Paragraph::new(lines).block(block), area);
 }
 

@@ -17,9 +17,11 @@ use crate::tui::theme::Theme;
 
 pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
     let Some(page) = &board.page else { return };
-    let Some(i) = board.runs.iter().position(|listed| {
-        listed.run.read().is_ok_and(|run| run.path == page.run)
-    }) else {
+    let Some(i) = board
+        .runs
+        .iter()
+        .position(|listed| listed.run.read().is_ok_and(|run| run.path == page.run))
+    else {
         return;
     };
     let run = board.run(i);
@@ -89,7 +91,13 @@ fn overview(board: &Board, run: &Run, page: &Page) -> Vec<Line<'static>> {
     }
     if let Some(job) = &page.texts.job {
         let device = job.progress.slot.as_ref().unwrap_or(&job.spec.device);
-        say("job", format!("on {device}, priority {}, started {} times", job.spec.priority, job.progress.starts));
+        say(
+            "job",
+            format!(
+                "on {device}, priority {}, started {} times",
+                job.spec.priority, job.progress.starts
+            ),
+        );
         if let Some(why) = &job.progress.waits_for {
             say("waits for", why.clone());
         }
@@ -166,7 +174,8 @@ fn events(run: &Run, theme: &Theme) -> Vec<Line<'static>> {
             MarkKind::Checkpoint => theme.text,
             MarkKind::Warning | MarkKind::Rollback => theme.error,
         };
-        let time = mark.at.to_zoned_datetime(jiff::tz::TimeZone::system()).strftime("%m-%d %H:%M:%S");
+        let time =
+            mark.at.to_zoned_datetime(jiff::tz::TimeZone::system()).strftime("%m-%d %H:%M:%S");
         Line::from(vec![
             Span::styled(format!("{time}  step {:>7}  ", mark.step), theme.dim),
             Span::styled(printable(&mark.text), style),
@@ -183,9 +192,12 @@ const LOOKS: usize = 40;
 fn adapters(page: &Page, theme: &Theme) -> Vec<Line<'static>> {
     let looks = &page.texts.looks;
     let Some(last) = looks.last() else {
-        return vec![Line::from("no look at the trained weights yet (our own runs, every 20 steps)")];
+        return vec![Line::from(
+            "no look at the trained weights yet (our own runs, every 20 steps)",
+        )];
     };
-    let head = format!("{:<22} {:>12} {:>14}   update ratio so far", "trains in", "norm", "update ratio");
+    let head =
+        format!("{:<22} {:>12} {:>14}   update ratio so far", "trains in", "norm", "update ratio");
     let mut lines = vec![
         Line::styled(format!("after step {}", last.step), theme.dim),
         Line::styled(head, theme.dim),
@@ -208,7 +220,12 @@ fn adapters(page: &Page, theme: &Theme) -> Vec<Line<'static>> {
         let style = if dead { theme.error } else { theme.text };
         lines.push(Line::from(vec![
             Span::styled(
-                format!("{:<22} {:>12.4} {:>14.3e}   ", fit(&printable(&block.name), 22), block.norm, block.update_ratio),
+                format!(
+                    "{:<22} {:>12.4} {:>14.3e}   ",
+                    fit(&printable(&block.name), 22),
+                    block.norm,
+                    block.update_ratio
+                ),
                 style,
             ),
             Span::styled(line, Style::from(theme.accent)),

@@ -69,10 +69,8 @@ fn fields(form: &Form, theme: &Theme) -> Vec<Line<'static>> {
     for (i, (name, usual)) in FIELDS.iter().enumerate() {
         let chosen = i == form.at;
         let value = &form.values[i];
-        let name = Span::styled(
-            format!("{name:<14} "),
-            if chosen { theme.accent } else { theme.dim },
-        );
+        let name =
+            Span::styled(format!("{name:<14} "), if chosen { theme.accent } else { theme.dim });
         let cursor = Span::styled(if chosen { "▏" } else { "" }, theme.accent);
         lines.push(match value.is_empty() {
             true => Line::from(vec![name, cursor, Span::styled(*usual, theme.dim)]),

@@ -1,0 +1,333 @@
+//! Jobs as a user has them: processes that are killed, a supervisor that is killed, a terminal that is
+//! killed, and a run that comes out as if nothing had happened.
+
+mod common;
+#[path = "common/pty.rs"]
+mod pty;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use common::{fresh_data, program};
+use pty::{Pty, Terminal};
+use serde_json::Value;
+
+/// Generous: a test machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// A run that needs no language model: a step takes a moment.
+const QUICK: &str = r#"
+model = "artgpt-smol"
+data = "met-paintings"
+seed = 5
+held_out = 35
+method = { kind = "projection" }
+validate_every = 0
+checkpoint_every = 10
+view_pool = 8
+
+[[stage]]
+kind = "align"
+steps = 60
+batch = 2
+lr = 1e-3
+"#;
+
+/// The paper's adapters in the default model.
+const ADAPTERS: &str = r#"
+model = "artgpt-smol"
+data = "met-paintings"
+seed = 5
+held_out = 35
+bridge = "projection"
+validate_every = 0
+checkpoint_every = 4
+view_pool = 4
+
+[[stage]]
+kind = "answer"
+steps = 16
+batch = 1
+questions = 1
+lr = 1e-3
+"#;
+
+struct Home {
+    data: tempfile::TempDir,
+}
+
+impl Home {
+    fn new() -> Self {
+        let data = fresh_data();
+        // The paintings are installed once.
+        let installed = program(data.path())
+            .args(["models", "install", "met-paintings"])
+            .output()
+            .expect("runs");
+        assert!(installed.status.success(), "{installed:?}");
+        Self { data }
+    }
+
+    fn path(&self) -> &Path {
+        self.data.path()
+    }
+
+    fn config(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path().join(name);
+        std::fs::write(&path, text).expect("writes");
+        path
+    }
+
+    fn run(&self, args: &[&str]) -> (Option<i32>, String, String) {
+        let output = program(self.path()).args(args).output().expect("runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        let all: Vec<&str> = ["--json"].iter().chain(args).copied().collect();
+        let (code, out, err) = self.run(&all);
+        assert_eq!(code, Some(0), "{args:?}: {out} {err}");
+        serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out} {err}"))
+    }
+
+    fn submit(&self, config: &Path, more: &[&str]) -> Vec<String> {
+        let config = config.display().to_string();
+        let args: Vec<&str> =
+            ["jobs", "submit", "train", &config].iter().chain(more).copied().collect();
+        let told = self.json(&args);
+        let jobs = told["jobs"].as_array().expect("a list");
+        jobs.iter().map(|job| job["id"].as_str().expect("an id").to_string()).collect()
+    }
+
+    fn job(&self, id: &str) -> Value {
+        self.json(&["jobs", "show", id])
+    }
+
+    fn until(&self, id: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let job = self.job(id);
+            if wanted(&job) {
+                return job;
+            }
+            assert!(Instant::now() < deadline, "never came: {what}\n{job:#}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn until_state(&self, id: &str, state: &str) -> Value {
+        self.until(id, state, |job| job["state"] == state)
+    }
+
+    fn until_step(&self, id: &str, step: u64) -> Value {
+        self.until(id, "its steps", |job| {
+            assert_ne!(job["state"], "failed", "{job:#}");
+            job["step"].as_u64() >= Some(step)
+        })
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.path().join("logs/jobs.log")).unwrap_or_default()
+    }
+
+    /// Loss by step.
+    fn losses(&self, id: &str) -> BTreeMap<u64, String> {
+        let path = self.path().join("runs").join(id).join("metrics.jsonl");
+        let text = std::fs::read_to_string(path).expect("metrics");
+        text.lines()
+            .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
+            .map(|m| (m["step"].as_u64().expect("a step"), m["loss"].to_string()))
+            .collect()
+    }
+
+    /// The same run in the foreground, from its beginning to its end.
+    fn unbroken(&self, config: &Path) -> BTreeMap<u64, String> {
+        let (code, out, err) = self.run(&["--json", "train", &config.display().to_string()]);
+        assert_eq!(code, Some(0), "{out} {err}");
+        let last = out.lines().last().expect("a line");
+        let told: Value = serde_json::from_str(last).expect("JSON");
+        self.losses(told["run"].as_str().expect("an id"))
+    }
+
+    fn supervisors(&self) -> Vec<u32> {
+        let data = self.path().display().to_string();
+        processes()
+            .into_iter()
+            .filter(|(_, c)| c.contains(&data) && c.contains("supervise"))
+            .map(|(p, _)| p)
+            .collect()
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let data = self.path().display().to_string();
+        for (pid, command) in processes() {
+            if command.contains(&data) && pid != std::process::id() {
+                kill(pid);
+            }
+        }
+    }
+}
+
+/// Numbers and command lines of all processes.
+fn processes() -> Vec<(u32, String)> {
+    let all = std::fs::read_dir("/proc").expect("Linux").flatten();
+    all.filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let line = std::fs::read(entry.path().join("cmdline")).ok()?;
+        Some((pid, String::from_utf8_lossy(&line).replace('\0', " ")))
+    })
+    .collect()
+}
+
+fn kill(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(pid as i32).expect("a number");
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+}
+
+fn pid(job: &Value) -> u32 {
+    job["pid"].as_u64().expect("a number") as u32
+}
+
+#[test]
+fn a_job_survives_kills_pauses_and_stops_and_comes_out_the_same() {
+    let home = Home::new();
+    let config = home.config("quick.toml", QUICK);
+    let expected = home.unbroken(&config);
+    let id = home.submit(&config, &[]).remove(0);
+    let job = home.until_step(&id, 13);
+    let session = |pid: u32| rustix::process::getsid(rustix::process::Pid::from_raw(pid as i32));
+    assert_ne!(session(pid(&job)).ok(), session(std::process::id()).ok());
+    // Its process is killed: it starts again from its checkpoint.
+    kill(pid(&job));
+    let again =
+        home.until(&id, "another start", |job| job["starts"] == 2 && job["state"] == "running");
+    // Its supervisor is killed: the job goes on, and the next command finds it again.
+    home.supervisors().into_iter().for_each(kill);
+    home.until_step(&id, 14);
+    assert_eq!(home.supervisors().len(), 1);
+    assert_eq!(home.job(&id)["starts"], again["starts"]);
+    let paused = home.json(&["jobs", "pause", &id]);
+    assert_eq!(paused[0]["state"], "paused", "{}", home.log());
+    let before = home.job(&id);
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(home.job(&id)["step"], before["step"]);
+    home.json(&["jobs", "resume", &id]);
+    home.until_state(&id, "running");
+    let stopped = home.json(&["jobs", "stop", &id]);
+    assert!(stopped[0]["state"] == "stopped", "{}", home.log());
+    home.json(&["jobs", "resume", &id]);
+    home.until_state(&id, "finished");
+    assert_eq!(home.losses(&id), expected);
+    // Nothing is left to do: the supervisor goes.
+    let deadline = Instant::now() + PATIENCE;
+    while !home.supervisors().is_empty() {
+        assert!(Instant::now() < deadline, "{}", home.log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let (code, _, err) = home.run(&["jobs", "pause", &id]);
+    assert!(code == Some(1) && err.contains("finished"), "{err}");
+}
+
+#[test]
+fn jobs_wait_for_one_another_and_tell_why_they_failed() {
+    let home = Home::new();
+    let config = home.config("quick.toml", QUICK);
+    let short = ["--set", "stage.0.steps=4", "--set", "checkpoint_every=4"];
+    let first = home.submit(&config, &short).remove(0);
+    let second = home.submit(&config, &[&short[..], &["--after", &first]].concat()).remove(0);
+    let swept = home.submit(&config, &[&short[..], &["--sweep", "seed=1,2"]].concat());
+    assert_eq!(swept.len(), 2);
+    // Submitted last, and started before those that wait.
+    let urgent = home.submit(&config, &[&short[..], &["--priority", "9"]].concat()).remove(0);
+    let log = home.run(&["jobs", "logs", "-f", &first]);
+    assert!(log.0 == Some(0) && log.1.contains("talk to it"), "{log:?}");
+    for id in [&second, &swept[0], &swept[1], &urgent] {
+        home.until_state(id, "finished");
+    }
+    let started = |id: &str| home.log().find(&format!("{id} starts")).expect("it started");
+    assert!(started(&urgent) < started(&swept[0]), "{}", home.log());
+    assert!(started(&first) < started(&second));
+    // What cannot work is refused before it waits.
+    for (more, word) in [
+        (vec!["--set", "data=nowhere"], "nowhere"),
+        (vec!["--set", "stage.0.lr=50"], "lr"),
+        (vec!["--after", "01ZZ"], "there is no job 01ZZ"),
+    ] {
+        let path = config.display().to_string();
+        let args = [vec!["jobs", "submit", "train", &path], more].concat();
+        let (code, _, err) = home.run(&args);
+        assert!(code.is_some_and(|c| c > 0) && err.contains(word), "{args:?}: {err}");
+    }
+    // What fails later says so, with its last lines, and takes along what comes after it.
+    let weights = home.path().join("weights.safetensors");
+    let init = format!("init={}", weights.display());
+    std::fs::write(&weights, "no weights").expect("writes");
+    let bad = home.submit(&config, &["--set", &init]).remove(0);
+    let child = home.submit(&config, &["--after", &bad]).remove(0);
+    let failed = home.until_state(&bad, "failed");
+    assert!(failed["exit_reason"].to_string().contains("weights.safetensors"), "{failed:#}");
+    let shown = home.run(&["jobs", "show", &bad]).1;
+    assert!(shown.contains("its last lines:") && shown.contains("weights.safetensors"), "{shown}");
+    let child = home.until_state(&child, "failed");
+    assert!(child["exit_reason"].to_string().contains("which it comes after, failed"), "{child:#}");
+    let names = home.run(&["jobs", "list"]).1;
+    assert_eq!(names.lines().count(), 7, "{names}");
+}
+
+#[test]
+fn an_adapter_run_is_steered_from_the_panel_and_outlives_it() {
+    let home = Home::new();
+    let config = home.config("adapters.toml", ADAPTERS);
+    let expected = home.unbroken(&config);
+    let mut tui = Pty::start(home.path(), (120, 40), Terminal::Plain, &["watch"]);
+    tui.until_shows("N new job");
+    tui.send("N");
+    tui.until_shows("New job");
+    tui.send(&config.display().to_string());
+    tui.send("\r");
+    // The foreground run of the same configuration tells what it will need.
+    tui.until("the check", |screen| screen.contains("good: about") && screen.contains("(as 01"));
+    tui.send("\r");
+    tui.until_shows("is queued");
+    let jobs = home.json(&["jobs", "list"]);
+    let id = jobs[0]["id"].as_str().expect("an id").to_string();
+    // The cursor goes to the new run, and its curve moves.
+    tui.send("/");
+    tui.send(&id);
+    tui.send("\r");
+    tui.until("its steps", |screen| screen.contains("3/16 running"));
+    tui.send("P");
+    tui.until("the pause", |screen| screen.contains("/16 paused"));
+    tui.send("P");
+    tui.until("its going on", |screen| screen.contains("/16 running"));
+    // The terminal is gone; the job is not.
+    tui.child.kill().expect("kills");
+    tui.ends();
+    let before = home.job(&id)["step"].as_u64().expect("a step");
+    home.until_step(&id, before + 1);
+    let mut tui = Pty::start(home.path(), (80, 24), Terminal::Plain, &["watch"]);
+    tui.until_shows("/16 running");
+    tui.send("/");
+    tui.send(&id);
+    tui.send("\r");
+    tui.send("X");
+    tui.until_shows("Stop ");
+    tui.send("y");
+    tui.until("the stop", |screen| screen.contains("/16 stopped"));
+    // Its page has what happened to it.
+    tui.send("i");
+    tui.until_shows("overview");
+    tui.until_shows("asked to stop");
+    tui.send("\x1b");
+    home.json(&["jobs", "resume", &id]);
+    home.until_state(&id, "finished");
+    tui.until_shows("finished: 16 steps");
+    assert!(tui.bytes().contains(&7), "no bell");
+    tui.send("q");
+    assert_eq!(tui.ends(), 0);
+    assert_eq!(home.losses(&id), expected);
+}
