@@ -22,20 +22,45 @@ where
             .and_then(|t| t.get("v").cloned())
             .unwrap_or_else(|| toml::Value::String(text.to_string()));
         let mut place = &mut value;
-        for part in key.split('.') {
+        let mut parts = key.split('.').peekable();
+        while let Some(part) = parts.next() {
             place = match place {
                 toml::Value::Array(items) => {
                     part.parse::<usize>().ok().and_then(|i| items.get_mut(i)).ok_or_else(bad)?
                 }
                 toml::Value::Table(table) => {
-                    table.entry(part).or_insert(toml::Value::Boolean(false))
+                    // A table that is left out can be begun.
+                    let new = match parts.peek() {
+                        Some(_) => toml::Value::Table(toml::Table::new()),
+                        None => toml::Value::Boolean(false),
+                    };
+                    table.entry(part).or_insert(new)
                 }
                 _ => return Err(bad()),
             };
         }
-        *place = new;
+        *place = new.clone();
+        // A number can be a text, such as a time.
+        if !new.is_str() && C::deserialize(value.clone()).is_err() {
+            let mut as_text = value.clone();
+            if let Some(place) = at(&mut as_text, key) {
+                *place = toml::Value::String(text.to_string());
+            }
+            if C::deserialize(as_text.clone()).is_ok() {
+                value = as_text;
+            }
+        }
     }
     value.try_into().map_err(|e: toml::de::Error| wrong(&e.message()))
+}
+
+/// What stands at a key, which is there.
+fn at<'a>(value: &'a mut toml::Value, key: &str) -> Option<&'a mut toml::Value> {
+    key.split('.').try_fold(value, |place, part| match place {
+        toml::Value::Array(items) => items.get_mut(part.parse::<usize>().ok()?),
+        toml::Value::Table(table) => table.get_mut(part),
+        _ => None,
+    })
 }
 
 #[cfg(test)]
@@ -50,6 +75,11 @@ mod tests {
         let set = ["seed=3", "stage.0.lr=0.5", "data=other"].map(String::from);
         let new = with_overrides(config.clone(), &set).expect("sets");
         assert_eq!((new.seed, new.stage[0].lr, new.data.to_string()), (3, 0.5, "other".into()));
+        let time = ["slurm.time=1:00:00".to_string()];
+        let new = with_overrides(config.clone(), &time).expect("sets");
+        assert_eq!(new.slurm.and_then(|s| s.time), Some("1:00:00".into()));
+        let minutes = with_overrides(config.clone(), &["slurm.time=10".into()]).expect("sets");
+        assert_eq!(minutes.slurm.and_then(|s| s.time), Some("10".into()));
         assert!(with_overrides(config.clone(), &["sead=3".into()]).is_err());
         assert!(with_overrides(config, &["stage.9.lr=1.0".into()]).is_err());
     }

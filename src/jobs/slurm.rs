@@ -55,7 +55,7 @@ fn script(jobs: &[Job], data: &Path, resources: &Resources) -> String {
         }
     }
     option("open-mode", &"append");
-    option("signal", &format!("B:TERM@{NOTICE}"));
+    option("signal", &format!("TERM@{NOTICE}"));
     if let Some(nice) = jobs.first().map(|job| -job.spec.priority).filter(|nice| *nice != 0) {
         option("nice", &nice);
     }
@@ -113,18 +113,15 @@ fn script(jobs: &[Job], data: &Path, resources: &Resources) -> String {
             words.iter().map(|word| quoted(&word.to_string_lossy())).collect();
         words.pop(); // the run, which is each task's own
         let program = quoted(&job.spec.program.display());
-        let _ = writeln!(text, "srun {program} {} \"$run\" &", words.join(" "));
+        let _ = writeln!(text, "srun {program} {} \"$run\"", words.join(" "));
     }
-    text.push_str(RUN_AND_REQUEUE);
+    text.push_str(REQUEUE);
     text
 }
 
 /// A process that was told to end has written its checkpoint (code 130); what then follows is in the
-/// user's request.
-const RUN_AND_REQUEUE: &str = r#"child=$!
-trap 'kill -TERM "$child"' TERM
-wait "$child"; code=$?
-while kill -0 "$child" 2>/dev/null; do wait "$child"; code=$?; done
+/// user's request. `srun` itself must not get the signal: it would kill its processes at once.
+const REQUEUE: &str = r#"code=$?
 id=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
 id=${id:-$SLURM_JOB_ID}
 wanted=$(cat "$run/job/request.json" 2>/dev/null)
@@ -147,9 +144,10 @@ pub fn follow(job: &Job, wanted: Wanted, data: &Path, resources: &Resources) -> 
     let runs = RunDir::is_open(&job.path);
     let mut command = match wanted {
         // Its process writes a checkpoint; the script does the rest.
-        Wanted::Pause | Wanted::Stop if runs => signal(id),
+        Wanted::Pause | Wanted::Stop if runs => one("scancel", &["--signal=TERM", id]),
         Wanted::Stop if known => one("scancel", &[id]),
         Wanted::Pause if known => one("scontrol", &["hold", id]),
+        // One that was requeued waits for its credential to expire, a minute or two: nothing hurries it.
         Wanted::Run if known => one("scontrol", &["release", id]),
         Wanted::Run => {
             let status = &job.status;
@@ -160,10 +158,6 @@ pub fn follow(job: &Job, wanted: Wanted, data: &Path, resources: &Resources) -> 
         Wanted::Pause | Wanted::Stop => return Ok(()),
     };
     run(&mut command).map(drop)
-}
-
-fn signal(id: &str) -> Command {
-    one("scancel", &["--signal=TERM", "--batch", id])
 }
 
 fn one(program: &str, arguments: &[&str]) -> Command {
@@ -208,7 +202,9 @@ pub fn settle(jobs: &mut [Job]) -> Result<()> {
             continue;
         }
         let (state, reason) = match told.get(&job.id) {
-            Some(told) if told.reason.starts_with("JobHeld") => (RunState::Paused, "paused".into()),
+            Some(told) if told.reason.to_lowercase().contains("held") => {
+                (RunState::Paused, "paused".into())
+            }
             Some(told) if told.state == "PENDING" => {
                 job.progress.waits_for = Some(format!("Slurm: {}", told.reason));
                 (RunState::Queued, String::new())

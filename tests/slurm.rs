@@ -1,0 +1,186 @@
+//! Jobs in a real Slurm of one node, which the test starts itself: munge, slurmctld and slurmd of Debian's
+//! packages on the loopback. Skipped, with a message, where it cannot start.
+
+mod common;
+#[path = "common/home.rs"]
+mod home;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use home::{Home, PATIENCE, QUICK};
+
+/// A cluster that ends with the test.
+struct Cluster {
+    dir: tempfile::TempDir,
+    daemons: Vec<std::process::Child>,
+}
+
+impl Cluster {
+    /// An error says why there is none.
+    fn start() -> Result<Self, String> {
+        let program = |name: &str| -> Result<PathBuf, String> {
+            ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"]
+                .iter()
+                .map(|folder| Path::new(folder).join(name))
+                .find(|path| path.is_file())
+                .ok_or(format!("{name} is not installed"))
+        };
+        let [munged, slurmctld, slurmd] =
+            [program("munged")?, program("slurmctld")?, program("slurmd")?];
+        program("sbatch")?;
+        let dir = tempfile::tempdir().map_err(|e| e.to_string())?;
+        let at = |name: &str| dir.path().join(name);
+        for name in ["munge", "state", "spool"] {
+            std::fs::create_dir(at(name)).map_err(|e| e.to_string())?;
+        }
+        let mode = |path: &Path, mode: u32| {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+                .map_err(|e| e.to_string())
+        };
+        mode(&at("munge"), 0o700)?;
+        let key: Vec<u8> =
+            (0..1024u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        std::fs::write(at("munge/key"), key).map_err(|e| e.to_string())?;
+        mode(&at("munge/key"), 0o400)?;
+        let told = |name: &str| -> Result<String, String> {
+            let output = Command::new(name).arg("-s").output().map_err(|e| e.to_string())?;
+            Ok(String::from_utf8_lossy(&output.stdout).trim().to_string())
+        };
+        let host = told("hostname")?;
+        let user = Command::new("id").arg("-un").output().map_err(|e| e.to_string())?;
+        let user = String::from_utf8_lossy(&user.stdout).trim().to_string();
+        // Ports that nobody has just now.
+        let port = || -> Result<u16, String> {
+            let socket = std::net::TcpListener::bind("127.0.0.1:0").map_err(|e| e.to_string())?;
+            Ok(socket.local_addr().map_err(|e| e.to_string())?.port())
+        };
+        let (one, two) = (port()?, port()?);
+        let root = dir.path().display();
+        let conf = format!(
+            "ClusterName=artgpt\nSlurmctldHost={host}(127.0.0.1)\nAuthType=auth/munge\n\
+             CredType=cred/munge\nAuthInfo=socket={root}/munge/socket,cred_expire=5\nSlurmUser={user}\n\
+             SlurmdUser={user}\nSlurmctldPort={one}\nSlurmdPort={two}\n\
+             StateSaveLocation={root}/state\nSlurmdSpoolDir={root}/spool\n\
+             SlurmctldPidFile={root}/ctld.pid\nSlurmdPidFile={root}/slurmd.pid\n\
+             ProctrackType=proctrack/linuxproc\nTaskPlugin=task/none\n\
+             SelectType=select/cons_tres\nSelectTypeParameters=CR_Core\n\
+             SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0\n\
+             ReturnToService=2\nMpiDefault=none\n\
+             NodeName={host} NodeAddr=127.0.0.1 CPUs=2 State=UNKNOWN\n\
+             PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP\n"
+        );
+        std::fs::write(at("slurm.conf"), conf).map_err(|e| e.to_string())?;
+        let mut cluster = Self { dir, daemons: Vec::new() };
+        let at = |name: &str| cluster.dir.path().join(name).display().to_string();
+        let (socket, key, pid) = (at("munge/socket"), at("munge/key"), at("munge/pid"));
+        let (log, seed) = (at("munge/log"), at("munge/seed"));
+        let munge = ["--foreground", "--force", "--socket", &socket, "--key-file", &key];
+        let munge = [&munge[..], &["--pid-file", &pid, "--log-file", &log, "--seed-file", &seed]];
+        cluster.spawn(&munged, &munge.concat())?;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !Path::new(&socket).exists() {
+            if Instant::now() > deadline {
+                return Err("munged does not answer".into());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        cluster.spawn(&slurmctld, &["-D"])?;
+        cluster.spawn(&slurmd, &["-D", "-N", &host])?;
+        while !cluster.ask("sinfo", &["-h", "-o", "%T"]).contains("idle") {
+            if Instant::now() > deadline {
+                return Err("the node does not come up".into());
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        Ok(cluster)
+    }
+
+    fn conf(&self) -> String {
+        self.dir.path().join("slurm.conf").display().to_string()
+    }
+
+    fn spawn(&mut self, program: &Path, args: &[&str]) -> Result<(), String> {
+        let child = Command::new(program)
+            .args(args)
+            .env("SLURM_CONF", self.conf())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|e| e.to_string())?;
+        self.daemons.push(child);
+        Ok(())
+    }
+
+    fn ask(&self, program: &str, args: &[&str]) -> String {
+        let output = Command::new(program).args(args).env("SLURM_CONF", self.conf()).output();
+        output.map_or(String::new(), |o| String::from_utf8_lossy(&o.stdout).into_owned())
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.ask("scancel", &["--full", "-s", "KILL", "-n", "artgpt"]);
+        for daemon in self.daemons.iter_mut().rev() {
+            daemon.kill().ok();
+            daemon.wait().ok();
+        }
+    }
+}
+
+#[test]
+fn jobs_run_pause_and_are_requeued_in_a_real_slurm() {
+    let cluster = match Cluster::start() {
+        Ok(cluster) => cluster,
+        Err(why) => {
+            eprintln!(
+                "skipped: no Slurm can be started here ({why}); Debian has it in slurmctld, slurmd, slurm-client and munge"
+            );
+            return;
+        }
+    };
+    let home = Home::new().with("SLURM_CONF", &cluster.conf());
+    let config = home.config("quick.toml", QUICK);
+    let expected = home.unbroken(&config);
+    let slurm = ["--on", "slurm", "--set", "slurm.cpus_per_task=1", "--set", "slurm.time=10"];
+    let id = home.submit(&config, &slurm).remove(0);
+    let number = |id: &str| home.job(id)["slurm_id"].as_str().expect("a number").to_string();
+    home.until_step(&id, 3);
+    let paused = home.json(&["jobs", "pause", &id]);
+    assert_eq!(paused[0]["state"], "paused", "{}", cluster.ask("squeue", &[]));
+    assert!(cluster.ask("squeue", &["-h", "-o", "%r"]).contains("held"));
+    home.json(&["jobs", "resume", &id]);
+    home.until_state(&id, "running");
+    // What a preemption does: it writes its checkpoint and is queued again.
+    let step = home.job(&id)["step"].as_u64().expect("a step");
+    home.until_step(&id, step + 3);
+    cluster.ask("scontrol", &["requeue", &number(&id)]);
+    home.until_state(&id, "queued");
+    home.until_state(&id, "finished");
+    assert_eq!(home.losses(&id), expected);
+    // An array, and a job after it; one of the array is stopped.
+    let more = |args: &[&'static str]| [&slurm[..], args].concat();
+    let array = home.submit(&config, &more(&["--sweep", "seed=1,2"]));
+    assert!(number(&array[1]).ends_with("_1"), "{}", number(&array[1]));
+    home.until_step(&array[1], 2);
+    let stopped = home.json(&["jobs", "stop", &array[1]]);
+    assert_eq!(stopped[0]["state"], "stopped");
+    home.until_state(&array[0], "finished");
+    let after = [&more(&["--set", "stage.0.steps=4"])[..], &["--after", &array[0]]].concat();
+    let child = home.submit(&config, &after).remove(0);
+    home.until_state(&child, "finished");
+    // What the cluster does not take leaves no job.
+    let path = config.display().to_string();
+    let bad = more(&["--set", "slurm.partition=nowhere"]);
+    let (code, _, err) = home.run(&[&["jobs", "submit", "train", &path], &bad[..]].concat());
+    assert!(code == Some(1) && err.contains("sbatch says"), "{err}");
+    assert_eq!(home.json(&["jobs", "list"]).as_array().map(Vec::len), Some(4));
+    let deadline = Instant::now() + PATIENCE;
+    while !cluster.ask("squeue", &["-h"]).is_empty() {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
