@@ -59,12 +59,17 @@ fn flatten(key: &str, value: &serde_json::Value, all: &mut Settings) {
     }
 }
 
-/// Keys in which the runs are not all the same, with each run's value.
+/// Keys in which the runs are not all the same, with each run's value. One that keeps no configuration
+/// differs in nothing.
 pub fn differing(all: &[Settings]) -> Vec<(String, Vec<Option<String>>)> {
     let keys: BTreeSet<&String> = all.iter().flat_map(BTreeMap::keys).collect();
     keys.into_iter()
         .map(|key| (key.clone(), all.iter().map(|run| run.get(key).cloned()).collect::<Vec<_>>()))
-        .filter(|(_, values)| values.windows(2).any(|pair| pair[0] != pair[1]))
+        .filter(|(_, values)| {
+            let told = values.iter().zip(all).filter(|(_, run)| !run.is_empty());
+            let told: BTreeSet<_> = told.map(|(value, _)| value).collect();
+            told.len() > 1
+        })
         .collect()
 }
 

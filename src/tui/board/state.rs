@@ -47,6 +47,8 @@ pub struct Board {
     /// By run and metric, of the weight in [`Scale::smoothing`].
     pub smoothed: HashMap<(usize, String), Smoothed>,
     pub help: bool,
+    /// Lines of the help that are scrolled away.
+    pub help_scroll: usize,
     /// The page of one run fills the screen.
     pub page: Option<Page>,
     pub form: Option<Form>,
@@ -156,6 +158,7 @@ impl Board {
             reading: None,
             smoothed: HashMap::new(),
             help: false,
+            help_scroll: 0,
             page: None,
             form: None,
             stopping: None,

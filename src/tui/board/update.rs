@@ -59,6 +59,9 @@ pub enum Effect {
     },
 }
 
+/// In the order in which a key goes through them.
+const AXES: [XAxis; 4] = [XAxis::Step, XAxis::Epoch, XAxis::Relative, XAxis::Wall];
+
 /// Smoothing weights that the keys step through.
 const WEIGHTS: &[f64] = &[0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999];
 
@@ -197,12 +200,15 @@ fn on_letter(board: &mut Board, letter: char) -> Vec<Effect> {
             board.focus = if board.show_list { board.focus } else { Focus::Charts };
         }
         'x' => {
-            board.scale.axis = match board.scale.axis {
-                XAxis::Step => XAxis::Epoch,
-                XAxis::Epoch => XAxis::Relative,
-                XAxis::Relative => XAxis::Wall,
-                XAxis::Wall => XAxis::Step,
-            };
+            // One on which nothing stands is passed over.
+            for _ in 0..AXES.len() {
+                let at = AXES.iter().position(|axis| *axis == board.scale.axis).unwrap_or(0);
+                board.scale.axis = AXES[(at + 1) % AXES.len()];
+                let mut metrics = board.metrics.iter();
+                if metrics.any(|metric| board.whole(metric).is_some()) {
+                    break;
+                }
+            }
             (board.window, board.reading) = (None, None);
         }
         'l' => board.scale.log ^= true,

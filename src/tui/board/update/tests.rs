@@ -220,3 +220,129 @@ fn a_clock_that_is_set_back_and_a_screen_that_shrank_unseen_are_no_trouble() {
         terminal.draw(|frame| view(&board, frame)).expect("draws");
     }
 }
+
+#[test]
+fn a_page_tells_of_the_run_and_how_it_differs() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut board = board(dir.path(), 140, 40);
+    std::fs::write(dir.path().join("adapter/config.toml"), "lr = 0.1\nseed = 1\n").expect("writes");
+    std::fs::write(dir.path().join("lora/config.toml"), "lr = 0.2\nseed = 1\n").expect("writes");
+    std::fs::write(dir.path().join("adapter/log.txt"), "first\nlast\x1b[2J\n").expect("writes");
+    let load = |board: &mut Board, keys: &str| {
+        for effect in press(board, keys) {
+            let Effect::Load(run, others) = effect else { panic!("{effect:?}") };
+            let texts = crate::tui::board::page::load(&run, &others);
+            update(board, Message::Page(run, Box::new(texts)));
+        }
+        screen(board)
+    };
+    assert!(load(&mut board, "i").contains("greatest"));
+    assert!(load(&mut board, "Right").contains("seed"));
+    let text = load(&mut board, "Right");
+    let row = text.lines().find(|line| line.contains("lr ")).expect("the key");
+    assert!(row.contains("0.1") && row.contains("0.2") && !text.contains("seed"), "{text}");
+    let log = load(&mut board, "Right");
+    assert!(log.contains("first") && log.contains("last[2J"), "{log}");
+    assert!(load(&mut board, "Right").contains("no checkpoints"));
+    assert!(load(&mut board, "Right").contains("no look at the trained weights"));
+    press(&mut board, "Esc");
+    assert!(board.page.is_none());
+}
+
+#[test]
+fn notes_are_shown_found_and_typed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut board = board(dir.path(), 140, 40);
+    press(&mut board, "Down");
+    let path = board.run(1).path.clone();
+    let wanted = press(&mut board, "t # h o t Enter");
+    assert_eq!(wanted, [Effect::SetNote(path.clone(), "#hot".into())]);
+    update(&mut board, Message::Notes([(path, "#hot".to_string())].into()));
+    assert!(screen(&board).contains("#hot"));
+    press(&mut board, "/ # h o t Enter");
+    assert_eq!(board.listed(), [1]);
+}
+
+#[test]
+fn runs_are_ordered_and_the_cursor_stays_on_its_run() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut board = board(dir.path(), 140, 40);
+    press(&mut board, "Down");
+    // By the last loss; the run that has none comes last.
+    press(&mut board, "S S");
+    assert_eq!((board.listed(), board.chosen()), (vec![0, 1, 2], Some(1)));
+    press(&mut board, "p");
+    assert_eq!((board.listed()[0], board.cursor), (1, 0));
+}
+
+#[test]
+fn jobs_are_asked_for_what_the_keys_say() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut board = board(dir.path(), 140, 40);
+    // A panel that cannot steer does not pretend to.
+    assert!(press(&mut board, "P X N").is_empty() && !board.is_busy());
+    board.steers = true;
+    let path = board.run(0).path.clone();
+    // It is not running, as far as it says: it is asked to go on.
+    assert_eq!(press(&mut board, "P"), [Effect::Wish(path.clone(), Wanted::Run)]);
+    assert!(press(&mut board, "X").is_empty());
+    assert!(screen(&board).contains("Stop adapter?"));
+    assert!(press(&mut board, "n").is_empty());
+    assert_eq!(press(&mut board, "X y"), [Effect::Wish(path, Wanted::Stop)]);
+    // The form is checked before it is submitted, and again after a change.
+    press(&mut board, "N");
+    update(&mut board, Message::Paste("a.toml\n".into()));
+    let check = press(&mut board, "Enter");
+    assert!(matches!(&check[..], [Effect::Check(form)] if form.value("configuration") == "a.toml"));
+    assert!(press(&mut board, "Enter").is_empty(), "it is being checked");
+    update(&mut board, Message::Checked(Ok("about 2.0 GB".into())));
+    assert!(screen(&board).contains("good: about 2.0 GB"));
+    assert!(matches!(press(&mut board, "Enter")[..], [Effect::Submit(_)]));
+    update(&mut board, Message::Submitted(Err("the disk is full".into())));
+    assert!(screen(&board).contains("the disk is full"));
+    press(&mut board, "x");
+    assert!(matches!(press(&mut board, "Enter")[..], [Effect::Check(_)]));
+    update(&mut board, Message::Submitted(Ok("01A is queued".into())));
+    assert!(screen(&board).contains("01A is queued") && board.form.is_none());
+}
+
+#[test]
+fn news_ring_and_gauges_stand_under_the_list() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut board = board(dir.path(), 140, 40);
+    let item =
+        |run: &str| Item { run: run.into(), what: crate::runs::What::Failed, text: "why".into() };
+    let effects = update(&mut board, Message::News(vec![item("A"), item("B")]));
+    assert_eq!(effects, [Effect::Ring("B failed: why, and 1 more".into())]);
+    assert!(screen(&board).contains("B failed: why, and 1 more"));
+    press(&mut board, "g");
+    let used = crate::machine::Used { used: 4_000_000_000, total: 8_000_000_000 };
+    let gpu = crate::machine::Gpu {
+        index: 1,
+        name: "A100".into(),
+        memory: used,
+        busy: Some(0.5),
+        celsius: Some(60),
+        watts: None,
+    };
+    let load = Load { cpu: 0.25, cores: 8, memory: used, disk: None, gpus: vec![gpu] };
+    update(&mut board, Message::Gauges(load));
+    let text = screen(&board);
+    for part in ["CPU", "25% of 8", "4.0 of 8.0 GB", "cuda:1", "50% 60°C A100"] {
+        assert!(text.contains(part), "{part}:\n{text}");
+    }
+}
+
+#[test]
+fn a_chart_is_exported_as_points_and_as_pictures() {
+    use crate::tui::board::export::Export;
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut board = board(dir.path(), 140, 40);
+    for (key, start) in [("e", &b"run,step"[..]), ("E", b"<svg"), ("G", b"\x89PNG")] {
+        let [Effect::Export(metric, format)] = &press(&mut board, key)[..] else { panic!("{key}") };
+        let told = Export::of(&board, metric, *format).write(dir.path()).expect("writes");
+        let path = told.rsplit(" in ").next().expect("a path");
+        let bytes = std::fs::read(path).expect("reads");
+        assert!(bytes.starts_with(start), "{told}");
+    }
+}

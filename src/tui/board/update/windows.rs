@@ -5,14 +5,12 @@ use crossterm::event::KeyCode;
 use super::{Effect, load_page};
 use crate::jobs::Wanted;
 use crate::tui::board::form::Asked;
+use crate::tui::board::keys::HELP;
 use crate::tui::board::state::Board;
 
 pub fn on_key(board: &mut Board, code: KeyCode) -> Vec<Effect> {
     if board.help {
-        board.help = !matches!(
-            code,
-            KeyCode::Esc | KeyCode::Enter | KeyCode::F(1) | KeyCode::Char('q' | '?')
-        );
+        on_help_key(board, code);
         Vec::new()
     } else if board.stopping.is_some() {
         on_stop_key(board, code)
@@ -23,6 +21,23 @@ pub fn on_key(board: &mut Board, code: KeyCode) -> Vec<Effect> {
     } else {
         on_page_key(board, code)
     }
+}
+
+fn on_help_key(board: &mut Board, code: KeyCode) {
+    // The last line stays on the screen.
+    let most = HELP.len().saturating_sub(usize::from(board.screen.height.saturating_sub(3)));
+    let to = |by: isize| board.help_scroll.saturating_add_signed(by).min(most);
+    board.help_scroll = match code {
+        KeyCode::Down | KeyCode::Char('j') => to(1),
+        KeyCode::Up | KeyCode::Char('k') => to(-1),
+        KeyCode::PageDown => to(10),
+        KeyCode::PageUp => to(-10),
+        KeyCode::Esc | KeyCode::Enter | KeyCode::F(1) | KeyCode::Char('q' | '?') => {
+            board.help = false;
+            0
+        }
+        _ => return,
+    };
 }
 
 fn on_stop_key(board: &mut Board, code: KeyCode) -> Vec<Effect> {

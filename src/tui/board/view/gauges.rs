@@ -11,7 +11,7 @@ use crate::tui::board::state::Board;
 use crate::tui::theme::Theme;
 
 /// Cells of a bar.
-const BAR: usize = 10;
+const BAR: usize = 6;
 
 /// Lines that it needs, with its border.
 pub fn rows(board: &Board) -> u16 {

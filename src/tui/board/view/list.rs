@@ -59,6 +59,13 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
             ]))
         })
         .collect();
+    let block = match board.chosen().and_then(|i| board.notes.get(&board.run(i).path)) {
+        Some(note) => {
+            let room = usize::from(area.width).saturating_sub(4);
+            block.title_bottom(format!(" {} ", fit(&printable(note), room)))
+        }
+        None => block,
+    };
     let mut state = ListState::default().with_selected(Some(board.cursor));
     let list = List::new(items).block(block).highlight_style(if focused {
         theme.selected

@@ -14,7 +14,11 @@ use crate::tui::theme::Theme;
 pub fn draw(board: &Board, frame: &mut Frame) {
     let theme = &board.theme;
     let (title, lines): (&str, Vec<Line>) = if board.help {
-        (" Keys (Esc closes) ", HELP.iter().map(|(key, what)| entry(theme, key, what)).collect())
+        let lines = HELP.iter().skip(board.help_scroll);
+        (
+            " Keys (Up, Down scroll; Esc closes) ",
+            lines.map(|(key, what)| entry(theme, key, what)).collect(),
+        )
     } else if let Some(run) = &board.stopping {
         let name = run.file_name().unwrap_or_default().to_string_lossy();
         let lines = vec![
