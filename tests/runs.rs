@@ -88,6 +88,14 @@ fn runs_are_listed_shown_and_exported_to_tensorboard_and_back() {
         program(dir.path()).args(["runs", "show"]).arg(reference("csv")).output().expect("runs");
     let text = String::from_utf8(show.stdout).expect("text");
     assert!(text.contains("val_loss") && text.contains("0.750000"), "{text}");
+    for (name, lr) in [("a", 0.1), ("b", 0.2)] {
+        let run = dir.path().join("runs").join(name);
+        std::fs::create_dir_all(&run).expect("makes");
+        std::fs::write(run.join("config.toml"), format!("lr = {lr}\nseed = 1\n")).expect("writes");
+    }
+    let diff = program(dir.path()).args(["runs", "diff", "a", "b"]).output().expect("runs");
+    let text = String::from_utf8(diff.stdout).expect("text");
+    assert_eq!(text, "    a    b\nlr  0.1  0.2\n");
     let to = dir.path().join("tb");
     program(dir.path())
         .args(["runs", "export", "--format", "tensorboard", "--out"])

@@ -158,6 +158,12 @@ pub enum RunsCommand {
         #[command(flatten)]
         logs: LogArgs,
     },
+    /// Where the configurations of runs differ.
+    Diff {
+        /// Ids, or paths.
+        #[arg(required = true, num_args = 2..)]
+        runs: Vec<String>,
+    },
     /// All points of a run.
     Export {
         /// An id, or a path.

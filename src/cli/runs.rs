@@ -1,5 +1,6 @@
-//! `runs list | show | export`.
+//! `runs list | show | diff | export`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub fn run(context: &Context, command: RunsCommand) -> Result<ExitCode, Failure>
                 false => show(&run),
             }
         }
+        RunsCommand::Diff { runs } => diff(context, &runs)?,
         RunsCommand::Export { run, format, out: folder, logs } => {
             let run = open(context, &run, logs)?;
             export(&run, format, folder)?;
@@ -97,16 +99,21 @@ fn parse(logs: LogArgs) -> Result<Option<Pattern>, Failure> {
     })
 }
 
+/// Where a run is, by its id or path.
+fn place(context: &Context, name: &str) -> Result<PathBuf, Failure> {
+    let places = [PathBuf::from(name), context.paths.runs().join(name)];
+    places.into_iter().find(|p| p.exists()).ok_or_else(|| {
+        Failure::usage(
+            format!("there is no run {name}"),
+            format!("name a folder, or one of {}", context.paths.runs().display()),
+        )
+    })
+}
+
 /// A run by its id or path.
 fn open(context: &Context, name: &str, logs: LogArgs) -> Result<Run, Failure> {
     let pattern = parse(logs)?;
-    let places = [PathBuf::from(name), context.paths.runs().join(name)];
-    let Some(path) = places.iter().find(|p| p.exists()) else {
-        return Err(Failure::usage(
-            format!("there is no run {name}"),
-            format!("name a folder, or one of {}", context.paths.runs().display()),
-        ));
-    };
+    let path = &place(context, name)?;
     let mut found = find(path, pattern.is_some());
     if found.len() > 1 {
         // The folder's own files, before those of folders in it.
@@ -234,6 +241,43 @@ fn show(run: &Run) {
         let name = printable(&name);
         out::line(format!("{name:width$}  {points:>8}  {last:>12}  {least:>12}  {greatest:>12}"));
     }
+}
+
+/// A row for each key that is not the same in all, with a column a run.
+fn diff(context: &Context, names: &[String]) -> Result<(), Failure> {
+    let mut all = Vec::new();
+    for name in names {
+        let settings = crate::runs::settings(&place(context, name)?);
+        if settings.is_empty() {
+            return Err(Failure::usage(
+                format!("{name} keeps no configuration that can be read"),
+                "it is read from config.toml, config.json, config.yaml, hparams.yaml or args.json",
+            ));
+        }
+        all.push(settings);
+    }
+    let rows = crate::runs::differing(&all);
+    if context.json {
+        out::line(serde_json::json!(rows.into_iter().collect::<BTreeMap<_, _>>()));
+        return Ok(());
+    }
+    if rows.is_empty() {
+        eprintln!("the configurations are the same");
+    }
+    let cell = |value: &Option<String>| printable(value.as_deref().unwrap_or("-"));
+    let head = ("".to_string(), names.iter().cloned().map(Some).collect());
+    let rows: Vec<(String, Vec<Option<String>>)> = std::iter::once(head).chain(rows).collect();
+    let key = rows.iter().map(|(key, _)| key.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..names.len())
+        .map(|i| rows.iter().map(|(_, values)| cell(&values[i]).chars().count()).max().unwrap_or(0))
+        .collect();
+    for (name, values) in rows.iter().filter(|_| rows.len() > 1) {
+        let cells =
+            values.iter().zip(&widths).map(|(value, width)| format!("{:width$}", cell(value)));
+        let line = format!("{:key$}  {}", printable(name), cells.collect::<Vec<_>>().join("  "));
+        out::line(line.trim_end());
+    }
+    Ok(())
 }
 
 fn export(run: &Run, format: RunsFormat, to: Option<PathBuf>) -> Result<(), Failure> {
