@@ -10,8 +10,11 @@ use super::ahead::{Ahead, Cut, Ready};
 use super::cache::FrozenCache;
 use super::data::{DataConfig, Feed, Pair};
 use super::pack::{end_of, pack_pieces};
+use super::samples::{Asked, Sample};
 use super::task::{At, Batch, Network, Task, UnitLoss};
-use super::{BridgeParts, Packed, Result, StageKind, TrainConfig, TrainError, Weigh, answer_loss};
+use super::{
+    BridgeParts, Packed, Result, Stage, StageKind, TrainConfig, TrainError, Weigh, answer_loss,
+};
 use crate::chat::{IMAGE_MARKER, Piece, Role, Turn, count_markers, raw_prompt};
 use crate::model::mode::Differentiable;
 
@@ -183,21 +186,26 @@ impl<'a> CaptionTask<'a> {
         Ok(Box::new(CaptionBatch { task: self, items, left_out }))
     }
 
+    /// What stands before a caption.
+    fn prompt(&self, captions: &Captions, draw: usize) -> Result<Vec<Piece>> {
+        let (tokenizer, template) = (self.network.tokenizer, self.network.template);
+        if let Some(n) = captions.instructions.len().checked_sub(1) {
+            let mut turn = Turn::new(Role::User, &captions.instructions[draw % (n + 1)]);
+            turn.images.push((0, "none".into()));
+            return Ok(template.render(None, &[turn], tokenizer)?);
+        }
+        let prompt = match captions.prompts.len() {
+            0 => IMAGE_MARKER,
+            n => captions.prompts[draw % n].as_str(),
+        };
+        Ok(raw_prompt(prompt, 1, tokenizer)?)
+    }
+
     /// `None` if cleaning leaves nothing of the caption.
     fn packed(&self, pair: &Pair, captions: &Captions, draw: usize) -> Result<Option<Packed>> {
         let network = &self.network;
         let (tokenizer, template) = (network.tokenizer, network.template);
-        let pieces: Vec<Piece> = if let Some(n) = captions.instructions.len().checked_sub(1) {
-            let mut turn = Turn::new(Role::User, &captions.instructions[draw % (n + 1)]);
-            turn.images.push((0, "none".into()));
-            template.render(None, &[turn], tokenizer)?
-        } else {
-            let prompt = match captions.prompts.len() {
-                0 => IMAGE_MARKER,
-                n => captions.prompts[draw % n].as_str(),
-            };
-            raw_prompt(prompt, 1, tokenizer)?
-        };
+        let pieces = self.prompt(captions, draw)?;
         let caption = match captions.clean {
             true => clean(&pair.caption, captions.words),
             false => pair.caption.clone(),
@@ -246,6 +254,27 @@ impl Task for CaptionTask<'_> {
             Ready { pair: pair.clone(), name: Some(name), view }
         });
         self.batch(at, ready.collect(), u64::MAX >> 20).map(Some)
+    }
+
+    fn samples(&self, stage: &Stage, count: usize) -> Result<Vec<Asked>> {
+        let network = &self.network;
+        let whole = Captions { crop: None, ..stage.captions() };
+        let end = whole.end.as_deref().unwrap_or(network.template.stop_strings()[0]);
+        let end = end_of(end, network.tokenizer)?;
+        let mut all = Vec::new();
+        for pair in self.held_out.iter().take(count) {
+            // One that cannot be read is told where it is trained on.
+            let Ok(view) = self.cut.view(pair, &whole, None, 0) else { continue };
+            let tokens = network.encode(&view)?;
+            let image = network.bridge.forward::<Differentiable>(&tokens, &[])?;
+            let sample = Sample {
+                artwork: pair.key.clone(),
+                question: whole.instructions.first().cloned().unwrap_or_default(),
+                answer: network.say(&self.prompt(&whole, 0)?, &image, &end)?,
+            };
+            all.push(Asked { sample, picture: view });
+        }
+        Ok(all)
     }
 
     fn views(&self, number: usize, count: usize) -> Result<Tensor> {

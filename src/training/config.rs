@@ -52,6 +52,9 @@ pub struct TrainConfig {
     /// Checkpoints kept; older ones go.
     #[serde(default = "keep")]
     pub checkpoints_kept: usize,
+    /// Held-out pictures that the model is asked about at each checkpoint (answer and caption stages).
+    #[serde(default = "few")]
+    pub samples: usize,
     /// Steps between losses on held-out paintings; 0 is never.
     #[serde(default = "every")]
     pub validate_every: usize,
@@ -339,6 +342,10 @@ impl TrainConfig {
 
 /// Above this AdamW only diverges.
 const HIGHEST_LR: f64 = 1.0;
+
+fn few() -> usize {
+    2
+}
 
 fn one_batch() -> usize {
     1

@@ -22,6 +22,7 @@ mod pack;
 mod params;
 mod peers;
 mod run_dir;
+mod samples;
 mod schedule;
 mod task;
 pub mod tensorboard;
@@ -46,6 +47,7 @@ pub use peers::{Alone, Peers};
 pub use run_dir::{
     MARKS, Mark, MarkKind, Metrics, RunDir, RunState, Status, write_json, write_whole,
 };
+pub use samples::{PICTURES, Sample, Samples, samples};
 pub use schedule::Schedule;
 pub use task::{At, Batch, Network, Task, UnitLoss};
 pub use trainer::{LOOK_EVERY, Outcome, Trainer};

@@ -6,13 +6,17 @@ use rayon::prelude::*;
 
 use super::align::AlignTargets;
 use super::cache::FrozenCache;
+use super::samples::{Asked, Sample};
 use super::task::{At, Batch, Network, Task, UnitLoss};
 use super::{Result, Stage, StageKind, TrainError, answer_loss, examples, pack};
 use crate::art::{FormalFeatures, Painting, Paintings, Split, View, ViewJitter};
+use crate::chat::{Role, Turn};
 use crate::model::mode::Differentiable;
 
 /// Paintings looked at for a held-out loss.
 const VALIDATION_VIEWS: usize = 8;
+/// Asked at checkpoints, where no question is trained alone.
+const DESCRIBE: &str = "Describe this painting.";
 
 pub struct MuseumTask<'a> {
     network: Network<'a>,
@@ -140,6 +144,36 @@ impl Task for MuseumTask<'_> {
         let ids = &self.split.held_out;
         let seen = self.seen((at.index, usize::MAX >> 32), VALIDATION_VIEWS, ids, false)?;
         self.batch(at.stage, 0, seen).map(Some)
+    }
+
+    fn samples(&self, stage: &Stage, count: usize) -> Result<Vec<Asked>> {
+        if stage.kind != StageKind::Answer {
+            return Ok(Vec::new());
+        }
+        let network = &self.network;
+        let question = match stage.only.first() {
+            // In a wording that training does not use.
+            Some(question) => question.wordings().last().copied().unwrap_or(DESCRIBE),
+            None => DESCRIBE,
+        };
+        let end = pack::end_of(network.template.stop_strings()[0], network.tokenizer)?;
+        let ids = self.split.held_out.iter().take(count);
+        ids.map(|id| {
+            let painting = self.painting(*id)?;
+            let view = View::jittered(&painting.image, &ViewJitter::NONE);
+            let tokens = network.encode(view.pixels())?;
+            let image = network.bridge.forward::<Differentiable>(&tokens, &[])?;
+            let mut turn = Turn::new(Role::User, question);
+            turn.images.push((0, "none".into()));
+            let prompt = network.template.render(None, &[turn], network.tokenizer)?;
+            let sample = Sample {
+                artwork: painting.label.title.clone().unwrap_or_else(|| id.to_string()),
+                question: question.to_string(),
+                answer: network.say(&prompt, &image, &end)?,
+            };
+            Ok(Asked { sample, picture: view.pixels().clone() })
+        })
+        .collect()
     }
 
     fn views(&self, number: usize, count: usize) -> Result<Tensor> {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::blocks::{BLOCKS, Look};
 use super::learner::Learner;
+use super::samples::{Asked, PICTURES, SAMPLES, Samples};
 use super::tensorboard::EventFile;
 use super::{Result, TrainConfig, TrainError, Watch, io};
 use crate::art::Split;
@@ -285,6 +286,21 @@ impl RunDir {
     /// Keeps what a step did to each block.
     pub fn look(&self, look: &Look) {
         self.append(BLOCKS, look);
+    }
+
+    /// Keeps what was said at a checkpoint; the pictures once.
+    pub fn keep_samples(&self, step: usize, asked: &[Asked]) {
+        let folder = self.path.join(PICTURES);
+        for (i, one) in asked.iter().enumerate() {
+            let path = folder.join(format!("{i}.png"));
+            if !path.is_file() {
+                // A picture that cannot be kept stops no run.
+                let _ = std::fs::create_dir_all(&folder);
+                let _ = one.picture.save(&path);
+            }
+        }
+        let answers = asked.iter().map(|one| one.sample.clone()).collect();
+        self.append(SAMPLES, &Samples { step, answers });
     }
 
     /// Adds a line. Like a log's, one that cannot be written stops no run.

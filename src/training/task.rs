@@ -6,6 +6,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::params::name_hash;
+use super::samples::Asked;
 use super::{Packed, Result, Stage, TrainError};
 use crate::art::View;
 use crate::chat::{Template, Tokenizer};
@@ -21,6 +22,12 @@ pub trait Task: Sync {
 
     /// Always the same held-out views; `None` if nothing is held out.
     fn held_out<'s>(&'s self, stage: At<'s>) -> Result<Option<Box<dyn Batch + 's>>>;
+
+    /// What the model says about the first `count` held-out pictures, as it is now. Draws nothing, so
+    /// that a run is the same with samples and without.
+    fn samples(&self, _stage: &Stage, _count: usize) -> Result<Vec<Asked>> {
+        Ok(Vec::new())
+    }
 
     /// Vision tokens of `count` training views, (views, tokens, width), for channel means.
     fn views(&self, number: usize, count: usize) -> Result<Tensor>;

@@ -237,6 +237,7 @@ impl Trainer<'_> {
             if done.is_multiple_of(config.checkpoint_every) || done == total || ends {
                 here.elapsed_s = elapsed();
                 self.save(run, &learner, &here)?;
+                self.keep_samples(run, &learner, at)?;
                 run.mark(done, MarkKind::Checkpoint, &format!("checkpoint, loss {loss:.4}"));
                 run.drop_old_best(config.checkpoints_kept + 1)?;
             }
@@ -255,6 +256,19 @@ impl Trainer<'_> {
     fn save(&self, run: &RunDir, learner: &Learner, position: &Position) -> Result<()> {
         let kept = (self.config.checkpoint_every, self.config.checkpoints_kept);
         run.save(position, learner, kept)
+    }
+
+    /// What the model says now about held-out pictures. Only the first process looks.
+    fn keep_samples(&self, run: &RunDir, learner: &Learner, at: At) -> Result<()> {
+        if run.follows() || self.config.samples == 0 {
+            return Ok(());
+        }
+        let (task, count) = (self.task, self.config.samples);
+        let asked = learner.with_mean(|| self.threads.install(|| task.samples(at.stage, count)))?;
+        if !asked.is_empty() {
+            run.keep_samples(at.step + 1, &asked);
+        }
+        Ok(())
     }
 
     /// Keeps what is whole when another process has died.

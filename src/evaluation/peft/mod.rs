@@ -100,6 +100,8 @@ impl Comparison {
         TrainConfig {
             method: trial.method.clone(),
             seed: trial.seed,
+            // Talking is no part of a method's time.
+            samples: 0,
             split_seed: Some(self.split_seed()),
             stage: stage.collect(),
             ..self.train.clone()

@@ -2,10 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use image::RgbImage;
+use image::imageops::FilterType;
+
 use crate::jobs::{Job, OUTPUT, last_lines};
 use crate::runs::{Settings, differing, settings};
-use crate::training::{Look, looks};
+use crate::training::{Look, PICTURES, Samples, looks, samples};
 
+/// Cells of a sample's picture.
+pub const PICTURE: (u16, u16) = (24, 12);
 /// Lines of a log that are kept on the page.
 const LOG_LINES: usize = 500;
 
@@ -18,6 +23,8 @@ pub enum Part {
     Differences,
     Log,
     Events,
+    /// What the model says about the same artworks at each checkpoint.
+    Samples,
     Adapters,
 }
 
@@ -27,6 +34,7 @@ pub const PARTS: &[(Part, &str)] = &[
     (Part::Differences, "differences"),
     (Part::Log, "log"),
     (Part::Events, "events"),
+    (Part::Samples, "samples"),
     (Part::Adapters, "adapters"),
 ];
 
@@ -50,6 +58,9 @@ pub struct Texts {
     pub log: Vec<String>,
     /// What a step did to each block, the oldest look first.
     pub looks: Vec<Look>,
+    pub samples: Vec<Samples>,
+    /// Of the samples, [`PICTURE`] cells large; `None` where one cannot be read.
+    pub pictures: Vec<Option<RgbImage>>,
 }
 
 impl Page {
@@ -72,6 +83,7 @@ pub fn load(run: &Path, others: &[PathBuf]) -> Texts {
     all.extend(others.iter().map(|other| settings(other)));
     let output = run.join(OUTPUT);
     // Of a job that is what its processes printed; of another run, what it noted.
+    let samples = samples(run);
     let log = if output.is_file() { output } else { run.join("log.txt") };
     Texts {
         job: Job::read(run).ok().flatten(),
@@ -79,5 +91,21 @@ pub fn load(run: &Path, others: &[PathBuf]) -> Texts {
         differences: differing(&all),
         log: last_lines(&log, LOG_LINES),
         looks: looks(run),
+        pictures: pictures(run, samples.last()),
+        samples,
     }
+}
+
+/// Half-blocks are two pixels a cell.
+fn pictures(run: &Path, last: Option<&Samples>) -> Vec<Option<RgbImage>> {
+    let (width, height) = (u32::from(PICTURE.0), u32::from(PICTURE.1) * 2);
+    let count = last.map_or(0, |samples| samples.answers.len());
+    let folder = run.join(PICTURES);
+    (0..count)
+        .map(|i| {
+            // They are ours, and small.
+            let image = image::open(folder.join(format!("{i}.png"))).ok()?.into_rgb8();
+            Some(image::imageops::resize(&image, width, height, FilterType::Triangle))
+        })
+        .collect()
 }

@@ -55,6 +55,7 @@ async fn main_loop(options: BoardOptions) -> Result<Ended, TuiError> {
         ratatui::Terminal::new(CrosstermBackend::new(io::stdout())).map_err(TuiError::Terminal)?;
     let size = terminal.size().map_err(TuiError::Terminal)?;
     let mut board = Board::new(theme, Rect::new(0, 0, size.width, size.height));
+    board.colours = env.colours();
     let replies = env.wants_probe(options.graphics).then(|| probe().unwrap_or_default());
     let wanted = choose(options.graphics, &env, replies.as_ref());
     let (mut printer, protocol) = PicturePrinter::new(wanted);

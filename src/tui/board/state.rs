@@ -14,6 +14,7 @@ use super::page::Page;
 use crate::machine::Load;
 use crate::runs::{Clock, Run, Series, Shared, Smoothed, Standing, XAxis};
 use crate::training::RunState;
+use crate::tui::graphics::ColourDepth;
 use crate::tui::theme::Theme;
 
 pub struct Board {
@@ -62,6 +63,7 @@ pub struct Board {
     pub steers: bool,
     pub gauges: Option<Load>,
     pub show_gauges: bool,
+    pub colours: ColourDepth,
     /// The terminal shows pictures: pixels of a cell, where the open chart is one.
     pub cell: Option<(u16, u16)>,
     pub pictures: bool,
@@ -168,6 +170,7 @@ impl Board {
             steers: false,
             gauges: None,
             show_gauges: false,
+            colours: ColourDepth::Indexed256,
             cell: None,
             pictures: true,
             notice: None,

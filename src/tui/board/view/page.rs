@@ -6,13 +6,14 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Clear, Paragraph};
+use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 
 use crate::runs::Run;
 use crate::text::{fit, printable};
 use crate::training::MarkKind;
-use crate::tui::board::page::{PARTS, Page, Part};
+use crate::tui::board::page::{PARTS, PICTURE, Page, Part};
 use crate::tui::board::state::Board;
+use crate::tui::graphics::paint;
 use crate::tui::theme::Theme;
 
 pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
@@ -47,7 +48,11 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
     ])
     .areas(inner);
     frame.render_widget(Paragraph::new(Line::from(names)), head);
+    if page.part == Part::Samples {
+        return samples(board, page, body, frame);
+    }
     let lines = match page.part {
+        Part::Samples => Vec::new(),
         Part::Overview => overview(board, &run, page),
         Part::Config => config(page, theme),
         Part::Differences => differences(board, &run, page),
@@ -182,6 +187,44 @@ fn events(run: &Run, theme: &Theme) -> Vec<Line<'static>> {
         ])
     });
     or_none(lines.collect(), "no checkpoints, warnings or rollbacks yet")
+}
+
+/// Each picture beside what was said of it, the newest first; scrolling goes back in time.
+fn samples(board: &Board, page: &Page, area: Rect, frame: &mut Frame) {
+    let theme = &board.theme;
+    let Some(last) = page.texts.samples.last() else {
+        let text = "no samples yet (our own runs, at checkpoints of answer and caption stages)";
+        return frame.render_widget(Paragraph::new(text), area);
+    };
+    let (width, height) = PICTURE;
+    for (i, sample) in last.answers.iter().enumerate() {
+        let top = i as u16 * (height + 1);
+        if top >= area.height {
+            return;
+        }
+        let row = Rect { y: area.y + top, height: height.min(area.height - top), ..area };
+        let picture = Rect { width: width.min(row.width), ..row };
+        if let Some(Some(image)) = page.texts.pictures.get(i) {
+            paint(image, picture, board.colours, frame.buffer_mut());
+        }
+        let text = Rect {
+            x: row.x + width.min(row.width) + 1,
+            width: row.width.saturating_sub(width + 1),
+            ..row
+        };
+        let mut lines = vec![Line::styled(printable(&sample.artwork), theme.accent)];
+        if !sample.question.is_empty() {
+            lines.push(Line::styled(printable(&sample.question), theme.dim));
+        }
+        for at in page.texts.samples.iter().rev().skip(page.scroll) {
+            let Some(answer) = at.answers.get(i) else { continue };
+            lines.push(Line::from(vec![
+                Span::styled(format!("step {:>6}  ", at.step), theme.dim),
+                Span::styled(printable(&answer.answer), theme.text),
+            ]));
+        }
+        frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }), text);
+    }
 }
 
 /// Heights of a sparkline.
