@@ -9,7 +9,7 @@ mod pty;
 
 use std::time::{Duration, Instant};
 
-use home::{ADAPTERS, Home, PATIENCE, QUICK, kill, pid};
+use home::{ADAPTERS, Home, PATIENCE, QUICK, kill, pid, terminate};
 use pty::{Pty, Terminal};
 
 #[test]
@@ -35,11 +35,25 @@ fn a_job_survives_kills_pauses_and_stops_and_comes_out_the_same() {
     let before = home.job(&id);
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(home.job(&id)["step"], before["step"]);
+    // With nothing running, a paused job can still be stopped.
+    let stopped = home.json(&["jobs", "stop", &id]);
+    assert_eq!(stopped[0]["state"], "stopped", "{}", home.log());
+    // It is not trained beside the queue.
+    let (code, _, err) = home.run(&["train", "--resume", &id]);
+    assert!(code == Some(2) && err.contains("jobs resume"), "{err}");
     home.json(&["jobs", "resume", &id]);
     home.until_state(&id, "running");
     let stopped = home.json(&["jobs", "stop", &id]);
     assert!(stopped[0]["state"] == "stopped", "{}", home.log());
     home.json(&["jobs", "resume", &id]);
+    // Somebody else ends it, as a system that shuts down does: it goes on.
+    let job = home.until(&id, "a process", |job| job["state"] == "running");
+    let starts = job["starts"].as_u64();
+    std::thread::sleep(Duration::from_secs(3));
+    terminate(pid(&home.job(&id)));
+    home.until(&id, "another start", |job| {
+        job["starts"].as_u64() > starts || job["state"] == "finished"
+    });
     home.until_state(&id, "finished");
     assert_eq!(home.losses(&id), expected);
     // Nothing is left to do: the supervisor goes.

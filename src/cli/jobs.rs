@@ -23,6 +23,7 @@ const LAST_LINES: usize = 10;
 /// A job is waited for so long after it was asked for something.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PACE: Duration = Duration::from_millis(200);
+const PACE_OF_SLURM: Duration = Duration::from_secs(2);
 
 pub fn run(context: &Context, command: JobsCommand) -> Result<ExitCode, Failure> {
     match command {
@@ -37,9 +38,9 @@ pub fn run(context: &Context, command: JobsCommand) -> Result<ExitCode, Failure>
             show(context, &one(context, &job)?);
         }
         JobsCommand::Logs { job, follow } => return logs(context, &job, follow),
-        JobsCommand::Pause { jobs } => ask(context, &jobs, Wanted::Pause)?,
-        JobsCommand::Resume { jobs } => ask(context, &jobs, Wanted::Run)?,
-        JobsCommand::Stop { jobs } => ask(context, &jobs, Wanted::Stop)?,
+        JobsCommand::Pause { jobs } => return ask(context, &jobs, Wanted::Pause),
+        JobsCommand::Resume { jobs } => return ask(context, &jobs, Wanted::Run),
+        JobsCommand::Stop { jobs } => return ask(context, &jobs, Wanted::Stop),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -124,13 +125,22 @@ pub fn check(
 fn before(context: &Context, args: &SubmitArgs) -> Result<Vec<Job>, Failure> {
     let find = |name: &String| jobs::find(&context.paths.runs(), name);
     let before: Vec<Job> = args.after.iter().map(find).collect::<Result<_, _>>()?;
-    match before.iter().find(|job| job.spec.on != args.on) {
-        Some(other) => Err(Failure::usage(
-            format!("{} does not run in the same place", other.id),
-            "submit both with the same --on",
-        )),
-        None => Ok(before),
+    for other in &before {
+        if other.spec.on != args.on {
+            return Err(Failure::usage(
+                format!("{} does not run in the same place", other.id),
+                "submit both with the same --on",
+            ));
+        }
+        let over = matches!(other.status.state, RunState::Failed | RunState::Stopped);
+        if over && !other.is_open() {
+            return Err(Failure::usage(
+                format!("{} has {}", other.id, word(other.status.state)),
+                "resume it first",
+            ));
+        }
     }
+    Ok(before)
 }
 
 pub fn queue(
@@ -154,7 +164,14 @@ pub fn queue(
             program: program.clone(),
             settings: absolute(&context.paths.config_file)?,
         };
-        made.push(jobs::submit(&context.paths.runs(), config, &spec)?);
+        match jobs::submit(&context.paths.runs(), config, &spec) {
+            Ok(job) => made.push(job),
+            // All of a sweep, or nothing.
+            Err(e) => {
+                made.iter().for_each(|job| drop(std::fs::remove_dir_all(&job.path)));
+                return Err(e.into());
+            }
+        }
     }
     match (args.on, checked.first()) {
         (Place::Slurm, Some((config, _))) => {
@@ -218,7 +235,7 @@ fn all(context: &Context) -> Result<Vec<Job>, Failure> {
     let mut all = jobs::list(&context.paths.runs());
     let (mut far, near): (Vec<Job>, Vec<Job>) =
         all.drain(..).partition(|job| job.spec.on == Place::Slurm);
-    slurm::settle(&mut far)?;
+    ask_slurm(&mut far);
     all.extend(near);
     all.extend(far);
     all.sort_by(|a, b| (a.spec.submitted, &a.id).cmp(&(b.spec.submitted, &b.id)));
@@ -228,9 +245,21 @@ fn all(context: &Context) -> Result<Vec<Job>, Failure> {
 pub fn one(context: &Context, name: &str) -> Result<Job, Failure> {
     let mut job = jobs::find(&context.paths.runs(), name)?;
     if job.spec.on == Place::Slurm {
-        slurm::settle(std::slice::from_mut(&mut job))?;
+        ask_slurm(std::slice::from_mut(&mut job));
     }
     Ok(job)
+}
+
+/// Where Slurm does not answer, what is on disk is told.
+fn ask_slurm(jobs: &mut [Job]) {
+    if let Err(e) = slurm::settle(jobs) {
+        eprintln!("artgpt-tui: Slurm does not answer, its jobs are as last seen: {e}");
+    }
+}
+
+/// Between looks at a job: a cluster is not asked five times a second.
+fn pace(job: &Job) -> Duration {
+    if job.spec.on == Place::Slurm { PACE_OF_SLURM } else { PACE }
 }
 
 /// A state as scripts and people read it.
@@ -348,7 +377,7 @@ fn logs(context: &Context, name: &str, follow: bool) -> Result<ExitCode, Failure
         if stop.is_cancelled() {
             return Ok(ExitCode::from(130));
         }
-        std::thread::sleep(PACE);
+        std::thread::sleep(pace(&job));
         job = one(context, &job.id)?;
     }
 }
@@ -356,15 +385,17 @@ fn logs(context: &Context, name: &str, follow: bool) -> Result<ExitCode, Failure
 /// Writes down what is wanted of a job, where it can be.
 pub fn wish(context: &Context, job: &Job, wanted: Wanted) -> Result<(), Failure> {
     let asked = jobs::wish(job, wanted)?;
-    if job.spec.on == Place::Slurm && asked == Wish::Asked {
+    // A wish that Slurm did not take the first time is asked again.
+    if job.spec.on == Place::Slurm && (asked == Wish::Asked || !is(job, wanted)) {
         let resources = config_of(job)?.slurm.unwrap_or_default();
-        slurm::follow(job, wanted, &absolute(&context.paths.data)?, &resources)?;
+        let job = Job::read(&job.path)?.unwrap_or_else(|| job.clone());
+        slurm::follow(&job, wanted, &absolute(&context.paths.data)?, &resources)?;
     }
     adopt(context)
 }
 
 /// Asks for something, and waits until it is so.
-fn ask(context: &Context, names: &[String], wanted: Wanted) -> Result<(), Failure> {
+fn ask(context: &Context, names: &[String], wanted: Wanted) -> Result<ExitCode, Failure> {
     let asked: Vec<Job> = names.iter().map(|name| one(context, name)).collect::<Result<_, _>>()?;
     for job in &asked {
         wish(context, job, wanted)?;
@@ -372,12 +403,14 @@ fn ask(context: &Context, names: &[String], wanted: Wanted) -> Result<(), Failur
     let stop = cancel_on_signal()?;
     let begun = Instant::now();
     let mut told = Vec::new();
+    let mut all = true;
     for job in &asked {
         let mut now = one(context, &job.id)?;
         while !is(&now, wanted) && begun.elapsed() < PATIENCE && !stop.is_cancelled() {
-            std::thread::sleep(PACE);
+            std::thread::sleep(pace(&now));
             now = one(context, &job.id)?;
         }
+        all &= is(&now, wanted);
         match context.json {
             true => told.push(self::told(&now)),
             false if is(&now, wanted) => {
@@ -391,7 +424,11 @@ fn ask(context: &Context, names: &[String], wanted: Wanted) -> Result<(), Failur
     if context.json {
         out::line(serde_json::json!(told));
     }
-    Ok(())
+    Ok(match all {
+        true => ExitCode::SUCCESS,
+        false if stop.is_cancelled() => ExitCode::from(130),
+        false => ExitCode::FAILURE,
+    })
 }
 
 fn is(job: &Job, wanted: Wanted) -> bool {

@@ -13,6 +13,7 @@ use crate::art::{Paintings, Split};
 use crate::chat::{Template, Tokenizer};
 use crate::config::Paths;
 use crate::device;
+use crate::jobs::Job;
 use crate::model::artgpt::{load_trainable, load_vision};
 use crate::model::bridge::Bridge;
 use crate::model::checkpoint::{LanguageFile, copy_trained};
@@ -62,6 +63,13 @@ fn train(
     let (config, resumed) = match (&args.resume, given) {
         (Some(run), given) => {
             let path = find_run(&runs, run)?;
+            let id = run_id(&path);
+            if !args.own_session && Job::read(&path)?.is_some() {
+                return Err(Failure::usage(
+                    format!("{id} is a job"),
+                    format!("go on with it by `artgpt-tui jobs resume {id}`"),
+                ));
+            }
             let run = match peers.rank() {
                 0 => RunDir::open(&path)?,
                 _ => RunDir::follow(&path)?,
@@ -202,7 +210,9 @@ fn go_on(
                 false => format!("--data-dir {} ", context.paths.data.display()),
             };
             let id = run_id(&run.path);
-            eprintln!("stopped; go on with: artgpt-tui {home}train --resume {id}");
+            let how =
+                if Job::read(&run.path)?.is_some() { "jobs resume" } else { "train --resume" };
+            eprintln!("stopped; go on with: artgpt-tui {home}{how} {id}");
             Ok(ExitCode::from(130))
         }
         Err(e) => {

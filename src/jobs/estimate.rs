@@ -30,10 +30,13 @@ pub fn estimate(
     language: Option<(&LlamaConfig, u64)>,
     runs: &Path,
 ) -> Estimate {
-    seen(config, runs).unwrap_or_else(|| Estimate {
-        memory: language.map(|(llama, bytes)| memory(config, llama, bytes)),
-        ..Estimate::default()
-    })
+    let reckoned = || language.map(|(llama, bytes)| memory(config, llama, bytes));
+    match seen(config, runs) {
+        // What was seen is memory of the host, which says nothing of a GPU's.
+        Some(seen) if cfg!(feature = "cuda") => Estimate { memory: reckoned(), ..seen },
+        Some(seen) => seen,
+        None => Estimate { memory: reckoned(), ..Estimate::default() },
+    }
 }
 
 /// By a run that does the same for other lengths of time.

@@ -38,7 +38,11 @@ impl Job {
         match self.status.state {
             RunState::Queued | RunState::Running => true,
             RunState::Finished => false,
-            RunState::Paused | RunState::Stopped | RunState::Failed => self.is_asked_again(),
+            RunState::Failed => self.is_asked_again(),
+            RunState::Paused => self.is_asked_again() || self.request.wanted == Wanted::Stop,
+            // Its process has written its last word, on its way to what is wanted; or somebody else
+            // ended it.
+            RunState::Stopped => self.request.wanted != Wanted::Stop,
         }
     }
 

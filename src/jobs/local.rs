@@ -63,7 +63,7 @@ pub fn ensure_supervisor(
 
 fn is_supervised(runs: &Path) -> bool {
     File::open(runs.join(LOCK))
-        .is_ok_and(|lock| matches!(lock.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
+        .is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
 }
 
 /// Becomes the supervisor of these runs; `None` where there is one.
@@ -85,7 +85,15 @@ pub fn start(job: &Job, data: &Path, slot: &str) -> Result<Child> {
     let path = job.path.join(OUTPUT);
     let out = append(&path)?;
     let mut command = Command::new(&job.spec.program);
-    command.args(arguments(job, data, slot)).current_dir("/").stdin(Stdio::null());
+    match slot.strip_prefix("cuda:") {
+        // NVML counts by the bus, CUDA as it likes: the process sees this one alone.
+        Some(index) => {
+            command.env("CUDA_DEVICE_ORDER", "PCI_BUS_ID").env("CUDA_VISIBLE_DEVICES", index);
+            command.args(arguments(job, data, "cuda"));
+        }
+        None => drop(command.args(arguments(job, data, slot))),
+    }
+    command.current_dir("/").stdin(Stdio::null());
     command.stderr(out.try_clone().map_err(io(&path))?).stdout(out);
     command.spawn().map_err(|e| JobError::Start {
         what: job.spec.program.display().to_string(),
@@ -103,6 +111,15 @@ pub fn arguments(job: &Job, data: &Path, device: &str) -> Vec<std::ffi::OsString
     all.extend(["train", "--own-session", "--resume"].map(Into::into));
     all.push(job.path.clone().into());
     all
+}
+
+/// Whether a process is the one that trains this job: numbers are given again. Where the system does
+/// not tell, it is believed.
+pub fn trains(pid: u32, id: &str) -> bool {
+    match std::fs::read(format!("/proc/{pid}/cmdline")) {
+        Ok(line) => String::from_utf8_lossy(&line).contains(id),
+        Err(_) => !Path::new("/proc/self").exists(),
+    }
 }
 
 /// Asks a process to write a checkpoint and end.

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::Job;
+use super::{Job, Wanted};
 use crate::machine::{Gpu, Used};
 use crate::training::RunState;
 
@@ -22,6 +22,8 @@ pub struct Slot {
     pub jobs: usize,
     /// Bytes.
     pub free: u64,
+    /// Nobody else uses much of its memory.
+    pub is_clear: bool,
 }
 
 /// What is done about a job that is queued.
@@ -36,14 +38,24 @@ pub enum Turn {
 pub fn slots(counts: Slots, memory: Used, gpus: &[Gpu]) -> Vec<Slot> {
     let mut all: Vec<Slot> = Vec::new();
     if cfg!(feature = "cuda") {
-        all.extend(gpus.iter().map(|gpu| Slot {
+        let visible = gpus.iter().filter(|gpu| is_visible(gpu.index));
+        all.extend(visible.map(|gpu| Slot {
             name: format!("cuda:{}", gpu.index),
             jobs: counts.gpu,
             free: gpu.memory.free(),
+            is_clear: gpu.memory.share() < 0.1,
         }));
     }
-    all.push(Slot { name: "cpu".into(), jobs: counts.cpu, free: memory.free() });
+    // Of a machine's memory much is always used; only other jobs count.
+    all.push(Slot { name: "cpu".into(), jobs: counts.cpu, free: memory.free(), is_clear: true });
     all
+}
+
+/// As far as the user restricts programs to some GPUs by their numbers.
+fn is_visible(index: u32) -> bool {
+    let Ok(all) = std::env::var("CUDA_VISIBLE_DEVICES") else { return true };
+    let numbers: Option<Vec<u32>> = all.split(',').map(|n| n.trim().parse().ok()).collect();
+    numbers.is_none_or(|numbers| numbers.contains(&index))
 }
 
 /// A turn for each queued job, by its id. Higher priorities are asked first, then older jobs; one that
@@ -86,9 +98,15 @@ pub fn turns(jobs: &[Job], slots: &[Slot], now: jiff::Timestamp) -> Vec<(String,
 fn blocked(job: &Job, jobs: &[Job], now: jiff::Timestamp) -> Option<Turn> {
     let mut waits = Vec::new();
     for id in &job.spec.after {
-        let reason = match jobs.iter().find(|other| other.id == *id).map(|j| j.status.state) {
+        let before = jobs.iter().find(|other| other.id == *id);
+        let reason = match before.map(|job| job.status.state) {
             Some(RunState::Finished) => continue,
             Some(RunState::Queued | RunState::Running | RunState::Paused) => {
+                waits.push(id.as_str());
+                continue;
+            }
+            // One that is pausing, or was ended by somebody else, goes on.
+            Some(RunState::Stopped) if before.is_some_and(|b| b.request.wanted != Wanted::Stop) => {
                 waits.push(id.as_str());
                 continue;
             }
@@ -128,7 +146,7 @@ fn place(job: &Job, room: &[Slot], crowded: &[bool], loading: &[bool]) -> Turn {
         }
         match job.spec.memory {
             // An estimate must not keep a job from a device that it would have to itself.
-            Some(needed) if needed > slot.free && (crowded[i] || slot.name != "cpu") => {
+            Some(needed) if needed > slot.free && (crowded[i] || !slot.is_clear) => {
                 let gb = |bytes: u64| bytes as f64 / 1e9;
                 reason = format!(
                     "memory on {}: about {:.1} GB of {:.1} GB free",

@@ -23,7 +23,9 @@ pub fn submit(jobs: &[Job], data: &Path, resources: &Resources, after: &[Job]) -
     write_whole(&path, script(jobs, data, resources).as_bytes())?;
     let mut command = Command::new("sbatch");
     command.arg("--parsable");
-    let ids: Vec<&str> = after.iter().filter_map(|job| job.progress.slurm_id.as_deref()).collect();
+    // Slurm soon forgets those that have finished.
+    let open = after.iter().filter(|job| job.status.state != RunState::Finished);
+    let ids: Vec<&str> = open.filter_map(|job| job.progress.slurm_id.as_deref()).collect();
     if !ids.is_empty() {
         command.arg(format!("--dependency=afterok:{}", ids.join(":")));
         command.arg("--kill-on-invalid-dep=yes");
@@ -33,8 +35,13 @@ pub fn submit(jobs: &[Job], data: &Path, resources: &Resources, after: &[Job]) -
     let id = answer.trim().split(';').next().unwrap_or_default().to_string();
     for (i, job) in jobs.iter().enumerate() {
         let own = if jobs.len() > 1 { format!("{id}_{i}") } else { id.clone() };
-        let progress = Progress { slurm_id: Some(own), ..job.progress.clone() };
-        record::write(&job.path, Kind::Progress, &progress)?;
+        let starts = job.progress.starts + 1;
+        let progress = Progress { slurm_id: Some(own), starts, ..job.progress.clone() };
+        if let Err(e) = record::write(&job.path, Kind::Progress, &progress) {
+            // A job that nobody knows of must not run.
+            let _ = run(&mut one("scancel", &[&id]));
+            return Err(e);
+        }
     }
     Ok(())
 }
@@ -48,7 +55,8 @@ fn script(jobs: &[Job], data: &Path, resources: &Resources) -> String {
     option("job-name", &format!("artgpt-{first}"));
     // The script writes to each run's own file; what Slurm itself says goes there, too, of one job.
     match jobs {
-        [job] => option("output", &job.path.join(OUTPUT).display()),
+        [job] if plain(&job.path) => option("output", &job.path.join(OUTPUT).display()),
+        [_] => option("output", &"/dev/null"),
         _ => {
             option("output", &"/dev/null");
             option("array", &format!("0-{}", jobs.len() - 1));
@@ -56,7 +64,9 @@ fn script(jobs: &[Job], data: &Path, resources: &Resources) -> String {
     }
     option("open-mode", &"append");
     option("signal", &format!("TERM@{NOTICE}"));
-    if let Some(nice) = jobs.first().map(|job| -job.spec.priority).filter(|nice| *nice != 0) {
+    if let Some(nice) =
+        jobs.first().map(|job| -i64::from(job.spec.priority)).filter(|nice| *nice != 0)
+    {
         option("nice", &nice);
     }
     let Resources {
@@ -126,18 +136,24 @@ id=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
 id=${id:-$SLURM_JOB_ID}
 wanted=$(cat "$run/job/request.json" 2>/dev/null)
 case $code,$wanted in
-  130,*stop*) exit 0 ;;
+  130,*stop*) exit 130 ;;
   130,*pause*) scontrol requeuehold "$id"; exit 0 ;;
   130,*) scontrol requeue "$id"; exit 0 ;;
 esac
 exit $code
 "#;
 
+/// Options in a script have no quotes, and `%` means something in them.
+fn plain(path: &Path) -> bool {
+    let text = path.display().to_string();
+    !text.contains(|c: char| c.is_whitespace() || matches!(c, '%' | '\'' | '"' | '\\'))
+}
+
 fn quoted(word: &dyn std::fmt::Display) -> String {
     format!("'{}'", word.to_string().replace('\'', r"'\''"))
 }
 
-/// Does what the user wants of a job.
+/// Does what the user wants of a job, whose request is written.
 pub fn follow(job: &Job, wanted: Wanted, data: &Path, resources: &Resources) -> Result<()> {
     let id = job.progress.slurm_id.as_deref().unwrap_or_default();
     let known = states(std::slice::from_ref(job))?.contains_key(&job.id);
@@ -148,12 +164,18 @@ pub fn follow(job: &Job, wanted: Wanted, data: &Path, resources: &Resources) -> 
         Wanted::Stop if known => one("scancel", &[id]),
         Wanted::Pause if known => one("scontrol", &["hold", id]),
         // One that was requeued waits for its credential to expire, a minute or two: nothing hurries it.
-        Wanted::Run if known => one("scontrol", &["release", id]),
         Wanted::Run => {
-            let status = &job.status;
-            Status::now(RunState::Queued, status.step, status.total_steps, None)
-                .write(&job.path)?;
-            return submit(std::slice::from_ref(job), data, resources, &[]);
+            if known {
+                run(&mut one("scontrol", &["release", id]))?;
+            } else {
+                let status = &job.status;
+                Status::now(RunState::Queued, status.step, status.total_steps, None)
+                    .write(&job.path)?;
+                submit(std::slice::from_ref(job), data, resources, &[])?;
+            }
+            let now: Progress = record::read(&job.path, Kind::Progress)?.unwrap_or_default();
+            let progress = Progress { followed: job.request.number, ..now };
+            return record::write(&job.path, Kind::Progress, &progress);
         }
         Wanted::Pause | Wanted::Stop => return Ok(()),
     };
@@ -177,12 +199,14 @@ pub struct Told {
 
 /// Of those that it still knows as waiting or running, by the run's id.
 pub fn states(jobs: &[Job]) -> Result<HashMap<String, Told>> {
+    let open = jobs.iter().filter(|job| !is_over(job));
     let mine: HashMap<&str, &Job> =
-        jobs.iter().filter_map(|job| Some((job.progress.slurm_id.as_deref()?, job))).collect();
+        open.filter_map(|job| Some((job.progress.slurm_id.as_deref()?, job))).collect();
     if mine.is_empty() {
         return Ok(HashMap::new());
     }
-    let told = run(Command::new("squeue").args(["--noheader", "--array", "-o", "%i|%T|%r"]))?;
+    let told =
+        run(Command::new("squeue").args(["--noheader", "--me", "--array", "-o", "%i|%T|%r"]))?;
     Ok(told
         .lines()
         .filter_map(|line| {
@@ -198,7 +222,14 @@ pub fn states(jobs: &[Job]) -> Result<HashMap<String, Told>> {
 pub fn settle(jobs: &mut [Job]) -> Result<()> {
     let told = states(jobs)?;
     for job in jobs {
-        if job.progress.slurm_id.is_none() || RunDir::is_open(&job.path) {
+        if job.progress.slurm_id.is_none() || is_over(job) || RunDir::is_open(&job.path) {
+            continue;
+        }
+        // It may have written its last word while Slurm was asked.
+        if let Some(status) = Status::read(&job.path) {
+            job.status = status;
+        }
+        if is_over(job) {
             continue;
         }
         let (state, reason) = match told.get(&job.id) {
@@ -212,9 +243,10 @@ pub fn settle(jobs: &mut [Job]) -> Result<()> {
             // Loading, or writing its checkpoint.
             Some(_) => continue,
             None => match (job.status.state, job.request.wanted) {
-                (RunState::Queued | RunState::Running | RunState::Paused, Wanted::Stop) => {
-                    (RunState::Stopped, "asked to stop".into())
-                }
+                (
+                    RunState::Queued | RunState::Running | RunState::Paused | RunState::Stopped,
+                    Wanted::Stop,
+                ) => (RunState::Stopped, "asked to stop".into()),
                 (RunState::Queued | RunState::Running, _) => {
                     (RunState::Failed, ended(job).unwrap_or_else(|| "Slurm ended it".into()))
                 }
@@ -229,6 +261,15 @@ pub fn settle(jobs: &mut [Job]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Nothing more comes of it without a word of the user's.
+fn is_over(job: &Job) -> bool {
+    match job.status.state {
+        RunState::Finished | RunState::Failed => !job.is_asked_again(),
+        RunState::Stopped => job.request.wanted == Wanted::Stop,
+        RunState::Queued | RunState::Running | RunState::Paused => false,
+    }
 }
 
 /// How a job ended, where the cluster keeps accounts.

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
-use super::local::{become_supervisor, last_lines, start, terminate};
+use super::local::{become_supervisor, last_lines, start, terminate, trains};
 use super::queue::{Slots, Turn, slots, turns};
 use super::record::{self, Kind, Place, Progress, Wanted};
-use super::{Job, OUTPUT, Result, list};
+use super::{Job, JobError, OUTPUT, Result, list};
 use crate::machine::Machine;
 use crate::training::{RunDir, RunState, Status};
 
@@ -82,8 +82,12 @@ impl<'a> Supervisor<'a> {
             let all = slots(self.counts, self.machine.memory(), &self.machine.gpus());
             for (id, turn) in turns(&jobs, &all, jiff::Timestamp::now()) {
                 let Some(job) = jobs.iter().find(|job| job.id == id) else { continue };
-                if let Err(e) = self.take(job, turn) {
-                    let _ = self.end(job, RunState::Failed, &e.to_string());
+                match self.take(job, turn) {
+                    Ok(()) => {}
+                    Err(e @ JobError::Start { .. }) => {
+                        let _ = self.end(job, RunState::Failed, &e.to_string());
+                    }
+                    Err(e) => (self.told)(job, &e.to_string()),
                 }
             }
         }
@@ -114,7 +118,10 @@ impl<'a> Supervisor<'a> {
         };
         let again = job.is_asked_again();
         match (job.status.state, wanted) {
-            (RunState::Running, Wanted::Run) if !again => self.crashed(job, end),
+            // One that stopped and was not asked to is as good as one that crashed.
+            (RunState::Running | RunState::Stopped, Wanted::Run) if !again => {
+                self.crashed(job, end)
+            }
             (RunState::Stopped | RunState::Paused | RunState::Failed | RunState::Running, _)
                 if again =>
             {
@@ -138,14 +145,19 @@ impl<'a> Supervisor<'a> {
     }
 
     fn ask_to_end(&self, job: &Job) -> Result<()> {
-        let pid = self.children.get(&job.id).map_or(job.status.pid, Child::id);
-        // Twice would end it without a checkpoint.
+        // Nobody but a process that a supervisor started.
+        let own = self.children.get(&job.id).map(Child::id);
+        let Some(pid) = own.or(job.progress.pid.filter(|pid| trains(*pid, &job.id))) else {
+            return Ok(());
+        };
+        // Twice would end it without a checkpoint, so it is noted before.
         if job.progress.asked == Some(pid) {
             return Ok(());
         }
-        terminate(pid);
         let progress = Progress { asked: Some(pid), ..job.progress.clone() };
-        record::write(&job.path, Kind::Progress, &progress)
+        record::write(&job.path, Kind::Progress, &progress)?;
+        terminate(pid);
+        Ok(())
     }
 
     /// Without having said why.
@@ -210,6 +222,7 @@ impl<'a> Supervisor<'a> {
                 // From here on a process that is gone is a crash.
                 self.end(job, RunState::Running, &format!("starts on {slot}"))?;
                 let child = start(job, &self.data, &slot)?;
+                // Its number is not lost with a full disk: it is held here, too.
                 let progress = Progress { pid: Some(child.id()), ..progress };
                 self.children.insert(job.id.clone(), child);
                 record::write(&job.path, Kind::Progress, &progress)

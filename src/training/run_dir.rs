@@ -213,8 +213,9 @@ impl RunDir {
 
     /// Whether a process has the run at `path` open.
     pub fn is_open(path: &Path) -> bool {
-        File::open(path.join(".lock"))
-            .is_ok_and(|lock| matches!(lock.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
+        File::open(path.join(".lock")).is_ok_and(|lock| {
+            matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock))
+        })
     }
 
     /// A run that another process writes.

@@ -190,8 +190,6 @@ async fn main_loop(options: Options) -> Result<Ended, TuiError> {
                             data: paths.data.clone(),
                             exports: std::env::current_dir().unwrap_or_default(),
                         };
-                        // Made now, so that it can be watched.
-                        let _ = std::fs::create_dir_all(paths.runs());
                         let back = messages.clone();
                         let send = Arc::new(move |message| {
                             let _ = back.send(Message::Panel(Box::new(message)));

@@ -195,3 +195,8 @@ pub fn kill(pid: u32) {
 pub fn pid(job: &Value) -> u32 {
     job["pid"].as_u64().expect("a number") as u32
 }
+
+pub fn terminate(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(pid as i32).expect("a number");
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+}

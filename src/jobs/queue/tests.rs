@@ -30,7 +30,7 @@ fn job(id: &str, state: RunState, change: impl FnOnce(&mut Job)) -> Job {
 }
 
 fn slot(name: &str, jobs: usize, free: u64) -> Slot {
-    Slot { name: name.into(), jobs, free }
+    Slot { name: name.into(), jobs, free, is_clear: name == "cpu" }
 }
 
 fn running_on(slot: &str) -> impl FnOnce(&mut Job) {
@@ -75,11 +75,15 @@ fn a_job_waits_for_those_before_it_and_fails_with_them() {
         (RunState::Finished, "B starts on cpu"),
         (RunState::Paused, "B waits for A"),
         (RunState::Failed, "B fails: A, which it comes after, failed"),
-        (RunState::Stopped, "B fails: A, which it comes after, was stopped"),
+        // It was not asked to stop: it pauses, or somebody else ended it.
+        (RunState::Stopped, "B waits for A"),
     ] {
         let jobs = [job("A", state, |_| {}), job("B", RunState::Queued, after)];
         assert_eq!(told(&jobs, &cpu), [expected]);
     }
+    let stopped = job("A", RunState::Stopped, |j| j.request.wanted = Wanted::Stop);
+    let jobs = [stopped, job("B", RunState::Queued, after)];
+    assert_eq!(told(&jobs, &cpu), ["B fails: A, which it comes after, was stopped"]);
     let alone = [job("B", RunState::Queued, after)];
     assert_eq!(told(&alone, &cpu), ["B fails: A, which it comes after, is gone"]);
     let crashed = [job("B", RunState::Queued, |j| j.progress.not_before = Some(at(101)))];
@@ -113,4 +117,6 @@ fn gpus_are_chosen_by_their_free_memory() {
     // An estimate does not keep a job from a machine that has nothing else to do.
     let large = [job("A", RunState::Queued, needs(100))];
     assert_eq!(told(&large, &[slot("cpu", 1, 8_000_000_000)]), ["A starts on cpu"]);
+    let clear = Slot { is_clear: true, ..slot("cuda:0", 1, 8_000_000_000) };
+    assert_eq!(told(&large, &[clear]), ["A starts on cuda:0"]);
 }

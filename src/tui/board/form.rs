@@ -64,6 +64,9 @@ impl Form {
 
     /// Pasted text goes into the field, without line ends.
     pub fn paste(&mut self, text: &str) {
+        if self.busy {
+            return;
+        }
         self.values[self.at].extend(text.chars().filter(|c| !c.is_control()));
         self.told = None;
     }

@@ -25,13 +25,16 @@ pub fn read(path: &Path) -> io::Result<Notes> {
 
 /// Sets one note, with what others have written meanwhile.
 pub fn set(path: &Path, run: &Path, note: &str) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    // Another panel may write at the same time.
+    let lock = std::fs::File::create(path.with_extension("lock"))?;
+    lock.lock()?;
     let mut all = read(path)?;
     match note.trim() {
         "" => drop(all.remove(run)),
         note => drop(all.insert(run.into(), note.to_string())),
-    }
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
     }
     write_json(path, &all).map_err(io::Error::other)
 }

@@ -46,10 +46,13 @@ impl Outside {
         })
         .map_err(TuiError::Thread)?;
         let notes = notes::place(&places.data);
-        match notes::read(&notes) {
-            Ok(all) => send(Message::Notes(all)),
-            Err(e) => send(Message::Notice(format!("cannot read {}: {e}", notes.display()))),
-        }
+        let (path, told) = (notes.clone(), send.clone());
+        apart(move || {
+            told(match notes::read(&path) {
+                Ok(all) => Message::Notes(all),
+                Err(e) => Message::Notice(format!("cannot read {}: {e}", path.display())),
+            });
+        });
         let exports = places.exports;
         Ok(Self { exports, notes, steer, send, _follower: follower })
     }
@@ -94,12 +97,14 @@ impl Outside {
             }),
             Effect::Check(form) => apart(move || {
                 if let Some(steer) = steer {
-                    send(Message::Checked(steer.check(&form)));
+                    let told = steer.check(&form);
+                    send(Message::Checked(Box::new(form), told));
                 }
             }),
             Effect::Submit(form) => apart(move || {
                 if let Some(steer) = steer {
-                    send(Message::Submitted(steer.submit(&form)));
+                    let told = steer.submit(&form);
+                    send(Message::Submitted(Box::new(form), told));
                 }
             }),
             other => return Some(other),
@@ -110,5 +115,6 @@ impl Outside {
 
 /// A slow disk must not hold up the screen.
 fn apart(work: impl FnOnce() + std::marker::Send + 'static) {
-    std::thread::spawn(work);
+    // Where there is no thread to be had the screen goes on without.
+    let _ = std::thread::Builder::new().name("panel".into()).spawn(work);
 }

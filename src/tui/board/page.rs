@@ -46,6 +46,8 @@ pub struct Page {
     /// Lines that are scrolled away; from the end in a log.
     pub scroll: usize,
     pub texts: Texts,
+    /// Its files are being read.
+    pub loading: bool,
 }
 
 /// What was read for it.
@@ -65,7 +67,7 @@ pub struct Texts {
 
 impl Page {
     pub fn of(run: PathBuf) -> Self {
-        Self { run, part: Part::Overview, scroll: 0, texts: Texts::default() }
+        Self { run, part: Part::Overview, scroll: 0, texts: Texts::default(), loading: false }
     }
 
     pub fn turn(&mut self, by: isize) {

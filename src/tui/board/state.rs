@@ -55,8 +55,8 @@ pub struct Board {
     pub form: Option<Form>,
     /// A run that is stopped if the user says yes.
     pub stopping: Option<PathBuf>,
-    /// The note of the chosen run, while it is typed.
-    pub noting: Option<String>,
+    /// A run and its note, while it is typed.
+    pub noting: Option<(PathBuf, String)>,
     pub notes: Notes,
     pub sort: Sort,
     /// Jobs can be steered from here.

@@ -35,8 +35,8 @@ pub enum Message {
     Notes(Notes),
     Gauges(Load),
     /// What a check or a submission said.
-    Checked(Result<String, String>),
-    Submitted(Result<String, String>),
+    Checked(Box<Form>, Result<String, String>),
+    Submitted(Box<Form>, Result<String, String>),
     Terminate,
 }
 
@@ -90,29 +90,34 @@ pub fn update(board: &mut Board, message: Message) -> Vec<Effect> {
         }
         Message::Paste(text) => match (&mut board.form, &mut board.noting) {
             (Some(form), _) => form.paste(&text),
-            (None, Some(note)) => note.extend(text.chars().filter(|c| !c.is_control())),
+            (None, Some((_, note))) => note.extend(text.chars().filter(|c| !c.is_control())),
             (None, None) => {}
         },
         Message::Page(run, texts) => {
             if let Some(page) = board.page.as_mut().filter(|page| page.run == run) {
                 page.texts = *texts;
+                page.loading = false;
             }
         }
         Message::Notes(notes) => board.notes = notes,
         Message::Gauges(load) => board.gauges = Some(load),
-        Message::Checked(told) => {
-            if let Some(form) = &mut board.form {
+        // An answer to another form than the one that is open comes too late.
+        Message::Checked(asked, told) => {
+            if let Some(form) = board.form.as_mut().filter(|form| form.values == asked.values) {
                 form.answered(told);
             }
         }
-        Message::Submitted(Ok(told)) => {
-            board.form = None;
-            board.notice = Some(told);
+        Message::Submitted(asked, told) => {
+            let open = board.form.as_mut().filter(|form| form.values == asked.values);
+            match (told, open) {
+                (Err(told), Some(form)) => form.answered(Err(told)),
+                (Ok(told), Some(_)) => {
+                    board.form = None;
+                    board.notice = Some(told);
+                }
+                (Ok(told) | Err(told), None) => board.notice = Some(told),
+            }
         }
-        Message::Submitted(Err(told)) => match &mut board.form {
-            Some(form) => form.answered(Err(told)),
-            None => board.notice = Some(told),
-        },
         Message::Terminate => return vec![Effect::Quit { by_user: false }],
     }
     Vec::new()
@@ -189,7 +194,8 @@ fn on_letter(board: &mut Board, letter: char) -> Vec<Effect> {
         't' => {
             board.noting = chosen.map(|i| {
                 let path = board.run(i).path.clone();
-                board.notes.get(&path).cloned().unwrap_or_default()
+                let note = board.notes.get(&path).cloned().unwrap_or_default();
+                (path, note)
             });
         }
         'N' if board.steers => board.form = Some(Form::default()),
@@ -254,9 +260,13 @@ fn open_page(board: &mut Board) -> Vec<Effect> {
 }
 
 /// Reads the open page again: its files grow.
-fn load_page(board: &Board) -> Vec<Effect> {
-    let page = board.page.iter();
-    page.map(|page| Effect::Load(page.run.clone(), board.others(&page.run))).collect()
+fn load_page(board: &mut Board) -> Vec<Effect> {
+    // One at a time: a disk may hang.
+    let Some(page) = board.page.as_mut().filter(|page| !page.loading) else { return Vec::new() };
+    page.loading = true;
+    let run = page.run.clone();
+    let others = board.others(&run);
+    vec![Effect::Load(run, others)]
 }
 
 fn pause_or_go_on(board: &Board) -> Vec<Effect> {

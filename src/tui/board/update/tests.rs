@@ -229,7 +229,9 @@ fn a_page_tells_of_the_run_and_how_it_differs() {
     std::fs::write(dir.path().join("lora/config.toml"), "lr = 0.2\nseed = 1\n").expect("writes");
     std::fs::write(dir.path().join("adapter/log.txt"), "first\nlast\x1b[2J\n").expect("writes");
     let load = |board: &mut Board, keys: &str| {
-        for effect in press(board, keys) {
+        let mut effects = press(board, keys);
+        effects.extend(update(board, Message::Tick));
+        for effect in effects {
             let Effect::Load(run, others) = effect else { panic!("{effect:?}") };
             let texts = crate::tui::board::page::load(&run, &others);
             update(board, Message::Page(run, Box::new(texts)));
@@ -242,8 +244,9 @@ fn a_page_tells_of_the_run_and_how_it_differs() {
     let row = text.lines().find(|line| line.contains("lr ")).expect("the key");
     assert!(row.contains("0.1") && row.contains("0.2") && !text.contains("seed"), "{text}");
     let log = load(&mut board, "Right");
-    assert!(log.contains("first") && log.contains("last[2J"), "{log}");
+    assert!(log.contains("first") && log.contains("last") && !log.contains('\x1b'), "{log}");
     assert!(load(&mut board, "Right").contains("no checkpoints"));
+    assert!(load(&mut board, "Right").contains("no samples yet"));
     assert!(load(&mut board, "Right").contains("no look at the trained weights"));
     press(&mut board, "Esc");
     assert!(board.page.is_none());
@@ -295,14 +298,21 @@ fn jobs_are_asked_for_what_the_keys_say() {
     let check = press(&mut board, "Enter");
     assert!(matches!(&check[..], [Effect::Check(form)] if form.value("configuration") == "a.toml"));
     assert!(press(&mut board, "Enter").is_empty(), "it is being checked");
-    update(&mut board, Message::Checked(Ok("about 2.0 GB".into())));
+    let asked = |board: &Board| Box::new(board.form.clone().expect("is open"));
+    let other = Box::new(Form::default());
+    update(&mut board, Message::Checked(other, Ok("another".into())));
+    assert!(!screen(&board).contains("another"));
+    let form = asked(&board);
+    update(&mut board, Message::Checked(form, Ok("about 2.0 GB".into())));
     assert!(screen(&board).contains("good: about 2.0 GB"));
     assert!(matches!(press(&mut board, "Enter")[..], [Effect::Submit(_)]));
-    update(&mut board, Message::Submitted(Err("the disk is full".into())));
+    let form = asked(&board);
+    update(&mut board, Message::Submitted(form, Err("the disk is full".into())));
     assert!(screen(&board).contains("the disk is full"));
     press(&mut board, "x");
     assert!(matches!(press(&mut board, "Enter")[..], [Effect::Check(_)]));
-    update(&mut board, Message::Submitted(Ok("01A is queued".into())));
+    let form = asked(&board);
+    update(&mut board, Message::Submitted(form, Ok("01A is queued".into())));
     assert!(screen(&board).contains("01A is queued") && board.form.is_none());
 }
 

@@ -2,7 +2,7 @@
 
 use crossterm::event::KeyCode;
 
-use super::{Effect, load_page};
+use super::Effect;
 use crate::jobs::Wanted;
 use crate::tui::board::form::Asked;
 use crate::tui::board::keys::HELP;
@@ -62,19 +62,15 @@ fn on_form_key(board: &mut Board, code: KeyCode) -> Vec<Effect> {
 }
 
 fn on_note_key(board: &mut Board, code: KeyCode) -> Vec<Effect> {
-    let Some(mut note) = board.noting.take() else { return Vec::new() };
+    let Some((run, mut note)) = board.noting.take() else { return Vec::new() };
     match code {
-        KeyCode::Enter => {
-            let Some(i) = board.chosen() else { return Vec::new() };
-            let run = board.run(i).path.clone();
-            return vec![Effect::SetNote(run, note)];
-        }
+        KeyCode::Enter => return vec![Effect::SetNote(run, note)],
         KeyCode::Esc => return Vec::new(),
         KeyCode::Backspace => drop(note.pop()),
         KeyCode::Char(c) => note.push(c),
         _ => {}
     }
-    board.noting = Some(note);
+    board.noting = Some((run, note));
     Vec::new()
 }
 
@@ -90,7 +86,7 @@ fn on_page_key(board: &mut Board, code: KeyCode) -> Vec<Effect> {
         KeyCode::PageDown => page.scroll += screen,
         KeyCode::PageUp => page.scroll = page.scroll.saturating_sub(screen),
         KeyCode::Home => page.scroll = 0,
-        _ => return Vec::new(),
+        _ => {}
     }
-    load_page(board)
+    Vec::new()
 }

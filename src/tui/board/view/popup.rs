@@ -30,7 +30,7 @@ pub fn draw(board: &Board, frame: &mut Frame) {
         (" Stop ", lines)
     } else if let Some(form) = &board.form {
         (" New job ", fields(form, theme))
-    } else if let Some(note) = &board.noting {
+    } else if let Some((_, note)) = &board.noting {
         let lines = vec![
             Line::from(vec![Span::raw(printable(note)), Span::styled("▏", theme.accent)]),
             Line::default(),
