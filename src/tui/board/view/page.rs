@@ -4,7 +4,6 @@ use std::time::SystemTime;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 
@@ -271,7 +270,7 @@ fn adapters(page: &Page, theme: &Theme) -> Vec<Line<'static>> {
                 ),
                 style,
             ),
-            Span::styled(line, Style::from(theme.accent)),
+            Span::styled(line, theme.accent),
         ]));
     }
     lines
