@@ -15,12 +15,22 @@ use pty::{Pty, Terminal};
 #[test]
 fn a_job_survives_kills_pauses_and_stops_and_comes_out_the_same() {
     let home = Home::new();
+    let told = home.path().join("told");
+    let settings = home.path().join("config/artgpt-tui");
+    std::fs::create_dir_all(&settings).expect("makes");
+    let notices =
+        format!("[notices]\ncommand = [\"touch\", \"{}-{{run}}-{{what}}\"]\n", told.display());
+    std::fs::write(settings.join("config.toml"), notices).expect("writes");
     let config = home.config("quick.toml", QUICK);
     let expected = home.unbroken(&config);
     let id = home.submit(&config, &[]).remove(0);
     let job = home.until_step(&id, 13);
     let session = |pid: u32| rustix::process::getsid(rustix::process::Pid::from_raw(pid as i32));
     assert_ne!(session(pid(&job)).ok(), session(std::process::id()).ok());
+    // Thread counts that are meant for chatting would halve its speed.
+    let environment = std::fs::read(format!("/proc/{}/environ", pid(&job))).expect("Linux");
+    let own = std::env::var_os("RAYON_NUM_THREADS").is_some();
+    assert!(own || !String::from_utf8_lossy(&environment).contains("RAYON_NUM_THREADS"));
     // Its process is killed: it starts again from its checkpoint.
     kill(pid(&job));
     let again =
@@ -62,6 +72,8 @@ fn a_job_survives_kills_pauses_and_stops_and_comes_out_the_same() {
         assert!(Instant::now() < deadline, "{}", home.log());
         std::thread::sleep(Duration::from_millis(100));
     }
+    let notice = home.path().join(format!("told-{id}-finished"));
+    assert!(notice.is_file(), "the user's command was not called");
     let (code, _, err) = home.run(&["jobs", "pause", &id]);
     assert!(code == Some(1) && err.contains("finished"), "{err}");
 }

@@ -220,3 +220,35 @@ fn the_panel_follows_a_run_and_leaves_the_terminal_as_it_was() {
     assert_eq!(pty.ends(), 0);
     assert!(!pty.on_alternate_screen());
 }
+
+/// The open chart is sent as kitty's picture, once for what it shows, and taken away again.
+#[test]
+fn a_terminal_that_shows_pictures_gets_the_open_chart_as_one() {
+    let data = tempfile::tempdir().expect("a folder");
+    let run = data.path().join("logs/first");
+    std::fs::create_dir_all(&run).expect("makes");
+    let line = |step: u64| format!("{{\"step\":{step},\"loss\":{}}}\n", 8.0 / step as f64);
+    std::fs::write(run.join("metrics.jsonl"), (1..=20).map(line).collect::<String>())
+        .expect("writes");
+    let logs = data.path().join("logs").display().to_string();
+    let mut pty = Pty::start(data.path(), (100, 30), Terminal::Kitty, &["watch", &logs]);
+    pty.until_shows("20 live");
+    let count = |pty: &Pty, part: &[u8]| {
+        pty.bytes().windows(part.len()).filter(|window| *window == part).count()
+    };
+    let (picture, delete) = (b"\x1b_Gf=", b"\x1b_Ga=d");
+    assert_eq!(count(&pty, picture), 0);
+    pty.send("\t\r");
+    pty.until_shows("0.4 at step 20");
+    pty.until("the picture", |_| count(&pty, picture) > 0);
+    // Time goes on, and nothing is sent again.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let sent = count(&pty, picture);
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    assert_eq!(count(&pty, picture), sent);
+    let before = count(&pty, delete);
+    pty.send("\x1b");
+    pty.until("its end", |_| count(&pty, delete) > before);
+    pty.send("q");
+    assert_eq!(pty.ends(), 0);
+}

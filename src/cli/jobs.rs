@@ -74,7 +74,8 @@ fn supervise(context: &Context) -> Result<ExitCode, Failure> {
         }
     };
     let data = absolute(&context.paths.data)?;
-    Supervisor::new(&data, &runs, counts, &say).run(tell, &|| stop.is_cancelled())?;
+    let supervisor = Supervisor::new((&data, &runs), counts, &context.own_variables, &say);
+    supervisor.run(tell, &|| stop.is_cancelled())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -176,8 +177,7 @@ pub fn queue(
     match (args.on, checked.first()) {
         (Place::Slurm, Some((config, _))) => {
             let resources = config.slurm.clone().unwrap_or_default();
-            let data = absolute(&context.paths.data)?;
-            if let Err(e) = slurm::submit(&made, &data, &resources, &before) {
+            if let Err(e) = slurm::submit(&made, &cluster(context)?, &resources, &before) {
                 // What the cluster did not take is no job.
                 made.iter().for_each(|job| drop(std::fs::remove_dir_all(&job.path)));
                 return Err(e.into());
@@ -186,6 +186,11 @@ pub fn queue(
         _ => adopt(context)?,
     }
     Ok(made)
+}
+
+fn cluster(context: &Context) -> Result<slurm::Submitter, Failure> {
+    let data = absolute(&context.paths.data)?;
+    Ok(slurm::Submitter { data, without: context.own_variables.clone() })
 }
 
 /// One configuration for each combination of values.
@@ -389,7 +394,7 @@ pub fn wish(context: &Context, job: &Job, wanted: Wanted) -> Result<(), Failure>
     if job.spec.on == Place::Slurm && (asked == Wish::Asked || !is(job, wanted)) {
         let resources = config_of(job)?.slurm.unwrap_or_default();
         let job = Job::read(&job.path)?.unwrap_or_else(|| job.clone());
-        slurm::follow(&job, wanted, &absolute(&context.paths.data)?, &resources)?;
+        slurm::follow(&job, wanted, &cluster(context)?, &resources)?;
     }
     adopt(context)
 }

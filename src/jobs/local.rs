@@ -80,8 +80,8 @@ pub fn become_supervisor(runs: &Path) -> Result<Option<File>> {
     Ok(None)
 }
 
-/// Starts the training process of a job.
-pub fn start(job: &Job, data: &Path, slot: &str) -> Result<Child> {
+/// Starts the training process of a job. Variables in `without` are this process's own.
+pub fn start(job: &Job, data: &Path, slot: &str, without: &[&str]) -> Result<Child> {
     let path = job.path.join(OUTPUT);
     let out = append(&path)?;
     let mut command = Command::new(&job.spec.program);
@@ -92,6 +92,9 @@ pub fn start(job: &Job, data: &Path, slot: &str) -> Result<Child> {
             command.args(arguments(job, data, "cuda"));
         }
         None => drop(command.args(arguments(job, data, slot))),
+    }
+    for name in without {
+        command.env_remove(name);
     }
     command.current_dir("/").stdin(Stdio::null());
     command.stderr(out.try_clone().map_err(io(&path))?).stdout(out);

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use super::local::arguments;
@@ -16,13 +16,25 @@ use crate::training::{Resources, RunDir, RunState, Status, write_whole};
 /// Seconds before the end of its time at which a job is told to write a checkpoint.
 const NOTICE: u32 = 120;
 
+/// Who submits.
+#[derive(Debug, Clone)]
+pub struct Submitter {
+    /// The data folder.
+    pub data: PathBuf,
+    /// Variables of this process that jobs do not inherit: thread counts for other work.
+    pub without: Vec<&'static str>,
+}
+
 /// Submits these jobs as one; several become an array. Their `--after` are Slurm's numbers.
-pub fn submit(jobs: &[Job], data: &Path, resources: &Resources, after: &[Job]) -> Result<()> {
+pub fn submit(jobs: &[Job], by: &Submitter, resources: &Resources, after: &[Job]) -> Result<()> {
     let Some(first) = jobs.first() else { return Ok(()) };
     let path = first.path.join(JOB).join("batch.sh");
-    write_whole(&path, script(jobs, data, resources).as_bytes())?;
+    write_whole(&path, script(jobs, &by.data, resources).as_bytes())?;
     let mut command = Command::new("sbatch");
     command.arg("--parsable");
+    for name in &by.without {
+        command.env_remove(name);
+    }
     // Slurm soon forgets those that have finished.
     let open = after.iter().filter(|job| job.status.state != RunState::Finished);
     let ids: Vec<&str> = open.filter_map(|job| job.progress.slurm_id.as_deref()).collect();
@@ -154,7 +166,7 @@ fn quoted(word: &dyn std::fmt::Display) -> String {
 }
 
 /// Does what the user wants of a job, whose request is written.
-pub fn follow(job: &Job, wanted: Wanted, data: &Path, resources: &Resources) -> Result<()> {
+pub fn follow(job: &Job, wanted: Wanted, by: &Submitter, resources: &Resources) -> Result<()> {
     let id = job.progress.slurm_id.as_deref().unwrap_or_default();
     let known = states(std::slice::from_ref(job))?.contains_key(&job.id);
     let runs = RunDir::is_open(&job.path);
@@ -171,7 +183,7 @@ pub fn follow(job: &Job, wanted: Wanted, data: &Path, resources: &Resources) -> 
                 let status = &job.status;
                 Status::now(RunState::Queued, status.step, status.total_steps, None)
                     .write(&job.path)?;
-                submit(std::slice::from_ref(job), data, resources, &[])?;
+                submit(std::slice::from_ref(job), by, resources, &[])?;
             }
             let now: Progress = record::read(&job.path, Kind::Progress)?.unwrap_or_default();
             let progress = Progress { followed: job.request.number, ..now };

@@ -28,6 +28,8 @@ pub struct Supervisor<'a> {
     machine: Machine,
     /// Processes that this one started. Those of an earlier supervisor are known by their locks.
     children: HashMap<String, Child>,
+    /// Variables that trainers do not inherit: thread counts for other work.
+    without: &'a [&'static str],
     told: Told<'a>,
 }
 
@@ -39,13 +41,19 @@ enum End {
 }
 
 impl<'a> Supervisor<'a> {
-    pub fn new(data: &Path, runs: &Path, counts: Slots, told: Told<'a>) -> Self {
+    pub fn new(
+        (data, runs): (&Path, &Path),
+        counts: Slots,
+        without: &'a [&'static str],
+        told: Told<'a>,
+    ) -> Self {
         Self {
             data: data.into(),
             runs: runs.into(),
             counts,
             machine: Machine::open(),
             children: HashMap::new(),
+            without,
             told,
         }
     }
@@ -221,7 +229,7 @@ impl<'a> Supervisor<'a> {
                 record::write(&job.path, Kind::Progress, &progress)?;
                 // From here on a process that is gone is a crash.
                 self.end(job, RunState::Running, &format!("starts on {slot}"))?;
-                let child = start(job, &self.data, &slot)?;
+                let child = start(job, &self.data, &slot, self.without)?;
                 // Its number is not lost with a full disk: it is held here, too.
                 let progress = Progress { pid: Some(child.id()), ..progress };
                 self.children.insert(job.id.clone(), child);

@@ -5,6 +5,7 @@
 //! the tests hold them against the composed forms.
 
 pub mod attention;
+mod bias;
 pub mod cross_entropy;
 mod norm;
 mod rotary;
@@ -12,6 +13,7 @@ mod softmax;
 mod swiglu;
 mod values;
 
+pub use bias::add_bias;
 pub use norm::{layer_norm, rms_norm};
 pub use rotary::rotary;
 pub use softmax::softmax;

@@ -49,6 +49,12 @@ fn norms_agree() -> Result<()> {
 }
 
 #[test]
+fn a_bias_agrees() -> Result<()> {
+    let (x, b) = (var(&[2, 3, 37])?, var(&[37])?);
+    agree("bias", &[&x, &b], || add_bias(&x, &b), || x.broadcast_add(&b))
+}
+
+#[test]
 fn softmax_agrees() -> Result<()> {
     let x = var(&[2, 3, 35])?;
     agree("softmax", &[&x], || softmax(&x), || candle_nn::ops::softmax(&x, D::Minus1))

@@ -1,11 +1,12 @@
 //! What LoRA and BitFit add to the product of a frozen matrix.
 
-use candle_core::{D, Result, Tensor};
+use candle_core::{D, DType, Result, Tensor};
 use candle_nn::{Init, VarBuilder};
 use serde::{Deserialize, Serialize};
 
 use super::Method;
 use crate::model::checkpoint::interleave;
+use crate::model::kernels::add_bias;
 use crate::model::llama::LlamaConfig;
 use crate::model::mode::RopeLayout;
 
@@ -138,6 +139,12 @@ impl Additions {
         if self.0.is_empty() {
             return Ok(y);
         }
+        if let Some(bias) = self.bias()? {
+            return match y.device().is_cpu() && y.dtype() == DType::F32 {
+                true => add_bias(&y, &bias),
+                false => y.broadcast_add(&bias),
+            };
+        }
         let (batch, tokens, _) = y.dims3()?;
         let parts = self
             .0
@@ -148,6 +155,17 @@ impl Additions {
             })
             .collect::<Result<Vec<_>>>()?;
         y + Tensor::cat(&parts, D::Minus1)?
+    }
+}
+
+impl Additions {
+    /// The stacked biases, where nothing else is added.
+    fn bias(&self) -> Result<Option<Tensor>> {
+        if self.0.iter().any(|a| a.lora.is_some() || a.bias.is_none()) {
+            return Ok(None);
+        }
+        let parts = self.0.iter().filter_map(|a| a.ordered_bias().transpose());
+        Ok(Some(Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 0)?))
     }
 }
 
@@ -163,14 +181,16 @@ impl Addition {
             }
             None => None,
         };
-        let bias = match &self.bias {
-            Some(bias) => Some(self.rows(&bias.unsqueeze(1)?)?.flatten_all()?),
-            None => None,
-        };
-        match (low, bias) {
+        match (low, self.ordered_bias()?) {
             (Some(low), Some(bias)) => low.broadcast_add(&bias).map(Some),
             (low, bias) => Ok(low.or(bias)),
         }
+    }
+
+    /// (out)
+    fn ordered_bias(&self) -> Result<Option<Tensor>> {
+        let rows = self.bias.as_ref().map(|bias| self.rows(&bias.unsqueeze(1)?)?.flatten_all());
+        rows.transpose()
     }
 
     /// Rows in the order of the model. Done anew at each pass, so that gradients reach the rows as
