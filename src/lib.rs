@@ -11,6 +11,7 @@ pub mod config;
 pub mod device;
 pub mod evaluation;
 pub mod fetch;
+mod fonts;
 pub mod inference;
 pub mod jobs;
 pub mod machine;

@@ -548,7 +548,7 @@ fn methods_are_compared_and_finished_runs_are_kept() {
         all.unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)))
     };
     let first = measured();
-    assert_eq!(first.as_array().map(Vec::len), Some(2));
+    assert_eq!(first.as_array().map(Vec::len), Some(2), "{first}");
     // 30 blocks: q, k, v, o, gate, up and down of 576, 192, 192, 576, 1536, 1536 and 576.
     assert_eq!(first[0]["in_language_model"], 30 * (3 * 576 + 2 * 192 + 2 * 1536));
     assert_eq!(first[1]["in_language_model"], 45 * 576);

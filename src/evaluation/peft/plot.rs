@@ -10,6 +10,7 @@ type Drawn = Result<String, Box<dyn std::error::Error>>;
 
 /// Training loss by step, a line for each method: the mean over its seeds.
 pub fn loss_plot(all: &[Measured]) -> Drawn {
+    crate::fonts::register();
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
@@ -57,6 +58,7 @@ fn mean_curve(runs: &[&[(usize, f64)]]) -> Vec<(usize, f64)> {
 
 /// Mean held-out accuracy of each method that was asked, with its interval over seeds.
 pub fn accuracy_plot(all: &[Measured]) -> Drawn {
+    crate::fonts::register();
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();

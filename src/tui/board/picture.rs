@@ -1,11 +1,9 @@
 //! A chart as a real picture: SVG, or pixels for a file or for terminals that show them.
 
-use std::sync::Once;
-
 use image::RgbImage;
 use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::{FontStyle, RGBColor, register_font};
+use plotters::style::RGBColor;
 use ratatui::style::Color as Named;
 
 use super::drawing::Drawing;
@@ -14,7 +12,6 @@ use super::view::place_in_words;
 use crate::text::printable;
 use crate::training::MarkKind;
 
-/// The font comes with the program: machines without a screen have none.
 const FONT: &str = "monospace";
 /// A legend of more runs hides the curves.
 const NAMED: usize = 12;
@@ -51,11 +48,7 @@ fn draw<B: DrawingBackend>(
     area: &DrawingArea<B, Shift>,
     ground: Ground,
 ) -> Result<(), PictureError> {
-    static REGISTERED: Once = Once::new();
-    REGISTERED.call_once(|| {
-        // A font that is damaged leaves a chart without words.
-        let _ = register_font(FONT, FontStyle::Normal, epaint_default_fonts::HACK_REGULAR);
-    });
+    crate::fonts::register();
     plot(drawing, area, ground).map_err(|e| PictureError(e.to_string()))
 }
 
