@@ -108,6 +108,10 @@ pub fn check(
     args: &SubmitArgs,
 ) -> Result<Vec<(TrainConfig, Estimate)>, Failure> {
     let base = read_config(&args.config_file, &args.set)?;
+    if args.on == Place::Local {
+        // Nonsense is told now, not when its turn comes.
+        crate::device::open(&context.settings.device)?;
+    }
     let mut checked = Vec::new();
     for config in sweep(base, &args.sweep)? {
         config.check()?;
@@ -124,24 +128,34 @@ pub fn check(
 
 /// Jobs that must have finished first.
 fn before(context: &Context, args: &SubmitArgs) -> Result<Vec<Job>, Failure> {
+    let before = after(context, &args.after)?;
+    if let Some(other) = before.iter().find(|other| other.spec.on != args.on) {
+        return Err(Failure::usage(
+            format!("{} does not run in the same place", other.id),
+            "submit both with the same --on",
+        ));
+    }
+    goes_on(&before)?;
+    Ok(before)
+}
+
+fn after(context: &Context, names: &[String]) -> Result<Vec<Job>, Failure> {
     let find = |name: &String| jobs::find(&context.paths.runs(), name);
-    let before: Vec<Job> = args.after.iter().map(find).collect::<Result<_, _>>()?;
-    for other in &before {
-        if other.spec.on != args.on {
-            return Err(Failure::usage(
-                format!("{} does not run in the same place", other.id),
-                "submit both with the same --on",
-            ));
-        }
+    Ok(names.iter().map(find).collect::<Result<_, _>>()?)
+}
+
+/// What comes after a job that has failed or was stopped would wait for nothing.
+fn goes_on(before: &[Job]) -> Result<(), Failure> {
+    for other in before {
         let over = matches!(other.status.state, RunState::Failed | RunState::Stopped);
         if over && !other.is_open() {
             return Err(Failure::usage(
-                format!("{} has {}", other.id, word(other.status.state)),
+                format!("{}, which it comes after, is {}", other.id, word(other.status.state)),
                 "resume it first",
             ));
         }
     }
-    Ok(before)
+    Ok(())
 }
 
 pub fn queue(
@@ -389,6 +403,9 @@ fn logs(context: &Context, name: &str, follow: bool) -> Result<ExitCode, Failure
 
 /// Writes down what is wanted of a job, where it can be.
 pub fn wish(context: &Context, job: &Job, wanted: Wanted) -> Result<(), Failure> {
+    if wanted == Wanted::Run {
+        goes_on(&after(context, &job.spec.after)?)?;
+    }
     let asked = jobs::wish(job, wanted)?;
     // A wish that Slurm did not take the first time is asked again.
     if job.spec.on == Place::Slurm && (asked == Wish::Asked || !is(job, wanted)) {

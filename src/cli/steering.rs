@@ -51,8 +51,6 @@ impl Steering {
         let mut context = self.context.clone();
         let device = form.value("device");
         if !device.is_empty() {
-            // Nonsense is told now, not when its turn comes.
-            crate::device::open(device)?;
             context.settings.device = device.into();
         }
         Ok(context)

@@ -79,7 +79,15 @@ pub fn turns(jobs: &[Job], slots: &[Slot], now: jiff::Timestamp) -> Vec<(String,
     let mut told = Vec::new();
     for job in queued {
         let turn = match blocked(job, jobs, now) {
-            Some(turn) => turn,
+            Some(turn) => {
+                // One that crashed keeps its device for the moment until it starts again.
+                let crashed = job.progress.not_before.is_some_and(|until| until > now);
+                let own = room.iter().position(|s| Some(&s.name) == job.progress.slot.as_ref());
+                if let (true, Some(i)) = (crashed, own) {
+                    room[i].jobs = room[i].jobs.saturating_sub(1);
+                }
+                turn
+            }
             None => place(job, &room, &crowded, &loading),
         };
         if let Turn::Start { slot } = &turn

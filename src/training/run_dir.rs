@@ -106,6 +106,9 @@ pub struct Metrics {
     pub tokens_per_second: f64,
     pub samples_per_second: f64,
     pub elapsed_s: f64,
+    /// Seconds since 1970; 0 in runs of earlier versions.
+    #[serde(default)]
+    pub wall_time: f64,
     /// Share of the step's time in which it waited for its views.
     #[serde(default)]
     pub data_share: f64,

@@ -215,6 +215,7 @@ impl Trainer<'_> {
                 tokens_per_second: self.peers.total(summed.tokens as f64)? / took,
                 samples_per_second: samples as f64 / took,
                 elapsed_s: elapsed(),
+                wall_time: jiff::Timestamp::now().as_millisecond() as f64 / 1e3,
                 data_share: waited / took,
                 peak_memory: runtime::peak_memory(),
                 update_ratio: ratio(&updates),

@@ -88,6 +88,11 @@ fn a_job_waits_for_those_before_it_and_fails_with_them() {
     assert_eq!(told(&alone, &cpu), ["B fails: A, which it comes after, is gone"]);
     let crashed = [job("B", RunState::Queued, |j| j.progress.not_before = Some(at(101)))];
     assert!(told(&crashed, &cpu)[0].ends_with("after a crash"));
+    // It keeps its device meanwhile.
+    let mut first = crashed[0].clone();
+    (first.progress.slot, first.spec.priority) = (Some("cpu".into()), 1);
+    let both = [first, job("C", RunState::Queued, |_| {})];
+    assert_eq!(told(&both, &cpu)[1], "C waits for a free device");
 }
 
 #[test]

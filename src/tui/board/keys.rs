@@ -7,7 +7,7 @@ pub const HELP: &[(&str, &str)] = &[
     ("a, n", "show all listed runs, none"),
     ("o", "show this run alone"),
     ("p", "pin the run to the top"),
-    ("/", "list only runs whose path holds a text (Esc ends it)"),
+    ("/", "list only runs whose path or note holds a text (Esc ends it)"),
     ("i", "the run's page: metrics, config, differences, log, samples, adapters"),
     ("t", "write a note on the run; #words are tags, and / finds them"),
     ("S", "order: as found, by state, by the chart's last value, by its lowest"),

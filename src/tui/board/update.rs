@@ -144,7 +144,8 @@ fn on_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
         KeyCode::Char('q') => return vec![Effect::Quit { by_user: true }],
         KeyCode::Char('?') | KeyCode::F(1) => board.help = true,
         // The reader goes first, then the chart.
-        KeyCode::Esc => board.open &= board.reading.take().is_some(),
+        KeyCode::Esc if board.open => board.open = board.reading.take().is_some(),
+        KeyCode::Esc => keep_cursor(board, |board| board.filter.clear()),
         KeyCode::Tab | KeyCode::BackTab if !board.open => {
             board.focus = match board.focus {
                 Focus::List => Focus::Charts,

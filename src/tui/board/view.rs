@@ -110,6 +110,9 @@ fn draw_charts(board: &Board, area: Rect, frame: &mut Frame) {
         let text = match (board.loaded, board.runs.is_empty()) {
             (false, _) => "reading …",
             (true, true) => "No runs here yet. New ones come up by themselves.",
+            (true, false) if board.drawn().next().is_some() => {
+                "The runs that are shown have no points yet."
+            }
             (true, false) => "No curves to show: Tab, then Space, shows a run's.",
         };
         return frame.render_widget(Paragraph::new(text).style(board.theme.dim), area);
@@ -150,6 +153,8 @@ fn status(board: &Board) -> Line<'static> {
     let smoothing = board.scale.smoothing;
     words.extend((smoothing > 0.0).then(|| format!("smoothed {smoothing}")));
     words.extend(board.scale.clip.then(|| "clipped".to_string()));
+    let filter = crate::text::printable(&board.filter);
+    words.extend((!filter.is_empty()).then(|| format!("only /{filter} (Esc ends it)")));
     words.extend(match board.sort {
         Sort::Found => None,
         Sort::State => Some("ordered by state".to_string()),
