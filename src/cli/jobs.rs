@@ -12,11 +12,11 @@ use super::overrides::with_overrides;
 use super::train::read_config;
 use super::{Context, Failure, notice, out};
 use crate::jobs::{
-    self, Estimate, Job, JobError, OUTPUT, Place, Slots, Spec, Supervisor, Wanted, Wish, slurm,
+    self, Estimate, Job, OUTPUT, Place, Slots, Spec, Supervisor, Wanted, Wish, slurm,
 };
 use crate::text::printable;
 use crate::training::data::DataConfig;
-use crate::training::{RunState, TrainConfig};
+use crate::training::{RunDir, RunState, TrainConfig};
 
 /// Lines of a log that tell why a job failed.
 const LAST_LINES: usize = 10;
@@ -31,7 +31,7 @@ pub fn run(context: &Context, command: JobsCommand) -> Result<ExitCode, Failure>
         JobsCommand::Submit(SubmitCommand::Train(args)) => submit(context, &args)?,
         JobsCommand::List => {
             adopt(context)?;
-            list(context, &all(context)?);
+            list(context, &all(context));
         }
         JobsCommand::Show { job } => {
             adopt(context)?;
@@ -53,7 +53,7 @@ pub fn adopt(context: &Context) -> Result<(), Failure> {
     if settings.is_file() {
         options.extend::<[&OsStr; 2]>(["--config".as_ref(), settings.as_ref()]);
     }
-    let log = data.join("logs/jobs.log");
+    let log = absolute(&context.paths.jobs_log())?;
     let (runs, without) = (context.paths.runs(), &context.own_variables);
     Ok(jobs::ensure_supervisor(&runs, &log, &options, without)?)
 }
@@ -79,7 +79,7 @@ fn supervise(context: &Context) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn absolute(path: &std::path::Path) -> Result<PathBuf, Failure> {
+pub fn absolute(path: &std::path::Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path)
         .map_err(|e| Failure::new("jobs", format!("the working folder is gone: {e}")))
 }
@@ -250,26 +250,19 @@ pub fn in_words(estimate: &Estimate) -> String {
     }
 }
 
-fn all(context: &Context) -> Result<Vec<Job>, Failure> {
+fn all(context: &Context) -> Vec<Job> {
     let mut all = jobs::list(&context.paths.runs());
-    let (mut far, near): (Vec<Job>, Vec<Job>) =
-        all.drain(..).partition(|job| job.spec.on == Place::Slurm);
-    ask_slurm(&mut far);
-    all.extend(near);
-    all.extend(far);
-    all.sort_by(|a, b| (a.spec.submitted, &a.id).cmp(&(b.spec.submitted, &b.id)));
-    Ok(all)
+    ask_slurm(&mut all);
+    all
 }
 
 pub fn one(context: &Context, name: &str) -> Result<Job, Failure> {
     let mut job = jobs::find(&context.paths.runs(), name)?;
-    if job.spec.on == Place::Slurm {
-        ask_slurm(std::slice::from_mut(&mut job));
-    }
+    ask_slurm(std::slice::from_mut(&mut job));
     Ok(job)
 }
 
-/// Where Slurm does not answer, what is on disk is told.
+/// Of jobs that are on a cluster. Where Slurm does not answer, what is on disk is told.
 fn ask_slurm(jobs: &mut [Job]) {
     if let Err(e) = slurm::settle(jobs) {
         eprintln!("artgpt-tui: Slurm does not answer, its jobs are as last seen: {e}");
@@ -409,7 +402,7 @@ pub fn wish(context: &Context, job: &Job, wanted: Wanted) -> Result<(), Failure>
     let asked = jobs::wish(job, wanted)?;
     // A wish that Slurm did not take the first time is asked again.
     if job.spec.on == Place::Slurm && (asked == Wish::Asked || !is(job, wanted)) {
-        let resources = config_of(job)?.slurm.unwrap_or_default();
+        let resources = RunDir::follow(&job.path)?.config()?.slurm.unwrap_or_default();
         let job = Job::read(&job.path)?.unwrap_or_else(|| job.clone());
         slurm::follow(&job, wanted, &cluster(context)?, &resources)?;
     }
@@ -460,16 +453,4 @@ fn is(job: &Job, wanted: Wanted) -> bool {
         Wanted::Pause => matches!(job.status.state, Paused | Finished | Failed),
         Wanted::Stop => matches!(job.status.state, Stopped | Finished | Failed),
     }
-}
-
-fn config_of(job: &Job) -> Result<TrainConfig, Failure> {
-    let path = job.path.join("config.toml");
-    let text = std::fs::read_to_string(&path).map_err(|e| JobError::Record {
-        path: path.display().to_string(),
-        reason: e.to_string(),
-    })?;
-    Ok(toml::from_str(&text).map_err(|e| JobError::Record {
-        path: path.display().to_string(),
-        reason: e.message().to_string(),
-    })?)
 }

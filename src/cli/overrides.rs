@@ -21,31 +21,11 @@ where
         let new = parsed
             .and_then(|t| t.get("v").cloned())
             .unwrap_or_else(|| toml::Value::String(text.to_string()));
-        let mut place = &mut value;
-        let mut parts = key.split('.').peekable();
-        while let Some(part) = parts.next() {
-            place = match place {
-                toml::Value::Array(items) => {
-                    part.parse::<usize>().ok().and_then(|i| items.get_mut(i)).ok_or_else(bad)?
-                }
-                toml::Value::Table(table) => {
-                    // A table that is left out can be begun.
-                    let new = match parts.peek() {
-                        Some(_) => toml::Value::Table(toml::Table::new()),
-                        None => toml::Value::Boolean(false),
-                    };
-                    table.entry(part).or_insert(new)
-                }
-                _ => return Err(bad()),
-            };
-        }
-        *place = new.clone();
+        *place(&mut value, key).ok_or_else(bad)? = new.clone();
         // A number can be a text, such as a time.
         if !new.is_str() && C::deserialize(value.clone()).is_err() {
             let mut as_text = value.clone();
-            if let Some(place) = at(&mut as_text, key) {
-                *place = toml::Value::String(text.to_string());
-            }
+            *place(&mut as_text, key).ok_or_else(bad)? = toml::Value::String(text.to_string());
             if C::deserialize(as_text.clone()).is_ok() {
                 value = as_text;
             }
@@ -54,13 +34,24 @@ where
     value.try_into().map_err(|e: toml::de::Error| wrong(&e.message()))
 }
 
-/// What stands at a key, which is there.
-fn at<'a>(value: &'a mut toml::Value, key: &str) -> Option<&'a mut toml::Value> {
-    key.split('.').try_fold(value, |place, part| match place {
-        toml::Value::Array(items) => items.get_mut(part.parse::<usize>().ok()?),
-        toml::Value::Table(table) => table.get_mut(part),
-        _ => None,
-    })
+/// What stands at a key; a table that is left out is begun. `None` where nothing can stand.
+fn place<'a>(value: &'a mut toml::Value, key: &str) -> Option<&'a mut toml::Value> {
+    let mut place = value;
+    let mut parts = key.split('.').peekable();
+    while let Some(part) = parts.next() {
+        place = match place {
+            toml::Value::Array(items) => items.get_mut(part.parse::<usize>().ok()?)?,
+            toml::Value::Table(table) => {
+                let new = match parts.peek() {
+                    Some(_) => toml::Value::Table(toml::Table::new()),
+                    None => toml::Value::Boolean(false),
+                };
+                table.entry(part).or_insert(new)
+            }
+            _ => return None,
+        };
+    }
+    Some(place)
 }
 
 #[cfg(test)]

@@ -15,8 +15,7 @@ impl Steering {
     /// Paths are made whole: the panel may outlive the working folder.
     pub fn of(context: &Context) -> Result<Self, Failure> {
         let mut context = context.clone();
-        context.paths.data = std::path::absolute(&context.paths.data)
-            .map_err(|e| Failure::new("jobs", format!("the working folder is gone: {e}")))?;
+        context.paths.data = jobs::absolute(&context.paths.data)?;
         Ok(Self { context })
     }
 

@@ -59,7 +59,7 @@ fn seen(config: &TrainConfig, runs: &Path) -> Option<Estimate> {
         }
         let mut seconds = 0.0;
         for stage in &config.stage {
-            let (first, last, count) = stages.get(name(stage.kind))?;
+            let (first, last, count) = stages.get(stage.kind.name())?;
             seconds += (last - first) / count.checked_sub(1).filter(|n| *n > 0)? as f64
                 * stage.steps as f64;
         }
@@ -89,14 +89,6 @@ fn pace(config: &TrainConfig) -> TrainConfig {
         early_stop: None,
         slurm: None,
         ..same
-    }
-}
-
-fn name(kind: StageKind) -> &'static str {
-    match kind {
-        StageKind::Align => "align",
-        StageKind::Answer => "answer",
-        StageKind::Caption => "caption",
     }
 }
 

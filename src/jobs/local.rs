@@ -36,13 +36,7 @@ pub fn ensure_supervisor(
     }
     let mut command = Command::new(program);
     command.args(options).args(["jobs", "supervise"]);
-    for name in without {
-        command.env_remove(name);
-    }
-    // It must not keep a folder that is unmounted or removed.
-    command.current_dir("/").stdin(Stdio::null());
-    let out = append(log)?;
-    command.stderr(out.try_clone().map_err(io(log))?).stdout(out);
+    detach(&mut command, log, without)?;
     let mut child = command.spawn().map_err(|e| start(&e))?;
     let begun = Instant::now();
     while !is_supervised(runs) {
@@ -83,7 +77,6 @@ pub fn become_supervisor(runs: &Path) -> Result<Option<File>> {
 /// Starts the training process of a job. Variables in `without` are this process's own.
 pub fn start(job: &Job, data: &Path, slot: &str, without: &[&str]) -> Result<Child> {
     let path = job.path.join(OUTPUT);
-    let out = append(&path)?;
     let mut command = Command::new(&job.spec.program);
     match slot.strip_prefix("cuda:") {
         // NVML counts by the bus, CUDA as it likes: the process sees this one alone.
@@ -93,11 +86,7 @@ pub fn start(job: &Job, data: &Path, slot: &str, without: &[&str]) -> Result<Chi
         }
         None => drop(command.args(arguments(job, data, slot))),
     }
-    for name in without {
-        command.env_remove(name);
-    }
-    command.current_dir("/").stdin(Stdio::null());
-    command.stderr(out.try_clone().map_err(io(&path))?).stdout(out);
+    detach(&mut command, &path, without)?;
     command.spawn().map_err(|e| JobError::Start {
         what: job.spec.program.display().to_string(),
         reason: e.to_string(),
@@ -132,8 +121,16 @@ pub fn terminate(pid: u32) {
     }
 }
 
-fn append(path: &Path) -> Result<File> {
-    OpenOptions::new().create(true).append(true).open(path).map_err(io(path))
+/// What it prints goes to the end of `log`. It must not keep a folder that is unmounted or removed, and
+/// does not inherit the variables in `without`.
+fn detach(command: &mut Command, log: &Path, without: &[&str]) -> Result<()> {
+    let out = OpenOptions::new().create(true).append(true).open(log).map_err(io(log))?;
+    for name in without {
+        command.env_remove(name);
+    }
+    command.current_dir("/").stdin(Stdio::null());
+    command.stderr(out.try_clone().map_err(io(log))?).stdout(out);
+    Ok(())
 }
 
 /// The last `count` lines of a log, without control characters.

@@ -277,11 +277,7 @@ pub fn settle(jobs: &mut [Job]) -> Result<()> {
 
 /// Nothing more comes of it without a word of the user's.
 fn is_over(job: &Job) -> bool {
-    match job.status.state {
-        RunState::Finished | RunState::Failed => !job.is_asked_again(),
-        RunState::Stopped => job.request.wanted == Wanted::Stop,
-        RunState::Queued | RunState::Running | RunState::Paused => false,
-    }
+    !job.is_open() && job.status.state != RunState::Paused
 }
 
 /// How a job ended, where the cluster keeps accounts.

@@ -80,6 +80,10 @@ impl<'a> Supervisor<'a> {
     /// One look; whether there is more to come.
     fn tick(&mut self) -> bool {
         for job in list(&self.runs).into_iter().filter(Job::is_local) {
+            // Of those that are over nothing is wanted; a process that ended is still taken note of.
+            if !job.is_open() && !self.children.contains_key(&job.id) {
+                continue;
+            }
             if let Err(e) = self.settle(&job) {
                 // A full disk: the next look tries again.
                 (self.told)(&job, &e.to_string());
@@ -99,7 +103,7 @@ impl<'a> Supervisor<'a> {
                 }
             }
         }
-        list(&self.runs).iter().any(|job| job.is_local() && job.is_open())
+        jobs.iter().any(|job| job.is_local() && job.is_open())
     }
 
     /// Brings what a job is and what is wanted of it together.

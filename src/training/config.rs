@@ -198,6 +198,17 @@ pub enum StageKind {
     Caption,
 }
 
+impl StageKind {
+    /// As metrics tell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Align => "align",
+            Self::Answer => "answer",
+            Self::Caption => "caption",
+        }
+    }
+}
+
 impl TrainConfig {
     pub fn check(&self) -> Result<()> {
         let wrong = |what: String| Err(TrainError::Config(what));

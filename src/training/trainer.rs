@@ -14,8 +14,8 @@ use super::peers::Peers;
 use super::run_dir::{Best, Position, best_weights};
 use super::task::{At, Batch, Share, Task};
 use super::{
-    BridgeParts, MarkKind, Metrics, OnBad, Result, RunDir, RunState, Schedule, StageKind,
-    TrainConfig, TrainError, outcome,
+    BridgeParts, MarkKind, Metrics, OnBad, Result, RunDir, RunState, Schedule, TrainConfig,
+    TrainError, outcome,
 };
 use crate::runtime;
 
@@ -207,7 +207,7 @@ impl Trainer<'_> {
             let metrics = Metrics {
                 step: done,
                 epoch: self.task.epoch(config.samples_before(done)),
-                stage: stage_name(stage.kind).into(),
+                stage: stage.kind.name().into(),
                 split: "train".into(),
                 loss,
                 lr,
@@ -449,14 +449,6 @@ fn ratio(updates: &[Update]) -> Option<f64> {
     let (change, size) =
         updates.iter().fold((0.0, 0.0), |(c, s), update| (c + update.change, s + update.size));
     (size > 0.0).then(|| (change / size).sqrt())
-}
-
-fn stage_name(kind: StageKind) -> &'static str {
-    match kind {
-        StageKind::Align => "align",
-        StageKind::Answer => "answer",
-        StageKind::Caption => "caption",
-    }
 }
 
 #[cfg(test)]

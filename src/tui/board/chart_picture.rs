@@ -12,7 +12,14 @@ use super::view::picture_cells;
 
 #[derive(Default)]
 pub struct ChartPicture {
-    drawn: Option<(String, Arc<RgbImage>)>,
+    drawn: Option<Drawn>,
+    /// Pictures made so far: the name of the last one.
+    count: u64,
+}
+
+struct Drawn {
+    drawing: Drawing,
+    image: Arc<RgbImage>,
 }
 
 impl ChartPicture {
@@ -25,12 +32,13 @@ impl ChartPicture {
             u32::from(cells.height) * u32::from(height),
         );
         let drawing = Drawing::of(board, board.metric()?, usize::from(cells.width) * 4)?;
-        let key = format!("{size:?} {drawing:?}");
-        if self.drawn.as_ref().is_none_or(|(known, _)| *known != key) {
-            let image = pixels(&drawing, size, Ground::Black).ok()?;
-            self.drawn = Some((key, Arc::new(image)));
+        let known = self.drawn.as_ref();
+        if known.is_none_or(|d| d.drawing != drawing || d.image.dimensions() != size) {
+            let image = Arc::new(pixels(&drawing, size, Ground::Black).ok()?);
+            self.drawn = Some(Drawn { drawing, image });
+            self.count += 1;
         }
-        let (key, image) = self.drawn.as_ref()?;
-        Some((key.clone(), image.clone(), cells))
+        let image = self.drawn.as_ref()?.image.clone();
+        Some((self.count.to_string(), image, cells))
     }
 }

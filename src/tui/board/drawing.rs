@@ -8,7 +8,7 @@ use crate::runs::{Clock, Run, XAxis};
 use crate::training::{Mark, MarkKind};
 
 /// A chart of the runs that are shown, over the stretch that is seen.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Drawing {
     pub metric: String,
     /// What lies behind comes first.
@@ -24,7 +24,7 @@ pub struct Drawing {
     pub top: f64,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Line {
     pub run: String,
     pub colour: Color,
