@@ -183,4 +183,55 @@ fn jobs_run_pause_and_are_requeued_in_a_real_slurm() {
         assert!(Instant::now() < deadline);
         std::thread::sleep(Duration::from_millis(200));
     }
+    its_time_ends(&home);
+    processes_train_together(&home);
+}
+
+/// It is told before, writes its checkpoint, and is queued again.
+fn its_time_ends(home: &Home) {
+    // Slurm looks at limits twice a minute.
+    let config = home.config("long.toml", &QUICK.replace("steps = 60", "steps = 1000000"));
+    let limits = ["--on", "slurm", "--set", "slurm.time=1", "--set", "slurm.notice=45"];
+    let id = home.submit(&config, &limits).remove(0);
+    home.until_step(&id, 1);
+    let queued = home.until_state(&id, "queued");
+    let step = queued["step"].as_u64().expect("a step");
+    home.until_step(&id, step + 1);
+    home.json(&["jobs", "stop", &id]);
+    let steps: Vec<u64> = home.losses(&id).into_keys().collect();
+    assert_eq!(steps, (1..=steps.len() as u64).collect::<Vec<_>>(), "none is left out");
+}
+
+/// The same losses, within float error, as one process alone.
+#[cfg(feature = "mpi")]
+fn processes_train_together(home: &Home) {
+    let config = home.config("ranks.toml", &QUICK.replace("batch = 2", "batch = 4"));
+    let alone = home.unbroken(&config);
+    let ranks = ["slurm.tasks=2", "slurm.cpus_per_task=1", "slurm.mpi=pmix"];
+    let mut more = vec!["--on", "slurm"];
+    ranks.iter().for_each(|set| more.extend(["--set", set]));
+    let id = home.submit(&config, &more).remove(0);
+    // Paused and resumed by all of them together.
+    home.until_step(&id, 5);
+    home.json(&["jobs", "pause", &id]);
+    home.json(&["jobs", "resume", &id]);
+    home.until_state(&id, "finished");
+    let log = std::fs::read_to_string(home.path().join("runs").join(&id).join("log.txt"));
+    assert!(log.is_ok_and(|log| log.contains("2 processes train together")));
+    let number = |text: &String| text.parse::<f64>().expect("a number");
+    for ((step, a), (other, b)) in alone.iter().zip(&home.losses(&id)) {
+        let (a, b) = (number(a), number(b));
+        assert!(step == other && (a - b).abs() < 1e-4 * a, "step {step}: {a} {b}");
+    }
+}
+
+/// Without MPI it says so, and trains nothing twice.
+#[cfg(not(feature = "mpi"))]
+fn processes_train_together(home: &Home) {
+    let config = home.config("ranks.toml", QUICK);
+    let two = ["--on", "slurm", "--set", "slurm.tasks=2", "--set", "slurm.cpus_per_task=1"];
+    let id = home.submit(&config, &two).remove(0);
+    let failed = home.until_state(&id, "failed");
+    let lines = failed["last_lines"].to_string();
+    assert!(lines.contains("built without MPI"), "{failed:#}");
 }

@@ -229,7 +229,15 @@ fn join<'a>(
     stop: &'a dyn Fn() -> bool,
     device: Option<&Device>,
 ) -> Result<Box<dyn Peers + 'a>, Failure> {
-    let Some(peers) = crate::training::MpiPeers::join(stop) else { return Ok(Box::new(Alone)) };
+    let Some(peers) = crate::training::MpiPeers::join(stop) else {
+        return match started_together() {
+            true => Err(Failure::usage(
+                "srun started several processes that do not know of each other",
+                "say how they meet: `mpi = \"pmix\"` in [slurm], or another of `srun --mpi=list`",
+            )),
+            false => Ok(Box::new(Alone)),
+        };
+    };
     #[cfg(feature = "nccl")]
     {
         // All of them go the same way, or they wait for each other for ever.
@@ -249,16 +257,20 @@ fn join<'a>(
 /// Without MPI several processes would each train a run of their own.
 #[cfg(not(feature = "mpi"))]
 fn join(_: &dyn Fn() -> bool, _: Option<&Device>) -> Result<Box<dyn Peers>, Failure> {
-    let several = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"].iter().any(|name| {
-        std::env::var(name).is_ok_and(|size| size.parse::<usize>().is_ok_and(|n| n > 1))
-    });
-    match several {
+    match started_together() {
         true => Err(Failure::usage(
             "this program was built without MPI",
             "build it with `--features mpi`, or start it without mpirun",
         )),
         false => Ok(Box::new(Alone)),
     }
+}
+
+/// Whether `mpirun` or `srun` started more than this process.
+fn started_together() -> bool {
+    ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"].iter().any(|name| {
+        std::env::var(name).is_ok_and(|size| size.parse::<usize>().is_ok_and(|n| n > 1))
+    })
 }
 
 /// A new run's id, the same in all its processes.

@@ -13,7 +13,8 @@ use super::record::{self, JOB, Kind, OUTPUT, Progress, Wanted};
 use super::{Job, JobError, Result, io};
 use crate::training::{Resources, RunDir, RunState, Status, write_whole};
 
-/// Seconds before the end of its time at which a job is told to write a checkpoint.
+/// Seconds before the end of its time at which a job is told to write a checkpoint, where the
+/// configuration does not say.
 const NOTICE: u32 = 120;
 
 /// Who submits.
@@ -75,7 +76,7 @@ fn script(jobs: &[Job], data: &Path, resources: &Resources) -> String {
         }
     }
     option("open-mode", &"append");
-    option("signal", &format!("TERM@{NOTICE}"));
+    option("signal", &format!("TERM@{}", resources.notice.unwrap_or(NOTICE)));
     if let Some(nice) =
         jobs.first().map(|job| -i64::from(job.spec.priority)).filter(|nice| *nice != 0)
     {
@@ -91,6 +92,8 @@ fn script(jobs: &[Job], data: &Path, resources: &Resources) -> String {
         tasks,
         cpus_per_task,
         gpus_per_task,
+        mpi,
+        notice: _,
         extra,
     } = resources;
     let texts = [
@@ -135,11 +138,15 @@ fn script(jobs: &[Job], data: &Path, resources: &Resources) -> String {
             words.iter().map(|word| quoted(&word.to_string_lossy())).collect();
         words.pop(); // the run, which is each task's own
         let program = quoted(&job.spec.program.display());
-        let _ = writeln!(text, "srun {program} {} \"$run\"", words.join(" "));
+        let mpi = mpi.iter().map(|kind| format!("--mpi={} ", quoted(kind))).collect::<String>();
+        let _ = writeln!(text, "srun {CPUS} {mpi}{program} {} \"$run\"", words.join(" "));
     }
     text.push_str(REQUEUE);
     text
 }
+
+/// Steps do not inherit this of their job: each process would be bound to one core.
+const CPUS: &str = "${SLURM_CPUS_PER_TASK:+--cpus-per-task=$SLURM_CPUS_PER_TASK}";
 
 /// A process that was told to end has written its checkpoint (code 130); what then follows is in the
 /// user's request. `srun` itself must not get the signal: it would kill its processes at once.

@@ -106,6 +106,11 @@ pub struct Resources {
     pub tasks: Option<u32>,
     pub cpus_per_task: Option<u32>,
     pub gpus_per_task: Option<u32>,
+    /// How `srun --mpi` brings the processes together, such as `pmix`.
+    pub mpi: Option<String>,
+    /// Seconds before the end of its time at which the job is told to write its checkpoint; 120 if
+    /// left out.
+    pub notice: Option<u32>,
     /// More options, such as `--constraint=a100`.
     pub extra: Vec<String>,
 }
