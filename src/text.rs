@@ -48,6 +48,20 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// A number in a table: six digits that count, and all of those before the point.
+pub fn number(value: f64) -> String {
+    let size = value.abs();
+    match size {
+        _ if value == 0.0 => "0".into(),
+        1e15.. => format!("{value:.5e}"),
+        _ if size < 1e-4 => format!("{value:.3e}"),
+        _ => {
+            let digits = (5.0 - size.log10().floor()).clamp(0.0, 8.0) as usize;
+            format!("{value:.digits$}")
+        }
+    }
+}
+
 /// As much of a text as so many cells hold; what is cut ends in an ellipsis.
 pub fn fit(text: &str, cells: usize) -> String {
     if text.width() <= cells {
@@ -71,6 +85,12 @@ pub fn fit(text: &str, cells: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_have_six_digits() {
+        let told = [0.0, 2_204_000_000.0, 12.5, 0.001_234_567, 3e-5, f64::NAN].map(number);
+        assert_eq!(told, ["0", "2204000000", "12.5000", "0.00123457", "3.000e-5", "NaN"]);
+    }
 
     #[test]
     fn durations_are_told_in_two_units() {

@@ -122,6 +122,22 @@ fn jobs_wait_for_one_another_and_tell_why_they_failed() {
     assert!(child["exit_reason"].to_string().contains("which it comes after, failed"), "{child:#}");
     let names = home.run(&["jobs", "list"]).1;
     assert_eq!(names.lines().count(), 7, "{names}");
+    // Jobs go by what people call them, are asked to end before their first step, and are removed.
+    let named = ["--name", "warm", "--sweep", "seed=1,2", "--set", "stage.0.steps=1000000"];
+    let warm = home.submit(&config, &named);
+    home.until_state(&warm[0], "running");
+    let began = Instant::now();
+    assert_eq!(home.json(&["jobs", "pause", "warm seed=1"])[0]["state"], "paused");
+    assert!(began.elapsed() < Duration::from_secs(60));
+    let listed = home.run(&["runs", "list"]).1;
+    assert!(listed.contains("warm seed=2"), "{listed}");
+    let (code, _, err) = home.run(&["jobs", "remove", "warm seed=1"]);
+    assert!(code == Some(1) && err.contains("stop it first"), "{err}");
+    home.json(&["jobs", "stop", &warm[0], &warm[1]]);
+    home.run(&["jobs", "remove", &warm[0], "warm seed=2"]);
+    let (code, _, err) = home.run(&["jobs", "show", &warm[0]]);
+    assert!(code == Some(1) && err.contains("there is no job"), "{err}");
+    assert!(!home.path().join("runs").join(&warm[1]).exists());
 }
 
 #[test]

@@ -78,7 +78,7 @@ pub enum JobsCommand {
     List,
     /// How a job stands.
     Show {
-        /// An id, or the beginning of it.
+        /// An id, the beginning of it, or a name.
         job: String,
     },
     /// What a job's processes printed.
@@ -103,6 +103,11 @@ pub enum JobsCommand {
         #[arg(required = true)]
         jobs: Vec<String>,
     },
+    /// Delete jobs that are over, with their runs: metrics, checkpoints and weights.
+    Remove {
+        #[arg(required = true)]
+        jobs: Vec<String>,
+    },
     /// The process that starts and ends jobs; it comes and goes by itself.
     #[command(hide = true)]
     Supervise,
@@ -124,6 +129,9 @@ pub struct SubmitArgs {
     /// A job for each value, and for each combination with another sweep: seed=1,2,3.
     #[arg(long, value_name = "KEY=VALUE,...")]
     pub sweep: Vec<String>,
+    /// What to call it; the configuration's file name if left out.
+    #[arg(long)]
+    pub name: Option<String>,
     /// Higher ones start first.
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub priority: i32,
@@ -153,7 +161,7 @@ pub enum RunsCommand {
     },
     /// How a run stands, and its metrics.
     Show {
-        /// An id, or a path.
+        /// An id, the beginning of it, a name, or a path.
         run: String,
         #[command(flatten)]
         logs: LogArgs,
@@ -162,6 +170,11 @@ pub enum RunsCommand {
     Diff {
         /// Ids, or paths.
         #[arg(required = true, num_args = 2..)]
+        runs: Vec<String>,
+    },
+    /// Delete runs of ours that are over: metrics, checkpoints and weights.
+    Remove {
+        #[arg(required = true)]
         runs: Vec<String>,
     },
     /// All points of a run.
@@ -453,7 +466,7 @@ pub struct TrainArgs {
     /// The run's configuration; see examples/train/ and examples/configs/.
     #[arg(required_unless_present = "resume")]
     pub config_file: Option<PathBuf>,
-    /// Go on with a run, by its id or folder.
+    /// Go on with a run, by its id, the beginning of it, or its folder.
     #[arg(long, value_name = "RUN")]
     pub resume: Option<String>,
     /// Replace a value of the configuration, such as seed=3 or stage.1.lr=1e-4.

@@ -11,6 +11,7 @@ use crate::device;
 use crate::fetch::is_installed;
 use crate::inference::{Backend, Cancel, Engine, Picture, Prompt, Remote, SCHEME};
 use crate::model::manifest::Model;
+use crate::text::printable;
 
 /// A model whose files are here, fetched first if need be.
 pub fn ready(context: &Context, name: &str) -> Result<Model, Failure> {
@@ -26,7 +27,17 @@ pub fn data_folder(context: &Context, data: &str) -> Result<PathBuf, Failure> {
     if Path::new(data).join("objects.json").is_file() {
         return Ok(PathBuf::from(data));
     }
-    Ok(ready(context, data)?.dir.join("files"))
+    match ready(context, data) {
+        Ok(set) => Ok(set.dir.join("files")),
+        Err(failure) if Model::find(data, &context.paths.models()).is_err() => Err(Failure {
+            message: format!("{}: there is no data set of this name", printable(data)),
+            hint:
+                "met-paintings is built in; a folder with pictures and objects.json works as well"
+                    .into(),
+            ..failure
+        }),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// The model that the flag or the settings name: loaded here, or a server's.

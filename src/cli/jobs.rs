@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io::{Read, Seek};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::args::{JobsCommand, SubmitArgs, SubmitCommand};
 use super::input::{cancel_on_signal, data_folder, ready};
@@ -14,7 +14,9 @@ use super::{Context, Failure, notice, out};
 use crate::jobs::{
     self, Estimate, Job, OUTPUT, Place, Slots, Spec, Supervisor, Wanted, Wish, slurm,
 };
-use crate::text::printable;
+use crate::runs::catalogue::find;
+use crate::runs::{RunReader, Standing};
+use crate::text::{duration, printable};
 use crate::training::data::DataConfig;
 use crate::training::{RunDir, RunState, TrainConfig};
 
@@ -41,6 +43,10 @@ pub fn run(context: &Context, command: JobsCommand) -> Result<ExitCode, Failure>
         JobsCommand::Pause { jobs } => return ask(context, &jobs, Wanted::Pause),
         JobsCommand::Resume { jobs } => return ask(context, &jobs, Wanted::Run),
         JobsCommand::Stop { jobs } => return ask(context, &jobs, Wanted::Stop),
+        JobsCommand::Remove { jobs } => {
+            let ids = jobs.iter().map(|name| Ok(one(context, name)?.path.display().to_string()));
+            super::runs::remove(context, &ids.collect::<Result<Vec<_>, Failure>>()?)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -89,38 +95,46 @@ fn submit(context: &Context, args: &SubmitArgs) -> Result<(), Failure> {
     let made = queue(context, args, &checked)?;
     match context.json {
         true => {
-            let told: Vec<_> =
-                made.iter().zip(&checked).map(|(job, (_, e))| needs(job, e)).collect();
+            let told: Vec<_> = made.iter().zip(&checked).map(|(job, c)| needs(job, c)).collect();
             out::line(serde_json::json!({ "jobs": told }));
         }
         false => {
-            for (job, (_, estimate)) in made.iter().zip(&checked) {
-                out::line(format!("{}  {}", job.id, in_words(estimate)));
+            for (job, checked) in made.iter().zip(&checked) {
+                let (name, needs) = (printable(&checked.name), in_words(&checked.estimate));
+                out::line(format!("{}  {name}: {needs}", job.id));
             }
         }
     }
     Ok(())
 }
 
+/// A run that may be queued.
+pub struct Checked {
+    pub config: TrainConfig,
+    pub estimate: Estimate,
+    /// What it will be called.
+    pub name: String,
+}
+
 /// All runs that are asked for, and what they will need; none is queued yet.
-pub fn check(
-    context: &Context,
-    args: &SubmitArgs,
-) -> Result<Vec<(TrainConfig, Estimate)>, Failure> {
+pub fn check(context: &Context, args: &SubmitArgs) -> Result<Vec<Checked>, Failure> {
     let base = read_config(&args.config_file, &args.set)?;
     if args.on == Place::Local {
         // Nonsense is told now, not when its turn comes.
         crate::device::open(&context.settings.device)?;
     }
     let mut checked = Vec::new();
-    for config in sweep(base, &args.sweep)? {
+    let stem = args.config_file.file_stem().unwrap_or_default().to_string_lossy();
+    let called = args.name.as_deref().unwrap_or(&stem).trim();
+    for (config, swept) in sweep(base, &args.sweep)? {
         config.check()?;
         ready(context, &config.model)?;
         if let DataConfig::Museum(name) = &config.data {
             data_folder(context, name)?;
         }
         let estimate = jobs::check(&config, &context.paths.models(), &context.paths.runs())?;
-        checked.push((config, estimate));
+        let name = [called, &swept.join(" ")].join(" ").trim().to_string();
+        checked.push(Checked { config, estimate, name });
     }
     before(context, args)?;
     Ok(checked)
@@ -161,14 +175,15 @@ fn goes_on(before: &[Job]) -> Result<(), Failure> {
 pub fn queue(
     context: &Context,
     args: &SubmitArgs,
-    checked: &[(TrainConfig, Estimate)],
+    checked: &[Checked],
 ) -> Result<Vec<Job>, Failure> {
     let before = before(context, args)?;
     let program = std::env::current_exe()
         .map_err(|e| Failure::new("jobs", format!("this program cannot be found: {e}")))?;
     let mut made: Vec<Job> = Vec::new();
-    for (config, estimate) in checked {
+    for Checked { config, estimate, name } in checked {
         let spec = Spec {
+            name: Some(name.clone()).filter(|name| !name.is_empty()),
             submitted: jiff::Timestamp::now(),
             on: args.on,
             device: context.settings.device.clone(),
@@ -189,7 +204,7 @@ pub fn queue(
         }
     }
     match (args.on, checked.first()) {
-        (Place::Slurm, Some((config, _))) => {
+        (Place::Slurm, Some(Checked { config, .. })) => {
             let resources = config.slurm.clone().unwrap_or_default();
             if let Err(e) = slurm::submit(&made, &cluster(context)?, &resources, &before) {
                 // What the cluster did not take is no job.
@@ -207,9 +222,9 @@ fn cluster(context: &Context) -> Result<slurm::Submitter, Failure> {
     Ok(slurm::Submitter { data, without: context.own_variables.clone() })
 }
 
-/// One configuration for each combination of values.
-fn sweep(base: TrainConfig, sweeps: &[String]) -> Result<Vec<TrainConfig>, Failure> {
-    let mut all = vec![base];
+/// One configuration for each combination of values, with these.
+fn sweep(base: TrainConfig, sweeps: &[String]) -> Result<Vec<(TrainConfig, Vec<String>)>, Failure> {
+    let mut all = vec![(base, Vec::new())];
     for sweep in sweeps {
         let bad = || {
             Failure::usage(
@@ -219,9 +234,11 @@ fn sweep(base: TrainConfig, sweeps: &[String]) -> Result<Vec<TrainConfig>, Failu
         };
         let (key, values) = sweep.split_once('=').ok_or_else(bad)?;
         let mut next = Vec::new();
-        for config in &all {
+        for (config, swept) in &all {
             for value in values.split(',') {
-                next.push(with_overrides(config.clone(), &[format!("{key}={value}")])?);
+                let pair = format!("{key}={value}");
+                let config = with_overrides(config.clone(), std::slice::from_ref(&pair))?;
+                next.push((config, [&swept[..], &[pair]].concat()));
             }
         }
         all = next;
@@ -229,9 +246,10 @@ fn sweep(base: TrainConfig, sweeps: &[String]) -> Result<Vec<TrainConfig>, Failu
     Ok(all)
 }
 
-fn needs(job: &Job, estimate: &Estimate) -> serde_json::Value {
+fn needs(job: &Job, Checked { estimate, name, .. }: &Checked) -> serde_json::Value {
     serde_json::json!({
         "id": job.id,
+        "name": name,
         "memory": estimate.memory,
         "seconds": estimate.seconds,
         "estimated_from": estimate.seen_in,
@@ -276,7 +294,20 @@ fn pace(job: &Job) -> Duration {
 
 /// A state as scripts and people read it.
 fn word(state: RunState) -> &'static str {
-    crate::runs::Standing::Told(state).word()
+    Standing::Told(state).word()
+}
+
+/// How a job stands as people read it, and the seconds that it still needs, where that is known.
+fn stands(job: &Job) -> (&'static str, Option<f64>) {
+    let now = SystemTime::now();
+    let found = (job.status.state == RunState::Running).then(|| find(&job.path, false).pop());
+    match found.flatten() {
+        Some(found) => {
+            let run = RunReader::whole(found, None);
+            (run.standing(now).word(), run.left(now))
+        }
+        None => (word(job.status.state), None),
+    }
 }
 
 fn list(context: &Context, jobs: &[Job]) {
@@ -286,30 +317,62 @@ fn list(context: &Context, jobs: &[Job]) {
     if jobs.is_empty() {
         eprintln!("no jobs yet; `artgpt-tui jobs submit train CONFIG` queues one");
     }
+    let name = |job: &Job| printable(job.spec.name.as_deref().unwrap_or("-"));
+    let names = jobs.iter().map(|job| name(job).chars().count()).max().unwrap_or(0);
     for job in jobs {
-        let status = &job.status;
-        let why = match status.state {
-            RunState::Queued => job.progress.waits_for.as_ref().map(|w| format!("waits for {w}")),
-            RunState::Running => job.progress.slot.clone(),
-            _ => status.exit_reason.clone(),
-        };
+        let (status, (word, left)) = (&job.status, stands(job));
+        let steps = format!("{}/{}", status.step, status.total_steps);
+        let name = name(job);
         out::line(format!(
-            "{}  {:8}  {:>13}  {}",
+            "{}  {word:8}  {steps:>13}  {name:names$}  {}",
             job.id,
-            word(status.state),
-            format!("{}/{}", status.step, status.total_steps),
-            printable(&why.unwrap_or_default())
+            about(job, left)
         ));
     }
 }
 
+/// What else a line of the list has to say.
+fn about(job: &Job, left: Option<f64>) -> String {
+    let status = &job.status;
+    let mut words = Vec::new();
+    match status.state {
+        RunState::Queued => words.extend(waits_for(job)),
+        RunState::Running => {
+            words.extend(job.progress.slot.clone());
+            words.extend(status.phase.clone());
+            words.extend(left.map(|left| format!("{} left", duration(left))));
+        }
+        _ => words.extend(status.exit_reason.clone()),
+    }
+    words.extend((job.spec.priority != 0).then(|| format!("priority {}", job.spec.priority)));
+    printable(&words.join(", "))
+}
+
+fn waits_for(job: &Job) -> Option<String> {
+    let until = job.progress.not_before.filter(|until| *until > jiff::Timestamp::now());
+    match until {
+        Some(until) => Some(format!("starts again at {}, after a crash", clock(until, "%H:%M:%S"))),
+        None => job.progress.waits_for.as_ref().map(|what| format!("waits for {what}")),
+    }
+}
+
+/// A time where the user is.
+fn clock(at: jiff::Timestamp, format: &str) -> String {
+    at.to_zoned_datetime(jiff::tz::TimeZone::system()).strftime(format).to_string()
+}
+
 fn told(job: &Job) -> serde_json::Value {
+    let (word, left) = stands(job);
     serde_json::json!({
         "id": job.id,
+        "name": job.spec.name,
         "path": job.path,
-        "state": word(job.status.state),
+        "state": self::word(job.status.state),
+        "stands": word,
+        "phase": job.status.phase,
         "step": job.status.step,
         "total_steps": job.status.total_steps,
+        "seconds_left": left,
         "on": job.spec.on,
         "device": job.progress.slot.as_ref().unwrap_or(&job.spec.device),
         "priority": job.spec.priority,
@@ -332,23 +395,27 @@ fn show(context: &Context, job: &Job) {
         return out::line(told);
     }
     let say = |key: &str, value: &str| out::line(format!("{key:9}  {}", printable(value)));
+    let (word, left) = stands(job);
     say("job", &job.id);
+    say("name", job.spec.name.as_deref().unwrap_or("-"));
     say("path", &job.path.display().to_string());
-    say("state", word(job.status.state));
+    say("state", word);
     say("step", &format!("{} of {}", job.status.step, job.status.total_steps));
     say("device", job.progress.slot.as_ref().unwrap_or(&job.spec.device));
-    say("submitted", &job.spec.submitted.to_string());
+    say("submitted", &clock(job.spec.submitted, "%Y-%m-%d %H:%M:%S"));
     let maybe = |key: &str, value: Option<String>| {
         if let Some(value) = value.filter(|v| !v.is_empty()) {
             say(key, &value);
         }
     };
+    maybe("phase", job.status.phase.clone());
+    maybe("left", left.map(|left| format!("about {}", duration(left))));
     maybe("priority", Some(job.spec.priority).filter(|p| *p != 0).map(|p| p.to_string()));
     maybe("after", Some(job.spec.after.join(", ")));
     maybe("starts", Some(job.progress.starts).filter(|n| *n > 1).map(|n| n.to_string()));
     maybe("slurm", job.progress.slurm_id.clone());
     if job.status.state == RunState::Queued {
-        maybe("waits for", job.progress.waits_for.clone());
+        maybe("queue", waits_for(job));
     }
     maybe("reason", job.status.exit_reason.clone());
     if failed && !lines.is_empty() {

@@ -12,7 +12,8 @@ where
     C: Serialize + DeserializeOwned,
 {
     let wrong = |e: &dyn std::fmt::Display| Failure::from(TrainError::Config(e.to_string()));
-    let mut value = toml::Value::try_from(&config).map_err(|e| wrong(&e))?;
+    let whole = toml::Value::try_from(&config).map_err(|e| wrong(&e))?;
+    let mut value = whole.clone();
     for pair in set {
         let bad = || Failure::usage(format!("--set {pair} is not KEY=VALUE"), "try --set seed=3");
         let (key, text) = pair.split_once('=').ok_or_else(bad)?;
@@ -31,7 +32,30 @@ where
             }
         }
     }
-    value.try_into().map_err(|e: toml::de::Error| wrong(&e.message()))
+    value.try_into().map_err(|e: toml::de::Error| {
+        let failure = wrong(&e.message());
+        // A key of the stages, and which of them is not said.
+        let meant = set.iter().filter_map(|pair| pair.split_once('=')).find(|(key, text)| {
+            !key.contains('.') && whole.get(key).is_none() && stage_takes::<C>(&whole, key, text)
+        });
+        match meant {
+            Some((key, text)) => Failure { hint: format!("say stage.0.{key}={text}"), ..failure },
+            None => failure,
+        }
+    })
+}
+
+fn stage_takes<C: DeserializeOwned>(whole: &toml::Value, key: &str, text: &str) -> bool {
+    let mut value = whole.clone();
+    let Some(first) = place(&mut value, "stage.0") else { return false };
+    let Some(stage) = first.as_table_mut() else { return false };
+    let Some(new) =
+        format!("v = {text}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("v"))
+    else {
+        return false;
+    };
+    stage.insert(key.into(), new);
+    C::deserialize(value).is_ok()
 }
 
 /// What stands at a key; a table that is left out is begun. `None` where nothing can stand.
@@ -71,7 +95,11 @@ mod tests {
         assert_eq!(new.slurm.and_then(|s| s.time), Some("1:00:00".into()));
         let minutes = with_overrides(config.clone(), &["slurm.time=10".into()]).expect("sets");
         assert_eq!(minutes.slurm.and_then(|s| s.time), Some("10".into()));
-        assert!(with_overrides(config.clone(), &["sead=3".into()]).is_err());
+        let hint = |set: &str| {
+            with_overrides(config.clone(), &[set.to_string()]).map(drop).expect_err("is wrong").hint
+        };
+        assert_eq!(hint("lr=0.5"), "say stage.0.lr=0.5");
+        assert!(!hint("sead=3").contains("stage.0"));
         assert!(with_overrides(config, &["stage.9.lr=1.0".into()]).is_err());
     }
 }

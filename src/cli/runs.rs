@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use super::args::{LogArgs, RunsCommand, RunsFormat, WatchArgs};
 use super::steering::Steering;
 use super::{Context, Failure, out};
+use crate::jobs::named;
 use crate::runs::catalogue::{Found, find};
 use crate::runs::{Pattern, Run, RunReader};
 use crate::text::printable;
@@ -21,6 +22,7 @@ pub fn run(context: &Context, command: RunsCommand) -> Result<ExitCode, Failure>
     match command {
         RunsCommand::List { paths, logs } => {
             let pattern = parse(logs)?;
+            let own = paths.is_empty();
             let given = given_or_own(context, paths)?;
             let found = given.iter().flat_map(|path| find(path, pattern.is_some()));
             let found: Vec<Found> = found.collect();
@@ -29,6 +31,9 @@ pub fn run(context: &Context, command: RunsCommand) -> Result<ExitCode, Failure>
                 .into_par_iter()
                 .map(|found| Summary::of(&RunReader::whole(found, pattern.clone())))
                 .collect();
+            if lines.is_empty() && !context.json {
+                eprintln!("{}", if own { NONE_YET } else { NO_METRICS });
+            }
             list(context, lines);
         }
         RunsCommand::Show { run, logs } => {
@@ -38,6 +43,7 @@ pub fn run(context: &Context, command: RunsCommand) -> Result<ExitCode, Failure>
                 false => show(&run),
             }
         }
+        RunsCommand::Remove { runs } => remove(context, &runs)?,
         RunsCommand::Diff { runs } => diff(context, &runs)?,
         RunsCommand::Export { run, format, out: folder, logs } => {
             let run = open(context, &run, logs)?;
@@ -46,6 +52,9 @@ pub fn run(context: &Context, command: RunsCommand) -> Result<ExitCode, Failure>
     }
     Ok(ExitCode::SUCCESS)
 }
+
+const NONE_YET: &str = "no runs yet; `artgpt-tui train CONFIG` begins one";
+const NO_METRICS: &str = "metrics are read from *.jsonl, tfevents, *.wandb, trainer_state.json, *.csv, or a log with --pattern";
 
 /// `watch`
 pub fn watch(context: &Context, args: WatchArgs) -> Result<ExitCode, Failure> {
@@ -99,18 +108,26 @@ fn parse(logs: LogArgs) -> Result<Option<Pattern>, Failure> {
     })
 }
 
-/// Where a run is, by its id or path.
 fn place(context: &Context, name: &str) -> Result<PathBuf, Failure> {
-    let places = [PathBuf::from(name), context.paths.runs().join(name)];
-    places.into_iter().find(|p| p.exists()).ok_or_else(|| {
-        Failure::usage(
-            format!("there is no run {name}"),
-            format!("name a folder, or one of {}", context.paths.runs().display()),
-        )
-    })
+    Ok(named(&context.paths.runs(), name)?)
 }
 
-/// A run by its id or path.
+/// Deletes runs of ours; all of them, or none where one may not be.
+pub fn remove(context: &Context, names: &[String]) -> Result<(), Failure> {
+    let paths: Vec<PathBuf> =
+        names.iter().map(|name| place(context, name)).collect::<Result<_, _>>()?;
+    for path in paths {
+        crate::jobs::remove(&context.paths.runs(), &path)?;
+        let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        match context.json {
+            true => out::line(serde_json::json!({ "removed": id })),
+            false => out::line(format!("{}  removed", printable(&id))),
+        }
+    }
+    Ok(())
+}
+
+/// A run by what it is called.
 fn open(context: &Context, name: &str, logs: LogArgs) -> Result<Run, Failure> {
     let pattern = parse(logs)?;
     let path = &place(context, name)?;
@@ -130,10 +147,7 @@ fn open(context: &Context, name: &str, logs: LogArgs) -> Result<Run, Failure> {
     }
     match found.pop() {
         Some(found) => Ok(RunReader::whole(found, pattern)),
-        None => Err(Failure::usage(
-            format!("{name} holds no metrics"),
-            "it is read from *.jsonl, tfevents, *.wandb, trainer_state.json, *.csv, or a log with --pattern",
-        )),
+        None => Err(Failure::usage(format!("{name} holds no metrics"), NO_METRICS)),
     }
 }
 
@@ -156,6 +170,8 @@ struct Summary {
     told: serde_json::Value,
     name: String,
     standing: &'static str,
+    /// What it was submitted under.
+    title: String,
     steps: String,
     metric: String,
 }
@@ -167,6 +183,7 @@ impl Summary {
             told: told(run),
             name: printable(&run.name),
             standing: run.standing(SystemTime::now()).word(),
+            title: run.title.clone().unwrap_or_default(),
             steps: run.steps(),
             metric: printable(&run.trouble.clone().or(metric).unwrap_or_default()),
         }
@@ -178,12 +195,12 @@ fn list(context: &Context, runs: Vec<Summary>) {
         let all: Vec<_> = runs.into_iter().map(|run| run.told).collect();
         return out::line(serde_json::json!(all));
     }
-    if runs.is_empty() {
-        eprintln!("no runs yet; `artgpt-tui train CONFIG` begins one");
-    }
     let width = runs.iter().map(|r| r.name.chars().count()).max().unwrap_or(0);
-    for Summary { name, standing, steps, metric, .. } in runs {
-        out::line(format!("{name:width$}  {standing:8}  {steps:>13}  {metric}"));
+    let titles = runs.iter().map(|r| r.title.chars().count()).max().unwrap_or(0);
+    for Summary { name, standing, title, steps, metric, .. } in runs {
+        let title = printable(&title);
+        let line = format!("{name:width$}  {standing:8}  {steps:>13}  {title:titles$}  {metric}");
+        out::line(line.trim_end());
     }
 }
 
@@ -208,7 +225,8 @@ fn told(run: &Run) -> serde_json::Value {
     serde_json::json!({
         "run": run.name,
         "path": run.path,
-        "state": run.standing(SystemTime::now()).word(),
+        "name": run.title,
+        "state": run.standing(SystemTime::now()).state(),
         "step": step,
         "total_steps": total,
         "exit_reason": run.status.as_ref().and_then(|s| s.exit_reason.clone()),
@@ -221,6 +239,9 @@ fn told(run: &Run) -> serde_json::Value {
 fn show(run: &Run) {
     let say = |key: &str, value: &str| out::line(format!("{key:8}  {}", printable(value)));
     say("run", &run.name);
+    if let Some(title) = &run.title {
+        say("name", title);
+    }
     say("path", &run.path.display().to_string());
     say("state", run.standing(SystemTime::now()).word());
     let (step, total) = run.progress();
@@ -237,9 +258,11 @@ fn show(run: &Run) {
     out::line("");
     let rows = crate::runs::table(&run.curves);
     let width = rows.iter().map(|[name, ..]| name.chars().count()).max().unwrap_or(0);
-    for [name, points, last, least, greatest] in rows {
+    for [name, points, last, least, at, greatest, to] in rows {
         let name = printable(&name);
-        out::line(format!("{name:width$}  {points:>8}  {last:>12}  {least:>12}  {greatest:>12}"));
+        out::line(format!(
+            "{name:width$}  {points:>8}  {last:>12}  {least:>12} {at:>8}  {greatest:>12} {to:>8}"
+        ));
     }
 }
 

@@ -36,9 +36,10 @@ impl Steering {
             _ => return Err(wrong("on", "local or slurm")),
         };
         Ok(SubmitArgs {
-            config_file: form.value("configuration").into(),
+            config_file: crate::tui::expand(form.value("configuration")),
             set: form.words("changes"),
-            sweep: Vec::new(),
+            sweep: form.words("sweep"),
+            name: Some(form.value("name").to_string()).filter(|name| !name.is_empty()),
             priority,
             after: form.words("after"),
             retries: SubmitArgs::RETRIES,
@@ -66,7 +67,10 @@ impl Steering {
     fn check_form(&self, form: &Form) -> Result<String, Failure> {
         let (context, args) = (self.context(form)?, Self::arguments(form)?);
         let checked = jobs::check(&context, &args)?;
-        Ok(checked.first().map_or(String::new(), |(_, estimate)| jobs::in_words(estimate)))
+        let count = checked.len();
+        let each = if count > 1 { format!("{count} jobs, each ") } else { String::new() };
+        let needs = checked.first().map(|c| jobs::in_words(&c.estimate)).unwrap_or_default();
+        Ok(each + &needs)
     }
 
     fn wish_of(&self, run: &Path, wanted: Wanted) -> Result<String, Failure> {
@@ -88,6 +92,12 @@ impl Steering {
 impl Steer for Steering {
     fn wish(&self, run: &Path, wanted: Wanted) -> Result<String, String> {
         self.wish_of(run, wanted).map_err(|e| e.to_string())
+    }
+
+    fn remove(&self, run: &Path) -> Result<String, String> {
+        let id = run.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        crate::jobs::remove(&self.context.paths.runs(), run).map_err(|e| e.to_string())?;
+        Ok(format!("{id} is deleted"))
     }
 
     fn check(&self, form: &Form) -> Result<String, String> {

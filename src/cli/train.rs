@@ -1,6 +1,6 @@
 //! `train CONFIG.toml [--resume RUN] [--set key=value]...`
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use candle_core::Device;
@@ -13,7 +13,7 @@ use crate::art::{Paintings, Split};
 use crate::chat::{Template, Tokenizer};
 use crate::config::Paths;
 use crate::device;
-use crate::jobs::Job;
+use crate::jobs::{Job, named};
 use crate::model::artgpt::{load_trainable, load_vision};
 use crate::model::bridge::Bridge;
 use crate::model::checkpoint::{LanguageFile, copy_trained};
@@ -62,7 +62,13 @@ fn train(
     };
     let (config, resumed) = match (&args.resume, given) {
         (Some(run), given) => {
-            let path = find_run(&runs, run)?;
+            let path = named(&runs, run)?;
+            if !path.join("config.toml").is_file() {
+                return Err(Failure::usage(
+                    format!("{} is no training run of ours", path.display()),
+                    format!("runs are kept in {}", runs.display()),
+                ));
+            }
             let id = run_id(&path);
             if !args.own_session && Job::read(&path)?.is_some() {
                 return Err(Failure::usage(
@@ -86,28 +92,21 @@ fn train(
             return Err(Failure::usage("no configuration is named", "see train --help"));
         }
     };
-    match resumed {
-        Some(mut run) => {
-            let ended = go_on(context, config, Some(&mut run), device, peers, stopped);
-            // What failed before the first step is told there, too.
-            if let Err(failure) = &ended
-                && let Ok(status) = run.status()
-                && status.state != RunState::Failed
-            {
-                let why = Some(failure.to_string());
-                let _ = run.set_status(RunState::Failed, status.step, status.total_steps, why);
-            }
-            ended
-        }
-        None => go_on(context, config, None, device, peers, stopped),
+    let (total, mut run) = (config.total_steps(), resumed);
+    let ended = go_on(context, config, &mut run, device, peers, stopped);
+    // Whatever it failed of is told there, too.
+    if let (Err(failure), Some(run)) = (&ended, &run) {
+        let step = run.status().map_or(0, |status| status.step);
+        let _ = run.set_status(RunState::Failed, step, total, Some(failure.to_string()));
     }
+    ended
 }
 
 /// Trains to the end, or as far as it may; a new run where none is given.
 fn go_on(
     context: &Context,
     config: TrainConfig,
-    known: Option<&mut RunDir>,
+    known: &mut Option<RunDir>,
     device: &Device,
     peers: &dyn Peers,
     stopped: &dyn Fn() -> bool,
@@ -121,7 +120,6 @@ fn go_on(
         DataConfig::Museum(name) => Some(Paintings::open(&data_folder(context, name)?)?),
         DataConfig::Pairs(_) => None,
     };
-    let mut made;
     let run = match known {
         Some(run) => {
             run.check_base(&base)?;
@@ -138,11 +136,10 @@ fn go_on(
                 _ => None,
             };
             peers.total(0.0)?; // the folder is there
-            made = match own {
+            known.insert(match own {
                 Some(run) => run,
                 None => RunDir::follow(&runs.join(&id))?,
-            };
-            &mut made
+            })
         }
     };
     // A resumed run keeps its split, whatever has changed since.
@@ -164,7 +161,15 @@ fn go_on(
         run.note(&format!("{} processes train together", peers.size()));
     }
 
+    let total = config.total_steps();
+    run.set_phase(total, &format!("loading {}", model.manifest.name));
     let parts = Parts::load(&model, &config, device)?;
+    // Nothing is lost by an end before the first step.
+    if peers.any(stopped())? {
+        let step = run.status().map_or(0, |status| status.step);
+        run.set_status(RunState::Stopped, step, total, Some("asked to stop".into()))?;
+        return after_stop(context, run);
+    }
     let network = parts.network(&config, device);
     let task: Box<dyn Task> = match (&paintings, feed) {
         (Some(paintings), _) => {
@@ -181,7 +186,6 @@ fn go_on(
         peers,
         config: config.clone(),
     };
-    let total = config.total_steps();
     let json = context.json;
     let ended = trainer.run(run, stopped, |m| {
         if first {
@@ -203,24 +207,22 @@ fn go_on(
             }
             Ok(ExitCode::SUCCESS)
         }
-        Ok(Outcome::Stopped) => {
-            let usual = Paths::new(None, None).is_some_and(|p| p.data == context.paths.data);
-            let home = match usual {
-                true => String::new(),
-                false => format!("--data-dir {} ", context.paths.data.display()),
-            };
-            let id = run_id(&run.path);
-            let how =
-                if Job::read(&run.path)?.is_some() { "jobs resume" } else { "train --resume" };
-            eprintln!("stopped; go on with: artgpt-tui {home}{how} {id}");
-            Ok(ExitCode::from(130))
-        }
-        Err(e) => {
-            let step = run.status().map_or(0, |s| s.step);
-            let _ = run.set_status(RunState::Failed, step, total, Some(e.to_string()));
-            Err(e.into())
-        }
+        Ok(Outcome::Stopped) => after_stop(context, run),
+        Err(e) => Err(e.into()),
     }
+}
+
+/// Says how a run that was stopped goes on.
+fn after_stop(context: &Context, run: &RunDir) -> Result<ExitCode, Failure> {
+    let usual = Paths::new(None, None).is_some_and(|p| p.data == context.paths.data);
+    let home = match usual {
+        true => String::new(),
+        false => format!("--data-dir {} ", context.paths.data.display()),
+    };
+    let id = run_id(&run.path);
+    let how = if Job::read(&run.path)?.is_some() { "jobs resume" } else { "train --resume" };
+    eprintln!("stopped; go on with: artgpt-tui {home}{how} {id}");
+    Ok(ExitCode::from(130))
 }
 
 /// The other processes of this run, where `mpirun` started some.
@@ -433,18 +435,6 @@ impl Parts {
             seed: config.seed,
         }
     }
-}
-
-fn find_run(runs: &Path, run: &str) -> Result<PathBuf, Failure> {
-    [PathBuf::from(run), runs.join(run)]
-        .into_iter()
-        .find(|p| p.join("config.toml").is_file())
-        .ok_or_else(|| {
-            Failure::usage(
-                format!("there is no run {}", crate::text::printable(run)),
-                format!("runs are kept in {}", runs.display()),
-            )
-        })
 }
 
 fn run_id(path: &Path) -> String {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::record::{self, JOB, Kind, Place, Progress, Request, Spec, Wanted};
-use super::{JobError, Result};
+use super::{JobError, Result, named};
 use crate::training::{RunState, Status};
 
 /// All that is known of one job.
@@ -66,23 +66,18 @@ pub fn list(runs: &Path) -> Vec<Job> {
     all
 }
 
-/// A job by its id, the beginning of it, or its folder.
+/// A job by its id, the beginning of it, its name, or its folder.
 pub fn find(runs: &Path, name: &str) -> Result<Job> {
     let unknown = || JobError::Unknown(crate::text::printable(name));
-    if name.is_empty() {
-        return Err(unknown());
+    match named(runs, name) {
+        Err(JobError::NoRun { .. }) => Err(unknown()),
+        Err(e) => Err(e),
+        Ok(path) => Job::read(&path)?.ok_or_else(unknown),
     }
-    for path in [PathBuf::from(name), runs.join(name)] {
-        if let Some(job) = Job::read(&path)? {
-            return Ok(job);
-        }
-    }
-    let wanted = name.to_uppercase();
-    let mut all = list(runs);
-    all.retain(|job| job.id.to_uppercase().starts_with(&wanted));
-    match all.len() {
-        0 => Err(unknown()),
-        1 => Ok(all.remove(0)),
-        _ => Err(JobError::Ambiguous(crate::text::printable(name))),
-    }
+}
+
+/// What a run that has a process was asked to do next, where it is a job.
+pub fn ending(run: &Path) -> Option<Wanted> {
+    let request: Request = record::read(run, Kind::Request).ok()??;
+    Some(request.wanted).filter(|wanted| *wanted != Wanted::Run)
 }

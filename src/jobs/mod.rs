@@ -9,8 +9,10 @@
 mod estimate;
 mod job;
 mod local;
+mod named;
 mod queue;
 mod record;
+mod remove;
 pub mod slurm;
 mod submit;
 mod supervisor;
@@ -19,10 +21,12 @@ mod wish;
 use std::path::Path;
 
 pub use estimate::{Estimate, estimate};
-pub use job::{Job, find, list};
+pub use job::{Job, ending, find, list};
 pub use local::{ensure_supervisor, last_lines};
+pub use named::{called, named};
 pub use queue::Slots;
 pub use record::{OUTPUT, Place, Progress, Request, Spec, Wanted};
+pub use remove::{REMOVED, remove};
 pub use submit::{check, submit};
 pub use supervisor::Supervisor;
 pub use wish::{Wish, wish};
@@ -31,7 +35,9 @@ pub use wish::{Wish, wish};
 pub enum JobError {
     #[error("there is no job {0}; `artgpt-tui jobs list` shows them")]
     Unknown(String),
-    #[error("more than one job begins with {0}; give more of its id")]
+    #[error("there is no run {name}; name a folder, or one of {runs}")]
+    NoRun { name: String, runs: String },
+    #[error("more than one run is called {0}; give more of its id")]
     Ambiguous(String),
     #[error("{path} cannot be read: {reason}; stop the job and submit it again")]
     Record { path: String, reason: String },

@@ -27,6 +27,9 @@ pub enum Place {
 /// `spec.json`: what was submitted. It never changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
+    /// What people call it.
+    #[serde(default)]
+    pub name: Option<String>,
     pub submitted: jiff::Timestamp,
     #[serde(default)]
     pub on: Place,

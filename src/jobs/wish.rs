@@ -30,7 +30,7 @@ fn possible(job: &Job, wanted: Wanted) -> Result<Wish> {
     let same = job.request.wanted == wanted;
     match (job.status.state, wanted) {
         (RunState::Finished, Wanted::Run) => refused("finished", "start a new run to train longer"),
-        (RunState::Finished, _) => refused("finished", "there is nothing to stop"),
+        (RunState::Finished, _) => refused("finished", "nothing of it is left to do"),
         (RunState::Failed | RunState::Stopped, Wanted::Pause) => {
             refused("not running", "resume it first")
         }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::jobs::REMOVED;
+
 use super::readers::{
     CsvFile, EventFile, JsonLines, Matches, Pattern, PatternLog, Reader, TrainerState, WandbFile,
 };
@@ -115,6 +117,9 @@ fn walk(folder: &Path, pattern: bool, depth: usize, all: &mut Vec<Found>) {
     for entry in entries.flatten() {
         let Ok(kind) = entry.file_type() else { continue };
         let path = entry.path();
+        if entry.file_name().to_string_lossy().starts_with(REMOVED) {
+            continue;
+        }
         // A link to a folder may lead back to here.
         if kind.is_dir() {
             folders.push(path);

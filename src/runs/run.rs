@@ -11,6 +11,7 @@ use super::marks::MarksReader;
 use super::readers::{Pattern, Reader};
 use super::series::{Clock, XAxis};
 use super::tail::Grown;
+use crate::jobs::{Wanted, called, ending};
 use crate::training::{Mark, RunState, Status};
 
 /// A run whose files were written within this time is taken to go on, where it does not say.
@@ -31,6 +32,12 @@ pub struct Run {
     pub curves: Curves,
     /// `status.json`, where the run has one.
     pub status: Option<Status>,
+    /// What it was submitted under, where it is a job.
+    pub title: Option<String>,
+    /// What it was asked to do, and does not do yet.
+    pub ending: Option<Wanted>,
+    /// Its files are no longer there.
+    pub gone: bool,
     /// Checkpoints, warnings and rollbacks, in their order.
     pub marks: Vec<Mark>,
     /// Of the last file that was written.
@@ -49,6 +56,11 @@ pub type Shared = Arc<RwLock<Run>>;
 pub enum Standing {
     /// It says so itself.
     Told(RunState),
+    /// It runs, and has not come to its next step.
+    Starting,
+    /// It runs, and ends after its present step.
+    Pausing,
+    Stopping,
     /// It says that it runs, and its process is gone.
     Lost,
     /// It does not say; its files were written a moment ago, or not.
@@ -57,6 +69,20 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// Whether a process trains.
+    pub fn runs(self) -> bool {
+        use Standing::{Lively, Pausing, Starting, Stopping, Told};
+        matches!(self, Told(RunState::Running) | Starting | Pausing | Stopping | Lively)
+    }
+
+    /// As scripts know it: the state that it says, or ours where it says none.
+    pub fn state(self) -> &'static str {
+        match self {
+            Self::Starting | Self::Pausing | Self::Stopping => Self::Told(RunState::Running).word(),
+            other => other.word(),
+        }
+    }
+
     pub fn word(self) -> &'static str {
         match self {
             Self::Told(RunState::Queued) => "queued",
@@ -65,6 +91,9 @@ impl Standing {
             Self::Told(RunState::Finished) => "finished",
             Self::Told(RunState::Failed) => "failed",
             Self::Told(RunState::Stopped) => "stopped",
+            Self::Starting => "starting",
+            Self::Pausing => "pausing",
+            Self::Stopping => "stopping",
             Self::Lost => "lost",
             Self::Lively => "live",
             Self::Quiet => "quiet",
@@ -75,7 +104,14 @@ impl Standing {
 impl Run {
     pub fn standing(&self, now: SystemTime) -> Standing {
         match &self.status {
-            Some(status) => standing(status, now),
+            Some(status) => match (standing(status, now), self.ending) {
+                (Standing::Told(RunState::Running), Some(Wanted::Pause)) => Standing::Pausing,
+                (Standing::Told(RunState::Running), Some(Wanted::Stop)) => Standing::Stopping,
+                (Standing::Told(RunState::Running), _) if status.phase.is_some() => {
+                    Standing::Starting
+                }
+                (told, _) => told,
+            },
             None => {
                 let since = self.written.and_then(|at| now.duration_since(at).ok());
                 match since {
@@ -105,7 +141,7 @@ impl Run {
     /// Seconds that it still needs, at the pace of its last points; of a run that goes on and says how
     /// far it goes.
     pub fn left(&self, now: SystemTime) -> Option<f64> {
-        if !matches!(self.standing(now), Standing::Told(RunState::Running)) {
+        if !self.standing(now).runs() {
             return None;
         }
         let (step, total) = self.progress();
@@ -233,8 +269,16 @@ impl RunReader {
         let times = self.sources.iter().filter_map(|s| s.path.metadata().ok()?.modified().ok());
         let written = times.max();
         let skipped = self.readers.iter().map(|r| r.reader.skipped()).sum();
+        let runs = status.as_ref().is_some_and(|s| s.state == RunState::Running);
+        let ending = runs.then(|| ending(&self.path)).flatten();
+        let gone = !self.path.exists();
         let mut run = lock();
+        if run.title.is_none() && run.status != status {
+            run.title = called(&self.path);
+        }
         changed |= run.status != status || run.trouble != trouble || !marks.is_empty();
+        changed |= run.ending != ending || run.gone != gone;
+        (run.ending, run.gone) = (ending, gone);
         run.marks.extend(marks);
         (run.status, run.trouble, run.written, run.skipped) = (status, trouble, written, skipped);
         changed
@@ -245,8 +289,7 @@ impl RunReader {
         let (run, mut reader) = Self::open(found, pattern);
         reader.read(&run, &AtomicBool::new(false));
         let mut run = std::mem::take(&mut *run.write().unwrap_or_else(PoisonError::into_inner));
-        let live = [Standing::Lively, Standing::Told(RunState::Running)];
-        if !live.contains(&run.standing(SystemTime::now())) {
+        if !run.standing(SystemTime::now()).runs() {
             for Named { prefix, reader } in &mut reader.readers {
                 reader.finish();
                 run.curves.set_prefix(prefix);

@@ -168,6 +168,23 @@ impl Series {
         self.pyramid.extremes(&self.values, range)
     }
 
+    /// The steps of the least and of the greatest value, each where it stands first.
+    pub fn steps_of_extremes(&self) -> Option<(u64, u64)> {
+        let whole = self.extremes(0..self.len())?;
+        let first = |is: &dyn Fn(Extremes) -> bool| {
+            let (mut from, mut to) = (0, self.len());
+            while to - from > 1 {
+                let middle = from + (to - from) / 2;
+                match self.extremes(from..middle).is_some_and(is) {
+                    true => to = middle,
+                    false => from = middle,
+                }
+            }
+            self.get(from).map(|point| point.step)
+        };
+        Some((first(&|e| e.min == whole.min)?, first(&|e| e.max == whole.max)?))
+    }
+
     /// The stretch between `low` and `high` in as many equal parts as there are columns to draw.
     pub fn columns(
         &self,
@@ -372,6 +389,15 @@ mod tests {
         series.push(Point { step: 1, wall: 4.0, value: 1.0 });
         let x = |axis| series.x(0, clock(axis, 4.0));
         assert_eq!((x(XAxis::Relative), x(XAxis::Wall)), (Some(0.0), None));
+    }
+
+    #[test]
+    fn extremes_are_found_where_they_stand_first() {
+        let mut values: Vec<f64> = (0..5_000).map(|i| f64::from(i % 100)).collect();
+        (values[1_234], values[3_000], values[77]) = (-5.0, -5.0, f64::NAN);
+        values[4_999] = 500.0;
+        assert_eq!(series(values.into_iter()).steps_of_extremes(), Some((1_234, 4_999)));
+        assert_eq!(Series::default().steps_of_extremes(), None);
     }
 
     #[test]

@@ -47,6 +47,9 @@ pub struct Status {
     /// RFC 3339, of the last write.
     pub heartbeat: String,
     pub exit_reason: Option<String>,
+    /// What it does before its first step, such as loading the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
 }
 
 impl Status {
@@ -59,6 +62,7 @@ impl Status {
             total_steps,
             heartbeat: jiff::Timestamp::now().to_string(),
             exit_reason: why,
+            phase: None,
         }
     }
 
@@ -329,6 +333,16 @@ impl RunDir {
             return Ok(());
         }
         Status::now(state, step, total, why).write(&self.path)
+    }
+
+    /// Says what a run does that has not come to its next step yet. It is no fault if nobody hears it.
+    pub fn set_phase(&self, total: usize, phase: &str) {
+        if self.follows() {
+            return;
+        }
+        let step = self.status().map_or(0, |status| status.step);
+        let now = Status::now(RunState::Running, step, total, None);
+        let _ = Status { phase: Some(phase.into()), ..now }.write(&self.path);
     }
 
     /// Saves a checkpoint of where the run stands, and drops all but the last `keep` of the regular

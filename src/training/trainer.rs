@@ -78,7 +78,11 @@ impl Trainer<'_> {
                 Some(path) => self.params.start_from(path)?,
                 // A new bridge learns with norms of its own data; what is frozen keeps the base's.
                 None if config.bridge == BridgeParts::All || self.norms_are_new()? => {
-                    self.measure_channels()?;
+                    run.set_phase(total, "measuring the pictures");
+                    if !self.measure_channels(stop)? {
+                        run.set_status(RunState::Stopped, 0, total, Some("asked to stop".into()))?;
+                        return Ok(Outcome::Stopped);
+                    }
                 }
                 None => {}
             }
@@ -410,14 +414,18 @@ impl Trainer<'_> {
         Ok(std.flatten_all()?.to_vec1::<f32>()?.iter().all(|v| *v == 1.0))
     }
 
-    /// Sets the channel means and deviations of the vision tokens from training views.
-    fn measure_channels(&self) -> Result<()> {
+    /// Sets the channel means and deviations of the vision tokens from training views; not where `stop`
+    /// says so.
+    fn measure_channels(&self, stop: &dyn Fn() -> bool) -> Result<bool> {
         if !self.params.has("vision_norm.mean") {
-            return Ok(()); // the encoder ends in a norm of its own
+            return Ok(true); // the encoder ends in a norm of its own
         }
         let (views, at_once) = NORM_VIEWS;
         let (mut sum, mut squares, mut count) = (Vec::new(), Vec::new(), 0usize);
         for i in 0..views / at_once {
+            if self.peers.any(stop())? {
+                return Ok(false);
+            }
             let task = self.task;
             let tokens = self.threads.install(|| task.views(i, at_once))?;
             for token in tokens.flatten_to(1)?.to_vec2::<f32>()? {
@@ -440,7 +448,7 @@ impl Trainer<'_> {
         let (width, device) = (mean.len(), self.params.device());
         self.params.set("vision_norm.mean", &Tensor::from_vec(mean, width, device)?)?;
         self.params.set("vision_norm.std", &Tensor::from_vec(std, width, device)?)?;
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Completion of a path to a picture.
+//! Completion of a path to a picture or a configuration.
 
 use std::path::{Path, PathBuf};
 
@@ -41,6 +41,11 @@ impl From<&str> for Candidate {
 /// What could stand in place of `text`: folders (with a slash) and pictures, in order; pictures also
 /// by a part of their titles.
 pub fn candidates(text: &str) -> Vec<Candidate> {
+    matching(text, &is_picture)
+}
+
+/// The same for files whose names `suits`.
+pub fn matching(text: &str, suits: &dyn Fn(&str) -> bool) -> Vec<Candidate> {
     let (folder, start) = match text.rfind('/') {
         Some(at) => text.split_at(at + 1),
         None => ("", text),
@@ -62,7 +67,7 @@ pub fn candidates(text: &str) -> Vec<Candidate> {
             if entry.path().is_dir() {
                 return Some(Candidate { path: format!("{folder}{name}/"), title: None });
             }
-            is_picture(&name).then(|| Candidate { path: format!("{folder}{name}"), title })
+            suits(&name).then(|| Candidate { path: format!("{folder}{name}"), title })
         })
         .take(LIMIT)
         .collect();

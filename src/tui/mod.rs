@@ -18,5 +18,6 @@ mod view;
 mod watch;
 
 pub use board::{BoardOptions, Form, Places, Steer, run_board};
+pub use complete::expand;
 pub use effect::Ended;
 pub use run::{Options, TuiError, run};

@@ -11,6 +11,7 @@ fn job(id: &str, state: RunState, change: impl FnOnce(&mut Job)) -> Job {
         id: id.into(),
         path: id.into(),
         spec: Spec {
+            name: None,
             submitted: at(0),
             on: Place::Local,
             device: "auto".into(),

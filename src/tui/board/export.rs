@@ -99,7 +99,7 @@ impl Export {
     /// A line a point.
     fn write_points(&self, file: File) -> io::Result<usize> {
         let mut writer = csv::Writer::from_writer(file);
-        writer.write_record(["run", "step", "wall_time", "value"])?;
+        writer.write_record(["run", "step", "epoch", "wall_time", "value"])?;
         let mut points = 0;
         for run in &self.runs {
             let run = run.read().unwrap_or_else(PoisonError::into_inner);
@@ -113,6 +113,7 @@ impl Export {
                 writer.write_record([
                     run.path.display().to_string(),
                     point.step.to_string(),
+                    clock.epoch(point.step).map_or(String::new(), |epoch| epoch.to_string()),
                     wall.map_or(String::new(), |wall| wall.to_string()),
                     point.value.to_string(),
                 ])?;

@@ -14,6 +14,7 @@ pub const HELP: &[(&str, &str)] = &[
     ("N", "submit a job"),
     ("P", "pause the job, or go on with it"),
     ("X", "stop the job"),
+    ("D", "delete a run of ours that is over"),
     ("g", "how busy processors, memory, disk and GPUs are"),
     ("s", "hide or show the list"),
     ("Enter", "one chart as large as the screen; Esc goes back"),

@@ -10,6 +10,7 @@ use super::state::Board;
 use super::steer::Steer;
 use super::update::{Effect, Message};
 use crate::runs::{Follower, Pattern};
+use crate::tui::complete::{common_prefix, matching};
 use crate::tui::run::TuiError;
 
 /// Where the panel's messages go.
@@ -94,6 +95,18 @@ impl Outside {
                 if let Some(Ok(told) | Err(told)) = told {
                     send(Message::Notice(told));
                 }
+            }),
+            Effect::Remove(run) => apart(move || {
+                let told = steer.map(|steer| steer.remove(&run));
+                if let Some(Ok(told) | Err(told)) = told {
+                    send(Message::Notice(told));
+                }
+            }),
+            Effect::Complete(text) => apart(move || {
+                let found = matching(&text, &|name| name.ends_with(".toml"));
+                let shared = common_prefix(&found);
+                let all = found.into_iter().map(|candidate| candidate.path).collect();
+                send(Message::Completed(text, shared, all));
             }),
             Effect::Check(form) => apart(move || {
                 if let Some(steer) = steer {

@@ -9,6 +9,7 @@ use ratatui::style::Color as Named;
 use super::drawing::Drawing;
 use super::trace::short;
 use super::view::place_in_words;
+use crate::runs::XAxis;
 use crate::text::printable;
 use crate::training::MarkKind;
 
@@ -68,13 +69,21 @@ fn plot<B: DrawingBackend>(
     let mut chart = ChartBuilder::on(area)
         .margin(letters / 2)
         .caption(printable(&drawing.metric), font(letters + 2))
-        .x_label_area_size(letters * 2)
+        .x_label_area_size(letters * 3)
         .y_label_area_size(letters * 5)
         .build_cartesian_2d(drawing.low..drawing.high, drawing.bottom..drawing.top)?;
     let length = drawing.high - drawing.low;
     let step = (drawing.value(drawing.top) - drawing.value(drawing.bottom)) / 8.0;
+    let under = match drawing.axis {
+        XAxis::Step => "step",
+        XAxis::Epoch => "epoch",
+        XAxis::Relative => "time since the start",
+        XAxis::Wall => "time",
+    };
     chart
         .configure_mesh()
+        .x_desc(under)
+        .axis_desc_style(font(letters))
         .axis_style(ink)
         .bold_line_style(ink.mix(0.2))
         .light_line_style(TRANSPARENT)
@@ -84,13 +93,23 @@ fn plot<B: DrawingBackend>(
         .x_label_formatter(&|x| place_in_words(*x, drawing.axis, length))
         .y_label_formatter(&|y| short(drawing.value(*y), step))
         .draw()?;
-    for (x, kind) in &drawing.marks {
-        let style = match kind {
-            MarkKind::Checkpoint => ink.mix(0.25),
-            MarkKind::Warning | MarkKind::Rollback => RED.mix(0.6),
-        };
-        let line = [(*x, drawing.bottom), (*x, drawing.top)];
-        chart.draw_series(LineSeries::new(line, style))?;
+    let at = letters as i32;
+    let checkpoints = drawing.marks.iter().filter(|(_, kind)| *kind == MarkKind::Checkpoint);
+    let troubles = drawing.marks.iter().filter(|(_, kind)| *kind != MarkKind::Checkpoint);
+    let checkpoints: Vec<f64> = checkpoints.map(|(x, _)| *x).collect();
+    let troubles: Vec<f64> = troubles.map(|(x, _)| *x).collect();
+    for (all, name, style) in
+        [(checkpoints, "checkpoint", ink.mix(0.25)), (troubles, "trouble", RED.mix(0.6))]
+    {
+        for (i, x) in all.into_iter().enumerate() {
+            let line = [(x, drawing.bottom), (x, drawing.top)];
+            let drawn = chart.draw_series(LineSeries::new(line, style))?;
+            if i == 0 {
+                drawn
+                    .label(name)
+                    .legend(move |(x, y)| PathElement::new([(x, y), (x + at, y)], style));
+            }
+        }
     }
     let named = drawing.lines.iter().filter(|line| !line.behind).count();
     for line in &drawing.lines {
@@ -101,7 +120,6 @@ fn plot<B: DrawingBackend>(
         };
         let drawn = chart.draw_series(LineSeries::new(line.points.iter().copied(), style))?;
         if !line.behind && named <= NAMED {
-            let at = letters as i32;
             drawn
                 .label(printable(&line.run))
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + at, y)], colour));
@@ -145,7 +163,6 @@ fn rgb(colour: Named, ground: Ground) -> RGBColor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runs::XAxis;
     use crate::tui::board::drawing::Line;
 
     fn drawing() -> Drawing {
@@ -166,7 +183,9 @@ mod tests {
     #[test]
     fn the_picture_has_the_curve_its_names_and_marks() {
         let svg = svg(&drawing(), (800, 400)).expect("draws");
-        assert!(svg.contains("loss") && svg.contains("adapter"), "{svg}");
+        for word in ["loss", "adapter", "trouble", "step"] {
+            assert!(svg.contains(word), "{word}: {svg}");
+        }
         assert!(svg.contains("<polyline"));
         let image = pixels(&drawing(), (800, 400), Ground::Black).expect("draws");
         let has = |colour: [u8; 3]| image.pixels().filter(|p| p.0 == colour).count();

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use ratatui::layout::Rect;
 use ratatui::style::Color;
 
-use super::form::Form;
+use super::form::FormWindow;
 use super::notes::Notes;
 use super::page::Page;
 use crate::machine::Load;
@@ -52,13 +52,15 @@ pub struct Board {
     pub help_scroll: usize,
     /// The page of one run fills the screen.
     pub page: Option<Page>,
-    pub form: Option<Form>,
-    /// A run that is stopped if the user says yes.
-    pub stopping: Option<PathBuf>,
+    pub form: Option<FormWindow>,
+    /// What is done to a run if the user says yes.
+    pub asking: Option<(PathBuf, Question)>,
     /// A run and its note, while it is typed.
     pub noting: Option<(PathBuf, String)>,
     pub notes: Notes,
     pub sort: Sort,
+    /// It stands over the conversation, to which `q` goes back.
+    pub within: bool,
     /// Jobs can be steered from here.
     pub steers: bool,
     pub gauges: Option<Load>,
@@ -68,6 +70,13 @@ pub struct Board {
     pub cell: Option<(u16, u16)>,
     pub pictures: bool,
     pub notice: Option<String>,
+}
+
+/// What the user is asked before it is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    Stop,
+    Remove,
 }
 
 /// In what order runs are listed.
@@ -163,10 +172,11 @@ impl Board {
             help_scroll: 0,
             page: None,
             form: None,
-            stopping: None,
+            asking: None,
             noting: None,
             notes: Notes::new(),
             sort: Sort::Found,
+            within: false,
             steers: false,
             gauges: None,
             show_gauges: false,
@@ -191,11 +201,12 @@ impl Board {
         let matches = |i: &usize| {
             let run = self.run(*i);
             let note = self.notes.get(&run.path).map_or("", String::as_str);
-            let text = format!("{} {note}", run.path.display());
+            let title = run.title.as_deref().unwrap_or_default();
+            let text = format!("{} {title} {note}", run.path.display());
             text.to_lowercase().contains(&wanted)
         };
         let mut all: Vec<usize> =
-            (0..self.runs.len()).filter(|i| wanted.is_empty() || matches(i)).collect();
+            (0..self.runs.len()).filter(|i| !self.run(*i).gone && matches(i)).collect();
         match self.sort {
             Sort::Found => {}
             Sort::State => {
@@ -238,13 +249,14 @@ impl Board {
         self.help
             || self.page.is_some()
             || self.form.is_some()
-            || self.stopping.is_some()
+            || self.asking.is_some()
             || self.noting.is_some()
     }
 
     /// Numbers of the runs whose curves are drawn.
     pub fn drawn(&self) -> impl Iterator<Item = usize> + '_ {
-        self.runs.iter().enumerate().filter(|(_, r)| r.shown).map(|(i, _)| i)
+        let shown = self.runs.iter().enumerate().filter(|(_, listed)| listed.shown);
+        shown.map(|(i, _)| i).filter(|i| !self.run(*i).gone)
     }
 
     /// The run under the cursor.
@@ -334,12 +346,12 @@ pub fn value_at(series: &Series, clock: Clock, x: f64) -> Option<crate::runs::Po
 /// What goes on comes first, then what needs somebody.
 fn rank_of(standing: Standing) -> u8 {
     match standing {
-        Standing::Told(RunState::Running) | Standing::Lively => 0,
+        standing if standing.runs() => 0,
         Standing::Told(RunState::Queued) => 1,
         Standing::Told(RunState::Paused) => 2,
         Standing::Told(RunState::Failed) | Standing::Lost => 3,
         Standing::Told(RunState::Stopped) => 4,
-        Standing::Told(RunState::Finished) | Standing::Quiet => 5,
+        _ => 5,
     }
 }
 

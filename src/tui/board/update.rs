@@ -9,10 +9,10 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
 
 use super::export::Format;
-use super::form::Form;
+use super::form::{Form, FormWindow};
 use super::notes::Notes;
 use super::page::{Page, Texts};
-use super::state::{Board, Focus};
+use super::state::{Board, Focus, Question};
 use super::view::grid;
 use crate::jobs::Wanted;
 use crate::machine::Load;
@@ -37,6 +37,8 @@ pub enum Message {
     /// What a check or a submission said.
     Checked(Box<Form>, Result<String, String>),
     Submitted(Box<Form>, Result<String, String>),
+    /// Paths that begin with a text, and what they share.
+    Completed(String, Option<String>, Vec<String>),
     Terminate,
 }
 
@@ -49,6 +51,10 @@ pub enum Effect {
     SetNote(PathBuf, String),
     /// Ask a job for something.
     Wish(PathBuf, Wanted),
+    /// Delete a run.
+    Remove(PathBuf),
+    /// Find the configurations whose paths begin like this.
+    Complete(String),
     Check(Form),
     Submit(Form),
     /// Ring the bell, or what the user wants instead.
@@ -103,12 +109,12 @@ pub fn update(board: &mut Board, message: Message) -> Vec<Effect> {
         Message::Gauges(load) => board.gauges = Some(load),
         // An answer to another form than the one that is open comes too late.
         Message::Checked(asked, told) => {
-            if let Some(form) = board.form.as_mut().filter(|form| form.values == asked.values) {
+            if let Some(form) = board.form.as_mut().filter(|form| form.form() == *asked) {
                 form.answered(told);
             }
         }
         Message::Submitted(asked, told) => {
-            let open = board.form.as_mut().filter(|form| form.values == asked.values);
+            let open = board.form.as_mut().filter(|form| form.form() == *asked);
             match (told, open) {
                 (Err(told), Some(form)) => form.answered(Err(told)),
                 (Ok(told), Some(_)) => {
@@ -116,6 +122,11 @@ pub fn update(board: &mut Board, message: Message) -> Vec<Effect> {
                     board.notice = Some(told);
                 }
                 (Ok(told) | Err(told), None) => board.notice = Some(told),
+            }
+        }
+        Message::Completed(text, shared, all) => {
+            if let Some(form) = &mut board.form {
+                form.completed(&text, shared.as_deref(), all);
             }
         }
         Message::Terminate => return vec![Effect::Quit { by_user: false }],
@@ -137,7 +148,7 @@ fn on_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
         return Vec::new();
     }
     if board.is_busy() {
-        return windows::on_key(board, key.code);
+        return windows::on_key(board, key);
     }
     let shift = key.modifiers.contains(KeyModifiers::SHIFT);
     match key.code {
@@ -199,9 +210,10 @@ fn on_letter(board: &mut Board, letter: char) -> Vec<Effect> {
                 (path, note)
             });
         }
-        'N' if board.steers => board.form = Some(Form::default()),
+        'N' if board.steers => board.form = Some(FormWindow::new()),
         'P' if board.steers => return pause_or_go_on(board),
-        'X' if board.steers => board.stopping = chosen.map(|i| board.run(i).path.clone()),
+        'X' if board.steers => ask(board, Question::Stop),
+        'D' if board.steers => ask(board, Question::Remove),
         's' => {
             board.show_list ^= true;
             board.focus = if board.show_list { board.focus } else { Focus::Charts };
@@ -251,6 +263,10 @@ fn keep_cursor(board: &mut Board, change: impl FnOnce(&mut Board)) {
     board.cursor = place.unwrap_or(0);
 }
 
+fn ask(board: &mut Board, question: Question) {
+    board.asking = board.chosen().map(|i| (board.run(i).path.clone(), question));
+}
+
 fn export(board: &Board, format: Format) -> Vec<Effect> {
     board.metric().map(|metric| Effect::Export(metric.into(), format)).into_iter().collect()
 }
@@ -275,7 +291,7 @@ fn pause_or_go_on(board: &Board) -> Vec<Effect> {
     let run = board.run(i);
     let goes_on = matches!(
         run.standing(SystemTime::now()),
-        Standing::Told(RunState::Running | RunState::Queued)
+        Standing::Told(RunState::Running | RunState::Queued) | Standing::Starting
     );
     let wanted = if goes_on { Wanted::Pause } else { Wanted::Run };
     vec![Effect::Wish(run.path.clone(), wanted)]

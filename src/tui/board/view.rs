@@ -170,16 +170,19 @@ fn status(board: &Board) -> Line<'static> {
     if pages > 1 && !board.open {
         words.push(format!("page {} of {pages}", board.chart / grid(board).charts() + 1));
     }
+    if board.page.is_some() {
+        return Line::default(); // it names its own keys
+    }
     let keys = match board.open {
-        _ if board.screen.width < BOTH => "Enter open, back  Tab list  ? keys  q quit",
-        true => "Esc back  Left/Right read  +/- zoom  [ ] smooth  ? keys  q quit",
-        false if board.steers => {
-            "Enter open  Tab list/charts  N new job  P pause  X stop  ? keys  q quit"
-        }
-        false => "Enter open  Tab list/charts  Space show  / find  ? keys  q quit",
+        _ if board.screen.width < BOTH => "Enter open  Tab list  ? keys",
+        true => "Esc back  Left/Right read  +/- zoom  [ ] smooth  ? keys",
+        false if board.steers => "Enter open  Tab list/charts  N new job  P pause  X stop  ? keys",
+        false => "Enter open  Tab list/charts  Space show  / find  ? keys",
     };
+    let keys = format!("  {keys}  q {}", if board.within { "back" } else { "quit" });
+    let room = usize::from(board.screen.width).saturating_sub(keys.len());
     Line::from(vec![
-        Span::styled(words.join(" · "), theme.accent),
-        Span::styled(format!("  {keys}"), theme.dim),
+        Span::styled(crate::text::fit(&words.join(" · "), room), theme.accent),
+        Span::styled(keys, theme.dim),
     ])
 }

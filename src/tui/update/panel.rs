@@ -7,7 +7,7 @@ use crate::tui::effect::Effect;
 
 pub fn open(state: &mut State) -> Vec<Effect> {
     let mut board = Board::new(state.theme.clone(), state.screen);
-    board.steers = true;
+    (board.within, board.steers) = (true, true);
     board.colours = state.terminal.colours;
     board.cell = (!state.terminal.protocol.in_buffer()).then_some(state.terminal.cell);
     state.panel = Some(Box::new(board));

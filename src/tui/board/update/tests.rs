@@ -298,7 +298,7 @@ fn jobs_are_asked_for_what_the_keys_say() {
     let check = press(&mut board, "Enter");
     assert!(matches!(&check[..], [Effect::Check(form)] if form.value("configuration") == "a.toml"));
     assert!(press(&mut board, "Enter").is_empty(), "it is being checked");
-    let asked = |board: &Board| Box::new(board.form.clone().expect("is open"));
+    let asked = |board: &Board| Box::new(board.form.as_ref().expect("is open").form());
     let other = Box::new(Form::default());
     update(&mut board, Message::Checked(other, Ok("another".into())));
     assert!(!screen(&board).contains("another"));

@@ -1,21 +1,22 @@
 //! Keys while a window over the panel is open.
 
-use crossterm::event::KeyCode;
+use crossterm::event::{KeyCode, KeyEvent};
 
 use super::Effect;
 use crate::jobs::Wanted;
 use crate::tui::board::form::Asked;
 use crate::tui::board::keys::HELP;
-use crate::tui::board::state::Board;
+use crate::tui::board::state::{Board, Question};
 
-pub fn on_key(board: &mut Board, code: KeyCode) -> Vec<Effect> {
+pub fn on_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
+    let code = key.code;
     if board.help {
         on_help_key(board, code);
         Vec::new()
-    } else if board.stopping.is_some() {
-        on_stop_key(board, code)
+    } else if board.asking.is_some() {
+        on_answer(board, code)
     } else if board.form.is_some() {
-        on_form_key(board, code)
+        on_form_key(board, key)
     } else if board.noting.is_some() {
         on_note_key(board, code)
     } else {
@@ -40,24 +41,27 @@ fn on_help_key(board: &mut Board, code: KeyCode) {
     };
 }
 
-fn on_stop_key(board: &mut Board, code: KeyCode) -> Vec<Effect> {
-    let run = board.stopping.take();
-    match (run, code) {
-        (Some(run), KeyCode::Char('y' | 'Y')) => vec![Effect::Wish(run, Wanted::Stop)],
+fn on_answer(board: &mut Board, code: KeyCode) -> Vec<Effect> {
+    match (board.asking.take(), code) {
+        (Some((run, Question::Stop)), KeyCode::Char('y' | 'Y')) => {
+            vec![Effect::Wish(run, Wanted::Stop)]
+        }
+        (Some((run, Question::Remove)), KeyCode::Char('y' | 'Y')) => vec![Effect::Remove(run)],
         _ => Vec::new(),
     }
 }
 
-fn on_form_key(board: &mut Board, code: KeyCode) -> Vec<Effect> {
+fn on_form_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
     let Some(form) = &mut board.form else { return Vec::new() };
-    match form.key(code) {
+    match form.key(key) {
         Asked::Nothing => Vec::new(),
         Asked::Close => {
             board.form = None;
             Vec::new()
         }
-        Asked::Check => vec![Effect::Check(form.clone())],
-        Asked::Submit => vec![Effect::Submit(form.clone())],
+        Asked::Complete(text) => vec![Effect::Complete(text)],
+        Asked::Check => vec![Effect::Check(form.form())],
+        Asked::Submit => vec![Effect::Submit(form.form())],
     }
 }
 

@@ -39,7 +39,11 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
             let word = standing.word();
             let right = format!("{steps} {word}");
             let room = usize::from(inner.width).saturating_sub(right.chars().count() + 4);
-            let name = fit(&printable(&run.name), room);
+            let note = board.notes.get(&run.path).map_or("", String::as_str);
+            let tags = note.split_whitespace().filter(|word| word.starts_with('#'));
+            let title = run.title.as_ref().unwrap_or(&run.name);
+            let name = std::iter::once(title.as_str()).chain(tags).collect::<Vec<_>>().join(" ");
+            let name = fit(&printable(&name), room);
             let mark = match (entry.pinned, entry.shown) {
                 (true, true) => "◆ ",
                 (true, false) => "◇ ",
@@ -48,7 +52,7 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
             };
             let told = match standing {
                 Standing::Told(RunState::Failed) | Standing::Lost => theme.error,
-                Standing::Told(RunState::Running) | Standing::Lively => theme.success,
+                standing if standing.runs() => theme.success,
                 _ => theme.dim,
             };
             ListItem::new(Line::from(vec![
@@ -59,10 +63,13 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
             ]))
         })
         .collect();
-    let block = match board.chosen().and_then(|i| board.notes.get(&board.run(i).path)) {
-        Some(note) => {
+    let block = match board.chosen() {
+        Some(i) => {
+            let run = board.run(i);
+            let note = board.notes.get(&run.path).map_or(String::new(), |n| format!(" · {n}"));
             let room = usize::from(area.width).saturating_sub(4);
-            block.title_bottom(format!(" {} ", fit(&printable(note), room)))
+            let under = fit(&printable(&format!("{}{note}", run.name)), room);
+            block.title_bottom(format!(" {under} "))
         }
         None => block,
     };

@@ -87,6 +87,12 @@ fn overview(board: &Board, run: &Run, page: &Page) -> Vec<Line<'static>> {
     let mut lines = vec![pair(theme, "path", &run.path.display().to_string())];
     let mut say = |key: &str, value: String| lines.push(pair(theme, key, &value));
     say("state", format!("{}, step {}", run.standing(now).word(), run.steps()));
+    if let Some(title) = &run.title {
+        say("name", title.clone());
+    }
+    if let Some(phase) = run.status.as_ref().and_then(|s| s.phase.clone()) {
+        say("phase", phase);
+    }
     if let Some(left) = run.left(now) {
         say("left", format!("about {}", crate::text::duration(left)));
     }
@@ -120,10 +126,10 @@ fn overview(board: &Board, run: &Run, page: &Page) -> Vec<Line<'static>> {
     }
     lines.push(Line::default());
     for (i, row) in crate::runs::table(&run.curves).into_iter().enumerate() {
-        let [name, points, last, least, greatest] = row;
+        let [name, points, last, least, at, greatest, to] = row;
         let text = format!(
-            "{:<30} {points:>9} {last:>14} {least:>14} {greatest:>14}",
-            fit(&printable(&name), 30)
+            "{:<22} {points:>7} {last:>11} {least:>11} {at:>8} {greatest:>11} {to:>8}",
+            fit(&printable(&name), 22)
         );
         lines.push(Line::styled(text, if i == 0 { theme.dim } else { theme.text }));
     }

@@ -6,9 +6,9 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 
 use crate::text::printable;
-use crate::tui::board::form::{FIELDS, Form};
+use crate::tui::board::form::{FIELDS, FormWindow};
 use crate::tui::board::keys::HELP;
-use crate::tui::board::state::Board;
+use crate::tui::board::state::{Board, Question};
 use crate::tui::theme::Theme;
 
 pub fn draw(board: &Board, frame: &mut Frame) {
@@ -19,15 +19,25 @@ pub fn draw(board: &Board, frame: &mut Frame) {
             " Keys (Up, Down scroll; Esc closes) ",
             lines.map(|(key, what)| entry(theme, key, what)).collect(),
         )
-    } else if let Some(run) = &board.stopping {
+    } else if let Some((run, question)) = &board.asking {
         let name = run.file_name().unwrap_or_default().to_string_lossy();
+        let (title, what, then) = match question {
+            Question::Stop => {
+                (" Stop ", "Stop", "It writes a checkpoint first; P goes on from there.")
+            }
+            Question::Remove => (
+                " Delete ",
+                "Delete",
+                "Its metrics, checkpoints and weights are gone then, for good.",
+            ),
+        };
         let lines = vec![
-            Line::from(format!("Stop {}?", printable(&name))),
-            Line::from("It writes a checkpoint first; P goes on from there."),
+            Line::from(format!("{what} {}?", printable(&name))),
+            Line::from(then),
             Line::default(),
-            Line::styled("y: stop it   any other key: leave it", theme.dim),
+            Line::styled("y: yes   any other key: leave it", theme.dim),
         ];
-        (" Stop ", lines)
+        (title, lines)
     } else if let Some(form) = &board.form {
         (" New job ", fields(form, theme))
     } else if let Some((_, note)) = &board.noting {
@@ -68,23 +78,39 @@ fn entry(theme: &Theme, key: &'static str, what: &'static str) -> Line<'static> 
     ])
 }
 
-fn fields(form: &Form, theme: &Theme) -> Vec<Line<'static>> {
+fn fields(form: &FormWindow, theme: &Theme) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     for (i, (name, usual)) in FIELDS.iter().enumerate() {
         let chosen = i == form.at;
-        let value = &form.values[i];
+        let value = form.typed(i);
         let name =
             Span::styled(format!("{name:<14} "), if chosen { theme.accent } else { theme.dim });
         let cursor = Span::styled(if chosen { "▏" } else { "" }, theme.accent);
         lines.push(match value.is_empty() {
             true => Line::from(vec![name, cursor, Span::styled(*usual, theme.dim)]),
-            false => Line::from(vec![name, Span::raw(printable(value)), cursor]),
+            false => {
+                let at = if chosen { form.cursor() } else { usize::MAX };
+                let before: String = value.chars().take(at).collect();
+                let after: String = value.chars().skip(at).collect();
+                let spans = [name, Span::raw(printable(&before)), cursor];
+                Line::from_iter(spans.into_iter().chain([Span::raw(printable(&after))]))
+            }
         });
     }
     lines.push(Line::default());
+    if !form.candidates.is_empty() {
+        let names = form.candidates.iter().map(|path| {
+            let end = path.trim_end_matches('/').rfind('/').map_or(0, |at| at + 1);
+            printable(&path[end..])
+        });
+        lines.push(Line::styled(names.collect::<Vec<_>>().join("   "), theme.dim));
+    }
     lines.push(match (&form.told, form.busy) {
         (_, true) => Line::styled("looking at it …", theme.accent),
-        (None, _) => Line::styled("Enter: check it   Up, Down: fields   Esc: close", theme.dim),
+        (None, _) => Line::styled(
+            "Enter: check it   Tab: complete   Up, Down: fields   Esc: close",
+            theme.dim,
+        ),
         (Some(Err(wrong)), _) => Line::styled(printable(wrong), theme.error),
         (Some(Ok(needs)), _) => Line::styled(
             format!("good: {}   Enter: submit   Esc: close", printable(needs)),

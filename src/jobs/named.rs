@@ -1,0 +1,68 @@
+//! A run by what people call it.
+
+use std::path::{Path, PathBuf};
+
+use super::record::{self, Kind, Spec};
+use super::{JobError, Result};
+
+/// Where a run is: by its folder or file, its id, the beginning of its id, or its job's name.
+pub fn named(runs: &Path, name: &str) -> Result<PathBuf> {
+    let unknown =
+        || JobError::NoRun { name: crate::text::printable(name), runs: runs.display().to_string() };
+    if name.is_empty() {
+        return Err(unknown());
+    }
+    if let Some(path) = [runs.join(name), PathBuf::from(name)].into_iter().find(|p| p.exists()) {
+        return Ok(path);
+    }
+    let entries = runs.read_dir().into_iter().flatten().flatten();
+    let all: Vec<PathBuf> = entries.map(|e| e.path()).filter(|p| p.is_dir()).collect();
+    let wanted = name.to_uppercase();
+    let id = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().to_uppercase();
+    let begins = |path: &&PathBuf| !id(path).starts_with('.') && id(path).starts_with(&wanted);
+    let mut found: Vec<&PathBuf> = all.iter().filter(begins).collect();
+    if found.is_empty() {
+        found = all.iter().filter(|path| called(path).as_deref() == Some(name)).collect();
+    }
+    match found[..] {
+        [] => Err(unknown()),
+        [one] => Ok(one.clone()),
+        _ => Err(JobError::Ambiguous(crate::text::printable(name))),
+    }
+}
+
+/// The name that a run was submitted under.
+pub fn called(run: &Path) -> Option<String> {
+    record::read::<Spec>(run, Kind::Spec).ok()??.name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_found_by_id_beginning_and_name() {
+        let runs = tempfile::tempdir().expect("a folder");
+        let make = |id: &str, name: Option<&str>| {
+            let run = runs.path().join(id);
+            std::fs::create_dir_all(run.join(record::JOB)).expect("makes");
+            let spec = serde_json::json!({
+                "submitted": "2026-01-01T00:00:00Z", "device": "cpu", "name": name,
+                "program": "p", "settings": "s",
+            });
+            record::write(&run, Kind::Spec, &spec).expect("writes");
+            run
+        };
+        let (one, two) = (make("01AB", Some("warm")), make("01AC", Some("cold")));
+        let find = |name: &str| named(runs.path(), name).map_err(|e| e.to_string());
+        assert_eq!(find("01AB"), Ok(one.clone()));
+        assert_eq!(find("01ab"), Ok(one.clone()));
+        assert_eq!(find("cold"), Ok(two.clone()));
+        assert_eq!(find(&one.display().to_string()), Ok(one));
+        assert!(find("01").expect_err("two").contains("more than one"));
+        assert!(find("hot").expect_err("none").contains("no run hot"));
+        assert!(find("").is_err());
+        make("01AD", Some("cold"));
+        assert!(find("cold").expect_err("two").contains("more than one"));
+    }
+}
