@@ -8,10 +8,11 @@ mod pty;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use artgpt::runs::catalogue::find;
 use artgpt::runs::readers::{
     CsvFile, EventFile, JsonLines, Matches, PatternLog, Reader, TrainerState, WandbFile,
 };
-use artgpt::runs::{Curves, Grown, Pattern};
+use artgpt::runs::{At, Bin, Curves, Grown, Pattern, Picture, RunReader};
 use common::program;
 use pty::{Pty, Terminal};
 use rand::{Rng, SeedableRng};
@@ -73,6 +74,75 @@ fn files_of_the_real_packages_give_what_was_logged() {
 }
 
 #[test]
+fn what_real_packages_log_besides_numbers_is_there() {
+    let read = |name: &str| {
+        let found = find(&reference(name), false).pop().expect("a run");
+        RunReader::whole(found, None)
+    };
+    let colour = |at: &At<Picture>| {
+        let picture = &at.what;
+        let image =
+            artgpt::art::decode_part(&picture.path, picture.bytes.clone()).expect("decodes");
+        (at.step, image.dimensions(), image.get_pixel(0, 0).0)
+    };
+    let count = |at: &At<Vec<Bin>>| (at.step, at.what.iter().map(|bin| bin.count).sum::<f64>());
+    let ends = |at: &At<Vec<Bin>>| (at.what[0].low, at.what[at.what.len() - 1].high);
+    let red = [200, 40, 10];
+
+    let run = read("pytorch-media");
+    assert_eq!(run.skipped, 0);
+    let about = &run.curves.about;
+    let texts: Vec<_> = about.texts["answer"].iter().map(|at| (at.step, &*at.what)).collect();
+    assert_eq!(texts, [(0, "A **horse** at step 0."), (10, "A **horse** at step 10.")]);
+    let pictures: Vec<_> = about.pictures["sample"].iter().map(colour).collect();
+    assert_eq!(pictures, [(0, (8, 6), red), (10, (8, 6), red)]);
+    let weights = &about.histograms["weights"];
+    assert_eq!(weights.iter().map(count).collect::<Vec<_>>(), [(0, 10.0), (10, 10.0)]);
+    assert_eq!(weights.iter().map(ends).collect::<Vec<_>>(), [(0.0, 9.0), (10.0, 19.0)]);
+
+    let run = read("tf2-media");
+    let about = &run.curves.about;
+    assert_eq!(about.pictures["sample"].iter().map(colour).collect::<Vec<_>>(), [(3, (8, 6), red)]);
+    let weights = about.histograms["weights"].iter().map(count);
+    assert_eq!(weights.collect::<Vec<_>>(), [(3, 13.0), (4, 14.0)]);
+    assert_eq!(about.settings["lr"], "0.5");
+    assert_eq!(about.settings["method"], "adapter");
+    assert_eq!(about.exit, Some(0));
+    assert!(run.curves.is_empty());
+
+    let run = read("wandb-media");
+    assert_eq!(run.skipped, 0);
+    let about = &run.curves.about;
+    assert_eq!(run.title(), Some("warm-up"));
+    assert_eq!(about.remarks(), "too hot #lr #short");
+    assert_eq!((about.project.as_deref(), about.exit), (Some("art"), Some(3)));
+    assert_eq!(run.standing(std::time::SystemTime::now()).word(), "failed");
+    let settings: Vec<_> = run.settings().into_iter().collect();
+    assert_eq!(
+        settings,
+        [("lr".into(), "0.5".into()), ("method.kind".to_string(), "adapter".to_string())]
+    );
+    assert!(about.results().contains(&("best", "step 10")), "{:?}", about.results());
+    let lines = about.console.told();
+    assert!(lines.iter().any(|line| line == "step 2 of 2"), "{lines:?}");
+    assert!(about.alerts.iter().any(|alert| alert.what == "Loss: it leaps"), "{:?}", about.alerts);
+    let pictures: Vec<_> = about.pictures["sample"].iter().map(colour).collect();
+    assert_eq!(pictures, [(0, (8, 6), red), (10, (8, 6), [210, 50, 20])]);
+    assert_eq!(about.pictures["sample"][1].what.caption, "step 10");
+    let weights = about.histograms["weights"].iter().map(count);
+    assert_eq!(weights.collect::<Vec<_>>(), [(0, 10.0), (10, 20.0)]);
+    // Width and size of a picture are no metrics.
+    let names: Vec<&str> = run.curves.iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["loss"]);
+
+    let run = read("wandb-machine");
+    assert_eq!(run.curves.about.environment["GPU"], "A100");
+    assert_eq!(run.curves.about.environment["host"], "gpu7");
+    let busy = run.curves.get("system/gpu.0.gpu").and_then(|s| s.last()).expect("a point");
+    assert_eq!((busy.value, busy.wall), (87.5, 2e9));
+}
+
+#[test]
 fn runs_are_listed_shown_and_exported_to_tensorboard_and_back() {
     let dir = tempfile::tempdir().expect("a folder");
     let output = program(dir.path())
@@ -83,7 +153,11 @@ fn runs_are_listed_shown_and_exported_to_tensorboard_and_back() {
     let all: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let names: Vec<&str> =
         all.as_array().expect("a list").iter().filter_map(|r| r["run"].as_str()).collect();
-    assert_eq!(names, ["csv", "pytorch", "trainer", "wandb"]);
+    let with_media = ["pytorch-media", "tf2-media", "wandb-machine", "wandb-media"];
+    let mut expected = ["csv", "pytorch", "trainer", "wandb"].to_vec();
+    expected.extend(with_media);
+    expected.sort_unstable();
+    assert_eq!(names, expected);
     let show =
         program(dir.path()).args(["runs", "show"]).arg(reference("csv")).output().expect("runs");
     let text = String::from_utf8(show.stdout).expect("text");
@@ -213,7 +287,7 @@ fn the_panel_follows_a_run_and_leaves_the_terminal_as_it_was() {
     pty.until_shows("0.125 at step 64");
     pty.until_shows("4.5 at step 2");
     pty.resize((80, 24));
-    pty.until_shows("Enter open, back");
+    pty.until_shows("Enter open");
     pty.send("e");
     pty.until_shows("66 points are in");
     pty.send("q");

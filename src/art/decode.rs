@@ -1,7 +1,7 @@
 //! From a path to upright RGB pixels, with every size checked before memory is taken.
 
-use std::io::Cursor;
-use std::io::Read;
+use std::io::{Cursor, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::Path;
 
 use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
@@ -45,6 +45,23 @@ pub fn read_limited(path: &Path) -> Result<Vec<u8>, ArtError> {
     let file = std::fs::File::open(path).map_err(io)?;
     file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).map_err(io)?;
     Ok(bytes)
+}
+
+/// A picture file, or a picture that is a part of a file.
+pub fn decode_part(path: &Path, part: Option<Range<u64>>) -> Result<RgbImage, ArtError> {
+    let bytes = match part {
+        None => read_limited(path)?,
+        Some(part) => {
+            let io = |source| ArtError::Io { path: show(path), source };
+            let length = part.end.saturating_sub(part.start).min(MAX_FILE_BYTES);
+            let mut file = std::fs::File::open(path).map_err(io)?;
+            file.seek(SeekFrom::Start(part.start)).map_err(io)?;
+            let mut bytes = Vec::new();
+            file.take(length).read_to_end(&mut bytes).map_err(io)?;
+            bytes
+        }
+    };
+    Ok(decode(path, &bytes)?.0)
 }
 
 /// Decodes `bytes`; the format is told from the content, so a wrong extension is no matter.

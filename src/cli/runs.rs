@@ -109,7 +109,7 @@ fn parse(logs: LogArgs) -> Result<Option<Pattern>, Failure> {
 }
 
 fn place(context: &Context, name: &str) -> Result<PathBuf, Failure> {
-    Ok(named(&context.paths.runs(), name)?)
+    named(&context.paths.runs(), name).map_err(|e| Failure { code: 2, ..e.into() })
 }
 
 /// Deletes runs of ours; all of them, or none where one may not be.
@@ -183,7 +183,7 @@ impl Summary {
             told: told(run),
             name: printable(&run.name),
             standing: run.standing(SystemTime::now()).word(),
-            title: run.title.clone().unwrap_or_default(),
+            title: run.title().unwrap_or_default().to_string(),
             steps: run.steps(),
             metric: printable(&run.trouble.clone().or(metric).unwrap_or_default()),
         }
@@ -225,7 +225,7 @@ fn told(run: &Run) -> serde_json::Value {
     serde_json::json!({
         "run": run.name,
         "path": run.path,
-        "name": run.title,
+        "name": run.title(),
         "state": run.standing(SystemTime::now()).state(),
         "step": step,
         "total_steps": total,
@@ -239,7 +239,7 @@ fn told(run: &Run) -> serde_json::Value {
 fn show(run: &Run) {
     let say = |key: &str, value: &str| out::line(format!("{key:8}  {}", printable(value)));
     say("run", &run.name);
-    if let Some(title) = &run.title {
+    if let Some(title) = run.title() {
         say("name", title);
     }
     say("path", &run.path.display().to_string());
@@ -255,6 +255,15 @@ fn show(run: &Run) {
     if run.skipped > 0 {
         say("skipped", &format!("{} lines that cannot be understood", run.skipped));
     }
+    let about = &run.curves.about;
+    let remarks = about.remarks();
+    for (key, value) in [("project", about.project.as_ref()), ("note", Some(&remarks))] {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            say(key, value);
+        }
+    }
+    about.environment.iter().for_each(|(key, value)| say(key, value));
+    about.results().iter().for_each(|(key, value)| say(key, value));
     out::line("");
     let rows = crate::runs::table(&run.curves);
     let width = rows.iter().map(|[name, ..]| name.chars().count()).max().unwrap_or(0);
@@ -270,7 +279,11 @@ fn show(run: &Run) {
 fn diff(context: &Context, names: &[String]) -> Result<(), Failure> {
     let mut all = Vec::new();
     for name in names {
-        let settings = crate::runs::settings(&place(context, name)?);
+        let settings = match crate::runs::settings(&place(context, name)?) {
+            // W&B and TensorBoard keep it in their logs.
+            none if none.is_empty() => open(context, name, LogArgs { pattern: None })?.settings(),
+            settings => settings,
+        };
         if settings.is_empty() {
             return Err(Failure::usage(
                 format!("{name} keeps no configuration that can be read"),

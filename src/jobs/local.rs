@@ -148,5 +148,5 @@ pub fn last_lines(path: &Path, count: usize) -> Vec<String> {
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let lines = lines[lines.len().saturating_sub(count)..].iter();
     // A progress bar overwrites its line.
-    lines.map(|line| crate::text::printable(line.rsplit('\r').next().unwrap_or(line))).collect()
+    lines.map(|line| crate::runs::last_of(line)).collect()
 }

@@ -2,10 +2,16 @@
 
 use std::collections::HashMap;
 
+use super::about::About;
 use super::series::{Point, Series};
+
+/// Names of what was measured of the machine begin so.
+pub const SYSTEM: &str = "system/";
 
 #[derive(Debug, Default)]
 pub struct Curves {
+    /// What the same files tell besides.
+    pub about: About,
     places: HashMap<String, usize>,
     /// In the order in which their names came up.
     all: Vec<(String, Series)>,
@@ -45,6 +51,7 @@ impl Curves {
     /// Forgets what was said of this step and later ones: the run began again from there.
     pub fn restart(&mut self, step: u64) {
         self.all.iter_mut().for_each(|(_, series)| series.forget_from(step));
+        self.about.restart(step);
     }
 
     pub fn clear(&mut self) {

@@ -1,6 +1,7 @@
 //! What training runs leave behind, whoever trained: files of many formats read while they grow, as
 //! curves that are drawn in the same time however long they are.
 
+mod about;
 pub mod catalogue;
 mod column;
 mod curves;
@@ -16,7 +17,8 @@ mod smooth;
 mod table;
 mod tail;
 
-pub use curves::Curves;
+pub use about::{About, At, Bin, ByTag, Picture, last_of};
+pub use curves::{Curves, SYSTEM};
 pub use export::csv;
 pub use follow::{Change, Follower};
 pub use news::{Item, News, What};

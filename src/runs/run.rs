@@ -10,6 +10,7 @@ use super::curves::Curves;
 use super::marks::MarksReader;
 use super::readers::{Pattern, Reader};
 use super::series::{Clock, XAxis};
+use super::settings::{Settings, settings};
 use super::tail::Grown;
 use crate::jobs::{Wanted, called, ending};
 use crate::training::{Mark, RunState, Status};
@@ -32,8 +33,8 @@ pub struct Run {
     pub curves: Curves,
     /// `status.json`, where the run has one.
     pub status: Option<Status>,
-    /// What it was submitted under, where it is a job.
-    pub title: Option<String>,
+    /// The name that it was submitted under, where it is a job.
+    title: Option<String>,
     /// What it was asked to do, and does not do yet.
     pub ending: Option<Wanted>,
     /// Its files are no longer there.
@@ -102,6 +103,17 @@ impl Standing {
 }
 
 impl Run {
+    /// What it was called by whoever began it.
+    pub fn title(&self) -> Option<&str> {
+        self.title.as_deref().or(self.curves.about.name.as_deref())
+    }
+
+    /// What it was told: by the files in its folder, or by its log.
+    pub fn settings(&self) -> Settings {
+        let own = settings(&self.path);
+        if own.is_empty() { self.curves.about.settings.clone() } else { own }
+    }
+
     pub fn standing(&self, now: SystemTime) -> Standing {
         match &self.status {
             Some(status) => match (standing(status, now), self.ending) {
@@ -112,6 +124,10 @@ impl Run {
                 }
                 (told, _) => told,
             },
+            None if self.curves.about.exit.is_some() => {
+                let good = self.curves.about.exit == Some(0);
+                Standing::Told(if good { RunState::Finished } else { RunState::Failed })
+            }
             None => {
                 let since = self.written.and_then(|at| now.duration_since(at).ok());
                 match since {

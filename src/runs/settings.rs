@@ -43,7 +43,8 @@ fn parse(name: &str, text: &str) -> Option<serde_json::Value> {
     }
 }
 
-fn flatten(key: &str, value: &serde_json::Value, all: &mut Settings) {
+/// Puts a value under its key, and what it holds under keys below it.
+pub fn flatten(key: &str, value: &serde_json::Value, all: &mut Settings) {
     let below =
         |part: &str| if key.is_empty() { part.to_string() } else { format!("{key}.{part}") };
     match value {

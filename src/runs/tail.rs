@@ -79,6 +79,11 @@ impl Tail {
         &self.pending
     }
 
+    /// Where in the file the pending bytes begin.
+    pub fn at(&self) -> u64 {
+        self.offset - self.pending.len() as u64
+    }
+
     pub fn consume(&mut self, bytes: usize) {
         self.pending.drain(..bytes.min(self.pending.len()));
         if self.pending.is_empty() && self.pending.capacity() > KEPT {

@@ -3,9 +3,13 @@
 //! Messages are walked by hand: a record is read in a tenth of a microsecond, with nothing allocated
 //! but for a name that is new.
 
+use std::collections::HashMap;
+use std::path::Path;
+
 use prost::bytes::Buf;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
+use super::tensors::Other;
 use super::{Curves, Format, Tailed};
 use crate::runs::series::Point;
 use crate::runs::tail::Tail;
@@ -18,6 +22,18 @@ pub struct Events {
     skipped: usize,
     /// A record's length is wrong: what follows cannot be found.
     broken: bool,
+    plugins: Plugins,
+}
+
+/// What wrote the values of a tag: only the first one says so.
+pub type Plugins = HashMap<String, String>;
+
+/// Where bytes stand in a file.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    pub path: &'a Path,
+    /// Of the first byte.
+    pub at: u64,
 }
 
 /// Longer ones are not waited for.
@@ -38,7 +54,8 @@ impl Format for Events {
         if self.broken {
             return tail.consume(usize::MAX);
         }
-        let (used, skipped, broken) = records(tail.pending(), into);
+        let file = Place { path: tail.path(), at: tail.at() };
+        let (used, skipped, broken) = records(tail.pending(), file, &mut self.plugins, into);
         self.skipped += skipped;
         self.broken = broken;
         tail.consume(used);
@@ -51,7 +68,12 @@ impl Format for Events {
 
 /// Reads whole records: how many bytes that were, how many were unreadable, and whether a length was
 /// wrong.
-fn records(bytes: &[u8], curves: &mut Curves) -> (usize, usize, bool) {
+fn records(
+    bytes: &[u8],
+    file: Place,
+    plugins: &mut Plugins,
+    curves: &mut Curves,
+) -> (usize, usize, bool) {
     let (mut at, mut skipped) = (0, 0);
     while let Some(head) = bytes.get(at..at + HEAD) {
         let mut fields = head;
@@ -63,7 +85,9 @@ fn records(bytes: &[u8], curves: &mut Curves) -> (usize, usize, bool) {
         let end = start + length as usize;
         let Some(mut foot) = bytes.get(end..end + FOOT) else { break };
         let data = &bytes[start..end];
-        if masked_crc32c(data) != foot.get_u32_le() || event(data, curves).is_none() {
+        let place = Place { at: file.at + start as u64, ..file };
+        if masked_crc32c(data) != foot.get_u32_le() || event(data, place, plugins, curves).is_none()
+        {
             skipped += 1;
         }
         at = end + FOOT;
@@ -72,7 +96,8 @@ fn records(bytes: &[u8], curves: &mut Curves) -> (usize, usize, bool) {
 }
 
 /// `None` if the message is damaged.
-fn event(mut bytes: &[u8], curves: &mut Curves) -> Option<()> {
+fn event(mut bytes: &[u8], place: Place, plugins: &mut Plugins, curves: &mut Curves) -> Option<()> {
+    let whole = bytes;
     let (mut wall, mut step) = (f64::NAN, 0);
     let mut summary: &[u8] = &[];
     let mut session: &[u8] = &[];
@@ -94,26 +119,44 @@ fn event(mut bytes: &[u8], curves: &mut Curves) -> Option<()> {
     }
     while !summary.is_empty() {
         if let (1, Field::Bytes(value)) = field(&mut summary)? {
-            summary_value(value, Point { step, wall, value: 0.0 }, curves)?;
+            let at = Point { step, wall, value: 0.0 };
+            if let Some(other) = summary_value(value, at, curves)? {
+                other.keep(whole, place, step, plugins, &mut curves.about)?;
+            }
         }
     }
     Some(())
 }
 
-fn summary_value(mut bytes: &[u8], at: Point, curves: &mut Curves) -> Option<()> {
+/// A number becomes a point; what is none comes back.
+fn summary_value<'a>(
+    mut bytes: &'a [u8],
+    at: Point,
+    curves: &mut Curves,
+) -> Option<Option<Other<'a>>> {
     let (mut tag, mut value) = ("", None);
+    let mut other = Other::default();
     while !bytes.is_empty() {
         match field(&mut bytes)? {
             (1, Field::Bytes(name)) => tag = std::str::from_utf8(name).ok()?,
             (2, Field::Fixed32(bits)) => value = Some(f64::from(f32::from_bits(bits))),
-            (8, Field::Bytes(tensor)) => value = value.or(scalar(tensor)?),
+            (4, Field::Bytes(image)) => other.image = Some(image),
+            (5, Field::Bytes(histogram)) => other.histogram = Some(histogram),
+            (8, Field::Bytes(tensor)) => {
+                value = value.or(scalar(tensor)?);
+                other.tensor = Some(tensor);
+            }
+            (9, Field::Bytes(metadata)) => other.metadata = Some(metadata),
             _ => {}
         }
     }
+    // A histogram of one bar is no scalar, and a first text says that it is one.
     if let Some(value) = value {
         curves.push(tag, Point { value, ..at });
+        return Some(None);
     }
-    Some(())
+    other.tag = tag;
+    Some(Some(other))
 }
 
 /// The number of a `TensorProto` that holds one; `Some(None)` for other tensors.
@@ -214,6 +257,10 @@ mod tests {
         let mut damaged = record(&scalar_event(8, "loss", 9.0));
         damaged[20] ^= 1;
         let mut bytes = [&good[..], &damaged, &record(&scalar_event(9, "loss", 0.5))].concat();
+        let records = |bytes: &[u8], curves: &mut Curves| {
+            let place = Place { path: Path::new("f"), at: 0 };
+            super::records(bytes, place, &mut Plugins::new(), curves)
+        };
         let mut curves = Curves::default();
         assert_eq!(records(&bytes, &mut curves), (bytes.len(), 1, false));
         let points: Vec<_> = curves.get("loss").expect("is").points().collect();

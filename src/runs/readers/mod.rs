@@ -5,6 +5,7 @@ mod events;
 mod jsonl;
 mod pattern;
 mod tailed;
+mod tensors;
 mod trainer_state;
 mod wandb;
 

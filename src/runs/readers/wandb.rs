@@ -3,8 +3,17 @@
 //! The layout is that of `wandb/sdk/internal/datastore.py` and `wandb/proto/wandb_internal.proto` in the
 //! Python package.
 
+use std::collections::BTreeMap;
+use std::path::{Component, Path};
+
+use serde_json::Value;
+
 use super::events::{Field, field};
 use super::{Curves, Format, Line, Tailed};
+use crate::runs::about::{About, At, Bin, Picture, keep};
+use crate::runs::curves::SYSTEM;
+use crate::runs::series::Point;
+use crate::runs::settings::flatten;
 use crate::runs::tail::Tail;
 
 /// Records are cut so that none crosses a multiple of this.
@@ -25,6 +34,8 @@ pub struct Wandb {
     /// Pieces of a record whose end has not come.
     record: Vec<u8>,
     rows: u64,
+    /// Of the last row.
+    step: u64,
     skipped: usize,
     /// It is no file of W&B's, or a length in it is wrong.
     broken: bool,
@@ -81,19 +92,40 @@ impl Wandb {
                 self.record.extend(data);
             }
             if matches!(kind, FULL | LAST) {
-                match message(&self.record, self.rows) {
-                    Some(Some(line)) => {
-                        line.push_into(curves, self.rows);
-                        self.rows += 1;
-                    }
-                    Some(None) => {}
-                    None => self.skipped += 1,
+                let record = std::mem::take(&mut self.record);
+                if self.message(&record, tail.path(), curves).is_none() {
+                    self.skipped += 1;
                 }
+                // Its room is used again.
+                self.record = record;
                 self.record.clear();
             }
         }
         tail.consume(used);
         self.at += used as u64;
+    }
+
+    /// One `Record`; `None` if it is damaged.
+    fn message(&mut self, mut record: &[u8], path: &Path, curves: &mut Curves) -> Option<()> {
+        while !record.is_empty() {
+            let (number, Field::Bytes(inner)) = field(&mut record)? else { continue };
+            match number {
+                2 => {
+                    self.step = history(inner, path, self.rows, curves)?;
+                    self.rows += 1;
+                }
+                3 => updates(inner, &mut curves.about.summary)?,
+                4 | 13 => output(inner, &mut curves.about)?,
+                5 => config(inner, &mut curves.about)?,
+                7 => stats(inner, self.step, curves)?,
+                10 => alert(inner, self.step, &mut curves.about)?,
+                17 => run(inner, &mut curves.about)?,
+                18 => exit(inner, &mut curves.about)?,
+                26 => environment(inner, &mut curves.about)?,
+                _ => {}
+            }
+        }
+        Some(())
     }
 }
 
@@ -114,23 +146,14 @@ impl Format for Wandb {
     }
 }
 
-/// The numbers of a `Record` that is a row of history; `None` if it is damaged.
-fn message(mut record: &[u8], row: u64) -> Option<Option<Line>> {
-    let mut history = None;
-    while !record.is_empty() {
-        if let (2, Field::Bytes(inner)) = field(&mut record)? {
-            history = Some(inner);
-        }
-    }
-    let Some(mut history) = history else { return Some(None) };
-    let mut line = Line { step: Some(row), ..Line::default() };
-    while !history.is_empty() {
-        match field(&mut history)? {
-            (1, Field::Bytes(item)) => {
-                if let Some((name, value)) = number(item)? {
-                    line.put(name, value);
-                }
-            }
+/// A row of history: numbers become curves, pictures and histograms are kept beside them. `None` if it
+/// is damaged.
+fn history(mut row: &[u8], place: &Path, count: u64, curves: &mut Curves) -> Option<u64> {
+    let mut line = Line { step: Some(count), ..Line::default() };
+    let mut items: Vec<(String, &[u8])> = Vec::new();
+    while !row.is_empty() {
+        match field(&mut row)? {
+            (1, Field::Bytes(inner)) => items.push(item(inner)?),
             (2, Field::Bytes(mut step)) => {
                 while !step.is_empty() {
                     if let (1, Field::Varint(number)) = field(&mut step)? {
@@ -141,27 +164,266 @@ fn message(mut record: &[u8], row: u64) -> Option<Option<Line>> {
             _ => {}
         }
     }
-    Some(Some(line))
+    let mut media: Vec<(String, Value)> = Vec::new();
+    for (name, json) in &items {
+        if let Some(tag) = name.strip_suffix("/_type") {
+            // Its parts came one by one.
+            let part = |key: &str| {
+                let (_, json) = items.iter().find(|(n, _)| *n == format!("{tag}/{key}"))?;
+                Some((key.to_string(), serde_json::from_slice::<Value>(json).ok()?))
+            };
+            let keys = ["_type", "path", "caption", "filenames", "captions", "values", "bins"];
+            media.push((
+                tag.to_string(),
+                Value::Object(keys.into_iter().filter_map(part).collect()),
+            ));
+        } else if json.starts_with(b"{")
+            && let Ok(value) = serde_json::from_slice::<Value>(json)
+            && value.get("_type").is_some()
+        {
+            media.push((name.clone(), value));
+        }
+    }
+    let is_media = |name: &str| {
+        let part = |(tag, _): &(String, Value)| {
+            name.strip_prefix(tag.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        };
+        media.iter().any(part)
+    };
+    for (name, json) in &items {
+        if let Some(value) = number(json).filter(|_| media.is_empty() || !is_media(name)) {
+            line.put(name.clone(), value);
+        }
+    }
+    // Its own bookkeeping.
+    line.metrics.retain(|(name, _)| !name.starts_with('_'));
+    let step = line.step.unwrap_or(count);
+    line.push_into(curves, count);
+    for (tag, value) in media {
+        keep_media(&tag, &value, step, place, &mut curves.about);
+    }
+    Some(step)
 }
 
-/// The name and value of a `HistoryItem` that is a number; `None` if it is damaged.
-fn number(mut item: &[u8]) -> Option<Option<(String, f64)>> {
+/// Pictures lie beside the log, in `files/`.
+fn keep_media(tag: &str, value: &Value, step: u64, place: &Path, about: &mut About) {
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or("").to_string();
+    let numbers = |key: &str| -> Vec<f64> {
+        let all = value.get(key).and_then(Value::as_array).into_iter().flatten();
+        all.filter_map(Value::as_f64).collect()
+    };
+    let mut picture = |path: &str, caption: String| {
+        // One that leads out of the run's folder is none of its pictures.
+        let own = Path::new(path).components().all(|c| matches!(c, Component::Normal(_)));
+        if own && !path.is_empty() {
+            let path = place.with_file_name("files").join(path);
+            keep(&mut about.pictures, tag, step, Picture { path, bytes: None, caption });
+        }
+    };
+    match value.get("_type").and_then(Value::as_str) {
+        Some("image-file") => picture(&text(value.get("path")), text(value.get("caption"))),
+        Some("images/separated") => {
+            let all = |key: &str| value.get(key).and_then(Value::as_array);
+            for (i, name) in all("filenames").into_iter().flatten().enumerate() {
+                let caption = all("captions").and_then(|captions| captions.get(i));
+                picture(name.as_str().unwrap_or(""), text(caption));
+            }
+        }
+        Some("histogram") => {
+            let (values, edges) = (numbers("values"), numbers("bins"));
+            let bins = values.iter().zip(edges.windows(2));
+            let bins = bins.map(|(count, edge)| Bin { low: edge[0], high: edge[1], count: *count });
+            keep(&mut about.histograms, tag, step, bins.collect());
+        }
+        _ => {}
+    }
+}
+
+/// What is told once: who and where the run is.
+fn run(mut record: &[u8], about: &mut About) -> Option<()> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    about.tags.clear();
+    while !record.is_empty() {
+        let (number, Field::Bytes(inner)) = field(&mut record)? else { continue };
+        let said = Some(text(inner)).filter(|text| !text.is_empty());
+        match number {
+            3 => about.project = said,
+            4 => config(inner, about)?,
+            8 => about.name = said,
+            9 => about.note = said,
+            10 => about.tags.extend(said),
+            6 | 7 | 13 => {
+                let key = match number {
+                    6 => "group",
+                    7 => "job type",
+                    _ => "host",
+                };
+                about.environment.extend(said.map(|said| (key.to_string(), said)));
+            }
+            21 => {
+                let mut git = inner;
+                while !git.is_empty() {
+                    if let (2, Field::Bytes(commit)) = field(&mut git)? {
+                        about.environment.insert("git commit".into(), text(commit));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Some(())
+}
+
+/// A `ConfigRecord`, or a `SummaryRecord`, which is laid out alike.
+fn updates(mut record: &[u8], into: &mut BTreeMap<String, String>) -> Option<()> {
+    while !record.is_empty() {
+        match field(&mut record)? {
+            (1, Field::Bytes(inner)) => {
+                let (name, json) = item(inner)?;
+                if !name.starts_with('_')
+                    && let Ok(value) = serde_json::from_slice(json)
+                {
+                    flatten(&name.replace('/', "."), &value, into);
+                }
+            }
+            (2, Field::Bytes(inner)) => {
+                let (name, _) = item(inner)?;
+                into.remove(&name.replace('/', "."));
+            }
+            _ => {}
+        }
+    }
+    Some(())
+}
+
+fn config(record: &[u8], about: &mut About) -> Option<()> {
+    updates(record, &mut about.settings)
+}
+
+/// An `EnvironmentRecord`.
+fn environment(mut record: &[u8], about: &mut About) -> Option<()> {
+    let mut arguments = Vec::new();
+    while !record.is_empty() {
+        let (number, content) = field(&mut record)?;
+        let key = match number {
+            1 => "system",
+            2 => "python",
+            5 => "arguments",
+            6 => "program",
+            12 => "host",
+            13 => "user",
+            16 => "cores",
+            18 => "GPU",
+            19 => "GPUs",
+            25 => "CUDA",
+            _ => continue,
+        };
+        let said = match content {
+            Field::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            Field::Varint(count) => count.to_string(),
+            _ => continue,
+        };
+        match number {
+            5 => arguments.push(said),
+            _ if said.is_empty() => {}
+            _ => drop(about.environment.insert(key.into(), said)),
+        }
+    }
+    if !arguments.is_empty() {
+        about.environment.insert("arguments".into(), arguments.join(" "));
+    }
+    Some(())
+}
+
+/// A `StatsRecord`: how busy the machine was, as curves below `system/`.
+fn stats(mut record: &[u8], step: u64, curves: &mut Curves) -> Option<()> {
+    let (mut wall, mut items) = (f64::NAN, Vec::new());
+    while !record.is_empty() {
+        match field(&mut record)? {
+            (2, Field::Bytes(mut time)) => {
+                let mut at = 0.0;
+                while !time.is_empty() {
+                    match field(&mut time)? {
+                        (1, Field::Varint(seconds)) => at += seconds as f64,
+                        (2, Field::Varint(nanos)) => at += nanos as f64 / 1e9,
+                        _ => {}
+                    }
+                }
+                wall = at;
+            }
+            (3, Field::Bytes(inner)) => items.push(item(inner)?),
+            _ => {}
+        }
+    }
+    for (name, json) in items {
+        // What stands behind it says of which process it is.
+        let name = name.split("/l:").next().unwrap_or(&name);
+        if let Some(value) = number(json) {
+            curves.push(&format!("{SYSTEM}{name}"), Point { step, wall, value });
+        }
+    }
+    Some(())
+}
+
+/// What was printed: kind and text of an `OutputRawRecord` or `OutputRecord`.
+fn output(mut record: &[u8], about: &mut About) -> Option<()> {
+    let (mut is_error, mut text) = (true, String::new());
+    while !record.is_empty() {
+        match field(&mut record)? {
+            (1, Field::Varint(kind)) => is_error = kind == 0,
+            (3, Field::Bytes(line)) => text = String::from_utf8_lossy(line).into_owned(),
+            _ => {}
+        }
+    }
+    about.console.print(is_error, &text);
+    Some(())
+}
+
+/// A `RunExitRecord`; a code of 0 is left out of the message.
+fn exit(mut record: &[u8], about: &mut About) -> Option<()> {
+    let mut code = 0;
+    while !record.is_empty() {
+        if let (1, Field::Varint(number)) = field(&mut record)? {
+            code = number as i64;
+        }
+    }
+    about.exit = Some(code);
+    Some(())
+}
+
+fn alert(mut record: &[u8], step: u64, about: &mut About) -> Option<()> {
+    let mut words = Vec::new();
+    while !record.is_empty() {
+        if let (1 | 2, Field::Bytes(text)) = field(&mut record)? {
+            words.push(String::from_utf8_lossy(text).into_owned());
+        }
+    }
+    about.alerts.push(At { step, what: words.join(": ") });
+    Some(())
+}
+
+/// Name and JSON of an item of history, configuration, summary or statistics; `None` if it is damaged.
+fn item(mut item: &[u8]) -> Option<(String, &[u8])> {
     let (mut names, mut json): (Vec<&str>, &[u8]) = (Vec::new(), &[]);
     while !item.is_empty() {
         match field(&mut item)? {
+            // Statistics have only a key, and no second name.
             (1 | 2, Field::Bytes(name)) => names.push(std::str::from_utf8(name).ok()?),
             (16, Field::Bytes(value)) => json = value,
             _ => {}
         }
     }
-    let value = match json {
+    names.retain(|name| !name.is_empty());
+    Some((names.join("/"), json))
+}
+
+fn number(json: &[u8]) -> Option<f64> {
+    match json {
         b"NaN" => Some(f64::NAN),
         b"Infinity" => Some(f64::INFINITY),
         b"-Infinity" => Some(f64::NEG_INFINITY),
         json => serde_json::from_slice::<f64>(json).ok(),
-    };
-    names.retain(|name| !name.is_empty());
-    Some(value.map(|value| (names.join("/"), value)))
+    }
 }
 
 #[cfg(test)]

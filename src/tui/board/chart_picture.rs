@@ -6,9 +6,19 @@ use image::RgbImage;
 use ratatui::layout::Rect;
 
 use super::drawing::Drawing;
+use super::page::Part;
 use super::picture::{Ground, pixels};
 use super::state::Board;
-use super::view::picture_cells;
+use super::view::{page_picture_cells, picture_cells};
+
+/// The logged picture on the page of a run, which is named by where it is.
+fn of_page(board: &Board) -> Option<(String, Arc<RgbImage>, Rect)> {
+    board.cell.filter(|_| board.pictures)?;
+    let page = board.page.as_ref().filter(|page| page.part == Part::Pictures)?;
+    let shown = page.texts.shown.as_ref()?;
+    let (image, _) = shown.image.as_ref().ok()?;
+    Some((format!("{:?}", shown.of), image.clone(), page_picture_cells(board)?))
+}
 
 #[derive(Default)]
 pub struct ChartPicture {
@@ -25,6 +35,9 @@ struct Drawn {
 impl ChartPicture {
     /// With its name, and the cells that it covers. `None` where the chart is drawn in cells.
     pub fn of(&mut self, board: &Board) -> Option<(String, Arc<RgbImage>, Rect)> {
+        if board.page.is_some() {
+            return of_page(board);
+        }
         let cells = picture_cells(board)?;
         let (width, height) = board.cell?;
         let size = (

@@ -76,10 +76,13 @@ impl Outside {
                     send(Message::Notice(told));
                 });
             }
-            Effect::Load(run, others) => apart(move || {
-                let texts = page::load(&run, &others);
-                send(Message::Page(run, Box::new(texts)));
-            }),
+            Effect::Load(wanted) => {
+                let known = board.page.as_ref().and_then(|page| page.texts.shown.clone());
+                apart(move || {
+                    let texts = page::load(&wanted, known);
+                    send(Message::Page(wanted.run, Box::new(texts)));
+                });
+            }
             Effect::SetNote(run, note) => {
                 let path = self.notes.clone();
                 apart(move || {

@@ -12,7 +12,7 @@ use super::form::FormWindow;
 use super::notes::Notes;
 use super::page::Page;
 use crate::machine::Load;
-use crate::runs::{Clock, Run, Series, Shared, Smoothed, Standing, XAxis};
+use crate::runs::{Clock, Run, Series, Settings, Shared, Smoothed, Standing, XAxis};
 use crate::training::RunState;
 use crate::tui::graphics::ColourDepth;
 use crate::tui::theme::Theme;
@@ -200,13 +200,13 @@ impl Board {
         let wanted = self.filter.to_lowercase();
         let matches = |i: &usize| {
             let run = self.run(*i);
-            let note = self.notes.get(&run.path).map_or("", String::as_str);
-            let title = run.title.as_deref().unwrap_or_default();
+            let (title, note) = (run.title().unwrap_or_default(), self.note(&run));
             let text = format!("{} {title} {note}", run.path.display());
             text.to_lowercase().contains(&wanted)
         };
-        let mut all: Vec<usize> =
-            (0..self.runs.len()).filter(|i| !self.run(*i).gone && matches(i)).collect();
+        let mut all: Vec<usize> = (0..self.runs.len())
+            .filter(|i| !self.run(*i).gone && (wanted.is_empty() || matches(i)))
+            .collect();
         match self.sort {
             Sort::Found => {}
             Sort::State => {
@@ -222,6 +222,12 @@ impl Board {
         all
     }
 
+    /// The user's note and tags on a run, else those that the run brought.
+    pub fn note(&self, run: &Run) -> String {
+        let own = self.notes.get(&run.path).cloned();
+        own.unwrap_or_else(|| run.curves.about.remarks())
+    }
+
     /// The value that the list is ordered by.
     pub fn sorted_by(&self, run: usize) -> Option<f64> {
         let run = self.run(run);
@@ -232,10 +238,19 @@ impl Board {
         }
     }
 
-    /// Folders of the runs whose curves are drawn, but not that of `but`.
-    pub fn others(&self, but: &Path) -> Vec<PathBuf> {
-        let paths = self.drawn().map(|i| self.run(i).path.clone());
-        paths.filter(|path| path != but).collect()
+    /// Folders and logged configurations of the runs whose curves are drawn, but not that of `but`.
+    pub fn others(&self, but: &Path) -> Vec<(PathBuf, Settings)> {
+        let all = self.drawn().map(|i| {
+            let run = self.run(i);
+            (run.path.clone(), run.curves.about.settings.clone())
+        });
+        all.filter(|(path, _)| path != but).collect()
+    }
+
+    /// The run whose page is open.
+    pub fn paged(&self) -> Option<RwLockReadGuard<'_, Run>> {
+        let path = &self.page.as_ref()?.run;
+        (0..self.runs.len()).map(|i| self.run(i)).find(|run| run.path == *path)
     }
 
     /// The open chart is a picture.

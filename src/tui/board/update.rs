@@ -11,12 +11,12 @@ use ratatui::layout::Rect;
 use super::export::Format;
 use super::form::{Form, FormWindow};
 use super::notes::Notes;
-use super::page::{Page, Texts};
+use super::page::{Needs, Page, Room, Texts};
 use super::state::{Board, Focus, Question};
-use super::view::grid;
+use super::view::{grid, picture_room};
 use crate::jobs::Wanted;
 use crate::machine::Load;
-use crate::runs::{Change, Item, Standing, XAxis};
+use crate::runs::{Change, Item, Picture, Standing, XAxis};
 use crate::training::RunState;
 
 #[derive(Debug)]
@@ -47,7 +47,7 @@ pub enum Effect {
     /// Write the points of a metric to files, or what is seen of its chart as a picture.
     Export(String, Format),
     /// Read what the page of a run shows, beside other runs.
-    Load(PathBuf, Vec<PathBuf>),
+    Load(Box<Needs>),
     SetNote(PathBuf, String),
     /// Ask a job for something.
     Wish(PathBuf, Wanted),
@@ -103,6 +103,11 @@ pub fn update(board: &mut Board, message: Message) -> Vec<Effect> {
             if let Some(page) = board.page.as_mut().filter(|page| page.run == run) {
                 page.texts = *texts;
                 page.loading = false;
+            }
+            // Another picture was chosen meanwhile.
+            let shown = board.page.as_ref().and_then(|page| page.texts.shown.as_ref());
+            if shown.map(|shown| &shown.of) != wanted_picture(board).as_ref() {
+                return load_page(board);
             }
         }
         Message::Notes(notes) => board.notes = notes,
@@ -279,11 +284,20 @@ fn open_page(board: &mut Board) -> Vec<Effect> {
 /// Reads the open page again: its files grow.
 fn load_page(board: &mut Board) -> Vec<Effect> {
     // One at a time: a disk may hang.
-    let Some(page) = board.page.as_mut().filter(|page| !page.loading) else { return Vec::new() };
-    page.loading = true;
-    let run = page.run.clone();
-    let others = board.others(&run);
-    vec![Effect::Load(run, others)]
+    let Some(page) = board.page.as_ref().filter(|page| !page.loading) else { return Vec::new() };
+    let path = page.run.clone();
+    let Some(run) = board.paged() else { return Vec::new() };
+    let own = run.curves.about.settings.clone();
+    drop(run);
+    let (others, picture) = (board.others(&path), wanted_picture(board));
+    if let Some(page) = &mut board.page {
+        page.loading = true;
+    }
+    vec![Effect::Load(Box::new(Needs { run: path, own, others, picture }))]
+}
+
+fn wanted_picture(board: &Board) -> Option<(Picture, Room)> {
+    board.page.as_ref()?.picture(&*board.paged()?, picture_room(board))
 }
 
 fn pause_or_go_on(board: &Board) -> Vec<Effect> {

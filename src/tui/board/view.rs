@@ -3,6 +3,7 @@
 mod chart;
 mod gauges;
 mod list;
+mod media;
 mod page;
 mod popup;
 
@@ -13,6 +14,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Paragraph};
 
+use super::page::Room;
 use super::state::{Board, Focus, Sort};
 use crate::runs::XAxis;
 
@@ -68,6 +70,20 @@ fn areas(board: &Board, screen: Rect) -> Areas {
     Areas { list, gauges, charts, status }
 }
 
+/// Where the page of a run shows a logged picture.
+pub fn picture_room(board: &Board) -> Room {
+    media::room(board, page::body(page_area(board.screen)))
+}
+
+/// The cells of the logged picture that the page shows.
+pub fn page_picture_cells(board: &Board) -> Option<Rect> {
+    media::picture_cells(board, page::body(page_area(board.screen)))
+}
+
+fn page_area(screen: Rect) -> Rect {
+    Rect { height: screen.height.saturating_sub(1), ..screen }
+}
+
 /// The cells of the open chart that a picture covers.
 pub fn picture_cells(board: &Board) -> Option<Rect> {
     if !board.as_picture() {
@@ -99,8 +115,7 @@ pub fn view(board: &Board, frame: &mut Frame) {
     if let Some(area) = areas.charts {
         draw_charts(board, area, frame);
     }
-    let body = Rect { height: frame.area().height.saturating_sub(1), ..frame.area() };
-    page::draw(board, body, frame);
+    page::draw(board, page_area(frame.area()), frame);
     frame.render_widget(Paragraph::new(status(board)), areas.status);
     popup::draw(board, frame);
 }

@@ -232,9 +232,9 @@ fn a_page_tells_of_the_run_and_how_it_differs() {
         let mut effects = press(board, keys);
         effects.extend(update(board, Message::Tick));
         for effect in effects {
-            let Effect::Load(run, others) = effect else { panic!("{effect:?}") };
-            let texts = crate::tui::board::page::load(&run, &others);
-            update(board, Message::Page(run, Box::new(texts)));
+            let Effect::Load(needs) = effect else { panic!("{effect:?}") };
+            let texts = crate::tui::board::page::load(&needs, None);
+            update(board, Message::Page(needs.run, Box::new(texts)));
         }
         screen(board)
     };

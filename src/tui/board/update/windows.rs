@@ -2,10 +2,12 @@
 
 use crossterm::event::{KeyCode, KeyEvent};
 
-use super::Effect;
+use super::{Effect, load_page};
 use crate::jobs::Wanted;
+use crate::runs::ByTag;
 use crate::tui::board::form::Asked;
 use crate::tui::board::keys::HELP;
+use crate::tui::board::page::{Part, parts};
 use crate::tui::board::state::{Board, Question};
 
 pub fn on_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
@@ -80,11 +82,26 @@ fn on_note_key(board: &mut Board, code: KeyCode) -> Vec<Effect> {
 
 fn on_page_key(board: &mut Board, code: KeyCode) -> Vec<Effect> {
     let screen = usize::from(board.screen.height.saturating_sub(4));
+    let parts = board.paged().map(|run| parts(&run)).unwrap_or_default();
+    let (tags, steps) = tags(board);
     let Some(page) = &mut board.page else { return Vec::new() };
+    let to = |at: usize, by: isize, count: usize| {
+        at.saturating_add_signed(by).min(count.saturating_sub(1))
+    };
+    let before = (page.part, page.tag, page.back, page.scroll);
     match code {
-        KeyCode::Esc | KeyCode::Char('q' | 'i') => board.page = None,
-        KeyCode::Tab | KeyCode::Right => page.turn(1),
-        KeyCode::BackTab | KeyCode::Left => page.turn(-1),
+        KeyCode::Esc | KeyCode::Char('q' | 'i') => {
+            board.page = None;
+            return Vec::new();
+        }
+        KeyCode::Tab | KeyCode::Right => page.turn(&parts, 1),
+        KeyCode::BackTab | KeyCode::Left => page.turn(&parts, -1),
+        KeyCode::Down | KeyCode::Up if page.part.has_tags() => {
+            let by = if code == KeyCode::Down { 1 } else { -1 };
+            (page.tag, page.back, page.scroll) = (to(page.tag, by, tags), 0, 0);
+        }
+        KeyCode::Char('[') => (page.back, page.scroll) = (to(page.back, 1, steps), 0),
+        KeyCode::Char(']') => (page.back, page.scroll) = (to(page.back, -1, steps), 0),
         KeyCode::Down | KeyCode::Char('j') => page.scroll += 1,
         KeyCode::Up | KeyCode::Char('k') => page.scroll = page.scroll.saturating_sub(1),
         KeyCode::PageDown => page.scroll += screen,
@@ -92,5 +109,26 @@ fn on_page_key(board: &mut Board, code: KeyCode) -> Vec<Effect> {
         KeyCode::Home => page.scroll = 0,
         _ => {}
     }
-    Vec::new()
+    match before == (page.part, page.tag, page.back, page.scroll) {
+        true => Vec::new(),
+        // Another picture may be seen.
+        false => load_page(board),
+    }
+}
+
+/// How many names the open part has, and steps of the chosen one.
+fn tags(board: &Board) -> (usize, usize) {
+    fn count<T>(all: &ByTag<T>, tag: usize) -> (usize, usize) {
+        let list = all.values().nth(tag.min(all.len().saturating_sub(1)));
+        let steps = list.map_or(0, |list| list.chunk_by(|a, b| a.step == b.step).count());
+        (all.len(), steps)
+    }
+    let (Some(page), Some(run)) = (&board.page, board.paged()) else { return (0, 0) };
+    let about = &run.curves.about;
+    match page.part {
+        Part::Texts => count(&about.texts, page.tag),
+        Part::Pictures => count(&about.pictures, page.tag),
+        Part::Histograms => count(&about.histograms, page.tag),
+        _ => (0, 0),
+    }
 }

@@ -102,7 +102,7 @@ fn parts(board: &Board, name: &str, inner: Rect) -> (Rect, Option<Rect>) {
 }
 
 /// Cells that the terminal keeps as they are.
-fn leave(area: Rect, frame: &mut Frame) {
+pub fn leave(area: Rect, frame: &mut Frame) {
     let buffer = frame.buffer_mut();
     for y in area.top()..area.bottom() {
         for x in area.left()..area.right() {

@@ -39,10 +39,10 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
             let word = standing.word();
             let right = format!("{steps} {word}");
             let room = usize::from(inner.width).saturating_sub(right.chars().count() + 4);
-            let note = board.notes.get(&run.path).map_or("", String::as_str);
+            let note = board.note(&run);
             let tags = note.split_whitespace().filter(|word| word.starts_with('#'));
-            let title = run.title.as_ref().unwrap_or(&run.name);
-            let name = std::iter::once(title.as_str()).chain(tags).collect::<Vec<_>>().join(" ");
+            let title = run.title().unwrap_or(&run.name);
+            let name = std::iter::once(title).chain(tags).collect::<Vec<_>>().join(" ");
             let name = fit(&printable(&name), room);
             let mark = match (entry.pinned, entry.shown) {
                 (true, true) => "◆ ",
@@ -66,7 +66,8 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
     let block = match board.chosen() {
         Some(i) => {
             let run = board.run(i);
-            let note = board.notes.get(&run.path).map_or(String::new(), |n| format!(" · {n}"));
+            let note = Some(board.note(&run)).filter(|note| !note.is_empty());
+            let note = note.map_or(String::new(), |note| format!(" · {note}"));
             let room = usize::from(area.width).saturating_sub(4);
             let under = fit(&printable(&format!("{}{note}", run.name)), room);
             block.title_bottom(format!(" {under} "))

@@ -10,52 +10,51 @@ use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 use crate::runs::Run;
 use crate::text::{fit, printable};
 use crate::training::MarkKind;
-use crate::tui::board::page::{PARTS, PICTURE, Page, Part};
+use crate::tui::board::page::{PICTURE, Page, Part, parts};
 use crate::tui::board::state::Board;
 use crate::tui::graphics::paint;
 use crate::tui::theme::Theme;
 
 pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
     let Some(page) = &board.page else { return };
-    let Some(i) = board
-        .runs
-        .iter()
-        .position(|listed| listed.run.read().is_ok_and(|run| run.path == page.run))
-    else {
-        return;
-    };
-    let run = board.run(i);
+    let Some(run) = board.paged() else { return };
     let theme = &board.theme;
     let title = format!(" {} ", fit(&printable(&run.name), usize::from(area.width) / 2));
     let block = Block::bordered()
         .title(title)
-        .title_bottom(" Left, Right: parts   Up, Down: lines   Esc: back ")
+        .title_bottom(match page.part.has_tags() {
+            true => " Left, Right: parts   Up, Down: names   [ ]: steps   Esc: back ",
+            false => " Left, Right: parts   Up, Down: lines   Esc: back ",
+        })
         .style(theme.text)
         .border_style(theme.accent);
     let inner = block.inner(area);
     frame.render_widget(Clear, area);
     frame.render_widget(block, area);
     let mut names = Vec::new();
-    for (part, name) in PARTS {
-        let style = if *part == page.part { theme.selected } else { theme.dim };
-        names.push(Span::styled(format!(" {name} "), style));
-        names.push(Span::raw(" "));
+    for part in parts(&run) {
+        let style = if part == page.part { theme.selected } else { theme.dim };
+        names.push(Span::styled(format!(" {} ", part.name()), style));
     }
-    let [head, body] = ratatui::layout::Layout::vertical([
-        ratatui::layout::Constraint::Length(2),
-        ratatui::layout::Constraint::Min(0),
-    ])
-    .areas(inner);
+    let head = Rect { height: inner.height.min(1), ..inner };
     frame.render_widget(Paragraph::new(Line::from(names)), head);
+    let body = body(area);
+    if page.part.has_tags() {
+        return super::media::draw(board, &run, page, body, frame);
+    }
     if page.part == Part::Samples {
         return samples(board, page, body, frame);
     }
     let lines = match page.part {
-        Part::Samples => Vec::new(),
+        Part::Samples | Part::Texts | Part::Pictures | Part::Histograms => Vec::new(),
         Part::Overview => overview(board, &run, page),
         Part::Config => config(page, theme),
         Part::Differences => differences(board, &run, page),
-        Part::Log => or_none(page.texts.log.iter().cloned().map(Line::from).collect(), "no log"),
+        Part::Log => {
+            let file = page.texts.log.clone();
+            let log = if file.is_empty() { run.curves.about.console.told() } else { file };
+            or_none(log.into_iter().map(Line::from).collect(), "no log")
+        }
         Part::Events => events(&run, theme),
         Part::Adapters => adapters(page, theme),
     };
@@ -68,6 +67,13 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
     };
     let shown: Vec<Line> = lines.into_iter().skip(skipped).take(room).collect();
     frame.render_widget(Paragraph::new(shown), body);
+}
+
+/// Of a page that takes this area, what stands under the names of its parts.
+pub fn body(area: Rect) -> Rect {
+    let inner = Block::bordered().inner(area);
+    let head = inner.height.min(2);
+    Rect { y: inner.y + head, height: inner.height - head, ..inner }
 }
 
 fn or_none(lines: Vec<Line<'static>>, none: &'static str) -> Vec<Line<'static>> {
@@ -87,8 +93,8 @@ fn overview(board: &Board, run: &Run, page: &Page) -> Vec<Line<'static>> {
     let mut lines = vec![pair(theme, "path", &run.path.display().to_string())];
     let mut say = |key: &str, value: String| lines.push(pair(theme, key, &value));
     say("state", format!("{}, step {}", run.standing(now).word(), run.steps()));
-    if let Some(title) = &run.title {
-        say("name", title.clone());
+    if let Some(title) = run.title() {
+        say("name", title.to_string());
     }
     if let Some(phase) = run.status.as_ref().and_then(|s| s.phase.clone()) {
         say("phase", phase);
@@ -115,9 +121,14 @@ fn overview(board: &Board, run: &Run, page: &Page) -> Vec<Line<'static>> {
             say("after", job.spec.after.join(", "));
         }
     }
-    if let Some(note) = board.notes.get(&run.path) {
-        say("note", note.clone());
+    let note = board.note(run);
+    if !note.is_empty() {
+        say("note", note);
     }
+    let about = &run.curves.about;
+    about.project.iter().for_each(|project| say("project", project.clone()));
+    about.environment.iter().for_each(|(key, value)| say(key, value.clone()));
+    about.results().into_iter().for_each(|(key, value)| say(key, value.to_string()));
     if let Some(trouble) = &run.trouble {
         say("trouble", trouble.clone());
     }
@@ -191,7 +202,13 @@ fn events(run: &Run, theme: &Theme) -> Vec<Line<'static>> {
             Span::styled(printable(&mark.text), style),
         ])
     });
-    or_none(lines.collect(), "no checkpoints, warnings or rollbacks yet")
+    let alerts = run.curves.about.alerts.iter().map(|alert| {
+        Line::from(vec![
+            Span::styled(format!("{:15} step {:>7}  ", "", alert.step), theme.dim),
+            Span::styled(printable(&alert.what), theme.error),
+        ])
+    });
+    or_none(lines.chain(alerts).collect(), "no checkpoints, warnings or rollbacks yet")
 }
 
 /// Each picture beside what was said of it, the newest first; scrolling goes back in time.
