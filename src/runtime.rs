@@ -40,8 +40,17 @@ pub fn prepare(workload: Workload) -> Vec<&'static str> {
 
 /// Largest resident memory of this process so far, in bytes, where the system tells it.
 pub fn peak_memory() -> Option<u64> {
+    of_status("VmHWM:")
+}
+
+/// Resident memory of this process now, in bytes, where the system tells it.
+pub fn resident_memory() -> Option<u64> {
+    of_status("VmRSS:")
+}
+
+fn of_status(key: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(key))?;
     let kilobytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kilobytes * 1024)
 }

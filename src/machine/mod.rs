@@ -1,10 +1,12 @@
 //! What the machine has, and how much of it is used.
 
 mod gpu;
+mod process;
 
 use std::path::Path;
 
 pub use gpu::{Gpu, Gpus};
+pub use process::{GpuUse, Process, Processes};
 
 /// A look at the machine.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -14,6 +16,9 @@ pub struct Load {
     pub cores: usize,
     /// Bytes.
     pub memory: Used,
+    pub swap: Used,
+    /// Runnable processes on average over 1, 5 and 15 minutes.
+    pub waiting: [f64; 3],
     /// Of the file system that holds the runs; `None` where it cannot be told.
     pub disk: Option<Used>,
     pub gpus: Vec<Gpu>,
@@ -57,6 +62,11 @@ impl Machine {
             cpu: self.system.global_cpu_usage() / 100.0,
             cores: self.system.cpus().len(),
             memory: self.memory(),
+            swap: Used { used: self.system.used_swap(), total: self.system.total_swap() },
+            waiting: {
+                let average = sysinfo::System::load_average();
+                [average.one, average.five, average.fifteen]
+            },
             disk: disk(place),
             gpus: self.gpus.look(),
         }

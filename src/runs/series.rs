@@ -1,12 +1,14 @@
 //! One metric of one run: its points in order, and what is needed to draw any stretch of them in the
 //! same time, however many there are.
 
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 use super::column::{Column, Steps};
 
 /// What lies along the horizontal axis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum XAxis {
     #[default]
     Step,

@@ -11,6 +11,7 @@ pub mod data;
 mod examples;
 mod guard;
 mod learner;
+mod meter;
 #[cfg(feature = "mpi")]
 mod mpi;
 mod museum;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::blocks::{BLOCKS, Look};
 use super::learner::Learner;
+use super::meter::Used;
 use super::samples::{Asked, PICTURES, SAMPLES, Samples};
 use super::tensorboard::EventFile;
 use super::{Result, TrainConfig, TrainError, Watch, io};
@@ -123,6 +124,9 @@ pub struct Metrics {
     /// [`super::LOOK_EVERY`] steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub update_ratio: Option<f64>,
+    /// What the process used of the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<Used>,
     /// Share of closed questions the query tokens answer (align stage).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,

@@ -118,11 +118,22 @@ fn scalars(m: &Metrics) -> impl Iterator<Item = (String, f64)> {
         ("elapsed_s", m.elapsed_s),
     ];
     let updates = m.update_ratio.map(|ratio| ("update_ratio".to_string(), ratio));
+    let system = m.system.into_iter().flat_map(|used| {
+        let bytes = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64);
+        [
+            ("system/cpu", Some(used.cpu)),
+            ("system/memory", bytes(used.memory)),
+            ("system/gpu", used.gpu),
+            ("system/gpu_memory", bytes(used.gpu_memory)),
+        ]
+    });
+    let system = system.filter_map(|(tag, value)| Some((tag.to_string(), value?)));
     let memory = m.peak_memory.map(|bytes| ("peak_memory".to_string(), bytes as f64));
     let trains = m.split == "train";
     let split = m.split.clone();
     let named = of_split.into_iter().filter_map(move |(n, v)| Some((format!("{n}/{split}"), v?)));
-    let of_step = of_step.into_iter().map(|(n, v)| (n.to_string(), v)).chain(updates).chain(memory);
+    let of_step = of_step.into_iter().map(|(n, v)| (n.to_string(), v)).chain(updates);
+    let of_step = of_step.chain(memory).chain(system);
     named.chain(of_step.filter(move |_| trains))
 }
 

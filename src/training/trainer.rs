@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::blocks::Look;
 use super::learner::{Learner, RunningMean};
+use super::meter::Meter;
 use super::optimiser::{AdamW, Gradients, Update};
 use super::params::Params;
 use super::peers::Peers;
@@ -94,6 +95,7 @@ impl Trainer<'_> {
         run.set_status(RunState::Running, here.step, total, None)?;
         let (spent, started) = (here.elapsed_s, Instant::now());
         let elapsed = || spent + started.elapsed().as_secs_f64();
+        let mut meter = Meter::start(self.params.device());
         let mut empty = 0;
         let mut remarked = HashSet::new();
         if config.guard.on_bad == OnBad::Rollback && here.step == 0 {
@@ -223,6 +225,7 @@ impl Trainer<'_> {
                 data_share: waited / took,
                 peak_memory: runtime::peak_memory(),
                 update_ratio: ratio(&updates),
+                system: Some(meter.read()),
                 accuracy: summed.accuracy,
             };
             run.log(&metrics)?;
@@ -231,7 +234,8 @@ impl Trainer<'_> {
             let due = config.validate_every > 0 && done.is_multiple_of(config.validate_every);
             if due && let Some((loss, accuracy)) = learner.with_mean(|| self.validate(at))? {
                 let split = "held_out".into();
-                let metrics = Metrics { split, loss, accuracy, update_ratio: None, ..metrics };
+                let metrics =
+                    Metrics { split, loss, accuracy, update_ratio: None, system: None, ..metrics };
                 run.log(&metrics)?;
                 report(&metrics);
                 if config.early_stop.is_some() {

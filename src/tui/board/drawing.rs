@@ -28,9 +28,18 @@ pub struct Drawing {
 pub struct Line {
     pub run: String,
     pub colour: Color,
-    /// The raw curve behind its average.
-    pub behind: bool,
+    pub kind: Kind,
     pub points: Vec<(f64, f64)>,
+}
+
+/// What a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Curve,
+    /// The raw curve behind its average.
+    Behind,
+    /// The same metric on held-out data.
+    HeldOut,
 }
 
 impl Drawing {
@@ -46,17 +55,21 @@ impl Drawing {
             let clock = run.clock(board.scale.axis);
             let Some((raw, clock)) = run.curves.get(metric).zip(clock) else { continue };
             let frame = Frame { clock, low, high, columns };
-            let line = |points, behind| Line {
-                run: run.name.clone(),
+            let line = |points, kind| Line {
+                run: run.title().unwrap_or(&run.name).to_string(),
                 colour: board.runs[i].colour,
-                behind,
+                kind,
                 points,
             };
+            for partner in board.charted(metric).skip(1) {
+                let held_out = run.curves.get(partner).map(|series| trace(series, frame));
+                lines.extend(held_out.map(|points| line(points, Kind::HeldOut)));
+            }
             match board.smoothed.get(&(i, metric.to_string())) {
-                None => lines.push(line(trace(raw, frame), false)),
+                None => lines.push(line(trace(raw, frame), Kind::Curve)),
                 Some(smoothed) => {
-                    behind.push(line(trace(raw, frame), true));
-                    lines.push(line(trace(&smoothed.series, frame), false));
+                    behind.push(line(trace(raw, frame), Kind::Behind));
+                    lines.push(line(trace(&smoothed.series, frame), Kind::Curve));
                 }
             }
             // Among many charts those of losses have the marks.

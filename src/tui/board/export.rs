@@ -37,6 +37,8 @@ const COLUMNS: usize = 1500;
 /// What a chart shows, so that it can be written elsewhere.
 pub struct Export {
     metric: String,
+    /// All that stand in it.
+    metrics: Vec<String>,
     format: Format,
     runs: Vec<Shared>,
     axis: XAxis,
@@ -49,6 +51,7 @@ impl Export {
     pub fn of(board: &Board, metric: &str, format: Format) -> Self {
         Self {
             metric: metric.to_string(),
+            metrics: board.charted(metric).map(String::from).collect(),
             format,
             runs: board.drawn().map(|i| board.runs[i].run.clone()).collect(),
             axis: board.scale.axis,
@@ -99,12 +102,14 @@ impl Export {
     /// A line a point.
     fn write_points(&self, file: File) -> io::Result<usize> {
         let mut writer = csv::Writer::from_writer(file);
-        writer.write_record(["run", "step", "epoch", "wall_time", "value"])?;
+        writer.write_record(["run", "metric", "step", "epoch", "wall_time", "value"])?;
         let mut points = 0;
-        for run in &self.runs {
+        for (run, metric) in
+            self.runs.iter().flat_map(|run| self.metrics.iter().map(move |metric| (run, metric)))
+        {
             let run = run.read().unwrap_or_else(PoisonError::into_inner);
             let clock = run.clock(self.axis);
-            let Some((series, clock)) = run.curves.get(&self.metric).zip(clock) else { continue };
+            let Some((series, clock)) = run.curves.get(metric).zip(clock) else { continue };
             let Some(window) = &self.window else { continue };
             let (low, high) = (*window.start(), window.end().next_up());
             for at in series.within(clock, low, high) {
@@ -112,6 +117,7 @@ impl Export {
                 let wall = Some(point.wall).filter(|wall| *wall >= CALENDAR);
                 writer.write_record([
                     run.path.display().to_string(),
+                    metric.clone(),
                     point.step.to_string(),
                     clock.epoch(point.step).map_or(String::new(), |epoch| epoch.to_string()),
                     wall.map_or(String::new(), |wall| wall.to_string()),

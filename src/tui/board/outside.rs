@@ -1,14 +1,16 @@
 //! What the panel has done outside: files read and written, jobs asked for something.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::export::Export;
+use super::kept;
 use super::notes;
 use super::page;
 use super::state::Board;
 use super::steer::Steer;
-use super::update::{Effect, Message};
+use super::update::{Effect, Message, keep};
+use crate::machine::Processes;
 use crate::runs::{Follower, Pattern};
 use crate::tui::complete::{common_prefix, matching};
 use crate::tui::run::TuiError;
@@ -21,7 +23,10 @@ pub struct Outside {
     /// Exported files.
     exports: PathBuf,
     notes: PathBuf,
+    kept: PathBuf,
     steer: Option<Arc<dyn Steer>>,
+    /// Opened by the first look: the time between two is what tells how busy they are.
+    processes: Arc<Mutex<Option<Processes>>>,
     send: Send,
     _follower: Follower,
 }
@@ -54,8 +59,21 @@ impl Outside {
                 Err(e) => Message::Notice(format!("cannot read {}: {e}", path.display())),
             });
         });
+        let (kept, told) = (kept::place(&places.data), send.clone());
+        let path = kept.clone();
+        apart(move || {
+            told(Message::Kept(Box::new(kept::read(&path).unwrap_or_default())));
+        });
         let exports = places.exports;
-        Ok(Self { exports, notes, steer, send, _follower: follower })
+        let processes = Arc::default();
+        Ok(Self { exports, notes, kept, steer, processes, send, _follower: follower })
+    }
+
+    /// Before the end: what changed a moment ago is kept, too.
+    pub fn keep(&self, board: &mut Board) {
+        if let Some(Effect::Keep(text)) = keep(board) {
+            let _ = kept::write(&self.kept, &text);
+        }
     }
 
     pub fn steers(&self) -> bool {
@@ -83,6 +101,11 @@ impl Outside {
                     send(Message::Page(wanted.run, Box::new(texts)));
                 });
             }
+            Effect::Keep(text) => {
+                let path = self.kept.clone();
+                // It is tried again at the next change.
+                apart(move || drop(kept::write(&path, &text)));
+            }
             Effect::SetNote(run, note) => {
                 let path = self.notes.clone();
                 apart(move || {
@@ -99,6 +122,14 @@ impl Outside {
                     send(Message::Notice(told));
                 }
             }),
+            Effect::Processes => {
+                let processes = self.processes.clone();
+                apart(move || {
+                    let mut known = processes.lock().unwrap_or_else(PoisonError::into_inner);
+                    let all = known.get_or_insert_with(Processes::open).look();
+                    send(Message::Processes(all));
+                });
+            }
             Effect::Remove(run) => apart(move || {
                 let told = steer.map(|steer| steer.remove(&run));
                 if let Some(Ok(told) | Err(told)) = told {

@@ -6,7 +6,7 @@ use plotters::prelude::*;
 use plotters::style::RGBColor;
 use ratatui::style::Color as Named;
 
-use super::drawing::Drawing;
+use super::drawing::{Drawing, Kind};
 use super::trace::short;
 use super::view::place_in_words;
 use crate::runs::XAxis;
@@ -111,17 +111,24 @@ fn plot<B: DrawingBackend>(
             }
         }
     }
-    let named = drawing.lines.iter().filter(|line| !line.behind).count();
+    let named = drawing.lines.iter().filter(|line| line.kind != Kind::Behind).count();
     for line in &drawing.lines {
         let colour = rgb(line.colour, ground);
-        let style = match line.behind {
-            true => colour.mix(0.3).stroke_width(1),
-            false => colour.stroke_width(2),
+        let points = line.points.iter().copied();
+        let drawn = match line.kind {
+            Kind::Behind => {
+                chart.draw_series(LineSeries::new(points, colour.mix(0.3).stroke_width(1)))?
+            }
+            Kind::Curve => chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?,
+            Kind::HeldOut => {
+                let line = DashedLineSeries::new(points, 6, 4, colour.stroke_width(2));
+                chart.draw_series(line)?
+            }
         };
-        let drawn = chart.draw_series(LineSeries::new(line.points.iter().copied(), style))?;
-        if !line.behind && named <= NAMED {
+        if line.kind != Kind::Behind && named <= NAMED {
+            let held_out = if line.kind == Kind::HeldOut { ", held out" } else { "" };
             drawn
-                .label(printable(&line.run))
+                .label(format!("{}{held_out}", printable(&line.run)))
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + at, y)], colour));
         }
         if let [point] = line.points[..] {
@@ -169,7 +176,12 @@ mod tests {
         let points = (0..50).map(|i| (f64::from(i), 1.0 / f64::from(i + 1))).collect();
         Drawing {
             metric: "loss".into(),
-            lines: vec![Line { run: "adapter".into(), colour: Named::Red, behind: false, points }],
+            lines: vec![Line {
+                run: "adapter".into(),
+                colour: Named::Red,
+                kind: Kind::Curve,
+                points,
+            }],
             marks: vec![(10.0, MarkKind::Warning)],
             axis: XAxis::Step,
             log: false,

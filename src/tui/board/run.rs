@@ -114,6 +114,7 @@ async fn main_loop(options: BoardOptions) -> Result<Ended, TuiError> {
             for effect in update(&mut board, message) {
                 match outside.run(&board, effect) {
                     Some(Effect::Quit { by_user }) => {
+                        outside.keep(&mut board);
                         printer.forget().ok();
                         drop(screen_guard);
                         drop((outside, lookout));

@@ -1,18 +1,21 @@
 //! What the panel shows.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLockReadGuard};
 use std::time::SystemTime;
 
 use ratatui::layout::Rect;
 use ratatui::style::Color;
+use serde::{Deserialize, Serialize};
 
 use super::form::FormWindow;
+use super::kept::{Kept, Said};
+use super::machine::MachineWindow;
 use super::notes::Notes;
 use super::page::Page;
 use crate::machine::Load;
-use crate::runs::{Clock, Run, Series, Settings, Shared, Smoothed, Standing, XAxis};
+use crate::runs::{Clock, Run, SYSTEM, Series, Settings, Shared, Smoothed, Standing, XAxis};
 use crate::training::RunState;
 use crate::tui::graphics::ColourDepth;
 use crate::tui::theme::Theme;
@@ -29,8 +32,10 @@ pub struct Board {
     pub cursor: usize,
     /// Runs without this in their path are not listed.
     pub filter: String,
-    /// The filter is being typed.
-    pub filtering: bool,
+    /// Only charts with this in their names.
+    pub charts_with: String,
+    /// Which of the two is being typed.
+    pub filtering: Option<Focus>,
     pub show_list: bool,
     /// Names of the metrics of all runs that are shown.
     pub metrics: Vec<String>,
@@ -39,6 +44,16 @@ pub struct Board {
     /// One chart fills the screen.
     pub open: bool,
     pub scale: Scale,
+    /// Held-out metrics stand in the charts of their training metrics.
+    pub unite: bool,
+    /// Those that do, by the names of the charts.
+    pub partners: HashMap<String, Vec<String>>,
+    /// A chart that is chosen as soon as it is there, and whether it is opened.
+    pub wanted_chart: Option<(String, bool)>,
+    /// What the user said of runs at earlier starts.
+    pub remembered: BTreeMap<PathBuf, Said>,
+    /// What was kept last; `None` before that of earlier starts was read.
+    pub kept: Option<Kept>,
     /// What of the horizontal axis is seen; `None` is all of it.
     pub window: Option<(f64, f64)>,
     /// The window moves along with the newest point.
@@ -63,7 +78,9 @@ pub struct Board {
     pub within: bool,
     /// Jobs can be steered from here.
     pub steers: bool,
-    pub gauges: Option<Load>,
+    /// Looks at the machine, the newest last.
+    pub history: VecDeque<Load>,
+    pub machine: Option<MachineWindow>,
     pub show_gauges: bool,
     pub colours: ColourDepth,
     /// The terminal shows pictures: pixels of a cell, where the open chart is one.
@@ -80,8 +97,10 @@ pub enum Question {
 }
 
 /// In what order runs are listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Sort {
+    #[default]
     /// As they were found: by their paths, new ones last.
     Found,
     /// Those that go on first.
@@ -108,6 +127,8 @@ pub struct Listed {
     pub run: Shared,
     pub colour: Color,
     pub shown: bool,
+    /// The user's own word on whether it is shown.
+    pub said: Option<bool>,
     /// Stands above the others.
     pub pinned: bool,
 }
@@ -119,7 +140,8 @@ pub enum Focus {
 }
 
 /// How curves are drawn.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Scale {
     pub axis: XAxis,
     pub log: bool,
@@ -148,6 +170,9 @@ const COLOURS: [Color; 12] = [
 /// Charts of more runs than this are not readable; the others can be switched on.
 const SHOWN_AT_FIRST: usize = 10;
 
+/// Looks at the machine that are kept: about ten minutes.
+const LOOKS: usize = 300;
+
 impl Board {
     pub fn new(theme: Theme, screen: Rect) -> Self {
         Self {
@@ -158,12 +183,18 @@ impl Board {
             focus: Focus::List,
             cursor: 0,
             filter: String::new(),
-            filtering: false,
+            charts_with: String::new(),
+            filtering: None,
             show_list: true,
             metrics: Vec::new(),
             chart: 0,
             open: false,
-            scale: Scale { axis: XAxis::Step, log: false, smoothing: 0.0, clip: false },
+            scale: Scale::default(),
+            unite: true,
+            partners: HashMap::new(),
+            wanted_chart: None,
+            remembered: BTreeMap::new(),
+            kept: None,
             window: None,
             follow: false,
             reading: None,
@@ -178,7 +209,8 @@ impl Board {
             sort: Sort::Found,
             within: false,
             steers: false,
-            gauges: None,
+            history: VecDeque::new(),
+            machine: None,
             show_gauges: false,
             colours: ColourDepth::Indexed256,
             cell: None,
@@ -187,12 +219,37 @@ impl Board {
         }
     }
 
+    pub fn looked(&mut self, load: Load) {
+        if self.history.len() == LOOKS {
+            self.history.pop_front();
+        }
+        self.history.push_back(load);
+    }
+
     pub fn add(&mut self, new: Vec<Shared>) {
         for run in new {
             let shown = self.runs.len() < SHOWN_AT_FIRST;
-            let colour = COLOURS[self.runs.len() % COLOURS.len()];
-            self.runs.push(Listed { run, colour, shown, pinned: false });
+            let path = run.read().unwrap_or_else(PoisonError::into_inner).path.clone();
+            let colour = self.colour(&path);
+            self.runs.push(Listed { run, colour, shown, said: None, pinned: false });
+            self.remember(self.runs.len() - 1, &path);
         }
+    }
+
+    /// By the run's path, so that it is the same tomorrow; another one while its own is taken.
+    fn colour(&self, path: &Path) -> Color {
+        let own = crc32fast::hash(path.as_os_str().as_encoded_bytes()) as usize % COLOURS.len();
+        let turned = COLOURS[own..].iter().chain(&COLOURS[..own]);
+        let free = |colour: &&Color| self.runs.iter().all(|listed| listed.colour != **colour);
+        *turned.clone().find(free).unwrap_or(&COLOURS[own])
+    }
+
+    /// What the user said of a run at an earlier start holds again.
+    pub fn remember(&mut self, run: usize, path: &Path) {
+        let Some(said) = self.remembered.get(path) else { return };
+        let listed = &mut self.runs[run];
+        (listed.said, listed.pinned) = (said.shown, said.pinned);
+        listed.shown = said.shown.unwrap_or(listed.shown);
     }
 
     /// Numbers of the runs in the list: pinned ones first, as filter and order have it.
@@ -264,6 +321,7 @@ impl Board {
         self.help
             || self.page.is_some()
             || self.form.is_some()
+            || self.machine.is_some()
             || self.asking.is_some()
             || self.noting.is_some()
     }
@@ -295,11 +353,34 @@ impl Board {
             names.extend(self.run(i).curves.iter().map(|(name, _)| name.to_string()));
         }
         let mut names: Vec<String> = names.into_iter().collect();
+        self.partners.clear();
+        if self.unite {
+            let partners = super::split::partners(&names);
+            names.retain(|name| partners.iter().all(|(held_out, _)| held_out != name));
+            for (held_out, chart) in partners {
+                self.partners.entry(chart).or_default().push(held_out);
+            }
+        }
+        let wanted = self.charts_with.to_lowercase();
+        names.retain(|name| wanted.is_empty() || name.to_lowercase().contains(&wanted));
         // What people look at first comes first.
         names.sort_by_key(|name| (rank(name), name.clone()));
         self.metrics = names;
         let place = chosen.and_then(|name| self.metrics.iter().position(|m| *m == name));
         self.chart = place.unwrap_or(0);
+        if let Some((wanted, open)) = &self.wanted_chart
+            && let Some(place) = self.metrics.iter().position(|metric| metric == wanted)
+        {
+            (self.chart, self.open) = (place, *open);
+            self.wanted_chart = None;
+        }
+        self.open &= !self.metrics.is_empty();
+    }
+
+    /// The metrics that stand in a chart.
+    pub fn charted<'a>(&'a self, metric: &'a str) -> impl Iterator<Item = &'a str> {
+        let partners = self.partners.get(metric).into_iter().flatten();
+        std::iter::once(metric).chain(partners.map(String::as_str))
     }
 
     /// Brings the averages of what is drawn up to date.
@@ -373,6 +454,7 @@ fn rank_of(standing: Standing) -> u8 {
 fn rank(name: &str) -> u8 {
     let lower = name.to_lowercase();
     match () {
+        () if name.starts_with(SYSTEM) => 5,
         () if lower.contains("loss") => 0,
         () if lower.contains("acc") => 1,
         () if lower == "lr" || lower.contains("learning_rate") => 2,

@@ -10,12 +10,14 @@ use ratatui::layout::Rect;
 
 use super::export::Format;
 use super::form::{Form, FormWindow};
+use super::kept::Kept;
+use super::machine::MachineWindow;
 use super::notes::Notes;
 use super::page::{Needs, Page, Room, Texts};
 use super::state::{Board, Focus, Question};
 use super::view::{grid, picture_room};
 use crate::jobs::Wanted;
-use crate::machine::Load;
+use crate::machine::{Load, Process};
 use crate::runs::{Change, Item, Picture, Standing, XAxis};
 use crate::training::RunState;
 
@@ -33,7 +35,10 @@ pub enum Message {
     /// What was read for the page of this run.
     Page(PathBuf, Box<Texts>),
     Notes(Notes),
+    /// How the panel was at its last end.
+    Kept(Box<Kept>),
     Gauges(Load),
+    Processes(Vec<Process>),
     /// What a check or a submission said.
     Checked(Box<Form>, Result<String, String>),
     Submitted(Box<Form>, Result<String, String>),
@@ -46,6 +51,8 @@ pub enum Message {
 pub enum Effect {
     /// Write the points of a metric to files, or what is seen of its chart as a picture.
     Export(String, Format),
+    /// Write down how the panel is, for its next start.
+    Keep(String),
     /// Read what the page of a run shows, beside other runs.
     Load(Box<Needs>),
     SetNote(PathBuf, String),
@@ -57,6 +64,8 @@ pub enum Effect {
     Complete(String),
     Check(Form),
     Submit(Form),
+    /// Look at the processes of the machine.
+    Processes,
     /// Ring the bell, or what the user wants instead.
     Ring(String),
     Redraw,
@@ -84,7 +93,16 @@ pub fn update(board: &mut Board, message: Message) -> Vec<Effect> {
             board.refresh_smoothed();
         }
         Message::Runs(Change::Loaded) => board.loaded = true,
-        Message::Tick => return load_page(board),
+        Message::Tick => {
+            let mut effects = load_page(board);
+            effects.extend(look_at_processes(board));
+            effects.extend(keep(board));
+            return effects;
+        }
+        Message::Kept(kept) => {
+            board.kept = Some((*kept).clone());
+            kept.restore(board);
+        }
         Message::Notice(text) => board.notice = Some(text),
         Message::News(items) => {
             let Some(last) = items.last() else { return Vec::new() };
@@ -111,7 +129,12 @@ pub fn update(board: &mut Board, message: Message) -> Vec<Effect> {
             }
         }
         Message::Notes(notes) => board.notes = notes,
-        Message::Gauges(load) => board.gauges = Some(load),
+        Message::Gauges(load) => board.looked(load),
+        Message::Processes(all) => {
+            if let Some(window) = &mut board.machine {
+                window.looked(all);
+            }
+        }
         // An answer to another form than the one that is open comes too late.
         Message::Checked(asked, told) => {
             if let Some(form) = board.form.as_mut().filter(|form| form.form() == *asked) {
@@ -148,8 +171,8 @@ fn on_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
         return vec![Effect::Redraw];
     }
     board.notice = None;
-    if board.filtering {
-        type_filter(board, key.code);
+    if let Some(focus) = board.filtering {
+        type_filter(board, focus, key.code);
         return Vec::new();
     }
     if board.is_busy() {
@@ -161,7 +184,11 @@ fn on_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
         KeyCode::Char('?') | KeyCode::F(1) => board.help = true,
         // The reader goes first, then the chart.
         KeyCode::Esc if board.open => board.open = board.reading.take().is_some(),
-        KeyCode::Esc => keep_cursor(board, |board| board.filter.clear()),
+        KeyCode::Esc => {
+            keep_cursor(board, |board| board.filter.clear());
+            board.charts_with.clear();
+            board.refresh_metrics();
+        }
         KeyCode::Tab | KeyCode::BackTab if !board.open => {
             board.focus = match board.focus {
                 Focus::List => Focus::Charts,
@@ -203,10 +230,22 @@ fn on_letter(board: &mut Board, letter: char) -> Vec<Effect> {
                 keep_cursor(board, |board| board.runs[i].pinned ^= true);
             }
         }
-        '/' => (board.filtering, board.show_list, board.focus) = (true, true, Focus::List),
+        '/' => {
+            (board.show_list, board.focus) = (true, Focus::List);
+            board.filtering = Some(Focus::List);
+        }
+        '\\' => board.filtering = Some(Focus::Charts),
+        'u' => {
+            board.unite ^= true;
+            board.refresh_metrics();
+        }
         'i' => return open_page(board),
         'S' => keep_cursor(board, |board| board.sort = board.sort.next()),
         'g' => board.show_gauges ^= true,
+        'm' => {
+            board.machine = Some(MachineWindow::default());
+            return look_at_processes(board).into_iter().collect();
+        }
         'v' => board.pictures ^= true,
         't' => {
             board.noting = chosen.map(|i| {
@@ -281,6 +320,24 @@ fn open_page(board: &mut Board) -> Vec<Effect> {
     load_page(board)
 }
 
+/// What has changed since it was kept; `None` before it is known what was.
+pub fn keep(board: &mut Board) -> Option<Effect> {
+    let now = Kept::of(board);
+    if board.kept.as_ref()? == &now || board.wanted_chart.is_some() {
+        return None;
+    }
+    let text = now.text();
+    board.kept = Some(now);
+    Some(Effect::Keep(text))
+}
+
+fn look_at_processes(board: &mut Board) -> Option<Effect> {
+    // One look at a time.
+    let window = board.machine.as_mut().filter(|window| !window.looking)?;
+    window.looking = true;
+    Some(Effect::Processes)
+}
+
 /// Reads the open page again: its files grow.
 fn load_page(board: &mut Board) -> Vec<Effect> {
     // One at a time: a disk may hang.
@@ -313,22 +370,32 @@ fn pause_or_go_on(board: &Board) -> Vec<Effect> {
 
 fn show_where(board: &mut Board, shown: impl Fn(usize, bool) -> bool) {
     for (i, run) in board.runs.iter_mut().enumerate() {
-        run.shown = shown(i, run.shown);
+        let new = shown(i, run.shown);
+        if new != run.shown {
+            (run.shown, run.said) = (new, Some(new));
+        }
     }
     board.refresh_metrics();
     board.refresh_smoothed();
 }
 
-fn type_filter(board: &mut Board, code: KeyCode) {
+fn type_filter(board: &mut Board, focus: Focus, code: KeyCode) {
+    let text = match focus {
+        Focus::List => &mut board.filter,
+        Focus::Charts => &mut board.charts_with,
+    };
     match code {
-        KeyCode::Enter => board.filtering = false,
+        KeyCode::Enter => board.filtering = None,
         KeyCode::Esc => {
-            board.filtering = false;
-            board.filter.clear();
+            text.clear();
+            board.filtering = None;
         }
-        KeyCode::Backspace => drop(board.filter.pop()),
-        KeyCode::Char(c) => board.filter.push(c),
+        KeyCode::Backspace => drop(text.pop()),
+        KeyCode::Char(c) => text.push(c),
         _ => {}
+    }
+    if focus == Focus::Charts {
+        board.refresh_metrics();
     }
     board.cursor = board.cursor.min(board.listed().len().saturating_sub(1));
 }

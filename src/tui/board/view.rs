@@ -3,6 +3,7 @@
 mod chart;
 mod gauges;
 mod list;
+mod machine;
 mod media;
 mod page;
 mod popup;
@@ -116,6 +117,7 @@ pub fn view(board: &Board, frame: &mut Frame) {
         draw_charts(board, area, frame);
     }
     page::draw(board, page_area(frame.area()), frame);
+    machine::draw(board, page_area(frame.area()), frame);
     frame.render_widget(Paragraph::new(status(board)), areas.status);
     popup::draw(board, frame);
 }
@@ -155,8 +157,13 @@ fn status(board: &Board) -> Line<'static> {
     if let Some(notice) = &board.notice {
         return Line::styled(crate::text::printable(notice), theme.accent);
     }
-    if board.filtering {
-        return Line::styled(format!("/{}", crate::text::printable(&board.filter)), theme.accent);
+    if let Some(focus) = board.filtering {
+        let (sign, text) = match focus {
+            Focus::List => ("runs with ", &board.filter),
+            Focus::Charts => ("charts with ", &board.charts_with),
+        };
+        let text = format!("{sign}{}▏", crate::text::printable(text));
+        return Line::styled(text, theme.accent);
     }
     let mut words = vec![match board.scale.axis {
         XAxis::Step => "by step".to_string(),
@@ -170,6 +177,8 @@ fn status(board: &Board) -> Line<'static> {
     words.extend(board.scale.clip.then(|| "clipped".to_string()));
     let filter = crate::text::printable(&board.filter);
     words.extend((!filter.is_empty()).then(|| format!("only /{filter} (Esc ends it)")));
+    let charts = crate::text::printable(&board.charts_with);
+    words.extend((!charts.is_empty()).then(|| format!("charts with {charts} (Esc ends it)")));
     words.extend(match board.sort {
         Sort::Found => None,
         Sort::State => Some("ordered by state".to_string()),
@@ -185,7 +194,7 @@ fn status(board: &Board) -> Line<'static> {
     if pages > 1 && !board.open {
         words.push(format!("page {} of {pages}", board.chart / grid(board).charts() + 1));
     }
-    if board.page.is_some() {
+    if board.page.is_some() || board.machine.is_some() {
         return Line::default(); // it names its own keys
     }
     let keys = match board.open {

@@ -9,6 +9,7 @@ use ratatui::backend::TestBackend;
 use super::*;
 use crate::runs::catalogue::find;
 use crate::runs::{RunReader, Shared};
+use crate::training::Status;
 use crate::tui::board::view::view;
 use crate::tui::theme::Theme;
 
@@ -238,6 +239,9 @@ fn a_page_tells_of_the_run_and_how_it_differs() {
         }
         screen(board)
     };
+    // Samples and adapters are those of our own runs.
+    board.runs[0].run.write().expect("is whole").status =
+        Some(Status::now(RunState::Finished, 200, 200, None));
     assert!(load(&mut board, "i").contains("greatest"));
     assert!(load(&mut board, "Right").contains("seed"));
     let text = load(&mut board, "Right");
@@ -250,6 +254,91 @@ fn a_page_tells_of_the_run_and_how_it_differs() {
     assert!(load(&mut board, "Right").contains("no look at the trained weights"));
     press(&mut board, "Esc");
     assert!(board.page.is_none());
+}
+
+#[test]
+fn logged_pictures_texts_and_histograms_have_pages() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/runs/pytorch-media");
+    let found = find(&folder, false).pop().expect("a run");
+    let (run, mut reader) = RunReader::open(found, None);
+    reader.read(&run, &AtomicBool::new(false));
+    let mut board = Board::new(Theme::plain(), Rect::new(0, 0, 100, 30));
+    update(&mut board, Message::Runs(Change::Found(vec![run])));
+    let load = |board: &mut Board, keys: &str| {
+        let mut effects = press(board, keys);
+        while let Some(Effect::Load(needs)) = effects.pop() {
+            let texts = crate::tui::board::page::load(&needs, None);
+            effects.extend(update(board, Message::Page(needs.run, Box::new(texts))));
+        }
+        screen(board)
+    };
+    let text = load(&mut board, "i Left");
+    assert!(text.contains("weights") && text.contains("2 of 2") && text.contains('█'), "{text}");
+    let text = load(&mut board, "Left");
+    assert!(text.contains("sample") && text.contains('▀'), "{text}");
+    let shown = board.page.as_ref().and_then(|page| page.texts.shown.clone()).expect("a picture");
+    let (_, cells) = shown.image.expect("decodes");
+    assert!(cells.0 > 20 && cells.1 > 5, "{cells:?}");
+    let text = load(&mut board, "Left");
+    assert!(text.contains("A **horse** at step 10."), "{text}");
+    let text = load(&mut board, "[");
+    assert!(text.contains("A **horse** at step 0.") && text.contains("1 of 2"), "{text}");
+}
+
+#[test]
+fn held_out_losses_stand_in_the_chart_of_the_training_loss() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let line = |split: &str, step: u32, loss: f64| {
+        format!(
+            "{{\"step\":{step},\"stage\":\"a\",\"split\":\"{split}\",\"loss\":{loss},\"lr\":1}}\n"
+        )
+    };
+    let lines = (1..=20).flat_map(|step| {
+        let held_out = (step % 10 == 0).then(|| line("held_out", step, 7.5));
+        std::iter::once(line("train", step, 5.0)).chain(held_out)
+    });
+    let mut board = Board::new(Theme::plain(), Rect::new(0, 0, 140, 40));
+    update(&mut board, Message::Runs(Change::Found(vec![run(dir.path(), "a", lines)])));
+    let text = screen(&board);
+    assert!(text.contains("loss/train + loss/held_out"), "{text}");
+    press(&mut board, "Enter");
+    let text = screen(&board);
+    assert!(text.contains("5 at step 20") && text.contains("held out 7.5 at 20"), "{text}");
+    press(&mut board, "Enter u");
+    assert!(board.metrics.contains(&"loss/held_out".to_string()));
+    // Charts are found by their names.
+    press(&mut board, "\\ h e l d Enter");
+    assert_eq!(board.metrics, ["loss/held_out"]);
+    press(&mut board, "Esc");
+    assert!(board.metrics.contains(&"lr".to_string()));
+}
+
+#[test]
+fn the_panel_is_found_again_as_it_was_left() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut first = board(dir.path(), 140, 40);
+    // Nothing is kept before it is known what was.
+    assert_eq!(update(&mut first, Message::Tick), []);
+    update(&mut first, Message::Kept(Box::default()));
+    press(&mut first, "l ] S Down p Down Space Tab Down Enter");
+    let effects = update(&mut first, Message::Tick);
+    let [Effect::Keep(text)] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(update(&mut first, Message::Tick), [], "it is kept once");
+    let kept = || Box::new(serde_json::from_str(text).expect("JSON"));
+    let looks = |board: &Board| {
+        let runs: Vec<_> = board.runs.iter().map(|r| (r.shown, r.pinned, r.colour)).collect();
+        (board.scale, board.sort, board.open, board.metric().map(String::from), runs)
+    };
+    let mut again = board(dir.path(), 140, 40);
+    assert_ne!(looks(&again), looks(&first));
+    update(&mut again, Message::Kept(kept()));
+    assert_eq!(looks(&again), looks(&first));
+    // It may also come before the runs.
+    let mut early = Board::new(Theme::plain(), Rect::new(0, 0, 140, 40));
+    update(&mut early, Message::Kept(kept()));
+    let runs = first.runs.iter().map(|listed| listed.run.clone()).collect();
+    update(&mut early, Message::Runs(Change::Found(runs)));
+    assert_eq!(looks(&early), looks(&first));
 }
 
 #[test]
@@ -333,14 +422,35 @@ fn news_ring_and_gauges_stand_under_the_list() {
         memory: used,
         busy: Some(0.5),
         celsius: Some(60),
-        watts: None,
+        watts: Some(250.0),
+        most_watts: Some(400.0),
+        megahertz: Some(1410),
+        fan: None,
     };
-    let load = Load { cpu: 0.25, cores: 8, memory: used, disk: None, gpus: vec![gpu] };
+    let load = Load { cpu: 0.25, cores: 8, memory: used, gpus: vec![gpu], ..Load::default() };
     update(&mut board, Message::Gauges(load));
     let text = screen(&board);
-    for part in ["CPU", "25% of 8", "4.0 of 8.0 GB", "cuda:1", "50% 60°C A100"] {
+    for part in ["CPU", "25% of 8", "4.0 of 8.0 GB", "cuda:1", "50% 60°C"] {
         assert!(text.contains(part), "{part}:\n{text}");
     }
+    // The window of the machine: minutes back, and the processes, with the run that one trains.
+    assert_eq!(press(&mut board, "m"), [Effect::Processes]);
+    assert_eq!(update(&mut board, Message::Tick), [], "one look at a time");
+    let process = |pid, cpu| crate::machine::Process {
+        pid,
+        cpu,
+        command: "train.py".into(),
+        user: "ada".into(),
+        gpu: (pid == 7).then_some(crate::machine::GpuUse { index: 1, memory: 3 << 30, busy: None }),
+        ..Default::default()
+    };
+    update(&mut board, Message::Processes(vec![process(8, 1.5), process(7, 0.5)]));
+    let text = screen(&board);
+    let gpu = text.find("ada        cuda:1   3.22 GB").unwrap_or_else(|| panic!("{text}"));
+    assert!(gpu < text.find("150").expect("the other"), "{text}");
+    assert!(text.contains("cuda:1 50% 60°C 250 of 400 W 1410 MHz"), "{text}");
+    press(&mut board, "Esc");
+    assert!(board.machine.is_none());
 }
 
 #[test]
@@ -348,7 +458,7 @@ fn a_chart_is_exported_as_points_and_as_pictures() {
     use crate::tui::board::export::Export;
     let dir = tempfile::tempdir().expect("a folder");
     let mut board = board(dir.path(), 140, 40);
-    for (key, start) in [("e", &b"run,step"[..]), ("E", b"<svg"), ("G", b"\x89PNG")] {
+    for (key, start) in [("e", &b"run,metric,step,epoch"[..]), ("E", b"<svg"), ("G", b"\x89PNG")] {
         let [Effect::Export(metric, format)] = &press(&mut board, key)[..] else { panic!("{key}") };
         let told = Export::of(&board, metric, *format).write(dir.path()).expect("writes");
         let path = told.rsplit(" in ").next().expect("a path");

@@ -21,6 +21,11 @@ pub fn on_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
         on_form_key(board, key)
     } else if board.noting.is_some() {
         on_note_key(board, code)
+    } else if let Some(window) = &mut board.machine {
+        if !window.key(code, usize::from(board.screen.height / 2)) {
+            board.machine = None;
+        }
+        Vec::new()
     } else {
         on_page_key(board, code)
     }

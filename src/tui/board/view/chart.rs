@@ -10,7 +10,7 @@ use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph};
 use crate::runs::XAxis;
 use crate::text::{fit, printable};
 use crate::training::MarkKind;
-use crate::tui::board::drawing::Drawing;
+use crate::tui::board::drawing::{Drawing, Kind};
 use crate::tui::board::state::{Board, Focus, value_at};
 use crate::tui::board::trace::short;
 
@@ -18,7 +18,8 @@ pub fn draw(board: &Board, metric: usize, area: Rect, frame: &mut Frame) {
     let theme = &board.theme;
     let Some(name) = board.metrics.get(metric) else { return };
     let chosen = board.open || (board.focus == Focus::Charts && metric == board.chart);
-    let title = format!(" {} ", fit(&printable(name), usize::from(area.width).saturating_sub(4)));
+    let names = board.charted(name).collect::<Vec<_>>().join(" + ");
+    let title = format!(" {} ", fit(&printable(&names), usize::from(area.width).saturating_sub(4)));
     let block = Block::bordered()
         .title(Span::styled(title, if chosen { theme.accent } else { theme.text }))
         .border_style(if chosen { theme.accent } else { theme.border });
@@ -52,8 +53,13 @@ fn draw_cells(board: &Board, drawing: &Drawing, plot: Rect, frame: &mut Frame) {
         .map(|line| {
             // A single point is no line.
             let kind = if line.points.len() == 1 { GraphType::Scatter } else { GraphType::Line };
-            let style = if line.behind { theme.dim } else { Style::new().fg(line.colour) };
-            let set = Dataset::default().marker(Marker::Braille).graph_type(kind);
+            let style = match line.kind {
+                Kind::Behind => theme.dim,
+                Kind::Curve | Kind::HeldOut => Style::new().fg(line.colour),
+            };
+            // Held-out values stand few and far between, and must not look like the curve.
+            let marker = if line.kind == Kind::HeldOut { Marker::Dot } else { Marker::Braille };
+            let set = Dataset::default().marker(marker).graph_type(kind);
             set.style(style).data(&line.points)
         })
         .collect();
@@ -140,8 +146,17 @@ fn values(board: &Board, metric: &str, area: Rect) -> Vec<Line<'static>> {
             Some(p) => format!("{} at step {}", p.value, p.step),
             None => "-".into(),
         };
-        let name =
-            fit(&printable(&run.name), usize::from(area.width).saturating_sub(told.len() + 4));
+        let held_out = board.charted(metric).skip(1).filter_map(|partner| {
+            let (series, clock) = run.curves.get(partner).zip(clock)?;
+            let point = match board.reading {
+                Some(x) => value_at(series, clock, x)?,
+                None => series.last()?,
+            };
+            Some(format!(" · held out {} at {}", point.value, point.step))
+        });
+        let told = told + &held_out.collect::<String>();
+        let name = run.title().unwrap_or(&run.name);
+        let name = fit(&printable(name), usize::from(area.width).saturating_sub(told.len() + 4));
         lines.push(Line::from(vec![
             Span::styled("━ ", Style::new().fg(board.runs[*i].colour).bold()),
             Span::styled(format!("{name}  "), theme.dim),

@@ -15,15 +15,15 @@ const BAR: usize = 6;
 
 /// Lines that it needs, with its border.
 pub fn rows(board: &Board) -> u16 {
-    board.gauges.as_ref().map_or(3, |load| 5 + load.gpus.len() as u16)
+    board.history.back().map_or(3, |load| 5 + load.gpus.len() as u16)
 }
 
 pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
     let theme = &board.theme;
     let block = Block::bordered().title(" Machine ").border_style(theme.border);
     let lines = board
-        .gauges
-        .as_ref()
+        .history
+        .back()
         .map_or_else(|| vec![Line::styled("looking …", theme.dim)], |load| lines(load, theme));
     frame.render_widget(Paragraph::new(lines).block(block), area);
 }

@@ -1,0 +1,84 @@
+//! What a run uses of the machine, step by step.
+
+use std::time::{Duration, Instant};
+
+use candle_core::Device;
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+
+use crate::machine::Gpus;
+use crate::runtime;
+
+/// Of the process that trains, since the step before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Used {
+    /// Cores that it kept busy.
+    pub cpu: f64,
+    /// Resident bytes, where the system tells them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// Share of the time in which the GPU ran a kernel of anybody's, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<f64>,
+    /// Bytes of the GPU in use by anybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_memory: Option<u64>,
+}
+
+pub struct Meter {
+    at: Instant,
+    busy: Duration,
+    /// Of a run on a GPU.
+    gpus: Option<Gpus>,
+}
+
+impl Meter {
+    pub fn start(device: &Device) -> Self {
+        let gpus = device.is_cuda().then(Gpus::open);
+        Self { at: Instant::now(), busy: busy(), gpus }
+    }
+
+    /// Since the last call, or since the start.
+    pub fn read(&mut self) -> Used {
+        let (now, busy) = (Instant::now(), busy());
+        let (passed, worked) = (now - self.at, busy.saturating_sub(self.busy));
+        (self.at, self.busy) = (now, busy);
+        // The supervisor shows a trainer one GPU; another's choice is told by the first that it sees.
+        let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
+        let visible = visible.and_then(|all| all.split(',').next()?.trim().parse().ok());
+        let gpu = self.gpus.as_ref().and_then(|gpus| gpus.one(visible.unwrap_or(0)));
+        Used {
+            cpu: worked.as_secs_f64() / passed.as_secs_f64().max(1e-9),
+            memory: runtime::resident_memory(),
+            gpu: gpu.as_ref().and_then(|gpu| gpu.busy).map(f64::from),
+            gpu_memory: gpu.map(|gpu| gpu.memory.used),
+        }
+    }
+}
+
+/// Time of all threads of this process so far.
+fn busy() -> Duration {
+    let told = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(told.tv_sec.max(0) as u64, told.tv_nsec.max(0) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_told_from_waiting() {
+        let mut meter = Meter::start(&Device::Cpu);
+        std::thread::sleep(Duration::from_millis(50));
+        let mut sum = 0u64;
+        meter.read();
+        while meter.at.elapsed() < Duration::from_millis(200) {
+            sum = std::hint::black_box(sum.wrapping_mul(31) + 7);
+        }
+        let used = meter.read();
+        // Other tests of this process work, too.
+        assert!(used.cpu > 0.1, "{used:?}");
+        assert!(used.memory.is_some_and(|bytes| bytes > 1 << 20));
+        assert_eq!((used.gpu, used.gpu_memory), (None, None));
+    }
+}

@@ -1,0 +1,192 @@
+//! How busy the machine was and is, and by which processes.
+
+use std::collections::HashMap;
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Clear, Paragraph, Sparkline, SparklineBar};
+
+use crate::machine::{Gpu, Load, Process};
+use crate::text::{duration, fit, printable};
+use crate::tui::board::machine::MachineWindow;
+use crate::tui::board::state::Board;
+use crate::tui::theme::Theme;
+
+/// Rows of a chart with its title.
+const CHART: u16 = 4;
+
+/// A chart of shares, 0 to 1, the newest last.
+struct History {
+    title: String,
+    shares: Vec<Option<f64>>,
+}
+
+pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
+    let Some(window) = &board.machine else { return };
+    let theme = &board.theme;
+    let block = Block::bordered()
+        .title(" Machine ")
+        .title_bottom(
+            " order: g GPU  c CPU  M memory  t time  p pid   Up, Down: lines   Esc: back ",
+        )
+        .style(theme.text)
+        .border_style(theme.accent);
+    let inner = block.inner(area);
+    frame.render_widget(Clear, area);
+    frame.render_widget(block, area);
+    let Some(now) = board.history.back() else {
+        return frame.render_widget(Paragraph::new("looking …").style(theme.dim), inner);
+    };
+    let charts = histories(board, now);
+    let columns = if inner.width >= 100 { 2 } else { 1 };
+    // The table keeps a third of the room.
+    let rows = (charts.len().div_ceil(columns) as u16).min(inner.height * 2 / 3 / CHART).max(1);
+    let [head, above, table] = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Length(rows * CHART),
+        Constraint::Min(0),
+    ])
+    .areas(inner);
+    frame.render_widget(Paragraph::new(summary(now)).style(theme.text), head);
+    let shown = charts.iter().take(usize::from(rows) * columns);
+    for (i, chart) in shown.enumerate() {
+        let (row, column) = ((i / columns) as u16, (i % columns) as u16);
+        let width = above.width / columns as u16;
+        let cell = Rect {
+            x: above.x + column * width,
+            y: above.y + row * CHART,
+            width: width.saturating_sub(1),
+            height: CHART,
+        };
+        draw_chart(chart, theme, cell, frame);
+    }
+    frame.render_widget(Paragraph::new(processes(board, window, table)), table);
+}
+
+fn summary(now: &Load) -> String {
+    let gb = |bytes: u64| bytes as f64 / 1e9;
+    let [one, five, fifteen] = now.waiting;
+    let mut words = vec![format!("load {one:.2} {five:.2} {fifteen:.2}")];
+    if now.swap.total > 0 {
+        words.push(format!("swap {:.1} of {:.1} GB", gb(now.swap.used), gb(now.swap.total)));
+    }
+    words.extend(
+        now.disk
+            .map(|disk| format!("disk {:.0} GB free of {:.0}", gb(disk.free()), gb(disk.total))),
+    );
+    words.join("   ")
+}
+
+fn histories(board: &Board, now: &Load) -> Vec<History> {
+    let gb = |bytes: u64| bytes as f64 / 1e9;
+    let all = |share: &dyn Fn(&Load) -> Option<f64>| board.history.iter().map(share).collect();
+    let mut charts = vec![
+        History {
+            title: format!("CPU {:.0}% of {} cores", now.cpu * 100.0, now.cores),
+            shares: all(&|load| Some(load.cpu.into())),
+        },
+        History {
+            title: format!("memory {:.1} of {:.1} GB", gb(now.memory.used), gb(now.memory.total)),
+            shares: all(&|load| Some(load.memory.share())),
+        },
+    ];
+    for gpu in &now.gpus {
+        let there = |load: &Load| load.gpus.iter().find(|other| other.index == gpu.index).cloned();
+        charts.push(History {
+            title: format!("cuda:{} {}", gpu.index, busy(gpu)),
+            shares: all(&|load| there(load)?.busy.map(f64::from)),
+        });
+        let memory = (gb(gpu.memory.used), gb(gpu.memory.total));
+        charts.push(History {
+            title: format!("{:.1} of {:.1} GB  {}", memory.0, memory.1, printable(&gpu.name)),
+            shares: all(&|load| Some(there(load)?.memory.share())),
+        });
+    }
+    charts
+}
+
+/// What the driver tells of a GPU besides its memory.
+fn busy(gpu: &Gpu) -> String {
+    let mut words = Vec::new();
+    words.extend(gpu.busy.map(|busy| format!("{:.0}%", busy * 100.0)));
+    words.extend(gpu.celsius.map(|degrees| format!("{degrees}°C")));
+    words.extend(gpu.watts.map(|watts| match gpu.most_watts {
+        Some(most) => format!("{watts:.0} of {most:.0} W"),
+        None => format!("{watts:.0} W"),
+    }));
+    words.extend(gpu.megahertz.map(|mhz| format!("{mhz} MHz")));
+    words.extend(gpu.fan.map(|fan| format!("fan {:.0}%", fan * 100.0)));
+    words.join(" ")
+}
+
+fn draw_chart(chart: &History, theme: &Theme, area: Rect, frame: &mut Frame) {
+    let title = Rect { height: area.height.min(1), ..area };
+    let text = fit(&chart.title, usize::from(area.width));
+    frame.render_widget(Paragraph::new(text).style(theme.accent), title);
+    let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    // The newest stands at the right.
+    let room = usize::from(body.width);
+    let from = chart.shares.len().saturating_sub(room);
+    let shown = &chart.shares[from..];
+    let empty = std::iter::repeat_n(SparklineBar::from(None), room - shown.len());
+    let bars = shown
+        .iter()
+        .map(|share| SparklineBar::from(share.map(|share| (share.clamp(0.0, 1.0) * 100.0) as u64)));
+    let bars: Vec<SparklineBar> = empty.chain(bars).collect();
+    let line = Sparkline::default().data(bars).max(100).style(theme.success);
+    frame.render_widget(line.absent_value_symbol(" "), body);
+}
+
+fn processes(board: &Board, window: &MachineWindow, area: Rect) -> Vec<Line<'static>> {
+    let theme = &board.theme;
+    let Some(all) = &window.processes else {
+        return vec![Line::styled("looking for processes …", theme.dim)];
+    };
+    let runs: HashMap<u32, String> = (0..board.runs.len())
+        .filter_map(|i| {
+            let run = board.run(i);
+            let running = run.standing(std::time::SystemTime::now()).runs();
+            let pid = run.status.as_ref().filter(|_| running)?.pid;
+            Some((pid, run.title().unwrap_or(&run.name).to_string()))
+        })
+        .collect();
+    let head = format!(
+        "{:>8} {:<10} {:>6} {:>9} {:>5} {:>6} {:>9} {:>12}  command (by {})",
+        "pid",
+        "user",
+        "GPU",
+        "GPU mem",
+        "GPU%",
+        "CPU%",
+        "memory",
+        "time",
+        window.order.word()
+    );
+    let mut lines = vec![Line::styled(head, theme.dim)];
+    let room = usize::from(area.height.saturating_sub(1));
+    for process in all.iter().skip(window.scroll).take(room) {
+        lines.push(row(process, runs.get(&process.pid), theme));
+    }
+    lines
+}
+
+fn row(process: &Process, run: Option<&String>, theme: &Theme) -> Line<'static> {
+    let gb = |bytes: u64| format!("{:.2} GB", bytes as f64 / 1e9);
+    let gpu = process.gpu;
+    let told = format!(
+        "{:>8} {:<10} {:>6} {:>9} {:>5} {:>6.0} {:>9} {:>12}  ",
+        process.pid,
+        fit(&printable(&process.user), 10),
+        gpu.map_or(String::new(), |gpu| format!("cuda:{}", gpu.index)),
+        gpu.filter(|gpu| gpu.memory > 0).map_or(String::new(), |gpu| gb(gpu.memory)),
+        gpu.and_then(|gpu| gpu.busy).map_or(String::new(), |busy| format!("{:.0}", busy * 100.0)),
+        process.cpu * 100.0,
+        gb(process.memory),
+        duration(process.seconds as f64),
+    );
+    let mut spans = vec![Span::styled(told, theme.text)];
+    spans.extend(run.map(|run| Span::styled(format!("{}  ", printable(run)), theme.accent)));
+    spans.push(Span::styled(printable(&process.command), theme.dim));
+    Line::from(spans)
+}
