@@ -117,7 +117,7 @@ fn what_real_packages_log_besides_numbers_is_there() {
     assert_eq!(about.remarks(), "too hot #lr #short");
     assert_eq!((about.project.as_deref(), about.exit), (Some("art"), Some(3)));
     assert_eq!(run.standing(std::time::SystemTime::now()).word(), "failed");
-    let settings: Vec<_> = run.settings().into_iter().collect();
+    let settings: Vec<_> = run.config.clone().into_iter().collect();
     assert_eq!(
         settings,
         [("lr".into(), "0.5".into()), ("method.kind".to_string(), "adapter".to_string())]

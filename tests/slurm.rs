@@ -115,6 +115,13 @@ impl Cluster {
         Ok(())
     }
 
+    /// A process that looks after a step of this cluster's jobs.
+    fn is_step(&self, pid: u32, line: &str) -> bool {
+        line.contains("slurmstepd")
+            && std::fs::read(format!("/proc/{pid}/environ"))
+                .is_ok_and(|env| String::from_utf8_lossy(&env).contains(&self.conf()))
+    }
+
     fn ask(&self, program: &str, args: &[&str]) -> String {
         let output = Command::new(program).args(args).env("SLURM_CONF", self.conf()).output();
         output.map_or(String::new(), |o| String::from_utf8_lossy(&o.stdout).into_owned())
@@ -123,7 +130,18 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        self.ask("scancel", &["--full", "-s", "KILL", "-n", "artgpt"]);
+        self.ask("scancel", &["--me"]);
+        // Steps that outlive their daemon would stay for ever.
+        let left = || home::processes().iter().any(|(pid, line)| self.is_step(*pid, line));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while left() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        for (pid, line) in home::processes() {
+            if self.is_step(pid, &line) {
+                home::kill(pid);
+            }
+        }
         for daemon in self.daemons.iter_mut().rev() {
             daemon.kill().ok();
             daemon.wait().ok();

@@ -281,7 +281,7 @@ fn diff(context: &Context, names: &[String]) -> Result<(), Failure> {
     for name in names {
         let settings = match crate::runs::settings(&place(context, name)?) {
             // W&B and TensorBoard keep it in their logs.
-            none if none.is_empty() => open(context, name, LogArgs { pattern: None })?.settings(),
+            none if none.is_empty() => open(context, name, LogArgs { pattern: None })?.config,
             settings => settings,
         };
         if settings.is_empty() {

@@ -34,7 +34,9 @@ pub struct Run {
     /// `status.json`, where the run has one.
     pub status: Option<Status>,
     /// The name that it was submitted under, where it is a job.
-    title: Option<String>,
+    pub job: Option<String>,
+    /// What it was told: by its log, or by files in its folder.
+    pub config: Settings,
     /// What it was asked to do, and does not do yet.
     pub ending: Option<Wanted>,
     /// Its files are no longer there.
@@ -105,13 +107,7 @@ impl Standing {
 impl Run {
     /// What it was called by whoever began it.
     pub fn title(&self) -> Option<&str> {
-        self.title.as_deref().or(self.curves.about.name.as_deref())
-    }
-
-    /// What it was told: by the files in its folder, or by its log.
-    pub fn settings(&self) -> Settings {
-        let own = settings(&self.path);
-        if own.is_empty() { self.curves.about.settings.clone() } else { own }
+        self.job.as_deref().or(self.curves.about.name.as_deref())
     }
 
     pub fn standing(&self, now: SystemTime) -> Standing {
@@ -289,11 +285,19 @@ impl RunReader {
         let ending = runs.then(|| ending(&self.path)).flatten();
         let gone = !self.path.exists();
         let mut run = lock();
-        if run.title.is_none() && run.status != status {
-            run.title = called(&self.path);
+        if run.job.is_none() && run.status != status {
+            run.job = called(&self.path);
         }
         changed |= run.status != status || run.trouble != trouble || !marks.is_empty();
         changed |= run.ending != ending || run.gone != gone;
+        if changed {
+            let log = &run.curves.about.settings;
+            if log.is_empty() && (run.config.is_empty() || run.status != status) {
+                run.config = settings(&self.path);
+            } else if !log.is_empty() && run.config != *log {
+                run.config = log.clone();
+            }
+        }
         (run.ending, run.gone) = (ending, gone);
         run.marks.extend(marks);
         (run.status, run.trouble, run.written, run.skipped) = (status, trouble, written, skipped);

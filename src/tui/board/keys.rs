@@ -7,7 +7,7 @@ pub const HELP: &[(&str, &str)] = &[
     ("a, n", "show all listed runs, none"),
     ("o", "show this run alone"),
     ("p", "pin the run to the top"),
-    ("/", "list only runs whose path or note holds a text (Esc ends it)"),
+    ("/", "list only some runs: words, lr>1e-4, state=failed (Esc ends it)"),
     ("\\", "show only charts whose names hold a text (Esc ends it)"),
     ("u", "held-out metrics in the charts of their training metrics, or apart"),
     ("i", "the run's page: metrics, config, differences, log, samples, adapters"),

@@ -3,6 +3,7 @@
 mod chart_picture;
 mod drawing;
 mod export;
+mod filter;
 mod form;
 mod kept;
 mod keys;

@@ -9,6 +9,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Color;
 use serde::{Deserialize, Serialize};
 
+use super::filter::holds;
 use super::form::FormWindow;
 use super::kept::{Kept, Said};
 use super::machine::MachineWindow;
@@ -254,16 +255,11 @@ impl Board {
 
     /// Numbers of the runs in the list: pinned ones first, as filter and order have it.
     pub fn listed(&self) -> Vec<usize> {
-        let wanted = self.filter.to_lowercase();
-        let matches = |i: &usize| {
+        let holds = |i: &usize| {
             let run = self.run(*i);
-            let (title, note) = (run.title().unwrap_or_default(), self.note(&run));
-            let text = format!("{} {title} {note}", run.path.display());
-            text.to_lowercase().contains(&wanted)
+            !run.gone && (self.filter.is_empty() || holds(&self.filter, &run, &self.note(&run)))
         };
-        let mut all: Vec<usize> = (0..self.runs.len())
-            .filter(|i| !self.run(*i).gone && (wanted.is_empty() || matches(i)))
-            .collect();
+        let mut all: Vec<usize> = (0..self.runs.len()).filter(holds).collect();
         match self.sort {
             Sort::Found => {}
             Sort::State => {

@@ -34,8 +34,9 @@ impl Grid {
 
 /// A chart is not drawn smaller than this while there is room for one.
 const SMALLEST: (u16, u16) = (44, 10);
-/// Below this width the list and the charts take turns.
+/// Below this width the list stands over the charts, and below this height they take turns.
 const BOTH: u16 = 100;
+const STACKED: u16 = 18;
 const LIST: u16 = 40;
 
 struct Areas {
@@ -53,6 +54,12 @@ fn areas(board: &Board, screen: Rect) -> Areas {
         (false, true, true) => {
             let [list, charts] =
                 Layout::horizontal([Constraint::Length(LIST), Constraint::Min(0)]).areas(body);
+            (Some(list), Some(charts))
+        }
+        (false, true, false) if body.height >= STACKED => {
+            let rows = (board.listed().len() as u16 + 2).clamp(4, body.height / 3);
+            let [list, charts] =
+                Layout::vertical([Constraint::Length(rows), Constraint::Min(0)]).areas(body);
             (Some(list), Some(charts))
         }
         (false, true, false) if board.focus == Focus::List => (Some(body), None),

@@ -95,14 +95,17 @@ fn the_wide_screen_has_the_list_and_all_charts() {
 }
 
 #[test]
-fn the_narrow_screen_shows_the_list_or_the_charts() {
+fn the_narrow_screen_has_the_list_over_the_charts_and_the_smallest_one_of_them() {
     let dir = tempfile::tempdir().expect("a folder");
-    let mut board = board(dir.path(), 80, 24);
+    let text = screen(&board(dir.path(), 80, 24));
+    assert!(text.contains("● adapter") && text.contains(" loss "), "{text}");
+    assert!(text.contains("0.0100000 200 live"), "the last loss:\n{text}");
+    let mut board = board(dir.path(), 80, 16);
     let text = screen(&board);
-    assert!(text.contains("● adapter") && !text.contains(" accuracy "), "{text}");
+    assert!(text.contains("● adapter") && !text.contains(" loss "), "{text}");
     press(&mut board, "Tab");
     let text = screen(&board);
-    assert!(!text.contains("● adapter") && text.contains(" accuracy "), "{text}");
+    assert!(!text.contains("● adapter") && text.contains(" loss "), "{text}");
 }
 
 #[test]

@@ -9,9 +9,12 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, List, ListItem, ListState};
 
 use crate::runs::Standing;
-use crate::text::{fit, printable};
+use crate::text::{duration, fit, number, printable};
 use crate::training::RunState;
 use crate::tui::board::state::{Board, Focus};
+
+/// Rows of this width have room for the last value of the chosen chart.
+const WITH_VALUE: u16 = 60;
 
 pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
     let theme = &board.theme;
@@ -37,7 +40,13 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
             let standing = run.standing(now);
             let steps = run.steps();
             let word = standing.word();
-            let right = format!("{steps} {word}");
+            let value = board.metric().filter(|_| inner.width >= WITH_VALUE).and_then(|metric| {
+                Some(format!("{} ", number(run.curves.get(metric)?.last()?.value)))
+            });
+            let left = run.left(now).filter(|_| inner.width >= WITH_VALUE);
+            let left = left.map_or(String::new(), |left| format!("{} left  ", duration(left)));
+            let value = left + &value.unwrap_or_default();
+            let right = format!("{value}{steps} {word}");
             let room = usize::from(inner.width).saturating_sub(right.chars().count() + 4);
             let note = board.note(&run);
             let tags = note.split_whitespace().filter(|word| word.starts_with('#'));
@@ -58,6 +67,7 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
             ListItem::new(Line::from(vec![
                 Span::styled(mark, Style::new().fg(entry.colour)),
                 Span::styled(format!("{name:room$} "), theme.text),
+                Span::styled(value, theme.text),
                 Span::styled(steps + " ", theme.dim),
                 Span::styled(word, told),
             ]))

@@ -151,13 +151,16 @@ fn processes(board: &Board, window: &MachineWindow, area: Rect) -> Vec<Line<'sta
             Some((pid, run.title().unwrap_or(&run.name).to_string()))
         })
         .collect();
+    let on_gpus = all.iter().any(|process| process.gpu.is_some());
+    let gpu = if on_gpus {
+        format!("{:>6} {:>9} {:>5} ", "GPU", "GPU mem", "GPU%")
+    } else {
+        String::new()
+    };
     let head = format!(
-        "{:>8} {:<10} {:>6} {:>9} {:>5} {:>6} {:>9} {:>12}  command (by {})",
+        "{:>8} {:<10} {gpu}{:>6} {:>9} {:>12}  command (by {})",
         "pid",
         "user",
-        "GPU",
-        "GPU mem",
-        "GPU%",
         "CPU%",
         "memory",
         "time",
@@ -166,21 +169,25 @@ fn processes(board: &Board, window: &MachineWindow, area: Rect) -> Vec<Line<'sta
     let mut lines = vec![Line::styled(head, theme.dim)];
     let room = usize::from(area.height.saturating_sub(1));
     for process in all.iter().skip(window.scroll).take(room) {
-        lines.push(row(process, runs.get(&process.pid), theme));
+        lines.push(row(process, runs.get(&process.pid), on_gpus, theme));
     }
     lines
 }
 
-fn row(process: &Process, run: Option<&String>, theme: &Theme) -> Line<'static> {
+fn row(process: &Process, run: Option<&String>, on_gpus: bool, theme: &Theme) -> Line<'static> {
     let gb = |bytes: u64| format!("{:.2} GB", bytes as f64 / 1e9);
     let gpu = process.gpu;
-    let told = format!(
-        "{:>8} {:<10} {:>6} {:>9} {:>5} {:>6.0} {:>9} {:>12}  ",
-        process.pid,
-        fit(&printable(&process.user), 10),
+    let on_gpu = format!(
+        "{:>6} {:>9} {:>5} ",
         gpu.map_or(String::new(), |gpu| format!("cuda:{}", gpu.index)),
         gpu.filter(|gpu| gpu.memory > 0).map_or(String::new(), |gpu| gb(gpu.memory)),
         gpu.and_then(|gpu| gpu.busy).map_or(String::new(), |busy| format!("{:.0}", busy * 100.0)),
+    );
+    let told = format!(
+        "{:>8} {:<10} {}{:>6.0} {:>9} {:>12}  ",
+        process.pid,
+        fit(&printable(&process.user), 10),
+        if on_gpus { &on_gpu } else { "" },
         process.cpu * 100.0,
         gb(process.memory),
         duration(process.seconds as f64),

@@ -1,0 +1,112 @@
+//! Which runs are listed: words, and comparisons with their configuration and their metrics.
+
+use std::time::SystemTime;
+
+use crate::runs::Run;
+
+/// A run is listed where all words hold: `lora`, `#hot`, `state=failed`, `lr>1e-4`, `loss<0.5`.
+pub fn holds(filter: &str, run: &Run, note: &str) -> bool {
+    filter.split_whitespace().all(|word| match compared(word) {
+        Some((key, sign, wanted)) => told(run, key).any(|value| sign.holds(&value, wanted)),
+        None => has(run, note, &word.to_lowercase()),
+    })
+}
+
+fn has(run: &Run, note: &str, word: &str) -> bool {
+    let path = run.path.display().to_string();
+    let texts = [&path, run.title().unwrap_or_default(), note];
+    texts.iter().any(|text| text.to_lowercase().contains(word))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sign {
+    Less,
+    More,
+    AtMost,
+    AtLeast,
+    Is,
+    IsNot,
+}
+
+impl Sign {
+    fn holds(self, value: &str, wanted: &str) -> bool {
+        let same = || value.eq_ignore_ascii_case(wanted);
+        let numbers = value.parse::<f64>().ok().zip(wanted.parse::<f64>().ok());
+        match (self, numbers) {
+            (Self::Is, Some((a, b))) => a == b,
+            (Self::IsNot, Some((a, b))) => a != b,
+            (Self::Is, None) => same(),
+            (Self::IsNot, None) => !same(),
+            (Self::Less, Some((a, b))) => a < b,
+            (Self::More, Some((a, b))) => a > b,
+            (Self::AtMost, Some((a, b))) => a <= b,
+            (Self::AtLeast, Some((a, b))) => a >= b,
+            _ => false,
+        }
+    }
+}
+
+/// `None` where it is a plain word, or is not typed to its end yet.
+fn compared(word: &str) -> Option<(&str, Sign, &str)> {
+    // The longer signs first.
+    let signs = [
+        ("<=", Sign::AtMost),
+        (">=", Sign::AtLeast),
+        ("!=", Sign::IsNot),
+        ("<", Sign::Less),
+        (">", Sign::More),
+        ("=", Sign::Is),
+    ];
+    let at = word.find(['<', '>', '=', '!'])?;
+    let (sign, kind) = signs.into_iter().find(|(sign, _)| word[at..].starts_with(sign))?;
+    let (key, wanted) = (&word[..at], &word[at + sign.len()..]);
+    (!key.is_empty() && !wanted.is_empty()).then_some((key, kind, wanted))
+}
+
+/// What a run says under a key: its state, keys of its configuration that end so, the last value of a
+/// metric.
+fn told<'a>(run: &'a Run, key: &'a str) -> impl Iterator<Item = String> + 'a {
+    let ends = move |name: &str| {
+        let rest = name.strip_suffix(key);
+        rest.is_some_and(|rest| rest.is_empty() || rest.ends_with(['.', '/']))
+    };
+    let state = (key == "state").then(|| run.standing(SystemTime::now()).word().to_string());
+    let settings = run.config.iter().filter(move |(name, _)| ends(name));
+    let metric = run.curves.get(key).and_then(|series| series.last());
+    state
+        .into_iter()
+        .chain(settings.map(|(_, value)| value.clone()))
+        .chain(metric.map(|point| point.value.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runs::Point;
+
+    #[test]
+    fn words_and_comparisons_must_all_hold() {
+        let mut run = Run { path: "/runs/a".into(), ..Run::default() };
+        run.config.insert("stage.0.lr".into(), "0.001".into());
+        run.config.insert("method.kind".into(), "lora".into());
+        run.curves.push("loss/train", Point { step: 1, wall: 0.0, value: 0.25 });
+        for (filter, expected) in [
+            ("", true),
+            ("runs hot", true),
+            ("cold", false),
+            ("lr=1e-3", true),
+            ("lr>1e-3", false),
+            ("lr>=1e-3 kind=LoRA", true),
+            ("kind!=lora", false),
+            ("r=0.001", false),
+            ("loss/train<0.5", true),
+            ("loss/train<0.5 #cold", false),
+            ("state=quiet", true),
+            ("none=1", false),
+            // Not typed to its end.
+            ("lr>", false),
+        ] {
+            assert_eq!(holds(filter, &run, "too hot #lr"), expected, "{filter}");
+        }
+    }
+}
