@@ -193,3 +193,40 @@ fn an_adapter_run_is_steered_from_the_panel_and_outlives_it() {
     assert_eq!(tui.ends(), 0);
     assert_eq!(home.losses(&id), expected);
 }
+
+#[test]
+fn a_run_of_the_foreground_is_stopped_from_the_panel_and_goes_on_as_a_job() {
+    let home = Home::new();
+    // Long enough to be met on its way.
+    let config = home.config("long.toml", &QUICK.replace("steps = 60", "steps = 1500"));
+    let path = config.display().to_string();
+    let mut train = Pty::start(home.path(), (100, 30), Terminal::Plain, &["train", &path]);
+    let mut tui = Pty::start(home.path(), (120, 40), Terminal::Plain, &["watch"]);
+    tui.until("its steps", |screen| screen.contains("/1500 running"));
+    tui.until("a few of them", |screen| !screen.contains(" 0/1500"));
+    let runs = home.json(&["runs", "list"]);
+    let id = runs[0]["run"].as_str().expect("an id").to_string();
+    let (code, _, err) = home.run(&["jobs", "resume", &id]);
+    assert!(code == Some(1) && err.contains("running in the foreground; stop it first"), "{err}");
+    tui.send("P");
+    tui.until_shows("somebody's terminal");
+    tui.send("X");
+    tui.until_shows("Stop 01");
+    tui.send("y");
+    assert_eq!(train.ends(), 130);
+    tui.until_shows("/1500 stopped");
+    tui.send("P");
+    tui.until("its going on", |screen| screen.contains("/1500 running"));
+    let stood = home.job(&id)["step"].as_u64().expect("a step");
+    home.until_step(&id, stood + 1);
+    home.json(&["jobs", "stop", &id]);
+    let steps: Vec<u64> = home.losses(&id).into_keys().collect();
+    assert_eq!(steps, (1..=steps.len() as u64).collect::<Vec<_>>(), "none is left out or twice");
+    tui.send("D");
+    tui.until_shows("Delete 01");
+    tui.send("y");
+    tui.until_shows("is deleted");
+    tui.until("no run", |screen| !screen.contains("/1500"));
+    tui.send("q");
+    tui.ends();
+}

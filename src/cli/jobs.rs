@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{Read, Seek};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -85,7 +85,7 @@ fn supervise(context: &Context) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-pub fn absolute(path: &std::path::Path) -> Result<PathBuf, Failure> {
+pub fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path)
         .map_err(|e| Failure::new("jobs", format!("the working folder is gone: {e}")))
 }
@@ -178,21 +178,18 @@ pub fn queue(
     checked: &[Checked],
 ) -> Result<Vec<Job>, Failure> {
     let before = before(context, args)?;
-    let program = std::env::current_exe()
-        .map_err(|e| Failure::new("jobs", format!("this program cannot be found: {e}")))?;
+    let usual = usual(context)?;
     let mut made: Vec<Job> = Vec::new();
     for Checked { config, estimate, name } in checked {
         let spec = Spec {
             name: Some(name.clone()).filter(|name| !name.is_empty()),
             submitted: jiff::Timestamp::now(),
             on: args.on,
-            device: context.settings.device.clone(),
             priority: args.priority,
             after: before.iter().map(|job| job.id.clone()).collect(),
             retries: args.retries,
             memory: estimate.memory,
-            program: program.clone(),
-            settings: absolute(&context.paths.config_file)?,
+            ..usual.clone()
         };
         match jobs::submit(&context.paths.runs(), config, &spec) {
             Ok(job) => made.push(job),
@@ -215,6 +212,38 @@ pub fn queue(
         _ => adopt(context)?,
     }
     Ok(made)
+}
+
+/// A job of this machine about which nothing was said.
+fn usual(context: &Context) -> Result<Spec, Failure> {
+    let program = std::env::current_exe()
+        .map_err(|e| Failure::new("jobs", format!("this program cannot be found: {e}")))?;
+    Ok(Spec {
+        name: None,
+        submitted: jiff::Timestamp::now(),
+        on: Place::Local,
+        device: context.settings.device.clone(),
+        priority: 0,
+        after: Vec::new(),
+        retries: SubmitArgs::RETRIES,
+        memory: None,
+        program,
+        settings: absolute(&context.paths.config_file)?,
+    })
+}
+
+/// A run that was begun in the foreground goes on as a job.
+pub fn take_over(context: &Context, run: &Path) -> Result<Job, Failure> {
+    let runs = absolute(&context.paths.runs())?;
+    if absolute(run)?.parent() != Some(&runs) {
+        return Err(Failure::usage(
+            format!("{} is no run of this data folder", run.display()),
+            "name its own by --data-dir",
+        ));
+    }
+    let job = jobs::enlist(run, &usual(context)?)?;
+    adopt(context)?;
+    Ok(job)
 }
 
 fn cluster(context: &Context) -> Result<slurm::Submitter, Failure> {
@@ -478,7 +507,14 @@ pub fn wish(context: &Context, job: &Job, wanted: Wanted) -> Result<(), Failure>
 
 /// Asks for something, and waits until it is so.
 fn ask(context: &Context, names: &[String], wanted: Wanted) -> Result<ExitCode, Failure> {
-    let asked: Vec<Job> = names.iter().map(|name| one(context, name)).collect::<Result<_, _>>()?;
+    let asked = names.iter().map(|name| match (one(context, name), wanted) {
+        (Err(unknown), Wanted::Run) => match jobs::named(&context.paths.runs(), name) {
+            Ok(run) if run.join("config.toml").is_file() => take_over(context, &run),
+            _ => Err(unknown),
+        },
+        (known, _) => known,
+    });
+    let asked: Vec<Job> = asked.collect::<Result<_, _>>()?;
     for job in &asked {
         wish(context, job, wanted)?;
     }

@@ -74,18 +74,33 @@ impl Steering {
     }
 
     fn wish_of(&self, run: &Path, wanted: Wanted) -> Result<String, Failure> {
-        let Some(job) = Job::read(run)? else {
-            return Err(Failure::usage(
-                "this run is no job",
-                "what runs in the foreground is stopped there, and `jobs submit` queues one",
-            ));
-        };
+        let Some(job) = Job::read(run)? else { return self.foreground(run, wanted) };
         jobs::wish(&self.context, &job, wanted)?;
         Ok(match wanted {
             Wanted::Run => format!("{} goes on when its device is free", job.id),
             Wanted::Pause => format!("{} pauses after its present step", job.id),
             Wanted::Stop => format!("{} stops after its present step", job.id),
         })
+    }
+}
+
+impl Steering {
+    /// A run that is no job.
+    fn foreground(&self, run: &Path, wanted: Wanted) -> Result<String, Failure> {
+        match wanted {
+            Wanted::Run => {
+                let job = jobs::take_over(&self.context, run)?;
+                Ok(format!("{} goes on as a job when its device is free", job.id))
+            }
+            Wanted::Stop => {
+                crate::jobs::stop_foreground(run)?;
+                Ok("it stops after its present step; P goes on with it as a job".into())
+            }
+            Wanted::Pause => Err(Failure::usage(
+                "it runs in somebody's terminal",
+                "X stops it, and P then goes on with it as a job",
+            )),
+        }
     }
 }
 

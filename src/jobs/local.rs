@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Job, JobError, OUTPUT, Result, io, list};
+use crate::training::{RunDir, Status};
 
 /// Held by the supervisor of a folder of runs.
 const LOCK: &str = ".supervisor.lock";
@@ -118,6 +119,24 @@ pub fn trains(pid: u32, id: &str) -> bool {
 pub fn terminate(pid: u32) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         let _ = kill_process(pid, Signal::TERM);
+    }
+}
+
+/// Asks a run that is no job to write a checkpoint and end, as Ctrl-C does in its terminal.
+pub fn stop_foreground(run: &Path) -> Result<()> {
+    let id = run.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    // Who holds the run wrote its number into the status, unless it is on another machine.
+    let status = Status::read(run).filter(|_| RunDir::is_open(run));
+    match status.filter(|status| trains(status.pid, "train")) {
+        Some(status) => {
+            terminate(status.pid);
+            Ok(())
+        }
+        None => Err(JobError::Refused {
+            id,
+            state: "not running here",
+            hint: "what runs on another machine is stopped there",
+        }),
     }
 }
 

@@ -22,12 +22,12 @@ use std::path::Path;
 
 pub use estimate::{Estimate, estimate};
 pub use job::{Job, ending, find, list};
-pub use local::{ensure_supervisor, last_lines};
+pub use local::{ensure_supervisor, last_lines, stop_foreground};
 pub use named::{called, named};
 pub use queue::Slots;
 pub use record::{OUTPUT, Place, Progress, Request, Spec, Wanted};
 pub use remove::{REMOVED, remove};
-pub use submit::{check, submit};
+pub use submit::{check, enlist, submit};
 pub use supervisor::Supervisor;
 pub use wish::{Wish, wish};
 

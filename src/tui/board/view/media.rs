@@ -171,8 +171,13 @@ fn spread(bins: &[Bin], (low, high): (f64, f64), parts: usize) -> Vec<f64> {
     let mut out = vec![0.0; parts];
     let scale = parts as f64 / (high - low);
     for bin in bins {
-        let from = ((bin.low - low) * scale).clamp(0.0, parts as f64);
-        let to = ((bin.high - low) * scale).clamp(from, parts as f64);
+        let (from, to) = ((bin.low - low) * scale, (bin.high - low) * scale);
+        // A damaged one may have no ends.
+        if !(from.is_finite() && to.is_finite() && bin.count.is_finite()) {
+            continue;
+        }
+        let from = from.clamp(0.0, parts as f64);
+        let to = to.clamp(from, parts as f64);
         let first = (from as usize).min(parts - 1);
         let last = (to.ceil() as usize).clamp(first + 1, parts);
         for (part, sum) in out.iter_mut().enumerate().take(last).skip(first) {
@@ -194,5 +199,7 @@ mod tests {
         let bins = [bin(0.0, 2.0, 4.0), bin(2.0, 4.0, 1.0), bin(3.5, 3.5, 2.0)];
         assert_eq!(spread(&bins, (0.0, 4.0), 4), [2.0, 2.0, 0.5, 2.5]);
         assert_eq!(spread(&bins[..1], (0.0, 8.0), 2), [4.0, 0.0]);
+        let odd = [bin(f64::NAN, 1.0, 1.0), bin(-1e308, 1e308, 1.0), bin(3.0, 1.0, 1.0)];
+        assert_eq!(spread(&odd, (-1e308, 1e308), 2).len(), 2);
     }
 }
