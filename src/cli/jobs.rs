@@ -12,11 +12,11 @@ use super::overrides::with_overrides;
 use super::train::read_config;
 use super::{Context, Failure, notice, out};
 use crate::jobs::{
-    self, Estimate, Job, OUTPUT, Place, Slots, Spec, Supervisor, Wanted, Wish, slurm,
+    self, Estimate, Job, JobError, OUTPUT, Place, Slots, Spec, Supervisor, Wanted, Wish, slurm,
 };
 use crate::runs::catalogue::find;
 use crate::runs::{RunReader, Standing};
-use crate::text::{duration, printable};
+use crate::text::{duration, fit, printable};
 use crate::training::data::DataConfig;
 use crate::training::{RunDir, RunState, TrainConfig};
 
@@ -24,6 +24,8 @@ use crate::training::{RunDir, RunState, TrainConfig};
 const LAST_LINES: usize = 10;
 /// A job is waited for so long after it was asked for something.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer names are cut in the list.
+const WIDEST: usize = 60;
 const PACE: Duration = Duration::from_millis(200);
 const PACE_OF_SLURM: Duration = Duration::from_secs(2);
 
@@ -241,7 +243,9 @@ pub fn take_over(context: &Context, run: &Path) -> Result<Job, Failure> {
             "name its own by --data-dir",
         ));
     }
-    let job = jobs::enlist(run, &usual(context)?)?;
+    let config = RunDir::follow(run)?.config()?;
+    let needs = jobs::check(&config, &context.paths.models(), &runs)?;
+    let job = jobs::enlist(run, &Spec { memory: needs.memory, ..usual(context)? })?;
     adopt(context)?;
     Ok(job)
 }
@@ -346,7 +350,7 @@ fn list(context: &Context, jobs: &[Job]) {
     if jobs.is_empty() {
         eprintln!("no jobs yet; `artgpt-tui jobs submit train CONFIG` queues one");
     }
-    let name = |job: &Job| printable(job.spec.name.as_deref().unwrap_or("-"));
+    let name = |job: &Job| fit(&printable(job.spec.name.as_deref().unwrap_or("-")), WIDEST);
     let names = jobs.iter().map(|job| name(job).chars().count()).max().unwrap_or(0);
     for job in jobs {
         let (status, (word, left)) = (&job.status, stands(job));
@@ -507,12 +511,18 @@ pub fn wish(context: &Context, job: &Job, wanted: Wanted) -> Result<(), Failure>
 
 /// Asks for something, and waits until it is so.
 fn ask(context: &Context, names: &[String], wanted: Wanted) -> Result<ExitCode, Failure> {
-    let asked = names.iter().map(|name| match (one(context, name), wanted) {
-        (Err(unknown), Wanted::Run) => match jobs::named(&context.paths.runs(), name) {
-            Ok(run) if run.join("config.toml").is_file() => take_over(context, &run),
-            _ => Err(unknown),
-        },
-        (known, _) => known,
+    let asked = names.iter().map(|name| match (jobs::find(&context.paths.runs(), name), wanted) {
+        (Ok(mut job), _) => {
+            ask_slurm(std::slice::from_mut(&mut job));
+            Ok(job)
+        }
+        (Err(unknown @ JobError::Unknown(_)), Wanted::Run) => {
+            match jobs::named(&context.paths.runs(), name) {
+                Ok(run) if run.join("config.toml").is_file() => take_over(context, &run),
+                _ => Err(unknown.into()),
+            }
+        }
+        (Err(e), _) => Err(e.into()),
     });
     let asked: Vec<Job> = asked.collect::<Result<_, _>>()?;
     for job in &asked {

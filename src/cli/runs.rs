@@ -14,7 +14,7 @@ use super::{Context, Failure, out};
 use crate::jobs::named;
 use crate::runs::catalogue::{Found, find};
 use crate::runs::{Pattern, Run, RunReader};
-use crate::text::printable;
+use crate::text::{fit, printable};
 use crate::training::tensorboard::EventFile;
 use crate::tui::{BoardOptions, Ended, Places, run_board};
 
@@ -53,6 +53,8 @@ pub fn run(context: &Context, command: RunsCommand) -> Result<ExitCode, Failure>
     Ok(ExitCode::SUCCESS)
 }
 
+/// Longer names and values are cut in tables; `--json` has them whole.
+const WIDEST: usize = 80;
 const NONE_YET: &str = "no runs yet; `artgpt-tui train CONFIG` begins one";
 const NO_METRICS: &str = "metrics are read from *.jsonl, tfevents, *.wandb, trainer_state.json, *.csv, or a log with --pattern";
 
@@ -116,8 +118,8 @@ fn place(context: &Context, name: &str) -> Result<PathBuf, Failure> {
 pub fn remove(context: &Context, names: &[String]) -> Result<(), Failure> {
     let paths: Vec<PathBuf> =
         names.iter().map(|name| place(context, name)).collect::<Result<_, _>>()?;
+    crate::jobs::remove(&context.paths.runs(), &paths)?;
     for path in paths {
-        crate::jobs::remove(&context.paths.runs(), &path)?;
         let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match context.json {
             true => out::line(serde_json::json!({ "removed": id })),
@@ -195,10 +197,12 @@ fn list(context: &Context, runs: Vec<Summary>) {
         let all: Vec<_> = runs.into_iter().map(|run| run.told).collect();
         return out::line(serde_json::json!(all));
     }
-    let width = runs.iter().map(|r| r.name.chars().count()).max().unwrap_or(0);
-    let titles = runs.iter().map(|r| r.title.chars().count()).max().unwrap_or(0);
+    let cut = |text: &str| fit(text, WIDEST);
+    let width = runs.iter().map(|r| cut(&r.name).chars().count()).max().unwrap_or(0);
+    let titles = runs.iter().map(|r| cut(&printable(&r.title)).chars().count()).max();
+    let titles = titles.unwrap_or(0);
     for Summary { name, standing, title, steps, metric, .. } in runs {
-        let title = printable(&title);
+        let (name, title) = (cut(&name), cut(&printable(&title)));
         let line = format!("{name:width$}  {standing:8}  {steps:>13}  {title:titles$}  {metric}");
         out::line(line.trim_end());
     }
@@ -266,9 +270,10 @@ fn show(run: &Run) {
     about.results().iter().for_each(|(key, value)| say(key, value));
     out::line("");
     let rows = crate::runs::table(&run.curves);
-    let width = rows.iter().map(|[name, ..]| name.chars().count()).max().unwrap_or(0);
+    let cut = |name: &str| fit(&printable(name), WIDEST);
+    let width = rows.iter().map(|[name, ..]| cut(name).chars().count()).max().unwrap_or(0);
     for [name, points, last, least, at, greatest, to] in rows {
-        let name = printable(&name);
+        let name = cut(&name);
         out::line(format!(
             "{name:width$}  {points:>8}  {last:>12}  {least:>12} {at:>8}  {greatest:>12} {to:>8}"
         ));
@@ -300,17 +305,18 @@ fn diff(context: &Context, names: &[String]) -> Result<(), Failure> {
     if rows.is_empty() {
         eprintln!("the configurations are the same");
     }
-    let cell = |value: &Option<String>| printable(value.as_deref().unwrap_or("-"));
+    let cut = |text: &str| fit(&printable(text), WIDEST);
+    let cell = |value: &Option<String>| cut(value.as_deref().unwrap_or("-"));
     let head = ("".to_string(), names.iter().cloned().map(Some).collect());
     let rows: Vec<(String, Vec<Option<String>>)> = std::iter::once(head).chain(rows).collect();
-    let key = rows.iter().map(|(key, _)| key.chars().count()).max().unwrap_or(0);
+    let key = rows.iter().map(|(key, _)| cut(key).chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..names.len())
         .map(|i| rows.iter().map(|(_, values)| cell(&values[i]).chars().count()).max().unwrap_or(0))
         .collect();
     for (name, values) in rows.iter().filter(|_| rows.len() > 1) {
         let cells =
             values.iter().zip(&widths).map(|(value, width)| format!("{:width$}", cell(value)));
-        let line = format!("{:key$}  {}", printable(name), cells.collect::<Vec<_>>().join("  "));
+        let line = format!("{:key$}  {}", cut(name), cells.collect::<Vec<_>>().join("  "));
         out::line(line.trim_end());
     }
     Ok(())

@@ -111,7 +111,8 @@ impl Steer for Steering {
 
     fn remove(&self, run: &Path) -> Result<String, String> {
         let id = run.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        crate::jobs::remove(&self.context.paths.runs(), run).map_err(|e| e.to_string())?;
+        crate::jobs::remove(&self.context.paths.runs(), &[run.to_path_buf()])
+            .map_err(|e| e.to_string())?;
         Ok(format!("{id} is deleted"))
     }
 

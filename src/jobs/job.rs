@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::local::asked;
 use super::record::{self, JOB, Kind, Place, Progress, Request, Spec, Wanted};
 use super::{JobError, Result, named};
 use crate::training::{RunState, Status};
@@ -60,7 +61,9 @@ impl Job {
 /// must not hide the others.
 pub fn list(runs: &Path) -> Vec<Job> {
     let Ok(entries) = runs.read_dir() else { return Vec::new() };
-    let folders = entries.flatten().map(|e| e.path()).filter(|p| p.join(JOB).is_dir());
+    // One on its way out is none: its files go one by one.
+    let entries = entries.flatten().filter(|e| !e.file_name().to_string_lossy().starts_with('.'));
+    let folders = entries.map(|e| e.path()).filter(|p| p.join(JOB).is_dir());
     let mut all: Vec<Job> = folders.filter_map(|p| Job::read(&p).ok().flatten()).collect();
     all.sort_by(|a, b| (a.spec.submitted, &a.id).cmp(&(b.spec.submitted, &b.id)));
     all
@@ -76,8 +79,10 @@ pub fn find(runs: &Path, name: &str) -> Result<Job> {
     }
 }
 
-/// What a run that has a process was asked to do next, where it is a job.
-pub fn ending(run: &Path) -> Option<Wanted> {
-    let request: Request = record::read(run, Kind::Request).ok()??;
-    Some(request.wanted).filter(|wanted| *wanted != Wanted::Run)
+/// What the process of a run was asked to do next.
+pub fn ending(run: &Path, pid: u32) -> Option<Wanted> {
+    match record::read::<Request>(run, Kind::Request).ok()? {
+        Some(request) => Some(request.wanted).filter(|wanted| *wanted != Wanted::Run),
+        None => (asked(run) == Some(pid)).then_some(Wanted::Stop),
+    }
 }

@@ -13,6 +13,8 @@ use crate::training::{RunDir, Status};
 
 /// Held by the supervisor of a folder of runs.
 const LOCK: &str = ".supervisor.lock";
+/// The number of the process that was asked to end, in the folder of a run that is no job.
+const ASKED: &str = ".asked";
 /// A supervisor that does not come up in this time has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Looked at for the last lines of a log.
@@ -127,17 +129,34 @@ pub fn stop_foreground(run: &Path) -> Result<()> {
     let id = run.file_name().unwrap_or_default().to_string_lossy().into_owned();
     // Who holds the run wrote its number into the status, unless it is on another machine.
     let status = Status::read(run).filter(|_| RunDir::is_open(run));
-    match status.filter(|status| trains(status.pid, "train")) {
-        Some(status) => {
-            terminate(status.pid);
-            Ok(())
-        }
-        None => Err(JobError::Refused {
+    let Some(pid) = status.map(|status| status.pid).filter(|pid| is_ours(*pid)) else {
+        return Err(JobError::Refused {
             id,
             state: "not running here",
             hint: "what runs on another machine is stopped there",
-        }),
+        });
+    };
+    // Twice would end it without a checkpoint.
+    if asked(run) != Some(pid) {
+        let path = run.join(ASKED);
+        std::fs::write(&path, pid.to_string()).map_err(io(&path))?;
+        terminate(pid);
     }
+    Ok(())
+}
+
+/// The process of a run that is no job which was asked to end.
+pub fn asked(run: &Path) -> Option<u32> {
+    std::fs::read_to_string(run.join(ASKED)).ok()?.parse().ok()
+}
+
+/// Whether a process is one of this program that trains.
+fn is_ours(pid: u32) -> bool {
+    let name = |path: &Path| path.file_name().map(|name| name.to_os_string());
+    let own = std::env::current_exe().ok().and_then(|path| name(&path));
+    let its = std::fs::read_link(format!("/proc/{pid}/exe")).ok().and_then(|path| name(&path));
+    let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    own.is_some() && own == its && words.split(|byte| *byte == 0).any(|word| word == b"train")
 }
 
 /// What it prints goes to the end of `log`. It must not keep a folder that is unmounted or removed, and

@@ -26,7 +26,7 @@ pub use local::{ensure_supervisor, last_lines, stop_foreground};
 pub use named::{called, named};
 pub use queue::Slots;
 pub use record::{OUTPUT, Place, Progress, Request, Spec, Wanted};
-pub use remove::{REMOVED, remove};
+pub use remove::remove;
 pub use submit::{check, enlist, submit};
 pub use supervisor::Supervisor;
 pub use wish::{Wish, wish};
@@ -53,6 +53,8 @@ pub enum JobError {
     Slurm { command: String, reason: String },
     #[error("{id} is {state}; {hint}")]
     Refused { id: String, state: &'static str, hint: &'static str },
+    #[error("{id} is needed by {by}; remove that one first, or with it")]
+    Needed { id: String, by: String },
     #[error("{0} is not installed; run `artgpt-tui models install {0}`")]
     NotInstalled(String),
     #[error(transparent)]

@@ -5,14 +5,17 @@ use std::path::{Path, PathBuf};
 use super::record::{self, Kind, Spec};
 use super::{JobError, Result};
 
-/// Where a run is: by its folder or file, its id, the beginning of its id, or its job's name.
+/// Where a run is: by its id, the beginning of it, its job's name, or its folder or file.
 pub fn named(runs: &Path, name: &str) -> Result<PathBuf> {
     let unknown =
         || JobError::NoRun { name: crate::text::printable(name), runs: runs.display().to_string() };
     if name.is_empty() {
         return Err(unknown());
     }
-    if let Some(path) = [runs.join(name), PathBuf::from(name)].into_iter().find(|p| p.exists()) {
+    let given = PathBuf::from(name);
+    // A path that could be a name as well is one only where there is no such name.
+    let path = Some(given.clone()).filter(|path| path.components().count() > 1);
+    if let Some(path) = [Some(runs.join(name)), path].into_iter().flatten().find(|p| p.exists()) {
         return Ok(path);
     }
     let entries = runs.read_dir().into_iter().flatten().flatten();
@@ -25,6 +28,7 @@ pub fn named(runs: &Path, name: &str) -> Result<PathBuf> {
         found = all.iter().filter(|path| called(path).as_deref() == Some(name)).collect();
     }
     match found[..] {
+        [] if given.exists() => Ok(given),
         [] => Err(unknown()),
         [one] => Ok(one.clone()),
         _ => Err(JobError::Ambiguous(crate::text::printable(name))),

@@ -71,6 +71,7 @@ pub fn turns(jobs: &[Job], slots: &[Slot], now: jiff::Timestamp) -> Vec<(String,
             crowded[i] = true;
             // Before its first step of this start it has not taken its memory.
             loading[i] |= job.status.pid != job.progress.pid.unwrap_or(0);
+            loading[i] |= job.status.phase.is_some();
         }
     }
     let mut queued: Vec<&Job> =

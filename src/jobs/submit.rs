@@ -45,6 +45,9 @@ pub fn enlist(path: &Path, spec: &Spec) -> Result<Job> {
     let Ok(run) = RunDir::open(path) else {
         return refused("running in the foreground", "stop it first");
     };
+    if Job::read(path)?.is_some() {
+        return refused("a job", "resume it");
+    }
     let config = run.config()?;
     let step = match run.status() {
         Ok(status) if status.state == RunState::Finished => {

@@ -54,14 +54,28 @@ pub struct Bin {
     pub count: f64,
 }
 
-/// More of one name are thinned out: every second one goes.
+/// Entries of one name, and histograms of one: a model has hundreds of tensors.
 const MOST: usize = 400;
+const MOST_HISTOGRAMS: usize = 100;
+const MOST_BINS: usize = 40;
+/// Names of a kind; more are not kept.
+const MOST_TAGS: usize = 1_000;
+/// Bytes of a text; the rest is cut.
+const LONGEST_TEXT: usize = 64 << 10;
+/// Alerts that are kept: the first ones tell most.
+const MOST_ALERTS: usize = 1_000;
 /// Lines of a console that are kept.
 const LINES: usize = 500;
 /// A line that is longer is cut.
 const LONGEST: usize = 4096;
 
 impl About {
+    pub fn alert(&mut self, step: u64, what: String) {
+        if self.alerts.len() < MOST_ALERTS {
+            self.alerts.push(At { step, what });
+        }
+    }
+
     /// Note and tags as our own notes have them.
     pub fn remarks(&self) -> String {
         let note = self.note.iter().cloned();
@@ -91,20 +105,50 @@ impl About {
     }
 }
 
-/// Adds what was logged at a step. Several of one step stay beside each other.
+/// Adds what was logged at a step; several of one step stay together. What was said of later steps is
+/// taken back: the run was resumed. Of too many steps the one that is missed least goes.
 pub fn keep<T>(all: &mut ByTag<T>, tag: &str, step: u64, what: T) {
-    let list = match all.get_mut(tag) {
-        Some(list) => list,
-        None => all.entry(tag.to_string()).or_default(),
-    };
+    keep_some(all, tag, step, what, MOST);
+}
+
+pub fn keep_text(about: &mut About, tag: &str, step: u64, mut text: String) {
+    let end = (0..=text.len().min(LONGEST_TEXT)).rev().find(|end| text.is_char_boundary(*end));
+    text.truncate(end.unwrap_or(0));
+    keep(&mut about.texts, tag, step, text);
+}
+
+pub fn keep_histogram(about: &mut About, tag: &str, step: u64, mut bins: Vec<Bin>) {
+    // More bars than rows of a screen tell nothing: neighbours become one.
+    while bins.len() > MOST_BINS {
+        let join = |pair: &[Bin]| Bin {
+            low: pair[0].low,
+            high: pair[pair.len() - 1].high,
+            count: pair.iter().map(|bin| bin.count).sum(),
+        };
+        bins = bins.chunks(2).map(join).collect();
+    }
+    keep_some(&mut about.histograms, tag, step, bins, MOST_HISTOGRAMS);
+}
+
+fn keep_some<T>(all: &mut ByTag<T>, tag: &str, step: u64, what: T, most: usize) {
+    if !all.contains_key(tag) && (all.len() >= MOST_TAGS || tag.len() > LONGEST) {
+        return;
+    }
+    let list = all.entry(tag.to_string()).or_default();
+    while list.last().is_some_and(|last| last.step > step) {
+        list.pop();
+    }
     list.push(At { step, what });
-    if list.len() > MOST {
-        let mut place = 0;
-        // The newest one stays: the count is odd.
-        list.retain(|_| {
-            place += 1;
-            place % 2 == 1
-        });
+    if list.len() <= most {
+        return;
+    }
+    let mut steps: Vec<u64> = list.iter().map(|at| at.step).collect();
+    steps.dedup();
+    let gaps = steps.windows(3).map(|w| (w[2] - w[0], w[1]));
+    match gaps.min() {
+        Some((_, missed_least)) => list.retain(|at| at.step != missed_least),
+        // All of one or two steps.
+        None => drop(list.remove(0)),
     }
 }
 
@@ -170,12 +214,35 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_too_often_is_thinned_out_and_a_restart_takes_back() {
+    fn what_comes_too_often_is_thinned_out_evenly_and_a_restart_takes_back() {
         let mut about = About::default();
-        (0..=MOST as u64).for_each(|step| keep(&mut about.texts, "a", step, step.to_string()));
-        let steps: Vec<u64> = about.texts["a"].iter().map(|at| at.step).collect();
-        assert_eq!((steps.len(), steps[1], steps.last()), (MOST / 2 + 1, 2, Some(&(MOST as u64))));
-        about.restart(10);
-        assert_eq!(about.texts["a"].len(), 5);
+        for step in 0..2_000 {
+            for _ in 0..2 {
+                keep(&mut about.texts, "a", step, step.to_string());
+            }
+        }
+        let mut steps: Vec<u64> = about.texts["a"].iter().map(|at| at.step).collect();
+        assert!(steps.len() <= MOST && steps.len() > MOST / 2, "{}", steps.len());
+        assert!(steps.chunks(2).all(|pair| pair[0] == pair[1]), "both of a step, or none");
+        steps.dedup();
+        assert_eq!((steps[0], steps.last()), (0, Some(&1_999)));
+        let widest = steps.windows(2).map(|w| w[1] - w[0]).max();
+        assert!(widest <= Some(40), "{widest:?}");
+        // Resumed from an earlier step.
+        keep(&mut about.texts, "a", 10, "again".into());
+        assert_eq!(about.texts["a"].last().map(|at| at.step), Some(10));
+        about.restart(5);
+        assert!(about.texts["a"].iter().all(|at| at.step < 5));
+        // Neither one long text nor many names fill the memory.
+        keep_text(&mut about, "b", 0, "é".repeat(LONGEST_TEXT));
+        assert_eq!(about.texts["b"][0].what.len(), LONGEST_TEXT);
+        (0..2 * MOST_TAGS).for_each(|i| keep(&mut about.texts, &i.to_string(), 0, String::new()));
+        assert_eq!(about.texts.len(), MOST_TAGS);
+        let bin = |i: u32| Bin { low: i.into(), high: f64::from(i) + 1.0, count: 1.0 };
+        keep_histogram(&mut about, "w", 0, (0..100).map(bin).collect());
+        let kept = &about.histograms["w"][0].what;
+        assert!(kept.len() <= MOST_BINS);
+        assert_eq!((kept[0].low, kept[kept.len() - 1].high), (0.0, 100.0));
+        assert_eq!(kept.iter().map(|bin| bin.count).sum::<f64>(), 100.0);
     }
 }

@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::jobs::REMOVED;
-
 use super::readers::{
     CsvFile, EventFile, JsonLines, Matches, Pattern, PatternLog, Reader, TrainerState, WandbFile,
 };
@@ -117,7 +115,8 @@ fn walk(folder: &Path, pattern: bool, depth: usize, all: &mut Vec<Found>) {
     for entry in entries.flatten() {
         let Ok(kind) = entry.file_type() else { continue };
         let path = entry.path();
-        if entry.file_name().to_string_lossy().starts_with(REMOVED) {
+        // Ours are no runs any more, and those of others (`.git`) never were.
+        if entry.file_name().to_string_lossy().starts_with('.') {
             continue;
         }
         // A link to a folder may lead back to here.

@@ -69,6 +69,7 @@ impl News {
         let now = SystemTime::now();
         let mut items = Vec::new();
         let folders = self.runs.read_dir().into_iter().flatten().flatten();
+        let folders = folders.filter(|e| !e.file_name().to_string_lossy().starts_with('.'));
         let mut folders: Vec<PathBuf> = folders.map(|e| e.path()).collect();
         folders.sort();
         for path in folders {

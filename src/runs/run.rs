@@ -157,10 +157,17 @@ impl Run {
             return None;
         }
         let (step, total) = self.progress();
-        let (_, series) = self.curves.iter().max_by_key(|(_, series)| series.len())?;
+        // Pauses do not count where the run itself leaves them out.
+        let spent = self.curves.get("elapsed_s");
+        let longest = || self.curves.iter().map(|(_, s)| s).max_by_key(|series| series.len());
+        let series = spent.or_else(longest)?;
         let last = series.last()?;
         let first = series.get(series.len().saturating_sub(PACE_OVER))?;
-        let seconds = (last.wall - first.wall) / last.step.checked_sub(first.step)? as f64;
+        let passed = match spent {
+            Some(_) => last.value - first.value,
+            None => last.wall - first.wall,
+        };
+        let seconds = passed / last.step.checked_sub(first.step)? as f64;
         let left = seconds * total?.saturating_sub(step) as f64;
         left.is_finite().then_some(left)
     }
@@ -281,22 +288,28 @@ impl RunReader {
         let times = self.sources.iter().filter_map(|s| s.path.metadata().ok()?.modified().ok());
         let written = times.max();
         let skipped = self.readers.iter().map(|r| r.reader.skipped()).sum();
-        let runs = status.as_ref().is_some_and(|s| s.state == RunState::Running);
-        let ending = runs.then(|| ending(&self.path)).flatten();
+        let running = status.as_ref().filter(|s| s.state == RunState::Running);
+        let ending = running.and_then(|status| ending(&self.path, status.pid));
         let gone = !self.path.exists();
+        // Files are read before the lock is taken, and only where they can tell something new.
+        let (named, anew, unconfigured) = {
+            let run = run.read().unwrap_or_else(PoisonError::into_inner);
+            let state = |status: &Option<Status>| status.as_ref().map(|s| s.state);
+            let anew = state(&run.status) != state(&status);
+            (run.job.is_some(), anew, run.config.is_empty())
+        };
+        let job = (anew && !named).then(|| called(&self.path)).flatten();
+        let config = (anew || unconfigured).then(|| settings(&self.path));
         let mut run = lock();
-        if run.job.is_none() && run.status != status {
-            run.job = called(&self.path);
-        }
+        run.job = run.job.take().or(job);
         changed |= run.status != status || run.trouble != trouble || !marks.is_empty();
         changed |= run.ending != ending || run.gone != gone;
-        if changed {
-            let log = &run.curves.about.settings;
-            if log.is_empty() && (run.config.is_empty() || run.status != status) {
-                run.config = settings(&self.path);
-            } else if !log.is_empty() && run.config != *log {
-                run.config = log.clone();
+        if !run.curves.about.settings.is_empty() {
+            if run.config != run.curves.about.settings {
+                run.config = run.curves.about.settings.clone();
             }
+        } else if let Some(config) = config {
+            run.config = config;
         }
         (run.ending, run.gone) = (ending, gone);
         run.marks.extend(marks);

@@ -16,6 +16,9 @@ const FILES: &[&str] = &[
 /// Larger ones are no configuration.
 const LARGEST: u64 = 1 << 20;
 
+pub const MOST_KEYS: usize = 10_000;
+const LONGEST_KEY: usize = 512;
+
 /// Keys such as `stage.0.lr`, with their values as they are written.
 pub type Settings = BTreeMap<String, String>;
 
@@ -45,6 +48,10 @@ fn parse(name: &str, text: &str) -> Option<serde_json::Value> {
 
 /// Puts a value under its key, and what it holds under keys below it.
 pub fn flatten(key: &str, value: &serde_json::Value, all: &mut Settings) {
+    // Longer ones are no configuration, and each key repeats those above it.
+    if key.len() > LONGEST_KEY || all.len() >= MOST_KEYS {
+        return;
+    }
     let below =
         |part: &str| if key.is_empty() { part.to_string() } else { format!("{key}.{part}") };
     match value {

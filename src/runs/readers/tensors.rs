@@ -4,7 +4,8 @@
 use prost::bytes::Buf;
 
 use super::events::{Field, Place, Plugins, field};
-use crate::runs::about::{About, Bin, Picture, keep};
+use crate::runs::about::{About, Bin, Picture, keep, keep_histogram, keep_text};
+use crate::runs::settings::MOST_KEYS;
 
 /// A `Summary.Value` that is no number.
 #[derive(Debug, Default)]
@@ -49,7 +50,7 @@ impl Other<'_> {
                 keep(&mut about.pictures, self.tag, step, picture(encoded));
             }
         } else if let Some(histogram) = self.histogram {
-            keep(&mut about.histograms, self.tag, step, buckets(histogram)?);
+            keep_histogram(about, self.tag, step, buckets(histogram)?);
         } else if let Some(tensor) = self.tensor {
             match plugins.get(self.tag).map(String::as_str) {
                 Some("text") => {
@@ -57,7 +58,7 @@ impl Other<'_> {
                     let tag = self.tag.strip_suffix("/text_summary").unwrap_or(self.tag);
                     let texts = strings(tensor)?.into_iter().map(String::from_utf8_lossy);
                     let text = texts.collect::<Vec<_>>().join("\n");
-                    keep(&mut about.texts, tag, step, text);
+                    keep_text(about, tag, step, text);
                 }
                 // Width and height stand before the pictures.
                 Some("images") => {
@@ -69,7 +70,7 @@ impl Other<'_> {
                     let numbers = doubles(tensor)?;
                     let bins = numbers.chunks_exact(3);
                     let bins = bins.map(|b| Bin { low: b[0], high: b[1], count: b[2] });
-                    keep(&mut about.histograms, self.tag, step, bins.collect());
+                    keep_histogram(about, self.tag, step, bins.collect());
                 }
                 _ => {}
             }
@@ -107,7 +108,8 @@ fn encoded_image(mut image: &[u8]) -> Option<Option<&[u8]>> {
 
 /// A `HistogramProto`: each bucket reaches to its limit, the outermost ones to the extremes.
 fn buckets(mut histogram: &[u8]) -> Option<Vec<Bin>> {
-    let (mut min, mut max) = (f64::NAN, f64::NAN);
+    // What is 0 is left out of the message.
+    let (mut min, mut max) = (0.0f64, 0.0f64);
     let (mut limits, mut counts) = (Vec::new(), Vec::new());
     while !histogram.is_empty() {
         match field(&mut histogram)? {
@@ -171,7 +173,7 @@ fn doubles(mut tensor: &[u8]) -> Option<Vec<f64>> {
     Some(all)
 }
 
-/// `HParamsPluginData`: what a run began with, and how it ended.
+/// `HParamsPluginData`: what a run began with.
 fn hyperparameters(mut content: &[u8], about: &mut About) -> Option<()> {
     while !content.is_empty() {
         match field(&mut content)? {
@@ -180,18 +182,13 @@ fn hyperparameters(mut content: &[u8], about: &mut About) -> Option<()> {
                 while !start.is_empty() {
                     if let (1, Field::Bytes(entry)) = field(&mut start)? {
                         let (key, value) = hyperparameter(entry)?;
-                        about.settings.insert(key.to_string(), value);
+                        if about.settings.len() < MOST_KEYS {
+                            about.settings.insert(key.to_string(), value);
+                        }
                     }
                 }
             }
-            // session_end_info; STATUS_SUCCESS is 1, STATUS_FAILURE is 2
-            (4, Field::Bytes(mut end)) => {
-                while !end.is_empty() {
-                    if let (1, Field::Varint(status @ 1..=2)) = field(&mut end)? {
-                        about.exit = Some(status as i64 - 1);
-                    }
-                }
-            }
+            // How it ended (session_end_info) is written at the beginning by some.
             _ => {}
         }
     }

@@ -3,14 +3,14 @@
 //! The layout is that of `wandb/sdk/internal/datastore.py` and `wandb/proto/wandb_internal.proto` in the
 //! Python package.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Component, Path};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::events::{Field, field};
 use super::{Curves, Format, Line, Tailed};
-use crate::runs::about::{About, At, Bin, Picture, keep};
+use crate::runs::about::{About, Bin, Picture, keep, keep_histogram};
 use crate::runs::curves::SYSTEM;
 use crate::runs::series::Point;
 use crate::runs::settings::flatten;
@@ -164,46 +164,44 @@ fn history(mut row: &[u8], place: &Path, count: u64, curves: &mut Curves) -> Opt
             _ => {}
         }
     }
-    let mut media: Vec<(String, Value)> = Vec::new();
+    // Parts of a picture or a histogram come one by one, under the name that says which of them it is.
+    let tags: HashSet<&str> =
+        items.iter().filter_map(|(name, _)| name.strip_suffix("/_type")).collect();
+    let mut media: BTreeMap<&str, Value> = BTreeMap::new();
     for (name, json) in &items {
-        if let Some(tag) = name.strip_suffix("/_type") {
-            // Its parts came one by one.
-            let part = |key: &str| {
-                let (_, json) = items.iter().find(|(n, _)| *n == format!("{tag}/{key}"))?;
-                Some((key.to_string(), serde_json::from_slice::<Value>(json).ok()?))
-            };
-            let keys = ["_type", "path", "caption", "filenames", "captions", "values", "bins"];
-            media.push((
-                tag.to_string(),
-                Value::Object(keys.into_iter().filter_map(part).collect()),
-            ));
+        let ends = || name.match_indices('/').map(|(end, _)| end);
+        if let Some(end) = ends().find(|end| tags.contains(&name[..*end])) {
+            let of = media.entry(&name[..end]).or_insert_with(|| Value::Object(Map::new()));
+            let key = &name[end + 1..];
+            if MEDIA_KEYS.contains(&key)
+                && let (Some(of), Ok(value)) = (of.as_object_mut(), serde_json::from_slice(json))
+            {
+                of.insert(key.to_string(), value);
+            }
+        } else if let Some(value) = number(json) {
+            line.put(name.clone(), value);
         } else if json.starts_with(b"{")
             && let Ok(value) = serde_json::from_slice::<Value>(json)
             && value.get("_type").is_some()
         {
-            media.push((name.clone(), value));
-        }
-    }
-    let is_media = |name: &str| {
-        let part = |(tag, _): &(String, Value)| {
-            name.strip_prefix(tag.as_str()).is_some_and(|rest| rest.starts_with('/'))
-        };
-        media.iter().any(part)
-    };
-    for (name, json) in &items {
-        if let Some(value) = number(json).filter(|_| media.is_empty() || !is_media(name)) {
-            line.put(name.clone(), value);
+            media.insert(name, value);
         }
     }
     // Its own bookkeeping.
     line.metrics.retain(|(name, _)| !name.starts_with('_'));
     let step = line.step.unwrap_or(count);
     line.push_into(curves, count);
+    // Rows after it: the run goes on.
+    curves.about.exit = None;
     for (tag, value) in media {
-        keep_media(&tag, &value, step, place, &mut curves.about);
+        keep_media(tag, &value, step, place, &mut curves.about);
     }
     Some(step)
 }
+
+/// Of media, what is looked at.
+const MEDIA_KEYS: &[&str] =
+    &["_type", "path", "caption", "filenames", "captions", "values", "bins"];
 
 /// Pictures lie beside the log, in `files/`.
 fn keep_media(tag: &str, value: &Value, step: u64, place: &Path, about: &mut About) {
@@ -233,7 +231,7 @@ fn keep_media(tag: &str, value: &Value, step: u64, place: &Path, about: &mut Abo
             let (values, edges) = (numbers("values"), numbers("bins"));
             let bins = values.iter().zip(edges.windows(2));
             let bins = bins.map(|(count, edge)| Bin { low: edge[0], high: edge[1], count: *count });
-            keep(&mut about.histograms, tag, step, bins.collect());
+            keep_histogram(about, tag, step, bins.collect());
         }
         _ => {}
     }
@@ -398,7 +396,7 @@ fn alert(mut record: &[u8], step: u64, about: &mut About) -> Option<()> {
             words.push(String::from_utf8_lossy(text).into_owned());
         }
     }
-    about.alerts.push(At { step, what: words.join(": ") });
+    about.alert(step, words.join(": "));
     Some(())
 }
 
