@@ -127,7 +127,8 @@ pub fn check(context: &Context, args: &SubmitArgs) -> Result<Vec<Checked>, Failu
     }
     let mut checked = Vec::new();
     let stem = args.config_file.file_stem().unwrap_or_default().to_string_lossy();
-    let called = args.name.as_deref().unwrap_or(&stem).trim();
+    let called = args.name.as_deref().map(str::trim).filter(|name| !name.is_empty());
+    let called = called.unwrap_or(&stem);
     for (config, swept) in sweep(base, &args.sweep)? {
         config.check()?;
         ready(context, &config.model)?;

@@ -9,7 +9,7 @@ use crate::training::TrainError;
 /// Applies each `a.b=c` on the TOML form of the configuration.
 pub fn with_overrides<C>(config: C, set: &[String]) -> Result<C, Failure>
 where
-    C: Serialize + DeserializeOwned,
+    C: Serialize + DeserializeOwned + Clone,
 {
     let wrong = |e: &dyn std::fmt::Display| Failure::from(TrainError::Config(e.to_string()));
     let whole = toml::Value::try_from(&config).map_err(|e| wrong(&e))?;
@@ -22,18 +22,29 @@ where
         let new = parsed
             .and_then(|t| t.get("v").cloned())
             .unwrap_or_else(|| toml::Value::String(text.to_string()));
-        *place(&mut value, key).ok_or_else(bad)? = new.clone();
+        let nowhere =
+            || Failure::usage(format!("there is nothing at {key} to set"), "stages count from 0");
+        *place(&mut value, key).ok_or_else(nowhere)? = new.clone();
         // A number can be a text, such as a time.
         if !new.is_str() && C::deserialize(value.clone()).is_err() {
             let mut as_text = value.clone();
-            *place(&mut as_text, key).ok_or_else(bad)? = toml::Value::String(text.to_string());
+            *place(&mut as_text, key).ok_or_else(nowhere)? = toml::Value::String(text.to_string());
             if C::deserialize(as_text.clone()).is_ok() {
                 value = as_text;
             }
         }
     }
     value.try_into().map_err(|e: toml::de::Error| {
-        let failure = wrong(&e.message());
+        // Which of them it was, where one alone is wrong.
+        let wrong_alone =
+            |pair: &&String| with_overrides(config.clone(), &[pair.to_string()]).is_err();
+        let failure = match set.iter().find(|pair| set.len() > 1 && wrong_alone(pair)) {
+            Some(pair) => wrong(&format!("{pair}: {}", e.message())),
+            None => wrong(&match set {
+                [pair] => format!("{pair}: {}", e.message()),
+                _ => e.message().to_string(),
+            }),
+        };
         // A key of the stages, and which of them is not said.
         let meant = set.iter().filter_map(|pair| pair.split_once('=')).find(|(key, text)| {
             !key.contains('.') && whole.get(key).is_none() && stage_takes::<C>(&whole, key, text)
@@ -99,6 +110,14 @@ mod tests {
             with_overrides(config.clone(), &[set.to_string()]).map(drop).expect_err("is wrong").hint
         };
         assert_eq!(hint("lr=0.5"), "say stage.0.lr=0.5");
+        let message = |set: &[&str]| {
+            let set: Vec<String> = set.iter().map(|pair| pair.to_string()).collect();
+            with_overrides(config.clone(), &set).map(drop).expect_err("is wrong").message
+        };
+        assert!(
+            message(&["seed=2", "stage.0.steps=abc"]).contains("stage.0.steps=abc: invalid type")
+        );
+        assert!(message(&["stage.5.lr=1"]).contains("nothing at stage.5.lr"));
         assert!(!hint("sead=3").contains("stage.0"));
         assert!(with_overrides(config, &["stage.9.lr=1.0".into()]).is_err());
     }

@@ -267,7 +267,11 @@ fn show(run: &Run) {
         }
     }
     about.environment.iter().for_each(|(key, value)| say(key, value));
-    about.results().iter().for_each(|(key, value)| say(key, value));
+    for (key, value) in about.results() {
+        if run.curves.get(&key.replace('.', "/")).is_none() {
+            say("result", &fit(&format!("{key} = {value}"), 3 * WIDEST));
+        }
+    }
     out::line("");
     let rows = crate::runs::table(&run.curves);
     let cut = |name: &str| fit(&printable(name), WIDEST);

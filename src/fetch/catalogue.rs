@@ -43,6 +43,9 @@ pub fn choices(models_dir: &Path, runs: &Path) -> Vec<Choice> {
         let told = model.manifest.description;
         // A run's id stands before it.
         let told = told.strip_suffix(&format!(", run {heading}")).unwrap_or(&told);
+        // What people call it tells more than how it was made.
+        let name = crate::jobs::called(Path::new(&reference));
+        let told = &name.map_or(told.to_string(), |name| format!("{name} · {told}"));
         let description =
             if installed { told.to_string() } else { format!("(to be fetched) {told}") };
         Some(Choice { reference, heading, description })

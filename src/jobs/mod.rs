@@ -37,8 +37,8 @@ pub enum JobError {
     Unknown(String),
     #[error("there is no run {name}; name a folder, or one of {runs}")]
     NoRun { name: String, runs: String },
-    #[error("more than one run is called {0}; give more of its id")]
-    Ambiguous(String),
+    #[error("more than one run is called {name}: {ids}; give one's id")]
+    Ambiguous { name: String, ids: String },
     #[error("{path} cannot be read: {reason}; stop the job and submit it again")]
     Record { path: String, reason: String },
     #[error("cannot read or write {path}: {source}; check permissions and free space")]

@@ -31,7 +31,11 @@ pub fn named(runs: &Path, name: &str) -> Result<PathBuf> {
         [] if given.exists() => Ok(given),
         [] => Err(unknown()),
         [one] => Ok(one.clone()),
-        _ => Err(JobError::Ambiguous(crate::text::printable(name))),
+        _ => {
+            let ids: Vec<String> = found.iter().map(|path| id(path)).collect();
+            let name = crate::text::printable(name);
+            Err(JobError::Ambiguous { name, ids: ids.join(", ") })
+        }
     }
 }
 

@@ -21,7 +21,7 @@ pub use about::{About, At, Bin, ByTag, Picture, last_of};
 pub use curves::{Curves, SYSTEM};
 pub use export::csv;
 pub use follow::{Change, Follower};
-pub use news::{Item, News, What};
+pub use news::{Item, News, What, in_one_line};
 pub use readers::Pattern;
 pub use run::{Run, RunReader, Shared, Standing};
 pub use series::{CALENDAR, Clock, Extremes, Point, Series, XAxis};

@@ -44,6 +44,13 @@ impl Item {
     }
 }
 
+/// The newest of several, and how many more there are; `None` where there is none.
+pub fn in_one_line(items: &[Item]) -> Option<String> {
+    let (last, others) = items.split_last()?;
+    let more = others.len();
+    Some(last.told() + &if more > 0 { format!(", and {more} more") } else { String::new() })
+}
+
 /// Looks at the runs of a folder again and again.
 #[derive(Debug)]
 pub struct News {

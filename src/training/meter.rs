@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use candle_core::Device;
+use candle_core::{Device, DeviceLocation};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
@@ -28,14 +28,20 @@ pub struct Used {
 pub struct Meter {
     at: Instant,
     busy: Duration,
-    /// Of a run on a GPU.
-    gpus: Option<Gpus>,
+    /// Of a run on a GPU, and which one it is.
+    gpu: Option<(Gpus, u32)>,
 }
 
 impl Meter {
     pub fn start(device: &Device) -> Self {
-        let gpus = device.is_cuda().then(Gpus::open);
-        Self { at: Instant::now(), busy: busy(), gpus }
+        let gpu = match device.location() {
+            DeviceLocation::Cuda { gpu_id } => {
+                let gpus = Gpus::open();
+                number(gpu_id, gpus.look().len()).map(|number| (gpus, number))
+            }
+            _ => None,
+        };
+        Self { at: Instant::now(), busy: busy(), gpu }
     }
 
     /// Since the last call, or since the start.
@@ -43,16 +49,27 @@ impl Meter {
         let (now, busy) = (Instant::now(), busy());
         let (passed, worked) = (now - self.at, busy.saturating_sub(self.busy));
         (self.at, self.busy) = (now, busy);
-        // The supervisor shows a trainer one GPU; another's choice is told by the first that it sees.
-        let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
-        let visible = visible.and_then(|all| all.split(',').next()?.trim().parse().ok());
-        let gpu = self.gpus.as_ref().and_then(|gpus| gpus.one(visible.unwrap_or(0)));
+        let gpu = self.gpu.as_ref().and_then(|(gpus, number)| gpus.one(*number));
         Used {
             cpu: worked.as_secs_f64() / passed.as_secs_f64().max(1e-9),
             memory: runtime::resident_memory(),
             gpu: gpu.as_ref().and_then(|gpu| gpu.busy).map(f64::from),
             gpu_memory: gpu.map(|gpu| gpu.memory.used),
         }
+    }
+}
+
+/// The management library's number of CUDA's GPU; `None` where it is not sure which one it is.
+fn number(gpu_id: usize, count: usize) -> Option<u32> {
+    let said = |name| std::env::var(name).ok();
+    if count == 1 {
+        return Some(0);
+    }
+    // Both count by the bus only where CUDA was told to.
+    said("CUDA_DEVICE_ORDER").filter(|order| order == "PCI_BUS_ID")?;
+    match said("CUDA_VISIBLE_DEVICES") {
+        Some(visible) => visible.split(',').nth(gpu_id)?.trim().parse().ok(),
+        None => u32::try_from(gpu_id).ok(),
     }
 }
 

@@ -36,7 +36,8 @@ pub enum Effect {
     RemoveSession(String),
     /// Follow our own runs for the training panel, until it is closed.
     OpenPanel,
-    ClosePanel,
+    /// With what has changed since the panel was kept last.
+    ClosePanel(Option<Box<board::Change>>),
     Panel(board::Effect),
     /// Ring the bell, or what the user wants instead.
     Ring(String),

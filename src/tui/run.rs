@@ -196,7 +196,11 @@ async fn main_loop(options: Options) -> Result<Ended, TuiError> {
                         });
                         panel = Some(Outside::open(places, steer.clone(), send)?);
                     }
-                    Effect::ClosePanel => panel = None,
+                    Effect::ClosePanel(change) => {
+                        if let (Some(outside), Some(change)) = (panel.take(), change) {
+                            outside.keep(&change);
+                        }
+                    }
                     Effect::Panel(effect) => {
                         if let (Some(outside), Some(board)) = (&panel, &state.panel) {
                             outside.run(board, effect);

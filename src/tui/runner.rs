@@ -63,7 +63,7 @@ impl Runner {
             Effect::LoadSession(id) => self.store.load(id),
             Effect::RemoveSession(id) => self.store.remove(id),
             Effect::OpenPanel
-            | Effect::ClosePanel
+            | Effect::ClosePanel(_)
             | Effect::Panel(_)
             | Effect::Ring(_)
             | Effect::Redraw

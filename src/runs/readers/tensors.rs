@@ -176,20 +176,15 @@ fn doubles(mut tensor: &[u8]) -> Option<Vec<f64>> {
 /// `HParamsPluginData`: what a run began with.
 fn hyperparameters(mut content: &[u8], about: &mut About) -> Option<()> {
     while !content.is_empty() {
-        match field(&mut content)? {
-            // session_start_info
-            (3, Field::Bytes(mut start)) => {
-                while !start.is_empty() {
-                    if let (1, Field::Bytes(entry)) = field(&mut start)? {
-                        let (key, value) = hyperparameter(entry)?;
-                        if about.settings.len() < MOST_KEYS {
-                            about.settings.insert(key.to_string(), value);
-                        }
-                    }
+        // session_start_info; how it ended is written at the beginning by some.
+        if let (3, Field::Bytes(mut start)) = field(&mut content)? {
+            while !start.is_empty() {
+                let (1, Field::Bytes(entry)) = field(&mut start)? else { continue };
+                let (key, value) = hyperparameter(entry)?;
+                if about.settings.len() < MOST_KEYS {
+                    about.settings.insert(key.to_string(), value);
                 }
             }
-            // How it ended (session_end_info) is written at the beginning by some.
-            _ => {}
         }
     }
     Some(())

@@ -17,7 +17,8 @@ fn of_page(board: &Board) -> Option<(String, Arc<RgbImage>, Rect)> {
     let page = board.page.as_ref().filter(|page| page.part == Part::Pictures)?;
     let shown = page.texts.shown.as_ref()?;
     let (image, _) = shown.image.as_ref().ok()?;
-    Some((format!("{:?}", shown.of), image.clone(), page_picture_cells(board)?))
+    let cells = page_picture_cells(board).filter(|cells| cells.width > 0 && cells.height > 0)?;
+    Some((format!("{:?}", shown.of), image.clone(), cells))
 }
 
 #[derive(Default)]

@@ -3,7 +3,7 @@
 use ratatui::style::Color;
 
 use super::state::Board;
-use super::trace::{Frame, height, span, trace};
+use super::trace::{Frame, height, short, span, trace};
 use crate::runs::{Clock, Run, XAxis};
 use crate::training::{Mark, MarkKind};
 
@@ -89,6 +89,12 @@ impl Drawing {
         }
         let (metric, axis, lines) = (metric.to_string(), board.scale.axis, behind);
         Some(Self { metric, lines, marks, axis, log, low, high, bottom, top })
+    }
+
+    /// What stands at a height, told apart from what stands a step away.
+    pub fn label(&self, height: f64, step: f64) -> String {
+        let value = self.value(height);
+        short(value, self.value(height + step) - value)
     }
 
     /// What stands at a height.

@@ -64,6 +64,15 @@ impl FormWindow {
         Self { fields, at: 0, told: None, busy: false, candidates: Vec::new() }
     }
 
+    /// As it was filled in before.
+    pub fn with(form: &Form) -> Self {
+        let mut window = Self::new();
+        for (field, value) in window.fields.iter_mut().zip(&form.values) {
+            field.insert_str(value);
+        }
+        window
+    }
+
     pub fn form(&self) -> Form {
         Form { values: std::array::from_fn(|at| self.typed(at)) }
     }

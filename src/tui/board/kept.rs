@@ -1,5 +1,5 @@
-//! What of the panel is found again at its next start: which runs are shown and pinned, and how charts
-//! are drawn.
+//! What of the panel is found again at its next start: which runs are shown and pinned, and for each set
+//! of watched paths how it was looked at.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,20 +8,36 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::state::{Board, Scale, Sort};
-use crate::training::write_whole;
+use crate::training::write_json;
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Kept {
+    /// By the paths that were watched.
+    views: BTreeMap<String, View>,
+    /// Runs of which the user said something.
+    runs: BTreeMap<String, Said>,
+}
+
+/// How the panel was looked at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct View {
     scale: Scale,
     sort: Sort,
     unite: bool,
+    show_list: bool,
     show_gauges: bool,
+    filter: String,
+    charts_with: String,
+    window: Option<(f64, f64)>,
+    follow: bool,
     /// The chosen chart, and whether it fills the screen.
     metric: Option<String>,
     open: bool,
-    /// Runs of which the user said something.
-    runs: BTreeMap<PathBuf, Said>,
+    /// The run under the cursor.
+    run: Option<String>,
 }
 
 /// What the user said of a run.
@@ -32,66 +48,118 @@ pub struct Said {
     pub pinned: bool,
 }
 
+/// What is written into the file; the rest of it may be another panel's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    pub place: String,
+    /// As JSON.
+    view: String,
+    said: Vec<(String, Said)>,
+}
+
 /// Runs that are remembered; of more, those whose paths come last (the newest of ours).
 const MOST: usize = 5_000;
+/// Sets of paths that are remembered.
+const MOST_VIEWS: usize = 100;
 
-impl Default for Kept {
+impl Default for View {
     fn default() -> Self {
         Self {
             scale: Scale::default(),
             sort: Sort::Found,
             unite: true,
+            show_list: true,
             show_gauges: false,
+            filter: String::new(),
+            charts_with: String::new(),
+            window: None,
+            follow: false,
             metric: None,
             open: false,
-            runs: BTreeMap::new(),
+            run: None,
         }
     }
 }
 
-impl Kept {
-    /// Of the panel as it is, with what is remembered of runs that are not in it.
+impl View {
     pub fn of(board: &Board) -> Self {
-        let mut runs = board.remembered.clone();
-        for (i, listed) in board.runs.iter().enumerate() {
-            let path = board.run(i).path.clone();
-            let said = Said { shown: listed.said, pinned: listed.pinned };
-            match said == Said::default() {
-                true => drop(runs.remove(&path)),
-                false => drop(runs.insert(path, said)),
-            }
-        }
-        while runs.len() > MOST {
-            runs.pop_first();
-        }
         Self {
             scale: board.scale,
             sort: board.sort,
             unite: board.unite,
+            show_list: board.show_list,
             show_gauges: board.show_gauges,
+            filter: board.filter.clone(),
+            charts_with: board.charts_with.clone(),
+            window: board.window,
+            follow: board.follow,
             metric: board.metric().map(String::from),
             open: board.open,
-            runs,
+            run: board.chosen().map(|i| board.run(i).path.display().to_string()),
         }
     }
 
-    pub fn text(&self) -> String {
-        // Numbers, names and paths: there is nothing that JSON cannot say, but for a strange path.
-        serde_json::to_string(self).unwrap_or_default()
+    fn restore(self, board: &mut Board) {
+        (board.scale, board.sort, board.unite) = (self.scale, self.sort, self.unite);
+        (board.show_list, board.show_gauges) = (self.show_list, self.show_gauges);
+        (board.filter, board.charts_with) = (self.filter, self.charts_with);
+        (board.window, board.follow) = (self.window, self.follow);
+        // Neither may have been read yet.
+        board.wanted_chart = self.metric.map(|metric| (metric, self.open));
+        board.wanted_run = self.run;
     }
+}
 
-    pub fn restore(self, board: &mut Board) {
-        let Self { scale, sort, unite, show_gauges, metric, open, runs } = self;
-        (board.scale, board.sort, board.unite) = (scale, sort, unite);
-        (board.show_gauges, board.remembered) = (show_gauges, runs);
-        // Its run may not have been read yet.
-        board.wanted_chart = metric.map(|metric| (metric, open));
+/// What the user said of the runs in the panel.
+pub fn said(board: &Board) -> BTreeMap<String, Said> {
+    let all = board.runs.iter().enumerate().map(|(i, listed)| {
+        let said = Said { shown: listed.said, pinned: listed.pinned };
+        (board.run(i).path.display().to_string(), said)
+    });
+    all.collect()
+}
+
+/// What is not in the file yet.
+pub fn change(board: &Board, known: &(View, BTreeMap<String, Said>)) -> Option<Change> {
+    let (view, said) = (View::of(board), said(board));
+    let usual = Said::default();
+    let new: Vec<(String, Said)> = said
+        .into_iter()
+        .filter(|(path, said)| known.1.get(path).unwrap_or(&usual) != said)
+        .collect();
+    if view == known.0 && new.is_empty() {
+        return None;
+    }
+    let view = serde_json::to_string(&view).unwrap_or_default();
+    Some(Change { place: board.place.clone(), view, said: new })
+}
+
+impl Kept {
+    pub fn restore(mut self, board: &mut Board) {
+        self.views.remove(&board.place).unwrap_or_default().restore(board);
+        board.remembered = self.runs;
         for i in 0..board.runs.len() {
             let path = board.run(i).path.clone();
             board.remember(i, &path);
         }
-        board.refresh_metrics();
-        board.refresh_smoothed();
+    }
+
+    fn take(&mut self, change: &Change) {
+        if let Ok(view) = serde_json::from_str(&change.view) {
+            self.views.insert(change.place.clone(), view);
+        }
+        for (path, said) in &change.said {
+            match *said == Said::default() {
+                true => drop(self.runs.remove(path)),
+                false => drop(self.runs.insert(path.clone(), *said)),
+            }
+        }
+        while self.runs.len() > MOST {
+            self.runs.pop_first();
+        }
+        while self.views.len() > MOST_VIEWS {
+            self.views.pop_first();
+        }
     }
 }
 
@@ -100,15 +168,48 @@ pub fn place(data: &Path) -> PathBuf {
     data.join("runs/.panel.json")
 }
 
-/// `None` where there is no file, or where it cannot be understood: nothing of worth is lost with it.
-pub fn read(path: &Path) -> Option<Kept> {
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+/// Empty where there is no file, or where it cannot be understood: nothing of worth is lost with it.
+pub fn read(path: &Path) -> Kept {
+    let bytes = std::fs::read(path).unwrap_or_default();
+    serde_json::from_slice(&bytes).unwrap_or_default()
 }
 
-/// `text` is that of [`Kept::text`].
-pub fn write(path: &Path, text: &str) -> io::Result<()> {
+pub fn write(path: &Path, change: &Change) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    write_whole(path, text.as_bytes()).map_err(io::Error::other)
+    // Another panel may write at the same time.
+    let lock = std::fs::File::create(path.with_extension("lock"))?;
+    lock.lock()?;
+    let mut kept = read(path);
+    kept.take(change);
+    write_json(path, &kept).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_panels_keep_what_the_other_one_wrote() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = place(dir.path());
+        let view = |filter: &str| {
+            let view = View { filter: filter.into(), ..View::default() };
+            serde_json::to_string(&view).expect("JSON")
+        };
+        let pinned = Said { pinned: true, shown: None };
+        let change = |place: &str, filter: &str, run: &str, said| Change {
+            place: place.into(),
+            view: view(filter),
+            said: vec![(run.into(), said)],
+        };
+        write(&path, &change("a", "x", "/r/1", pinned)).expect("writes");
+        write(&path, &change("b", "y", "/r/2", pinned)).expect("writes");
+        write(&path, &change("b", "z", "/r/2", Said::default())).expect("writes");
+        let kept = read(&path);
+        assert_eq!(kept.views["a"].filter, "x");
+        assert_eq!(kept.views["b"].filter, "z");
+        assert_eq!(kept.runs.into_iter().collect::<Vec<_>>(), [("/r/1".into(), pinned)]);
+    }
 }

@@ -23,10 +23,11 @@ mod view;
 
 pub use chart_picture::ChartPicture;
 pub use form::Form;
+pub use kept::Change;
 pub use lookout::{Lookout, Sight};
 pub use outside::{Outside, Places};
 pub use run::{BoardOptions, run_board};
 pub use state::Board;
 pub use steer::Steer;
-pub use update::{Effect, Message, update};
+pub use update::{Effect, Message, keep, update};
 pub use view::view;

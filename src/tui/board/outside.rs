@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::export::Export;
-use super::kept;
+use super::kept::{self, Change};
 use super::notes;
 use super::page;
 use super::state::Board;
 use super::steer::Steer;
-use super::update::{Effect, Message, keep};
+use super::update::{Effect, Message};
 use crate::machine::Processes;
 use crate::runs::{Follower, Pattern};
 use crate::tui::complete::{common_prefix, matching};
@@ -46,6 +46,10 @@ impl Outside {
         steer: Option<Arc<dyn Steer>>,
         send: Send,
     ) -> Result<Self, TuiError> {
+        let watched = places.paths.iter().map(|path| {
+            std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string()
+        });
+        let watched = watched.collect::<Vec<_>>().join("\n");
         let changes = send.clone();
         let follower = Follower::spawn(places.paths, places.pattern, move |change| {
             changes(Message::Runs(change));
@@ -62,7 +66,7 @@ impl Outside {
         let (kept, told) = (kept::place(&places.data), send.clone());
         let path = kept.clone();
         apart(move || {
-            told(Message::Kept(Box::new(kept::read(&path).unwrap_or_default())));
+            told(Message::Kept(Box::new(kept::read(&path)), watched));
         });
         let exports = places.exports;
         let processes = Arc::default();
@@ -70,10 +74,8 @@ impl Outside {
     }
 
     /// Before the end: what changed a moment ago is kept, too.
-    pub fn keep(&self, board: &mut Board) {
-        if let Some(Effect::Keep(text)) = keep(board) {
-            let _ = kept::write(&self.kept, &text);
-        }
+    pub fn keep(&self, change: &Change) {
+        let _ = kept::write(&self.kept, change);
     }
 
     pub fn steers(&self) -> bool {
@@ -97,14 +99,17 @@ impl Outside {
             Effect::Load(wanted) => {
                 let known = board.page.as_ref().and_then(|page| page.texts.shown.clone());
                 apart(move || {
-                    let texts = page::load(&wanted, known);
+                    // A picture's decoder may meet what its author never thought of.
+                    let load = || page::load(&wanted, known);
+                    let texts = std::panic::catch_unwind(std::panic::AssertUnwindSafe(load));
+                    let texts = texts.unwrap_or_default();
                     send(Message::Page(wanted.run, Box::new(texts)));
                 });
             }
-            Effect::Keep(text) => {
+            Effect::Keep(change) => {
                 let path = self.kept.clone();
                 // It is tried again at the next change.
-                apart(move || drop(kept::write(&path, &text)));
+                apart(move || drop(kept::write(&path, &change)));
             }
             Effect::SetNote(run, note) => {
                 let path = self.notes.clone();

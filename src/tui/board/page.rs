@@ -174,7 +174,7 @@ pub fn load(wanted: &Needs, known: Option<Shown>) -> Texts {
     let mut all = vec![own.clone()];
     all.extend(wanted.others.iter().map(|(other, log)| told(other, log)));
     let shown = wanted.picture.as_ref().map(|of| match known {
-        Some(known) if known.of == *of => known,
+        Some(known) if known.of == *of && known.image.is_ok() => known,
         _ => Shown { of: of.clone(), image: scaled(&of.0, of.1) },
     });
     let output = run.join(OUTPUT);

@@ -7,7 +7,6 @@ use plotters::style::RGBColor;
 use ratatui::style::Color as Named;
 
 use super::drawing::{Drawing, Kind};
-use super::trace::short;
 use super::view::place_in_words;
 use crate::runs::XAxis;
 use crate::text::printable;
@@ -73,7 +72,7 @@ fn plot<B: DrawingBackend>(
         .y_label_area_size(letters * 5)
         .build_cartesian_2d(drawing.low..drawing.high, drawing.bottom..drawing.top)?;
     let length = drawing.high - drawing.low;
-    let step = (drawing.value(drawing.top) - drawing.value(drawing.bottom)) / 8.0;
+    let step = (drawing.top - drawing.bottom) / 8.0;
     let under = match drawing.axis {
         XAxis::Step => "step",
         XAxis::Epoch => "epoch",
@@ -91,7 +90,7 @@ fn plot<B: DrawingBackend>(
         .x_labels((width / (letters * 8)).max(2) as usize)
         .y_labels((height / (letters * 4)).max(2) as usize)
         .x_label_formatter(&|x| place_in_words(*x, drawing.axis, length))
-        .y_label_formatter(&|y| short(drawing.value(*y), step))
+        .y_label_formatter(&|y| drawing.label(*y, step))
         .draw()?;
     let at = letters as i32;
     let checkpoints = drawing.marks.iter().filter(|(_, kind)| *kind == MarkKind::Checkpoint);

@@ -16,7 +16,7 @@ use super::lookout::{Lookout, Sight};
 use super::outside::{Outside, Places};
 use super::state::Board;
 use super::steer::Steer;
-use super::update::{Effect, Message, update};
+use super::update::{Effect, Message, keep, update};
 use super::view::view;
 use crate::config::{GraphicsChoice, NoticeSettings};
 use crate::tui::effect::Ended;
@@ -114,7 +114,9 @@ async fn main_loop(options: BoardOptions) -> Result<Ended, TuiError> {
             for effect in update(&mut board, message) {
                 match outside.run(&board, effect) {
                     Some(Effect::Quit { by_user }) => {
-                        outside.keep(&mut board);
+                        if let Some(change) = keep(&mut board) {
+                            outside.keep(&change);
+                        }
                         printer.forget().ok();
                         drop(screen_guard);
                         drop((outside, lookout));

@@ -1,6 +1,6 @@
 //! What the panel shows.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLockReadGuard};
 use std::time::SystemTime;
@@ -10,8 +10,8 @@ use ratatui::style::Color;
 use serde::{Deserialize, Serialize};
 
 use super::filter::holds;
-use super::form::FormWindow;
-use super::kept::{Kept, Said};
+use super::form::{Form, FormWindow};
+use super::kept::{Said, View};
 use super::machine::MachineWindow;
 use super::notes::Notes;
 use super::page::Page;
@@ -51,10 +51,16 @@ pub struct Board {
     pub partners: HashMap<String, Vec<String>>,
     /// A chart that is chosen as soon as it is there, and whether it is opened.
     pub wanted_chart: Option<(String, bool)>,
+    /// A run that the cursor goes to as soon as all is there.
+    pub wanted_run: Option<String>,
     /// What the user said of runs at earlier starts.
-    pub remembered: BTreeMap<PathBuf, Said>,
+    pub remembered: BTreeMap<String, Said>,
+    /// The paths that are watched, as one text.
+    pub place: String,
+    /// Runs that come up next are shown, however many there are.
+    pub show_next: bool,
     /// What was kept last; `None` before that of earlier starts was read.
-    pub kept: Option<Kept>,
+    pub kept: Option<(View, BTreeMap<String, Said>)>,
     /// What of the horizontal axis is seen; `None` is all of it.
     pub window: Option<(f64, f64)>,
     /// The window moves along with the newest point.
@@ -69,6 +75,8 @@ pub struct Board {
     /// The page of one run fills the screen.
     pub page: Option<Page>,
     pub form: Option<FormWindow>,
+    /// What was typed into the form last.
+    pub draft: Form,
     /// What is done to a run if the user says yes.
     pub asking: Option<(PathBuf, Question)>,
     /// A run and its note, while it is typed.
@@ -194,7 +202,10 @@ impl Board {
             unite: true,
             partners: HashMap::new(),
             wanted_chart: None,
+            wanted_run: None,
             remembered: BTreeMap::new(),
+            place: String::new(),
+            show_next: false,
             kept: None,
             window: None,
             follow: false,
@@ -204,6 +215,7 @@ impl Board {
             help_scroll: 0,
             page: None,
             form: None,
+            draft: Form::default(),
             asking: None,
             noting: None,
             notes: Notes::new(),
@@ -229,12 +241,13 @@ impl Board {
 
     pub fn add(&mut self, new: Vec<Shared>) {
         for run in new {
-            let shown = self.runs.len() < SHOWN_AT_FIRST;
+            let shown = self.runs.len() < SHOWN_AT_FIRST || self.show_next;
             let path = run.read().unwrap_or_else(PoisonError::into_inner).path.clone();
             let colour = self.colour(&path);
             self.runs.push(Listed { run, colour, shown, said: None, pinned: false });
             self.remember(self.runs.len() - 1, &path);
         }
+        self.show_next = false;
     }
 
     /// By the run's path, so that it is the same tomorrow; another one while its own is taken.
@@ -247,7 +260,7 @@ impl Board {
 
     /// What the user said of a run at an earlier start holds again.
     pub fn remember(&mut self, run: usize, path: &Path) {
-        let Some(said) = self.remembered.get(path) else { return };
+        let Some(said) = self.remembered.get(&path.display().to_string()) else { return };
         let listed = &mut self.runs[run];
         (listed.said, listed.pinned) = (said.shown, said.pinned);
         listed.shown = said.shown.unwrap_or(listed.shown);
@@ -267,8 +280,11 @@ impl Board {
                 all.sort_by_cached_key(|i| rank_of(self.run(*i).standing(now)));
             }
             Sort::Last | Sort::Best => {
-                let value = |i: &usize| self.sorted_by(*i).unwrap_or(f64::INFINITY);
-                all.sort_by(|a, b| value(a).total_cmp(&value(b)));
+                // Taken once: a run that grows meanwhile must not confuse the order.
+                let value = |i: usize| (self.sorted_by(i).unwrap_or(f64::INFINITY), i);
+                let mut keyed: Vec<(f64, usize)> = all.iter().map(|i| value(*i)).collect();
+                keyed.sort_by(|a, b| a.0.total_cmp(&b.0));
+                all = keyed.into_iter().map(|(_, i)| i).collect();
             }
         }
         all.sort_by_key(|i| !self.runs[*i].pinned);
@@ -352,7 +368,8 @@ impl Board {
         self.partners.clear();
         if self.unite {
             let partners = super::split::partners(&names);
-            names.retain(|name| partners.iter().all(|(held_out, _)| held_out != name));
+            let moved: HashSet<&String> = partners.iter().map(|(held_out, _)| held_out).collect();
+            names.retain(|name| !moved.contains(name));
             for (held_out, chart) in partners {
                 self.partners.entry(chart).or_default().push(held_out);
             }
@@ -415,6 +432,16 @@ impl Board {
             }
         }
         all
+    }
+
+    /// All has been read once: what did not come up by now is not waited for.
+    pub fn all_read(&mut self) {
+        self.loaded = true;
+        self.wanted_chart = None;
+        if let Some(path) = self.wanted_run.take() {
+            let place = |i: &usize| self.run(*i).path.display().to_string() == path;
+            self.cursor = self.listed().iter().position(place).unwrap_or(0);
+        }
     }
 
     /// What of the horizontal axis a chart shows.

@@ -67,6 +67,8 @@ pub fn short(value: f64, step: f64) -> String {
         _ if value == 0.0 => return "0".into(),
         _ if !(1e-3..1e12).contains(&size) => {
             let digits = digits(step / size).max(1);
+            // A flat curve has no neighbours to be told from.
+            let digits = if step / size < 1e-6 { 1 } else { digits };
             return format!("{value:.digits$e}");
         }
         1e9.. => (1e9, "G"),

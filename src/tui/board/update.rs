@@ -10,7 +10,7 @@ use ratatui::layout::Rect;
 
 use super::export::Format;
 use super::form::{Form, FormWindow};
-use super::kept::Kept;
+use super::kept::{self, Kept, View, said};
 use super::machine::MachineWindow;
 use super::notes::Notes;
 use super::page::{Needs, Page, Room, Texts};
@@ -18,7 +18,7 @@ use super::state::{Board, Focus, Question};
 use super::view::{grid, picture_room};
 use crate::jobs::Wanted;
 use crate::machine::{Load, Process};
-use crate::runs::{Change, Item, Picture, Standing, XAxis};
+use crate::runs::{Change, Item, Picture, Standing, XAxis, in_one_line};
 use crate::training::RunState;
 
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub enum Message {
     Page(PathBuf, Box<Texts>),
     Notes(Notes),
     /// How the panel was at its last end.
-    Kept(Box<Kept>),
+    Kept(Box<Kept>, String),
     Gauges(Load),
     Processes(Vec<Process>),
     /// What a check or a submission said.
@@ -52,7 +52,7 @@ pub enum Effect {
     /// Write the points of a metric to files, or what is seen of its chart as a picture.
     Export(String, Format),
     /// Write down how the panel is, for its next start.
-    Keep(String),
+    Keep(kept::Change),
     /// Read what the page of a run shows, beside other runs.
     Load(Box<Needs>),
     SetNote(PathBuf, String),
@@ -92,23 +92,26 @@ pub fn update(board: &mut Board, message: Message) -> Vec<Effect> {
             board.refresh_metrics();
             board.refresh_smoothed();
         }
-        Message::Runs(Change::Loaded) => board.loaded = true,
+        Message::Runs(Change::Loaded) => board.all_read(),
         Message::Tick => {
             let mut effects = load_page(board);
             effects.extend(look_at_processes(board));
-            effects.extend(keep(board));
+            effects.extend(keep(board).map(Effect::Keep));
             return effects;
         }
-        Message::Kept(kept) => {
-            board.kept = Some((*kept).clone());
+        Message::Kept(kept, place) => {
+            board.place = place;
             kept.restore(board);
+            board.refresh_metrics();
+            board.refresh_smoothed();
+            if board.loaded {
+                board.all_read();
+            }
+            board.kept = Some((View::of(board), said(board)));
         }
         Message::Notice(text) => board.notice = Some(text),
         Message::News(items) => {
-            let Some(last) = items.last() else { return Vec::new() };
-            let more = items.len() - 1;
-            let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-            let told = last.told() + &more;
+            let Some(told) = in_one_line(&items) else { return Vec::new() };
             board.notice = Some(told.clone());
             return vec![Effect::Ring(told)];
         }
@@ -146,7 +149,10 @@ pub fn update(board: &mut Board, message: Message) -> Vec<Effect> {
             match (told, open) {
                 (Err(told), Some(form)) => form.answered(Err(told)),
                 (Ok(told), Some(_)) => {
+                    board.draft = *asked;
                     board.form = None;
+                    // What was submitted here is wanted to be seen.
+                    board.show_next = true;
                     board.notice = Some(told);
                 }
                 (Ok(told) | Err(told), None) => board.notice = Some(told),
@@ -232,9 +238,14 @@ fn on_letter(board: &mut Board, letter: char) -> Vec<Effect> {
         }
         '/' => {
             (board.show_list, board.focus) = (true, Focus::List);
+            board.filter.clear();
             board.filtering = Some(Focus::List);
         }
-        '\\' => board.filtering = Some(Focus::Charts),
+        '\\' => {
+            board.charts_with.clear();
+            board.refresh_metrics();
+            board.filtering = Some(Focus::Charts);
+        }
         'u' => {
             board.unite ^= true;
             board.refresh_metrics();
@@ -254,7 +265,7 @@ fn on_letter(board: &mut Board, letter: char) -> Vec<Effect> {
                 (path, note)
             });
         }
-        'N' if board.steers => board.form = Some(FormWindow::new()),
+        'N' if board.steers => board.form = Some(FormWindow::with(&board.draft)),
         'P' if board.steers => return pause_or_go_on(board),
         'X' if board.steers => ask(board, Question::Stop),
         'D' if board.steers => ask(board, Question::Remove),
@@ -308,7 +319,23 @@ fn keep_cursor(board: &mut Board, change: impl FnOnce(&mut Board)) {
 }
 
 fn ask(board: &mut Board, question: Question) {
-    board.asking = board.chosen().map(|i| (board.run(i).path.clone(), question));
+    let Some(i) = board.chosen() else { return };
+    let (path, standing) = {
+        let run = board.run(i);
+        (run.path.clone(), run.standing(SystemTime::now()))
+    };
+    let waits = matches!(standing, Standing::Told(RunState::Queued | RunState::Paused));
+    let over = match question {
+        Question::Stop => !(standing.runs() || waits),
+        Question::Remove => !standing.runs() && !waits,
+    };
+    match (question, over) {
+        (Question::Stop, true) => board.notice = Some(format!("it is {}", standing.word())),
+        (Question::Remove, false) => {
+            board.notice = Some(format!("it is {}; X stops it first", standing.word()));
+        }
+        _ => board.asking = Some((path, question)),
+    }
 }
 
 fn export(board: &Board, format: Format) -> Vec<Effect> {
@@ -321,14 +348,11 @@ fn open_page(board: &mut Board) -> Vec<Effect> {
 }
 
 /// What has changed since it was kept; `None` before it is known what was.
-pub fn keep(board: &mut Board) -> Option<Effect> {
-    let now = Kept::of(board);
-    if board.kept.as_ref()? == &now || board.wanted_chart.is_some() {
-        return None;
-    }
-    let text = now.text();
-    board.kept = Some(now);
-    Some(Effect::Keep(text))
+pub fn keep(board: &mut Board) -> Option<kept::Change> {
+    let known = board.kept.as_ref().filter(|_| board.loaded)?;
+    let change = kept::change(board, known)?;
+    board.kept = Some((View::of(board), said(board)));
+    Some(change)
 }
 
 fn look_at_processes(board: &mut Board) -> Option<Effect> {
@@ -427,6 +451,7 @@ fn sideways(board: &mut Board, by: isize) {
 fn choose_chart(board: &mut Board, by: isize) {
     let last = board.metrics.len().saturating_sub(1);
     board.chart = board.chart.saturating_add_signed(by).min(last);
+    board.wanted_chart = None;
 }
 
 fn turn_page(board: &mut Board, by: isize) {

@@ -172,20 +172,22 @@ fn status(board: &Board) -> Line<'static> {
         let text = format!("{sign}{}▏", crate::text::printable(text));
         return Line::styled(text, theme.accent);
     }
-    let mut words = vec![match board.scale.axis {
-        XAxis::Step => "by step".to_string(),
-        XAxis::Relative => "by time".to_string(),
-        XAxis::Wall => "by the clock".to_string(),
-        XAxis::Epoch => "by epoch".to_string(),
-    }];
-    words.extend(board.scale.log.then(|| "log".to_string()));
-    let smoothing = board.scale.smoothing;
-    words.extend((smoothing > 0.0).then(|| format!("smoothed {smoothing}")));
-    words.extend(board.scale.clip.then(|| "clipped".to_string()));
+    let mut words = Vec::new();
+    // What hides something comes first.
     let filter = crate::text::printable(&board.filter);
     words.extend((!filter.is_empty()).then(|| format!("only /{filter} (Esc ends it)")));
     let charts = crate::text::printable(&board.charts_with);
     words.extend((!charts.is_empty()).then(|| format!("charts with {charts} (Esc ends it)")));
+    words.push(match board.scale.axis {
+        XAxis::Step => "by step".to_string(),
+        XAxis::Relative => "by time".to_string(),
+        XAxis::Wall => "by the clock".to_string(),
+        XAxis::Epoch => "by epoch".to_string(),
+    });
+    words.extend(board.scale.log.then(|| "log".to_string()));
+    let smoothing = board.scale.smoothing;
+    words.extend((smoothing > 0.0).then(|| format!("smoothed {smoothing}")));
+    words.extend(board.scale.clip.then(|| "clipped".to_string()));
     words.extend(match board.sort {
         Sort::Found => None,
         Sort::State => Some("ordered by state".to_string()),

@@ -1,8 +1,8 @@
 //! The training panel over the conversation.
 
-use crate::runs::Item;
+use crate::runs::{Item, in_one_line};
 use crate::tui::app::State;
-use crate::tui::board::{Board, Effect as Wanted, Message, update};
+use crate::tui::board::{Board, Effect as Wanted, Message, keep, update};
 use crate::tui::effect::Effect;
 
 pub fn open(state: &mut State) -> Vec<Effect> {
@@ -21,8 +21,9 @@ pub fn message(state: &mut State, message: Message) -> Vec<Effect> {
     for wanted in update(board, message) {
         match wanted {
             Wanted::Quit { .. } => {
+                let kept = keep(board).map(Box::new);
                 state.panel = None;
-                effects.extend([Effect::ClosePanel, Effect::Redraw]);
+                effects.extend([Effect::ClosePanel(kept), Effect::Redraw]);
                 return effects;
             }
             Wanted::Redraw => effects.push(Effect::Redraw),
@@ -38,8 +39,7 @@ pub fn news(state: &mut State, items: Vec<Item>) -> Vec<Effect> {
     if state.panel.is_some() {
         return message(state, Message::News(items));
     }
-    let Some(last) = items.last() else { return Vec::new() };
-    let told = last.told();
+    let Some(told) = in_one_line(&items) else { return Vec::new() };
     // An error that is not answered yet is not covered.
     if state.notice.as_ref().is_none_or(|notice| !notice.error) {
         state.tell(told.clone());

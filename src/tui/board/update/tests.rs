@@ -322,26 +322,36 @@ fn the_panel_is_found_again_as_it_was_left() {
     let mut first = board(dir.path(), 140, 40);
     // Nothing is kept before it is known what was.
     assert_eq!(update(&mut first, Message::Tick), []);
-    update(&mut first, Message::Kept(Box::default()));
-    press(&mut first, "l ] S Down p Down Space Tab Down Enter");
+    update(&mut first, Message::Kept(Box::default(), "here".into()));
+    press(&mut first, "/ r Enter \\ l Enter l ] S Down p Down Space Tab Down Enter + s");
     let effects = update(&mut first, Message::Tick);
-    let [Effect::Keep(text)] = &effects[..] else { panic!("{effects:?}") };
+    let [Effect::Keep(change)] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(update(&mut first, Message::Tick), [], "it is kept once");
-    let kept = || Box::new(serde_json::from_str(text).expect("JSON"));
+    let file = crate::tui::board::kept::place(dir.path());
+    crate::tui::board::kept::write(&file, change).expect("writes");
+    let kept = || Box::new(crate::tui::board::kept::read(&file));
     let looks = |board: &Board| {
         let runs: Vec<_> = board.runs.iter().map(|r| (r.shown, r.pinned, r.colour)).collect();
-        (board.scale, board.sort, board.open, board.metric().map(String::from), runs)
+        let chosen = board.chosen().map(|i| board.run(i).path.clone());
+        let words = (board.filter.clone(), board.charts_with.clone(), chosen, board.show_list);
+        let charts = (board.open, board.metric().map(String::from), board.window);
+        (board.scale, board.sort, charts, words, runs)
     };
     let mut again = board(dir.path(), 140, 40);
     assert_ne!(looks(&again), looks(&first));
-    update(&mut again, Message::Kept(kept()));
+    update(&mut again, Message::Kept(kept(), "here".into()));
     assert_eq!(looks(&again), looks(&first));
     // It may also come before the runs.
     let mut early = Board::new(Theme::plain(), Rect::new(0, 0, 140, 40));
-    update(&mut early, Message::Kept(kept()));
+    update(&mut early, Message::Kept(kept(), "here".into()));
     let runs = first.runs.iter().map(|listed| listed.run.clone()).collect();
     update(&mut early, Message::Runs(Change::Found(runs)));
+    update(&mut early, Message::Runs(Change::Loaded));
     assert_eq!(looks(&early), looks(&first));
+    // Other paths are looked at in their own way.
+    let mut other = board(dir.path(), 140, 40);
+    update(&mut other, Message::Kept(kept(), "elsewhere".into()));
+    assert!(!other.scale.log && !other.open && other.filter.is_empty());
 }
 
 #[test]

@@ -63,6 +63,7 @@ fn on_form_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
     match form.key(key) {
         Asked::Nothing => Vec::new(),
         Asked::Close => {
+            board.draft = form.form();
             board.form = None;
             Vec::new()
         }

@@ -12,7 +12,6 @@ use crate::text::{fit, printable};
 use crate::training::MarkKind;
 use crate::tui::board::drawing::{Drawing, Kind};
 use crate::tui::board::state::{Board, Focus, value_at};
-use crate::tui::board::trace::short;
 
 pub fn draw(board: &Board, metric: usize, area: Rect, frame: &mut Frame) {
     let theme = &board.theme;
@@ -78,8 +77,8 @@ fn draw_cells(board: &Board, drawing: &Drawing, plot: Rect, frame: &mut Frame) {
         let line = Dataset::default().marker(Marker::Braille).graph_type(GraphType::Line);
         sets.push(line.style(theme.text).data(reader));
     }
-    let step = (top - bottom) / 4.0;
-    let heights = [bottom, (bottom + top) / 2.0, top].map(|y| short(drawing.value(y), step));
+    let heights =
+        [bottom, (bottom + top) / 2.0, top].map(|y| drawing.label(y, (top - bottom) / 4.0));
     let places =
         [low, (low + high) / 2.0, high].map(|x| place_in_words(x, board.scale.axis, high - low));
     let chart = Chart::new(sets)
@@ -141,9 +140,9 @@ fn values(board: &Board, metric: &str, area: Rect) -> Vec<Line<'static>> {
                     XAxis::Relative,
                     1.0,
                 );
-                format!("{} at step {}, {since}", p.value, p.step)
+                format!("{} at step {}, {since}", digits(p.value), p.step)
             }
-            Some(p) => format!("{} at step {}", p.value, p.step),
+            Some(p) => format!("{} at step {}", digits(p.value), p.step),
             None => "-".into(),
         };
         let held_out = board.charted(metric).skip(1).filter_map(|partner| {
@@ -152,7 +151,7 @@ fn values(board: &Board, metric: &str, area: Rect) -> Vec<Line<'static>> {
                 Some(x) => value_at(series, clock, x)?,
                 None => series.last()?,
             };
-            Some(format!(" · held out {} at {}", point.value, point.step))
+            Some(format!(" · held out {} at {}", digits(point.value), point.step))
         });
         let told = told + &held_out.collect::<String>();
         let name = run.title().unwrap_or(&run.name);
@@ -167,6 +166,15 @@ fn values(board: &Board, metric: &str, area: Rect) -> Vec<Line<'static>> {
         lines.push(Line::styled(format!("and {} more", all.len() - lines.len()), theme.dim));
     }
     lines
+}
+
+/// As many digits as a 32-bit float has; no more are meant.
+fn digits(value: f64) -> String {
+    if value == value.round() && value.abs() < 1e15 {
+        return format!("{value}");
+    }
+    let short = format!("{value:.7e}").parse::<f64>();
+    short.unwrap_or(value).to_string()
 }
 
 /// A place on the horizontal axis in words.

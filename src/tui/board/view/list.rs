@@ -6,7 +6,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, List, ListItem, ListState};
+use ratatui::widgets::{Block, List, ListItem, ListState, Paragraph, Wrap};
 
 use crate::runs::Standing;
 use crate::text::{duration, fit, number, printable};
@@ -19,10 +19,11 @@ const WITH_VALUE: u16 = 60;
 pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
     let theme = &board.theme;
     let listed = board.listed();
-    let shown = board.runs.iter().filter(|r| r.shown).count();
+    let shown = board.drawn().count();
+    let there = (0..board.runs.len()).filter(|i| !board.run(*i).gone).count();
     let title = match board.filter.is_empty() {
         true => format!(" Runs {} · {shown} shown ", listed.len()),
-        false => format!(" Runs {} of {} · {shown} shown ", listed.len(), board.runs.len()),
+        false => format!(" Runs {} of {there} · {shown} shown ", listed.len()),
     };
     let focused = board.focus == Focus::List;
     let block = Block::bordered().title(title).border_style(if focused {
@@ -91,4 +92,8 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
         Style::new().bold()
     });
     frame.render_stateful_widget(list, area, &mut state);
+    if listed.is_empty() && there > 0 {
+        let text = Paragraph::new("no run is like that; Esc ends the filter").style(theme.dim);
+        frame.render_widget(text.wrap(Wrap { trim: false }), inner);
+    }
 }

@@ -59,6 +59,7 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
             width: width.saturating_sub(1),
             height: CHART,
         };
+        let cell = cell.intersection(above);
         draw_chart(chart, theme, cell, frame);
     }
     frame.render_widget(Paragraph::new(processes(board, window, table)), table);
@@ -121,6 +122,10 @@ fn busy(gpu: &Gpu) -> String {
 }
 
 fn draw_chart(chart: &History, theme: &Theme, area: Rect, frame: &mut Frame) {
+    // Sparklines do not look where the screen ends.
+    if area.height < 2 || area.width == 0 {
+        return;
+    }
     let title = Rect { height: area.height.min(1), ..area };
     let text = fit(&chart.title, usize::from(area.width));
     frame.render_widget(Paragraph::new(text).style(theme.accent), title);

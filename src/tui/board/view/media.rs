@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{List, ListState, Paragraph, Wrap};
 
 use super::chart::leave;
-use crate::runs::{At, Bin, ByTag, Run};
+use crate::runs::{At, Bin, ByTag, Picture, Run};
 use crate::text::{fit, number, printable, printable_lines};
 use crate::tui::board::page::{Page, Part, Room};
 use crate::tui::board::state::Board;
@@ -17,6 +17,8 @@ use crate::tui::graphics::paint;
 const NAMES: u16 = 26;
 /// From nothing to the fullest bar.
 const SHADES: [&str; 5] = [" ", "░", "▒", "▓", "█"];
+/// Columns of one step's bar, at most.
+const BROADEST: usize = 6;
 /// Columns of a histogram's values.
 const VALUES: u16 = 12;
 
@@ -67,7 +69,7 @@ pub fn draw(board: &Board, run: &Run, page: &Page, body: Rect, frame: &mut Frame
             }
             let under = Rect { y: head.y + 1, height: 1, ..head };
             frame.render_widget(Paragraph::new(caption).style(board.theme.text), under);
-            picture(board, page, body, frame);
+            picture(board, page, &at[place].what, body, frame);
         }
         _ => {
             let Some((_, at)) = framed(board, page, &about.histograms, body, frame) else { return };
@@ -108,9 +110,10 @@ fn framed<'a, T>(
     Some((head, at))
 }
 
-fn picture(board: &Board, page: &Page, body: Rect, frame: &mut Frame) {
+fn picture(board: &Board, page: &Page, wanted: &Picture, body: Rect, frame: &mut Frame) {
     let [.., rest] = areas(body);
-    match page.texts.shown.as_ref().map(|shown| &shown.image) {
+    let shown = page.texts.shown.as_ref().filter(|shown| shown.of.0 == *wanted);
+    match shown.map(|shown| &shown.image) {
         None => frame.render_widget(Paragraph::new("reading …").style(board.theme.dim), rest),
         Some(Err(why)) => {
             let text = Paragraph::new(printable(why)).wrap(Wrap { trim: false });
@@ -142,7 +145,10 @@ fn histogram(board: &Board, all: &[At<Vec<Bin>>], step: u64, area: Rect, frame: 
     }
     let high = if high > low { high } else { low + 1.0 };
     let rows = usize::from(area.height - 1);
-    let columns = usize::from(area.width - VALUES).min(all.len());
+    let room = usize::from(area.width - VALUES);
+    let columns = room.min(all.len());
+    // Few steps have broad bars.
+    let broad = (room / columns.max(1)).clamp(1, BROADEST);
     let shown: Vec<&At<Vec<Bin>>> =
         (0..columns).map(|c| &all[(c + 1) * all.len() / columns - 1]).collect();
     let grid: Vec<Vec<f64>> = shown.iter().map(|at| spread(&at.what, (low, high), rows)).collect();
@@ -156,7 +162,8 @@ fn histogram(board: &Board, all: &[At<Vec<Bin>>], step: u64, area: Rect, frame: 
             let share = column[row] / most;
             let shade = (share * (SHADES.len() - 1) as f64).ceil() as usize;
             let style: Style = if at.step == step { theme.accent } else { theme.text };
-            spans.push(Span::styled(SHADES[shade.min(SHADES.len() - 1)], style));
+            let shade = SHADES[shade.min(SHADES.len() - 1)];
+            spans.push(Span::styled(shade.repeat(broad), style));
         }
         lines.push(Line::from(spans));
     }

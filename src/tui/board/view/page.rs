@@ -9,7 +9,7 @@ use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 
 use crate::runs::Run;
 use crate::text::{fit, printable};
-use crate::training::MarkKind;
+use crate::training::{MarkKind, RunState};
 use crate::tui::board::page::{PICTURE, Page, Part, parts};
 use crate::tui::board::state::Board;
 use crate::tui::graphics::paint;
@@ -17,9 +17,15 @@ use crate::tui::theme::Theme;
 
 pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
     let Some(page) = &board.page else { return };
+    // Before the run's lock is taken: one that waits to write would keep a second reader out.
+    let others = others(board, page);
     let Some(run) = board.paged() else { return };
     let theme = &board.theme;
-    let title = format!(" {} ", fit(&printable(&run.name), usize::from(area.width) / 2));
+    let title = match run.title() {
+        Some(title) => format!("{title} · {}", run.name),
+        None => run.name.clone(),
+    };
+    let title = format!(" {} ", fit(&printable(&title), usize::from(area.width) * 2 / 3));
     let block = Block::bordered()
         .title(title)
         .title_bottom(match page.part.has_tags() {
@@ -49,7 +55,7 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
         Part::Samples | Part::Texts | Part::Pictures | Part::Histograms => Vec::new(),
         Part::Overview => overview(board, &run, page),
         Part::Config => config(page, theme),
-        Part::Differences => differences(board, &run, page),
+        Part::Differences => differences(board, &run, page, &others),
         Part::Log => {
             let file = page.texts.log.clone();
             let log = if file.is_empty() { run.curves.about.console.told() } else { file };
@@ -110,12 +116,18 @@ fn overview(board: &Board, run: &Run, page: &Page) -> Vec<Line<'static>> {
         say(
             "job",
             format!(
-                "on {device}, priority {}, started {} times",
-                job.spec.priority, job.progress.starts
+                "on {device}, priority {}, {}",
+                job.spec.priority,
+                match job.progress.starts {
+                    0 => "not started yet".to_string(),
+                    1 => "started once".to_string(),
+                    starts => format!("started {starts} times"),
+                }
             ),
         );
-        if let Some(why) = &job.progress.waits_for {
-            say("waits for", why.clone());
+        let queued = job.status.state == RunState::Queued;
+        if let Some(why) = job.progress.waits_for.clone().filter(|_| queued) {
+            say("waits for", why);
         }
         if !job.spec.after.is_empty() {
             say("after", job.spec.after.join(", "));
@@ -128,7 +140,12 @@ fn overview(board: &Board, run: &Run, page: &Page) -> Vec<Line<'static>> {
     let about = &run.curves.about;
     about.project.iter().for_each(|project| say("project", project.clone()));
     about.environment.iter().for_each(|(key, value)| say(key, value.clone()));
-    about.results().into_iter().for_each(|(key, value)| say(key, value.to_string()));
+    for (key, value) in about.results() {
+        // The last values of curves stand below.
+        if run.curves.get(&key.replace('.', "/")).is_none() {
+            say("result", format!("{key} = {value}"));
+        }
+    }
     if let Some(trouble) = &run.trouble {
         say("trouble", trouble.clone());
     }
@@ -158,21 +175,24 @@ fn config(page: &Page, theme: &Theme) -> Vec<Line<'static>> {
     or_none(lines.collect(), "no configuration that can be read")
 }
 
-fn differences(board: &Board, run: &Run, page: &Page) -> Vec<Line<'static>> {
+/// What the other runs that are shown are called.
+fn others(board: &Board, page: &Page) -> Vec<String> {
+    let names = board.drawn().map(|i| {
+        let run = board.run(i);
+        (run.path != page.run).then(|| run.title().unwrap_or(&run.name).to_string())
+    });
+    names.flatten().collect()
+}
+
+fn differences(board: &Board, run: &Run, page: &Page, others: &[String]) -> Vec<Line<'static>> {
     let theme = &board.theme;
-    let others = board.others(&page.run);
     if others.is_empty() {
         return vec![Line::from("show other runs (Space on the list) to compare with them")];
     }
-    let mut names = vec![run.name.clone()];
-    for i in board.drawn() {
-        let other = board.run(i);
-        if other.path != page.run {
-            names.push(other.name.clone());
-        }
-    }
+    let own = run.title().unwrap_or(&run.name);
+    let names = std::iter::once(own).chain(others.iter().map(String::as_str));
     let cell = |text: &str| format!("{:<22} ", fit(&printable(text), 22));
-    let head: String = names.iter().map(|name| cell(name)).collect();
+    let head: String = names.map(cell).collect();
     let mut lines = vec![Line::styled(format!("{:<28} {head}", ""), theme.dim)];
     for (key, values) in &page.texts.differences {
         let own = values.first().cloned().flatten();

@@ -20,7 +20,12 @@ pub fn draw(board: &Board, frame: &mut Frame) {
             lines.map(|(key, what)| entry(theme, key, what)).collect(),
         )
     } else if let Some((run, question)) = &board.asking {
-        let name = run.file_name().unwrap_or_default().to_string_lossy();
+        let id = run.file_name().unwrap_or_default().to_string_lossy();
+        let told = (0..board.runs.len()).map(|i| board.run(i)).find(|other| other.path == *run);
+        let name = match told.as_ref().and_then(|run| run.title()) {
+            Some(title) => format!("{title} ({id})"),
+            None => id.into_owned(),
+        };
         let (title, what, then) = match question {
             Question::Stop => {
                 (" Stop ", "Stop", "It writes a checkpoint first; P goes on from there.")
@@ -64,7 +69,8 @@ pub fn draw(board: &Board, frame: &mut Frame) {
         short if short <= width => 1,
         long => long.div_ceil(width) + 1,
     };
-    let rows = (lines.iter().map(needed).sum::<usize>() as u16 + 2).min(area.height);
+    let rows = lines.iter().map(needed).sum::<usize>() + 2;
+    let rows = u16::try_from(rows).unwrap_or(u16::MAX).min(area.height);
     let text = Paragraph::new(lines).wrap(Wrap { trim: false });
     let area = Rect { y: (area.height - rows) / 2, height: rows, ..area };
     frame.render_widget(Clear, area);
