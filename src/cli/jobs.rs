@@ -353,6 +353,10 @@ fn list(context: &Context, jobs: &[Job]) {
     }
     let name = |job: &Job| fit(&printable(job.spec.name.as_deref().unwrap_or("-")), WIDEST);
     let names = jobs.iter().map(|job| name(job).chars().count()).max().unwrap_or(0);
+    if !jobs.is_empty() {
+        let (id, name) = ("id", "name");
+        out::head(format!("{id:26}  state     {:>13}  {name:names$}  about", "steps"));
+    }
     for job in jobs {
         let (status, (word, left)) = (&job.status, stands(job));
         let steps = format!("{}/{}", status.step, status.total_steps);

@@ -14,3 +14,11 @@ pub fn write(text: impl Display) {
     // Nothing is left to tell anybody when stdout is closed or full.
     let _ = write!(out, "{text}").and_then(|()| out.flush());
 }
+
+/// Writes the head of a table, for people alone: scripts read the rows.
+pub fn head(text: impl Display) {
+    use std::io::IsTerminal;
+    if std::io::stdout().is_terminal() {
+        line(text.to_string().trim_end());
+    }
+}

@@ -201,6 +201,10 @@ fn list(context: &Context, runs: Vec<Summary>) {
     let width = runs.iter().map(|r| cut(&r.name).chars().count()).max().unwrap_or(0);
     let titles = runs.iter().map(|r| cut(&printable(&r.title)).chars().count()).max();
     let titles = titles.unwrap_or(0);
+    if !runs.is_empty() {
+        let (run, title) = ("run", if titles > 0 { "name" } else { "" });
+        out::head(format!("{run:width$}  state     {:>13}  {title:titles$}  last", "steps"));
+    }
     for Summary { name, standing, title, steps, metric, .. } in runs {
         let (name, title) = (cut(&name), cut(&printable(&title)));
         let line = format!("{name:width$}  {standing:8}  {steps:>13}  {title:titles$}  {metric}");

@@ -295,8 +295,24 @@ pub fn read_config(path: &Path, set: &[String]) -> Result<TrainConfig, Failure> 
             "name a training configuration, such as examples/train/artgpt-smol.toml",
         )
     })?;
-    let config: TrainConfig = toml::from_str(&text)
-        .map_err(|e| TrainError::Config(format!("{}: {}", path.display(), e.message())))?;
+    let config: TrainConfig = toml::from_str(&text).map_err(|e| {
+        let line = e.span().and_then(|at| Some(text.get(..at.start)?.lines().count().max(1)));
+        let place = line.map_or(String::new(), |line| format!(", line {line}"));
+        let failure = Failure::from(TrainError::Config(format!(
+            "{}{place}: {}",
+            path.display(),
+            e.message()
+        )));
+        // A comparison of methods holds a run's configuration as a table.
+        let compares = text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("train"));
+        match compares {
+            true => Failure {
+                hint: "this looks like a comparison, which `artgpt-tui eval peft` runs".into(),
+                ..failure
+            },
+            false => failure,
+        }
+    })?;
     rooted(with_overrides(config, set)?)
 }
 
