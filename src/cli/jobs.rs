@@ -18,7 +18,7 @@ use crate::runs::catalogue::find;
 use crate::runs::{RunReader, Standing};
 use crate::text::{duration, fit, printable};
 use crate::training::data::DataConfig;
-use crate::training::{RunDir, RunState, TrainConfig};
+use crate::training::{RunDir, RunState, TrainConfig, TrainError};
 
 /// Lines of a log that tell why a job failed.
 const LAST_LINES: usize = 10;
@@ -131,6 +131,10 @@ pub fn check(context: &Context, args: &SubmitArgs) -> Result<Vec<Checked>, Failu
     let called = called.unwrap_or(&stem);
     for (config, swept) in sweep(base, &args.sweep)? {
         config.check()?;
+        if let Some(init) = config.init.as_ref().filter(|init| !init.is_file()) {
+            let why = format!("init: there is no file {}", init.display());
+            return Err(TrainError::Config(why).into());
+        }
         ready(context, &config.model)?;
         if let DataConfig::Museum(name) = &config.data {
             data_folder(context, name)?;

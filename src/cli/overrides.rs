@@ -6,6 +6,9 @@ use serde::de::DeserializeOwned;
 use super::Failure;
 use crate::training::TrainError;
 
+/// Trying without each of many would try without each of the others, too.
+const MOST_TRIED: usize = 4;
+
 /// Applies each `a.b=c` on the TOML form of the configuration.
 pub fn with_overrides<C>(config: C, set: &[String]) -> Result<C, Failure>
 where
@@ -35,15 +38,20 @@ where
         }
     }
     value.try_into().map_err(|e: toml::de::Error| {
-        // Which of them it was, where one alone is wrong.
-        let wrong_alone =
-            |pair: &&String| with_overrides(config.clone(), &[pair.to_string()]).is_err();
-        let failure = match set.iter().find(|pair| set.len() > 1 && wrong_alone(pair)) {
+        // The one without which the others are right.
+        let right_without = |at: &usize| {
+            let mut others = set.to_vec();
+            others.remove(*at);
+            with_overrides(config.clone(), &others).is_ok()
+        };
+        let wrong_one = match set.len() {
+            0 => None,
+            // Of many each would be tried; one is enough to tell.
+            count => (0..count.min(MOST_TRIED)).find(right_without).map(|at| &set[at]),
+        };
+        let failure = match wrong_one {
             Some(pair) => wrong(&format!("{pair}: {}", e.message())),
-            None => wrong(&match set {
-                [pair] => format!("{pair}: {}", e.message()),
-                _ => e.message().to_string(),
-            }),
+            None => wrong(&e.message()),
         };
         // A key of the stages, and which of them is not said.
         let meant = set.iter().filter_map(|pair| pair.split_once('=')).find(|(key, text)| {

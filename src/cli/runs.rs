@@ -271,10 +271,8 @@ fn show(run: &Run) {
         }
     }
     about.environment.iter().for_each(|(key, value)| say(key, value));
-    for (key, value) in about.results() {
-        if run.curves.get(&key.replace('.', "/")).is_none() {
-            say("result", &fit(&format!("{key} = {value}"), 3 * WIDEST));
-        }
+    for (key, value) in run.results() {
+        say("result", &fit(&format!("{key} = {value}"), 3 * WIDEST));
     }
     out::line("");
     let rows = crate::runs::table(&run.curves);

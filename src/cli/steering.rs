@@ -1,6 +1,6 @@
 //! Jobs, steered from the training panel as from the command line.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::args::SubmitArgs;
 use super::{Context, Failure, jobs};
@@ -56,12 +56,14 @@ impl Steering {
         Ok(context)
     }
 
-    fn submit_form(&self, form: &Form) -> Result<String, Failure> {
+    fn submit_form(&self, form: &Form) -> Result<(String, Vec<PathBuf>), Failure> {
         let (context, args) = (self.context(form)?, Self::arguments(form)?);
         let checked = jobs::check(&context, &args)?;
         let made = jobs::queue(&context, &args, &checked)?;
         let ids: Vec<&str> = made.iter().map(|job| job.id.as_str()).collect();
-        Ok(format!("{} is queued", ids.join(", ")))
+        let are = if ids.len() == 1 { "is" } else { "are" };
+        let told = format!("{} {are} queued", ids.join(", "));
+        Ok((told, made.iter().map(|job| job.path.clone()).collect()))
     }
 
     fn check_form(&self, form: &Form) -> Result<String, Failure> {
@@ -120,7 +122,7 @@ impl Steer for Steering {
         self.check_form(form).map_err(|e| e.to_string())
     }
 
-    fn submit(&self, form: &Form) -> Result<String, String> {
+    fn submit(&self, form: &Form) -> Result<(String, Vec<PathBuf>), String> {
         self.submit_form(form).map_err(|e| e.to_string())
     }
 

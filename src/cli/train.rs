@@ -149,6 +149,9 @@ fn go_on(
         (false, None) => Split { seed: config.seed, train: Vec::new(), held_out: Vec::new() },
     };
     peers.total(0.0)?; // all have looked
+    if !run.follows() {
+        crate::jobs::begun(&run.path);
+    }
     if !run.has_begun() && !run.follows() {
         run.begin(&split, &base)?;
     }
@@ -296,7 +299,7 @@ pub fn read_config(path: &Path, set: &[String]) -> Result<TrainConfig, Failure> 
         )
     })?;
     let config: TrainConfig = toml::from_str(&text).map_err(|e| {
-        let line = e.span().and_then(|at| Some(text.get(..at.start)?.lines().count().max(1)));
+        let line = e.span().and_then(|at| Some(text.get(..at.start)?.matches('\n').count() + 1));
         let place = line.map_or(String::new(), |line| format!(", line {line}"));
         let failure = Failure::from(TrainError::Config(format!(
             "{}{place}: {}",

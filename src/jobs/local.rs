@@ -129,7 +129,7 @@ pub fn stop_foreground(run: &Path) -> Result<()> {
     let id = run.file_name().unwrap_or_default().to_string_lossy().into_owned();
     // Who holds the run wrote its number into the status, unless it is on another machine.
     let status = Status::read(run).filter(|_| RunDir::is_open(run));
-    let Some(pid) = status.map(|status| status.pid).filter(|pid| is_ours(*pid)) else {
+    let Some(pid) = status.map(|status| status.pid).filter(|pid| holds(*pid, run)) else {
         return Err(JobError::Refused {
             id,
             state: "not running here",
@@ -150,13 +150,16 @@ pub fn asked(run: &Path) -> Option<u32> {
     std::fs::read_to_string(run.join(ASKED)).ok()?.parse().ok()
 }
 
-/// Whether a process is one of this program that trains.
-fn is_ours(pid: u32) -> bool {
-    let name = |path: &Path| path.file_name().map(|name| name.to_os_string());
-    let own = std::env::current_exe().ok().and_then(|path| name(&path));
-    let its = std::fs::read_link(format!("/proc/{pid}/exe")).ok().and_then(|path| name(&path));
-    let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    own.is_some() && own == its && words.split(|byte| *byte == 0).any(|word| word == b"train")
+/// A run begins or goes on: what was asked of an earlier process does not count.
+pub fn begun(run: &Path) {
+    let _ = std::fs::remove_file(run.join(ASKED));
+}
+
+/// Whether a process holds the lock of this run.
+fn holds(pid: u32, run: &Path) -> bool {
+    let Ok(lock) = run.join(".lock").canonicalize() else { return false };
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    open.filter_map(|file| std::fs::read_link(file.path()).ok()).any(|file| file == lock)
 }
 
 /// What it prints goes to the end of `log`. It must not keep a folder that is unmounted or removed, and

@@ -22,7 +22,7 @@ use std::path::Path;
 
 pub use estimate::{Estimate, estimate};
 pub use job::{Job, ending, find, list};
-pub use local::{ensure_supervisor, last_lines, stop_foreground};
+pub use local::{begun, ensure_supervisor, last_lines, stop_foreground};
 pub use named::{called, named};
 pub use queue::Slots;
 pub use record::{OUTPUT, Place, Progress, Request, Spec, Wanted};

@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use super::record::{self, Kind, Spec};
 use super::{JobError, Result};
 
+/// Of several that could be meant, so many are told.
+const TOLD: usize = 5;
+
 /// Where a run is: by its id, the beginning of it, its job's name, or its folder or file.
 pub fn named(runs: &Path, name: &str) -> Result<PathBuf> {
     let unknown =
         || JobError::NoRun { name: crate::text::printable(name), runs: runs.display().to_string() };
-    if name.is_empty() {
+    if name.is_empty() || name.starts_with(".removed-") {
         return Err(unknown());
     }
     let given = PathBuf::from(name);
@@ -19,10 +22,12 @@ pub fn named(runs: &Path, name: &str) -> Result<PathBuf> {
         return Ok(path);
     }
     let entries = runs.read_dir().into_iter().flatten().flatten();
+    // What begins with a dot is no run.
+    let entries = entries.filter(|e| !e.file_name().to_string_lossy().starts_with('.'));
     let all: Vec<PathBuf> = entries.map(|e| e.path()).filter(|p| p.is_dir()).collect();
     let wanted = name.to_uppercase();
     let id = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().to_uppercase();
-    let begins = |path: &&PathBuf| !id(path).starts_with('.') && id(path).starts_with(&wanted);
+    let begins = |path: &&PathBuf| id(path).starts_with(&wanted);
     let mut found: Vec<&PathBuf> = all.iter().filter(begins).collect();
     if found.is_empty() {
         found = all.iter().filter(|path| called(path).as_deref() == Some(name)).collect();
@@ -32,7 +37,11 @@ pub fn named(runs: &Path, name: &str) -> Result<PathBuf> {
         [] => Err(unknown()),
         [one] => Ok(one.clone()),
         _ => {
-            let ids: Vec<String> = found.iter().map(|path| id(path)).collect();
+            let plain = |path: &&PathBuf| {
+                crate::text::printable(&path.file_name().unwrap_or_default().to_string_lossy())
+            };
+            let mut ids: Vec<String> = found.iter().take(TOLD).map(plain).collect();
+            ids.extend((found.len() > TOLD).then(|| "…".to_string()));
             let name = crate::text::printable(name);
             Err(JobError::Ambiguous { name, ids: ids.join(", ") })
         }

@@ -1,5 +1,6 @@
 //! Runs that are no longer wanted.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{Job, JobError, Result, io, list};
@@ -14,23 +15,28 @@ const REMOVED: &str = ".removed-";
 /// finished comes after it, and while another run's configuration names it.
 pub fn remove(runs: &Path, wanted: &[PathBuf]) -> Result<()> {
     sweep(runs);
-    let mut wanted: Vec<&PathBuf> = wanted.iter().collect();
-    wanted.sort();
-    wanted.dedup();
-    // Held until they are out of reach: whoever wants to go on with one finds it taken.
-    let held: Vec<RunDir> = wanted.iter().map(|run| hold(runs, run)).collect::<Result<_>>()?;
-    for run in &wanted {
-        unneeded(runs, run, &wanted)?;
+    // However their paths are spelled.
+    let mut ids: BTreeSet<String> = BTreeSet::new();
+    for run in wanted {
+        ours(runs, run)?;
+        ids.insert(id(run));
     }
-    let mut doomed = Vec::new();
-    for run in &wanted {
-        let out = runs.join(format!("{REMOVED}{}", id(run)));
-        std::fs::rename(run, &out).map_err(io(run))?;
-        doomed.push(out);
+    let all: Vec<PathBuf> = ids.iter().map(|id| runs.join(id)).collect();
+    // Held until they are out of reach: whoever wants to go on with one finds it taken.
+    let held: Vec<RunDir> = all.iter().map(|run| hold(run)).collect::<Result<_>>()?;
+    unneeded(runs, &ids)?;
+    let out = |id: &String| runs.join(format!("{REMOVED}{id}"));
+    let mut moved: Vec<&String> = Vec::new();
+    for id in &ids {
+        if let Err(e) = std::fs::rename(runs.join(id), out(id)) {
+            moved.iter().for_each(|id| drop(std::fs::rename(out(id), runs.join(id))));
+            return Err(io(&runs.join(id))(e));
+        }
+        moved.push(id);
     }
     // An open file would stay behind on NFS.
     drop(held);
-    doomed.iter().try_for_each(|out| std::fs::remove_dir_all(out).map_err(io(out)))
+    ids.iter().try_for_each(|id| std::fs::remove_dir_all(out(id)).map_err(io(&out(id))))
 }
 
 fn id(run: &Path) -> String {
@@ -44,46 +50,50 @@ fn sweep(runs: &Path) {
     left.for_each(|entry| drop(std::fs::remove_dir_all(entry.path())));
 }
 
-/// The lock of a run that is ours and over.
-fn hold(runs: &Path, run: &Path) -> Result<RunDir> {
-    let refused = |state, hint| JobError::Refused { id: id(run), state, hint };
+fn refused(run: &Path, state: &'static str, hint: &'static str) -> JobError {
+    JobError::Refused { id: id(run), state, hint }
+}
+
+fn ours(runs: &Path, run: &Path) -> Result<()> {
     let ours = run.parent().and_then(|p| p.canonicalize().ok()) == runs.canonicalize().ok();
-    if !ours || !run.join("config.toml").is_file() {
-        return Err(refused("no run of this data folder", "delete its folder yourself"));
+    match ours && run.join("config.toml").is_file() {
+        true => Ok(()),
+        false => Err(refused(run, "no run of this data folder", "delete its folder yourself")),
     }
+}
+
+/// The lock of a run that is over.
+fn hold(run: &Path) -> Result<RunDir> {
     let held = RunDir::open(run).map_err(|e| match e {
-        TrainError::Busy(_) => refused("in use by a running process", "stop it first"),
+        TrainError::Busy(_) => refused(run, "in use by a running process", "stop it first"),
         other => other.into(),
     })?;
     match Job::read(run)? {
         Some(job) if job.is_open() || job.status.state == RunState::Paused => {
-            Err(refused("not over", "stop it first"))
+            Err(refused(run, "not over", "stop it first"))
         }
         _ => Ok(held),
     }
 }
 
-fn unneeded(runs: &Path, run: &Path, wanted: &[&PathBuf]) -> Result<()> {
-    let id = id(run);
-    let needed = |by: &str| JobError::Needed { id: id.clone(), by: by.to_string() };
-    let stays = |path: &Path| wanted.iter().all(|other| other.as_path() != path);
-    let after = |job: &Job| {
-        job.spec.after.contains(&id)
-            && job.status.state != RunState::Finished
-            && stays(&runs.join(&job.id))
-    };
-    if let Some(job) = list(runs).iter().find(|job| after(job)) {
-        return Err(needed(&job.id));
+/// Whether any other run needs one of these.
+fn unneeded(runs: &Path, ids: &BTreeSet<String>) -> Result<()> {
+    let needed = |id: &String, by: &str| Err(JobError::Needed { id: id.clone(), by: by.into() });
+    for job in list(runs) {
+        let goes_on = job.status.state != RunState::Finished && !ids.contains(&job.id);
+        if let Some(id) = job.spec.after.iter().find(|id| goes_on && ids.contains(*id)) {
+            return needed(id, &job.id);
+        }
     }
     // Weights that another run began with, or whose manifest builds on them.
     for entry in runs.read_dir().into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path == run || !stays(&path) {
+        let other = entry.file_name().to_string_lossy().into_owned();
+        if ids.contains(&other) {
             continue;
         }
-        let config = std::fs::read_to_string(path.join("config.toml")).unwrap_or_default();
-        if config.contains(&id) {
-            return Err(needed(&entry.file_name().to_string_lossy()));
+        let config = std::fs::read_to_string(entry.path().join("config.toml")).unwrap_or_default();
+        if let Some(id) = ids.iter().find(|id| config.contains(id.as_str())) {
+            return needed(id, &other);
         }
     }
     Ok(())

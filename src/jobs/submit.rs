@@ -8,17 +8,13 @@ use crate::fetch::is_installed;
 use crate::model::checkpoint::LanguageFile;
 use crate::model::manifest::Model;
 use crate::training::data::DataConfig;
-use crate::training::{RunDir, RunState, Status, TrainConfig, TrainError, open_feed};
+use crate::training::{RunDir, RunState, Status, TrainConfig, open_feed};
 
 /// Finds what is wrong with a configuration before it waits in a queue for hours, and tells what it
 /// will need.
 pub fn check(config: &TrainConfig, models: &Path, runs: &Path) -> Result<Estimate> {
     config.check()?;
     open_feed(config)?;
-    if let Some(init) = config.init.as_ref().filter(|init| !init.is_file()) {
-        let why = format!("init: there is no file {}", init.display());
-        return Err(TrainError::Config(why).into());
-    }
     let installed = |name: &str| {
         let model = Model::find(name, models)?;
         match is_installed(&model) {

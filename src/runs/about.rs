@@ -24,6 +24,8 @@ pub struct About {
     pub console: Console,
     pub alerts: Vec<At<String>>,
     pub texts: ByTag<String>,
+    /// Bytes of all texts that came.
+    text_bytes: usize,
     pub pictures: ByTag<Picture>,
     pub histograms: ByTag<Vec<Bin>>,
 }
@@ -62,6 +64,8 @@ const MOST_BINS: usize = 40;
 const MOST_TAGS: usize = 1_000;
 /// Bytes of a text; the rest is cut.
 const LONGEST_TEXT: usize = 64 << 10;
+/// Bytes of all texts of a run; later ones are not kept.
+const MOST_TEXT: usize = 256 << 20;
 /// Alerts that are kept: the first ones tell most.
 const MOST_ALERTS: usize = 1_000;
 /// Lines of a console that are kept.
@@ -114,6 +118,11 @@ pub fn keep<T>(all: &mut ByTag<T>, tag: &str, step: u64, what: T) {
 pub fn keep_text(about: &mut About, tag: &str, step: u64, mut text: String) {
     let end = (0..=text.len().min(LONGEST_TEXT)).rev().find(|end| text.is_char_boundary(*end));
     text.truncate(end.unwrap_or(0));
+    text.shrink_to_fit();
+    about.text_bytes += text.len();
+    if about.text_bytes > MOST_TEXT {
+        return;
+    }
     keep(&mut about.texts, tag, step, text);
 }
 
@@ -135,8 +144,11 @@ fn keep_some<T>(all: &mut ByTag<T>, tag: &str, step: u64, what: T, most: usize) 
         return;
     }
     let list = all.entry(tag.to_string()).or_default();
-    while list.last().is_some_and(|last| last.step > step) {
-        list.pop();
+    // A step that falls to the first one counts anew, as in each epoch of some programs.
+    if list.first().is_some_and(|first| first.step < step) {
+        while list.last().is_some_and(|last| last.step > step) {
+            list.pop();
+        }
     }
     list.push(At { step, what });
     if list.len() <= most {
@@ -144,7 +156,7 @@ fn keep_some<T>(all: &mut ByTag<T>, tag: &str, step: u64, what: T, most: usize) 
     }
     let mut steps: Vec<u64> = list.iter().map(|at| at.step).collect();
     steps.dedup();
-    let gaps = steps.windows(3).map(|w| (w[2] - w[0], w[1]));
+    let gaps = steps.windows(3).map(|w| (w[2].abs_diff(w[0]), w[1]));
     match gaps.min() {
         Some((_, missed_least)) => list.retain(|at| at.step != missed_least),
         // All of one or two steps.

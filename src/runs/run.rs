@@ -110,6 +110,16 @@ impl Run {
         self.job.as_deref().or(self.curves.about.name.as_deref())
     }
 
+    /// What it holds for its result, but what is the last value of a curve.
+    pub fn results(&self) -> Vec<(&str, &str)> {
+        let mut all = self.curves.about.results();
+        all.retain(|(key, value)| {
+            let last = self.curves.get(&key.replace('.', "/")).and_then(|series| series.last());
+            last.is_none_or(|point| value.parse() != Ok(point.value))
+        });
+        all
+    }
+
     pub fn standing(&self, now: SystemTime) -> Standing {
         match &self.status {
             Some(status) => match (standing(status, now), self.ending) {
@@ -298,8 +308,10 @@ impl RunReader {
             let anew = state(&run.status) != state(&status);
             (run.job.is_some(), anew, run.config.is_empty())
         };
-        let job = (anew && !named).then(|| called(&self.path)).flatten();
-        let config = (anew || unconfigured).then(|| settings(&self.path));
+        // What makes it a job is written after its first status.
+        let queued = status.as_ref().is_some_and(|status| status.state == RunState::Queued);
+        let job = ((anew || queued) && !named).then(|| called(&self.path)).flatten();
+        let config = (anew || (unconfigured && changed)).then(|| settings(&self.path));
         let mut run = lock();
         run.job = run.job.take().or(job);
         changed |= run.status != status || run.trouble != trouble || !marks.is_empty();

@@ -198,7 +198,7 @@ async fn main_loop(options: Options) -> Result<Ended, TuiError> {
                     }
                     Effect::ClosePanel(change) => {
                         if let (Some(outside), Some(change)) = (panel.take(), change) {
-                            outside.keep(&change);
+                            outside.keep(*change);
                         }
                     }
                     Effect::Panel(effect) => {

@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
 
 use serde::{Deserialize, Serialize};
 
-use super::state::{Board, Scale, Sort};
+use super::state::{Board, Focus, Scale, Sort};
 use crate::training::write_json;
 
 /// The file.
@@ -102,6 +104,9 @@ impl View {
     fn restore(self, board: &mut Board) {
         (board.scale, board.sort, board.unite) = (self.scale, self.sort, self.unite);
         (board.show_list, board.show_gauges) = (self.show_list, self.show_gauges);
+        if !board.show_list {
+            board.focus = Focus::Charts;
+        }
         (board.filter, board.charts_with) = (self.filter, self.charts_with);
         (board.window, board.follow) = (self.window, self.follow);
         // Neither may have been read yet.
@@ -158,7 +163,9 @@ impl Kept {
             self.runs.pop_first();
         }
         while self.views.len() > MOST_VIEWS {
-            self.views.pop_first();
+            let other = self.views.keys().find(|place| **place != change.place).cloned();
+            let Some(other) = other else { return };
+            self.views.remove(&other);
         }
     }
 }
@@ -169,9 +176,12 @@ pub fn place(data: &Path) -> PathBuf {
 }
 
 /// Empty where there is no file, or where it cannot be understood: nothing of worth is lost with it.
-pub fn read(path: &Path) -> Kept {
-    let bytes = std::fs::read(path).unwrap_or_default();
-    serde_json::from_slice(&bytes).unwrap_or_default()
+pub fn read(path: &Path) -> io::Result<Kept> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Kept::default()),
+        Err(e) => Err(e),
+    }
 }
 
 pub fn write(path: &Path, change: &Change) -> io::Result<()> {
@@ -181,9 +191,51 @@ pub fn write(path: &Path, change: &Change) -> io::Result<()> {
     // Another panel may write at the same time.
     let lock = std::fs::File::create(path.with_extension("lock"))?;
     lock.lock()?;
-    let mut kept = read(path);
+    let mut kept = read(path)?;
     kept.take(change);
     write_json(path, &kept).map_err(io::Error::other)
+}
+
+/// Writes changes one after the other, apart from the screen.
+pub struct Keeper {
+    changes: Sender<Change>,
+    thread: JoinHandle<()>,
+}
+
+/// Changes that could not be written and are tried again with the next one.
+const MOST_PENDING: usize = 100;
+
+impl Keeper {
+    pub fn spawn(path: PathBuf) -> io::Result<Self> {
+        let (changes, inbox) = channel::<Change>();
+        let work = move || {
+            let mut pending: Vec<Change> = Vec::new();
+            while let Ok(change) = inbox.recv() {
+                pending.push(change);
+                while let Some(first) = pending.first() {
+                    if write(&path, first).is_err() {
+                        break;
+                    }
+                    pending.remove(0);
+                }
+                if pending.len() > MOST_PENDING {
+                    pending.remove(0);
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("keeper".into()).spawn(work)?;
+        Ok(Self { changes, thread })
+    }
+
+    pub fn keep(&self, change: Change) {
+        // It listens as long as it is there.
+        let _ = self.changes.send(change);
+    }
+
+    pub fn finish(self) {
+        drop(self.changes);
+        let _ = self.thread.join();
+    }
 }
 
 #[cfg(test)]
@@ -207,7 +259,7 @@ mod tests {
         write(&path, &change("a", "x", "/r/1", pinned)).expect("writes");
         write(&path, &change("b", "y", "/r/2", pinned)).expect("writes");
         write(&path, &change("b", "z", "/r/2", Said::default())).expect("writes");
-        let kept = read(&path);
+        let kept = read(&path).expect("reads");
         assert_eq!(kept.views["a"].filter, "x");
         assert_eq!(kept.views["b"].filter, "z");
         assert_eq!(kept.runs.into_iter().collect::<Vec<_>>(), [("/r/1".into(), pinned)]);

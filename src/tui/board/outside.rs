@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::export::Export;
-use super::kept::{self, Change};
+use super::kept::{self, Change, Keeper};
 use super::notes;
 use super::page;
 use super::state::Board;
@@ -23,7 +23,7 @@ pub struct Outside {
     /// Exported files.
     exports: PathBuf,
     notes: PathBuf,
-    kept: PathBuf,
+    keeper: Keeper,
     steer: Option<Arc<dyn Steer>>,
     /// Opened by the first look: the time between two is what tells how busy they are.
     processes: Arc<Mutex<Option<Processes>>>,
@@ -66,16 +66,22 @@ impl Outside {
         let (kept, told) = (kept::place(&places.data), send.clone());
         let path = kept.clone();
         apart(move || {
-            told(Message::Kept(Box::new(kept::read(&path)), watched));
+            told(Message::Kept(Box::new(kept::read(&path).unwrap_or_default()), watched));
         });
+        let keeper = Keeper::spawn(kept).map_err(TuiError::Thread)?;
         let exports = places.exports;
         let processes = Arc::default();
-        Ok(Self { exports, notes, kept, steer, processes, send, _follower: follower })
+        Ok(Self { exports, notes, keeper, steer, processes, send, _follower: follower })
     }
 
     /// Before the end: what changed a moment ago is kept, too.
-    pub fn keep(&self, change: &Change) {
-        let _ = kept::write(&self.kept, change);
+    pub fn keep(&self, change: Change) {
+        self.keeper.keep(change);
+    }
+
+    /// Waits until that is done.
+    pub fn finish(self) {
+        self.keeper.finish();
     }
 
     pub fn steers(&self) -> bool {
@@ -99,18 +105,11 @@ impl Outside {
             Effect::Load(wanted) => {
                 let known = board.page.as_ref().and_then(|page| page.texts.shown.clone());
                 apart(move || {
-                    // A picture's decoder may meet what its author never thought of.
-                    let load = || page::load(&wanted, known);
-                    let texts = std::panic::catch_unwind(std::panic::AssertUnwindSafe(load));
-                    let texts = texts.unwrap_or_default();
+                    let texts = page::load(&wanted, known);
                     send(Message::Page(wanted.run, Box::new(texts)));
                 });
             }
-            Effect::Keep(change) => {
-                let path = self.kept.clone();
-                // It is tried again at the next change.
-                apart(move || drop(kept::write(&path, &change)));
-            }
+            Effect::Keep(change) => self.keep(change),
             Effect::SetNote(run, note) => {
                 let path = self.notes.clone();
                 apart(move || {

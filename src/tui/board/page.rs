@@ -194,7 +194,10 @@ pub fn load(wanted: &Needs, known: Option<Shown>) -> Texts {
 }
 
 fn scaled(picture: &Picture, room: Room) -> Result<(Arc<RgbImage>, (u16, u16)), String> {
-    let image = crate::art::decode_part(&picture.path, picture.bytes.clone());
+    let decode = || crate::art::decode_part(&picture.path, picture.bytes.clone());
+    // A decoder may meet what its author never thought of.
+    let image = std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode));
+    let image = image.map_err(|_| "the picture cannot be decoded".to_string())?;
     let image = image.map_err(|e| e.to_string())?;
     let cells = fit(image.dimensions(), Rect::new(0, 0, room.cells.0, room.cells.1), room.cell);
     let pixels = |cells: u16, cell: u16| (u32::from(cells) * u32::from(cell)).max(1);

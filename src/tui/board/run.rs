@@ -115,11 +115,12 @@ async fn main_loop(options: BoardOptions) -> Result<Ended, TuiError> {
                 match outside.run(&board, effect) {
                     Some(Effect::Quit { by_user }) => {
                         if let Some(change) = keep(&mut board) {
-                            outside.keep(&change);
+                            outside.keep(change);
                         }
                         printer.forget().ok();
                         drop(screen_guard);
-                        drop((outside, lookout));
+                        drop(lookout);
+                        outside.finish();
                         return Ok(if by_user { Ended::ByUser } else { Ended::BySystem });
                     }
                     Some(Effect::Redraw) => {

@@ -1,5 +1,7 @@
 //! Which metrics are the same thing on training data and on held-out data.
 
+use std::collections::HashMap;
+
 /// Words for the data that is trained on, and for that which is held out.
 const TRAIN: &[&str] = &["train", "training"];
 const HELD_OUT: &[&str] =
@@ -35,16 +37,16 @@ fn kind(word: &str) -> Option<bool> {
 pub fn partners(names: &[String]) -> Vec<(String, String)> {
     let parted: Vec<(String, Option<bool>)> = names.iter().map(|name| parted(name)).collect();
     let held_out = names.iter().zip(&parted).filter(|(_, (_, held_out))| *held_out == Some(true));
+    // The first of a kind under each plain name.
+    let mut charts: HashMap<(&str, Option<bool>), &String> = HashMap::new();
+    for (name, (base, kind)) in names.iter().zip(&parted) {
+        charts.entry((base, *kind)).or_insert(name);
+    }
     held_out
         .filter_map(|(name, (base, _))| {
-            let with = |wanted: Option<bool>| {
-                let found =
-                    parted.iter().position(|(b, held_out)| b == base && *held_out == wanted);
-                found.map(|at| &names[at])
-            };
             // The plain name is that of the training data.
-            let with = with(Some(false)).or_else(|| with(None))?;
-            Some((name.clone(), with.clone()))
+            let with = charts.get(&(base, Some(false))).or_else(|| charts.get(&(base, None)))?;
+            Some((name.clone(), (*with).clone()))
         })
         .collect()
 }

@@ -57,8 +57,6 @@ pub struct Board {
     pub remembered: BTreeMap<String, Said>,
     /// The paths that are watched, as one text.
     pub place: String,
-    /// Runs that come up next are shown, however many there are.
-    pub show_next: bool,
     /// What was kept last; `None` before that of earlier starts was read.
     pub kept: Option<(View, BTreeMap<String, Said>)>,
     /// What of the horizontal axis is seen; `None` is all of it.
@@ -205,7 +203,6 @@ impl Board {
             wanted_run: None,
             remembered: BTreeMap::new(),
             place: String::new(),
-            show_next: false,
             kept: None,
             window: None,
             follow: false,
@@ -241,13 +238,12 @@ impl Board {
 
     pub fn add(&mut self, new: Vec<Shared>) {
         for run in new {
-            let shown = self.runs.len() < SHOWN_AT_FIRST || self.show_next;
+            let shown = self.runs.len() < SHOWN_AT_FIRST;
             let path = run.read().unwrap_or_else(PoisonError::into_inner).path.clone();
             let colour = self.colour(&path);
             self.runs.push(Listed { run, colour, shown, said: None, pinned: false });
             self.remember(self.runs.len() - 1, &path);
         }
-        self.show_next = false;
     }
 
     /// By the run's path, so that it is the same tomorrow; another one while its own is taken.
@@ -256,6 +252,17 @@ impl Board {
         let turned = COLOURS[own..].iter().chain(&COLOURS[..own]);
         let free = |colour: &&Color| self.runs.iter().all(|listed| listed.colour != **colour);
         *turned.clone().find(free).unwrap_or(&COLOURS[own])
+    }
+
+    /// This run is shown, whether it is there already or comes later.
+    pub fn wants(&mut self, path: &Path) {
+        let said = Said { shown: Some(true), pinned: false };
+        self.remembered.insert(path.display().to_string(), said);
+        let place = (0..self.runs.len()).find(|i| self.run(*i).path == path);
+        if let Some(place) = place {
+            self.remember(place, path);
+            self.refresh_metrics();
+        }
     }
 
     /// What the user said of a run at an earlier start holds again.

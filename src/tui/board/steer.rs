@@ -1,6 +1,6 @@
 //! What the panel does outside itself, for whoever opens it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::form::Form;
 use crate::jobs::Wanted;
@@ -16,7 +16,8 @@ pub trait Steer: Send + Sync {
     /// What the run will need.
     fn check(&self, form: &Form) -> Result<String, String>;
 
-    fn submit(&self, form: &Form) -> Result<String, String>;
+    /// What to tell of it, and the runs that were made.
+    fn submit(&self, form: &Form) -> Result<(String, Vec<PathBuf>), String>;
 
     /// Looks after jobs that another supervisor left; at the start, and now and then.
     fn adopt(&self);

@@ -41,7 +41,7 @@ pub enum Message {
     Processes(Vec<Process>),
     /// What a check or a submission said.
     Checked(Box<Form>, Result<String, String>),
-    Submitted(Box<Form>, Result<String, String>),
+    Submitted(Box<Form>, Result<(String, Vec<PathBuf>), String>),
     /// Paths that begin with a text, and what they share.
     Completed(String, Option<String>, Vec<String>),
     Terminate,
@@ -145,14 +145,17 @@ pub fn update(board: &mut Board, message: Message) -> Vec<Effect> {
             }
         }
         Message::Submitted(asked, told) => {
+            let told = told.map(|(told, runs)| {
+                // What was submitted here is wanted to be seen.
+                runs.iter().for_each(|run| board.wants(run));
+                told
+            });
             let open = board.form.as_mut().filter(|form| form.form() == *asked);
             match (told, open) {
                 (Err(told), Some(form)) => form.answered(Err(told)),
                 (Ok(told), Some(_)) => {
                     board.draft = *asked;
                     board.form = None;
-                    // What was submitted here is wanted to be seen.
-                    board.show_next = true;
                     board.notice = Some(told);
                 }
                 (Ok(told) | Err(told), None) => board.notice = Some(told),
@@ -326,13 +329,14 @@ fn ask(board: &mut Board, question: Question) {
     };
     let waits = matches!(standing, Standing::Told(RunState::Queued | RunState::Paused));
     let over = match question {
-        Question::Stop => !(standing.runs() || waits),
+        // One that seems lost may be on another machine.
+        Question::Stop => !(standing.runs() || waits || standing == Standing::Lost),
         Question::Remove => !standing.runs() && !waits,
     };
     match (question, over) {
         (Question::Stop, true) => board.notice = Some(format!("it is {}", standing.word())),
         (Question::Remove, false) => {
-            board.notice = Some(format!("it is {}; X stops it first", standing.word()));
+            board.notice = Some(format!("it is {}; stop it first", standing.word()));
         }
         _ => board.asking = Some((path, question)),
     }
@@ -428,6 +432,7 @@ fn move_by(board: &mut Board, by: isize) {
     if board.focus == Focus::List && !board.open {
         let last = board.listed().len().saturating_sub(1);
         board.cursor = board.cursor.saturating_add_signed(by).min(last);
+        board.wanted_run = None;
     } else {
         let row = if board.open { 1 } else { grid(board).columns as isize };
         choose_chart(board, by * row);

@@ -329,7 +329,7 @@ fn the_panel_is_found_again_as_it_was_left() {
     assert_eq!(update(&mut first, Message::Tick), [], "it is kept once");
     let file = crate::tui::board::kept::place(dir.path());
     crate::tui::board::kept::write(&file, change).expect("writes");
-    let kept = || Box::new(crate::tui::board::kept::read(&file));
+    let kept = || Box::new(crate::tui::board::kept::read(&file).expect("reads"));
     let looks = |board: &Board| {
         let runs: Vec<_> = board.runs.iter().map(|r| (r.shown, r.pinned, r.colour)).collect();
         let chosen = board.chosen().map(|i| board.run(i).path.clone());
@@ -414,7 +414,7 @@ fn jobs_are_asked_for_what_the_keys_say() {
     press(&mut board, "x");
     assert!(matches!(press(&mut board, "Enter")[..], [Effect::Check(_)]));
     let form = asked(&board);
-    update(&mut board, Message::Submitted(form, Ok("01A is queued".into())));
+    update(&mut board, Message::Submitted(form, Ok(("01A is queued".into(), vec![]))));
     assert!(screen(&board).contains("01A is queued") && board.form.is_none());
 }
 

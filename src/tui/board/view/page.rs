@@ -140,11 +140,8 @@ fn overview(board: &Board, run: &Run, page: &Page) -> Vec<Line<'static>> {
     let about = &run.curves.about;
     about.project.iter().for_each(|project| say("project", project.clone()));
     about.environment.iter().for_each(|(key, value)| say(key, value.clone()));
-    for (key, value) in about.results() {
-        // The last values of curves stand below.
-        if run.curves.get(&key.replace('.', "/")).is_none() {
-            say("result", format!("{key} = {value}"));
-        }
+    for (key, value) in run.results() {
+        say("result", format!("{key} = {value}"));
     }
     if let Some(trouble) = &run.trouble {
         say("trouble", trouble.clone());
