@@ -66,6 +66,13 @@ fn a_job_survives_kills_pauses_and_stops_and_comes_out_the_same() {
     });
     home.until_state(&id, "finished");
     assert_eq!(home.losses(&id), expected);
+    // Each beginning is told among the run's events.
+    let marks = home.path().join("runs").join(&id).join("marks.jsonl");
+    let marks = std::fs::read_to_string(marks).expect("reads");
+    assert!(
+        marks.matches("begins after step").count() >= 3 && marks.contains("finished"),
+        "{marks}"
+    );
     // Nothing is left to do: the supervisor goes.
     let deadline = Instant::now() + PATIENCE;
     while !home.supervisors().is_empty() {

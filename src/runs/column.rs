@@ -72,7 +72,8 @@ impl Steps {
                 match *len {
                     0 => *first = step,
                     1 => *stride = step.saturating_sub(*first),
-                    n if *first + *stride * n as u64 == step => {}
+                    // What follows by the stride may be more than any step.
+                    n if next(*first, *stride, n) == Some(step) => {}
                     n => {
                         let all = (0..n as u64).map(|i| *first + *stride * i);
                         *self = Self::Listed(all.chain([step]).collect());
@@ -124,6 +125,10 @@ impl Steps {
     }
 }
 
+fn next(first: u64, stride: u64, count: usize) -> Option<u64> {
+    first.checked_add(stride.checked_mul(count as u64)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,7 +147,9 @@ mod tests {
 
     #[test]
     fn steps_are_what_was_pushed() {
-        for all in [vec![7], vec![0, 10, 20, 30], vec![1, 2, 4, 8, 8], vec![5, 5, 5], vec![3, 3, 9]]
+        let huge = vec![1, u64::MAX / 2, u64::MAX - 1, u64::MAX];
+        for all in
+            [vec![7], vec![0, 10, 20, 30], vec![1, 2, 4, 8, 8], vec![5, 5, 5], vec![3, 3, 9], huge]
         {
             let mut steps = Steps::default();
             all.iter().for_each(|s| steps.push(*s));

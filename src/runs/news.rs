@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::marks::MarksReader;
 use super::run::{Standing, standing};
-use crate::training::{MarkKind, RunState, Status};
+use crate::training::{RunState, Status};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +92,7 @@ impl News {
             }
             let mut tell = |what, text: String| items.push(Item { run: run.clone(), what, text });
             // Of many at once the last one says where it stands.
-            if let Some(mark) = marks.into_iter().rfind(|m| m.kind != MarkKind::Checkpoint) {
+            if let Some(mark) = marks.into_iter().rfind(|m| m.kind.is_trouble()) {
                 tell(What::Diverging, format!("step {}: {}", mark.step, mark.text));
             }
             if before == Some(stands) {
@@ -117,6 +117,7 @@ impl News {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::training::MarkKind;
     use crate::training::RunDir;
     use crate::training::TrainConfig;
 

@@ -93,6 +93,15 @@ pub enum MarkKind {
     Checkpoint,
     Warning,
     Rollback,
+    /// It begins, goes on, or ends.
+    Turn,
+}
+
+impl MarkKind {
+    /// Whether somebody should look at the run.
+    pub fn is_trouble(self) -> bool {
+        matches!(self, Self::Warning | Self::Rollback)
+    }
 }
 
 /// One line of `metrics.jsonl`.

@@ -91,7 +91,9 @@ impl Trainer<'_> {
             learner.mean = mean()?;
         }
         let mut here = restored.unwrap_or_default();
-        run.note(&format!("begins after step {} of {total}", here.step));
+        let process = std::process::id();
+        let begins = format!("begins after step {} of {total}, process {process}", here.step);
+        run.mark(here.step, MarkKind::Turn, &begins);
         run.set_status(RunState::Running, here.step, total, None)?;
         let (spent, started) = (here.elapsed_s, Instant::now());
         let elapsed = || spent + started.elapsed().as_secs_f64();
@@ -116,7 +118,11 @@ impl Trainer<'_> {
             if stopping {
                 self.save(run, &learner, &here)?;
                 run.set_status(RunState::Stopped, step, total, Some("asked to stop".into()))?;
-                run.note(&format!("was asked to stop; stands after step {step}"));
+                run.mark(
+                    step,
+                    MarkKind::Turn,
+                    &format!("was asked to stop; stands after step {step}"),
+                );
                 return Ok(Outcome::Stopped);
             }
             let Some((index, stage, within)) = config.stage_at(step) else { break };
@@ -257,7 +263,7 @@ impl Trainer<'_> {
             run.note(&format!("ends early: no validation was better than that of step {best}"));
         }
         self.finish(run, &learner, here.best)?;
-        run.note("finished");
+        run.mark(here.step, MarkKind::Turn, "finished");
         run.set_status(RunState::Finished, here.step, total, None)?;
         Ok(Outcome::Finished)
     }

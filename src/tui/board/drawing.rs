@@ -76,7 +76,8 @@ impl Drawing {
             if !board.open && !metric.contains("loss") {
                 continue;
             }
-            let seen = run.marks.iter().filter_map(|m| Some((place(&run, m, clock)?, m.kind)));
+            let told = run.marks.iter().filter(|m| m.kind != MarkKind::Turn);
+            let seen = told.filter_map(|m| Some((place(&run, m, clock)?, m.kind)));
             marks.extend(seen.filter(|(x, _)| (low..=high).contains(x)));
         }
         behind.append(&mut lines);

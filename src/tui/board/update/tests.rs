@@ -250,6 +250,12 @@ fn a_page_tells_of_the_run_and_how_it_differs() {
     let text = load(&mut board, "Right");
     let row = text.lines().find(|line| line.contains("lr ")).expect("the key");
     assert!(row.contains("0.1") && row.contains("0.2") && !text.contains("seed"), "{text}");
+    // What has no room is reached by columns; its own one stays.
+    let text = load(&mut board, "]");
+    assert!(
+        text.contains("adapter  ") && !text.contains("lora  ") && text.contains("other  "),
+        "{text}"
+    );
     let log = load(&mut board, "Right");
     assert!(log.contains("first") && log.contains("last") && !log.contains('\x1b'), "{log}");
     assert!(load(&mut board, "Right").contains("no checkpoints"));

@@ -106,8 +106,12 @@ fn on_page_key(board: &mut Board, code: KeyCode) -> Vec<Effect> {
             let by = if code == KeyCode::Down { 1 } else { -1 };
             (page.tag, page.back, page.scroll) = (to(page.tag, by, tags), 0, 0);
         }
-        KeyCode::Char('[') => (page.back, page.scroll) = (to(page.back, 1, steps), 0),
-        KeyCode::Char(']') => (page.back, page.scroll) = (to(page.back, -1, steps), 0),
+        KeyCode::Char(key @ ('[' | ']')) => {
+            // To the left are earlier steps, and columns that are nearer.
+            let back = (key == '[') != (page.part == Part::Differences);
+            page.back = to(page.back, if back { 1 } else { -1 }, steps);
+            page.scroll = if page.part.has_tags() { 0 } else { page.scroll };
+        }
         KeyCode::Down | KeyCode::Char('j') => page.scroll += 1,
         KeyCode::Up | KeyCode::Char('k') => page.scroll = page.scroll.saturating_sub(1),
         KeyCode::PageDown => page.scroll += screen,
@@ -135,6 +139,11 @@ fn tags(board: &Board) -> (usize, usize) {
         Part::Texts => count(&about.texts, page.tag),
         Part::Pictures => count(&about.pictures, page.tag),
         Part::Histograms => count(&about.histograms, page.tag),
+        // Its columns.
+        Part::Differences => {
+            // The run's own one stays.
+            (0, page.texts.differences.first().map_or(0, |(_, all)| all.len().saturating_sub(1)))
+        }
         _ => (0, 0),
     }
 }

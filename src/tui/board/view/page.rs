@@ -30,6 +30,9 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
         .title(title)
         .title_bottom(match page.part.has_tags() {
             true => " Left, Right: parts   Up, Down: names   [ ]: steps   Esc: back ",
+            false if page.part == Part::Differences => {
+                " Left, Right: parts   Up, Down: lines   [ ]: columns   Esc: back "
+            }
             false => " Left, Right: parts   Up, Down: lines   Esc: back ",
         })
         .style(theme.text)
@@ -187,14 +190,16 @@ fn differences(board: &Board, run: &Run, page: &Page, others: &[String]) -> Vec<
         return vec![Line::from("show other runs (Space on the list) to compare with them")];
     }
     let own = run.title().unwrap_or(&run.name);
-    let names = std::iter::once(own).chain(others.iter().map(String::as_str));
+    let shifted = others.iter().skip(page.back).map(String::as_str);
+    let names = std::iter::once(own).chain(shifted);
     let cell = |text: &str| format!("{:<22} ", fit(&printable(text), 22));
     let head: String = names.map(cell).collect();
     let mut lines = vec![Line::styled(format!("{:<28} {head}", ""), theme.dim)];
     for (key, values) in &page.texts.differences {
         let own = values.first().cloned().flatten();
         let mut spans = vec![Span::styled(format!("{:<28} ", fit(&printable(key), 28)), theme.dim)];
-        for value in values {
+        let shown = values.iter().take(1).chain(values.iter().skip(1 + page.back));
+        for value in shown {
             let style = if *value == own { theme.text } else { theme.accent };
             spans.push(Span::styled(cell(value.as_deref().unwrap_or("-")), style));
         }
@@ -209,8 +214,9 @@ fn differences(board: &Board, run: &Run, page: &Page, others: &[String]) -> Vec<
 fn events(run: &Run, theme: &Theme) -> Vec<Line<'static>> {
     let lines = run.marks.iter().map(|mark| {
         let style = match mark.kind {
-            MarkKind::Checkpoint => theme.text,
-            MarkKind::Warning | MarkKind::Rollback => theme.error,
+            kind if kind.is_trouble() => theme.error,
+            MarkKind::Turn => theme.accent,
+            _ => theme.text,
         };
         let time =
             mark.at.to_zoned_datetime(jiff::tz::TimeZone::system()).strftime("%m-%d %H:%M:%S");

@@ -1,0 +1,79 @@
+//! Coverage-guided fuzzing of every reader of other programs' files.
+//!
+//!     cd fuzz && RUSTC_BOOTSTRAP=1 RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module \
+//!         -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+//!         -Cllvm-args=-sanitizer-coverage-pc-table -Ccodegen-units=1" \
+//!         cargo run --release --target x86_64-unknown-linux-gnu -- -max_total_time=600 CORPUS
+//!
+//! The first byte chooses the reader. Where a checksum keeps damage out, it is made over what came, so
+//! that it gets to the messages within. A panic, an overflow, an endless loop or a gigabyte is a fault.
+#![no_main]
+
+use std::path::{Path, PathBuf};
+
+use artgpt::runs::readers::{
+    CsvFile, EventFile, JsonLines, Matches, PatternLog, Reader, TrainerState, WandbFile,
+};
+use artgpt::runs::{Curves, Grown, Pattern};
+use artgpt::training::tensorboard::record;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let Some((kind, data)) = data.split_first() else { return };
+    // In memory, where it can be.
+    let folder =
+        if Path::new("/dev/shm").is_dir() { "/dev/shm".into() } else { std::env::temp_dir() };
+    let path: PathBuf = folder.join(format!("artgpt-fuzz-{}", std::process::id()));
+    let (bytes, mut reader): (Vec<u8>, Box<dyn Reader>) = match kind % 8 {
+        0 => (data.to_vec(), Box::new(EventFile::new(&path))),
+        1 => (pieces(data).flat_map(record).collect(), Box::new(EventFile::new(&path))),
+        2 => (data.to_vec(), Box::new(WandbFile::new(&path))),
+        3 => (sealed(data), Box::new(WandbFile::new(&path))),
+        4 => (data.to_vec(), Box::new(TrainerState::new(&path))),
+        5 => (data.to_vec(), Box::new(CsvFile::new(&path))),
+        6 => (data.to_vec(), Box::new(JsonLines::new(&path))),
+        _ => {
+            let Ok(pattern) = Pattern::new(r"step (?<step>\d+) loss (?<loss>\S+)") else { return };
+            (data.to_vec(), Box::new(PatternLog::of(&path, Matches::new(pattern))))
+        }
+    };
+    if std::fs::write(&path, &bytes).is_err() {
+        return;
+    }
+    let mut curves = Curves::default();
+    let mut calls = 0;
+    while reader.fetch().is_ok_and(|grown| grown != Grown::Not) {
+        reader.parse(&mut curves);
+        calls += 1;
+        assert!(calls < 1_000, "it reads without end");
+    }
+    reader.finish();
+    reader.parse(&mut curves);
+    for (_, series) in curves.iter() {
+        assert_eq!(series.points().count(), series.len());
+        series.extremes(0..series.len());
+        series.steps_of_extremes();
+    }
+});
+
+/// Messages: each begins with its length.
+fn pieces(mut data: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (length, rest) = data.split_first()?;
+        let (piece, after) = rest.split_at(usize::from(*length).min(rest.len()));
+        data = after;
+        Some(piece)
+    })
+}
+
+/// W&B's log around messages, in its first block.
+fn sealed(data: &[u8]) -> Vec<u8> {
+    let mut out = b":W&B\xe1\xbe\x00".to_vec();
+    for piece in pieces(data).take(100) {
+        let whole = [&[1], piece].concat();
+        out.extend(crc32fast::hash(&whole).to_le_bytes());
+        out.extend((piece.len() as u16).to_le_bytes());
+        out.extend(whole);
+    }
+    out
+}
