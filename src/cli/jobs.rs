@@ -313,9 +313,12 @@ fn all(context: &Context) -> Vec<Job> {
 }
 
 pub fn one(context: &Context, name: &str) -> Result<Job, Failure> {
-    let mut job = jobs::find(&context.paths.runs(), name)?;
+    Ok(settled(jobs::find(&context.paths.runs(), name)?))
+}
+
+fn settled(mut job: Job) -> Job {
     ask_slurm(std::slice::from_mut(&mut job));
-    Ok(job)
+    job
 }
 
 /// Of jobs that are on a cluster. Where Slurm does not answer, what is on disk is told.
@@ -521,10 +524,7 @@ pub fn wish(context: &Context, job: &Job, wanted: Wanted) -> Result<(), Failure>
 /// Asks for something, and waits until it is so.
 fn ask(context: &Context, names: &[String], wanted: Wanted) -> Result<ExitCode, Failure> {
     let asked = names.iter().map(|name| match (jobs::find(&context.paths.runs(), name), wanted) {
-        (Ok(mut job), _) => {
-            ask_slurm(std::slice::from_mut(&mut job));
-            Ok(job)
-        }
+        (Ok(job), _) => Ok(settled(job)),
         (Err(unknown @ JobError::Unknown(_)), Wanted::Run) => {
             match jobs::named(&context.paths.runs(), name) {
                 Ok(run) if run.join("config.toml").is_file() => take_over(context, &run),

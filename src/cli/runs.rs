@@ -120,7 +120,7 @@ pub fn remove(context: &Context, names: &[String]) -> Result<(), Failure> {
         names.iter().map(|name| place(context, name)).collect::<Result<_, _>>()?;
     crate::jobs::remove(&context.paths.runs(), &paths)?;
     for path in paths {
-        let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let id = crate::training::run_id(&path);
         match context.json {
             true => out::line(serde_json::json!({ "removed": id })),
             false => out::line(format!("{}  removed", printable(&id))),

@@ -112,7 +112,7 @@ impl Steer for Steering {
     }
 
     fn remove(&self, run: &Path) -> Result<String, String> {
-        let id = run.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let id = crate::training::run_id(run);
         crate::jobs::remove(&self.context.paths.runs(), &[run.to_path_buf()])
             .map_err(|e| e.to_string())?;
         Ok(format!("{id} is deleted"))

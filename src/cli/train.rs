@@ -24,7 +24,7 @@ use crate::training::data::DataConfig;
 use crate::training::outcome;
 use crate::training::{
     Alone, CaptionTask, Metrics, MuseumTask, Network, Outcome, Params, Peers, RunDir, RunState,
-    Task, TrainConfig, TrainError, Trainer, open_feed,
+    Task, TrainConfig, TrainError, Trainer, open_feed, run_id,
 };
 
 pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
@@ -454,10 +454,6 @@ impl Parts {
             seed: config.seed,
         }
     }
-}
-
-fn run_id(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn show(m: &Metrics, total: usize, json: bool) {

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::model::llama::LlamaConfig;
 use crate::model::matrix::TrainPrecision;
 use crate::model::peft::Method;
-use crate::training::{Metrics, Stage, StageKind, TrainConfig};
+use crate::training::{Metrics, Stage, StageKind, TrainConfig, run_folders, run_id};
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Estimate {
@@ -41,9 +41,7 @@ pub fn estimate(
 
 /// By a run that does the same for other lengths of time.
 fn seen(config: &TrainConfig, runs: &Path) -> Option<Estimate> {
-    let mut folders: Vec<_> = runs.read_dir().ok()?.flatten().map(|e| e.path()).collect();
-    folders.sort();
-    folders.iter().rev().take(MOST).find_map(|run| {
+    run_folders(runs).iter().rev().take(MOST).find_map(|run| {
         let text = std::fs::read_to_string(run.join("config.toml")).ok()?;
         let other: TrainConfig = toml::from_str(&text).ok()?;
         if pace(&other) != pace(config) {
@@ -64,7 +62,7 @@ fn seen(config: &TrainConfig, runs: &Path) -> Option<Estimate> {
                 * stage.steps as f64;
         }
         let memory = metrics.iter().filter_map(|m| m.peak_memory).max();
-        let seen_in = Some(run.file_name()?.to_string_lossy().into_owned());
+        let seen_in = Some(run_id(run));
         Some(Estimate { memory, seconds: Some(seconds), seen_in })
     })
 }

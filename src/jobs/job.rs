@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::local::asked;
 use super::record::{self, JOB, Kind, Place, Progress, Request, Spec, Wanted};
 use super::{JobError, Result, named};
-use crate::training::{RunState, Status};
+use crate::training::{RunState, Status, run_folders, run_id};
 
 /// All that is known of one job.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,7 +23,7 @@ impl Job {
     /// `None` where the run is no job.
     pub fn read(path: &Path) -> Result<Option<Self>> {
         let Some(spec) = record::read(path, Kind::Spec)? else { return Ok(None) };
-        let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let id = run_id(path);
         Ok(Some(Self {
             id,
             path: path.to_path_buf(),
@@ -60,10 +60,7 @@ impl Job {
 /// All jobs of a folder of runs, the oldest first. One whose record cannot be read is passed over: it
 /// must not hide the others.
 pub fn list(runs: &Path) -> Vec<Job> {
-    let Ok(entries) = runs.read_dir() else { return Vec::new() };
-    // One on its way out is none: its files go one by one.
-    let entries = entries.flatten().filter(|e| !e.file_name().to_string_lossy().starts_with('.'));
-    let folders = entries.map(|e| e.path()).filter(|p| p.join(JOB).is_dir());
+    let folders = run_folders(runs).into_iter().filter(|p| p.join(JOB).is_dir());
     let mut all: Vec<Job> = folders.filter_map(|p| Job::read(&p).ok().flatten()).collect();
     all.sort_by(|a, b| (a.spec.submitted, &a.id).cmp(&(b.spec.submitted, &b.id)));
     all

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Job, JobError, OUTPUT, Result, io, list};
-use crate::training::{RunDir, Status};
+use crate::training::{RunDir, Status, run_id};
 
 /// Held by the supervisor of a folder of runs.
 const LOCK: &str = ".supervisor.lock";
@@ -126,12 +126,11 @@ pub fn terminate(pid: u32) {
 
 /// Asks a run that is no job to write a checkpoint and end, as Ctrl-C does in its terminal.
 pub fn stop_foreground(run: &Path) -> Result<()> {
-    let id = run.file_name().unwrap_or_default().to_string_lossy().into_owned();
     // Who holds the run wrote its number into the status, unless it is on another machine.
     let status = Status::read(run).filter(|_| RunDir::is_open(run));
     let Some(pid) = status.map(|status| status.pid).filter(|pid| holds(*pid, run)) else {
         return Err(JobError::Refused {
-            id,
+            id: run_id(run),
             state: "not running here",
             hint: "what runs on another machine is stopped there",
         });

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::record::{self, Kind, Spec};
+use super::remove::REMOVED;
 use super::{JobError, Result};
+use crate::training::{run_folders, run_id};
 
 /// Of several that could be meant, so many are told.
 const TOLD: usize = 5;
@@ -12,7 +14,7 @@ const TOLD: usize = 5;
 pub fn named(runs: &Path, name: &str) -> Result<PathBuf> {
     let unknown =
         || JobError::NoRun { name: crate::text::printable(name), runs: runs.display().to_string() };
-    if name.is_empty() || name.starts_with(".removed-") {
+    if name.is_empty() || name.starts_with(REMOVED) {
         return Err(unknown());
     }
     let given = PathBuf::from(name);
@@ -21,13 +23,10 @@ pub fn named(runs: &Path, name: &str) -> Result<PathBuf> {
     if let Some(path) = [Some(runs.join(name)), path].into_iter().flatten().find(|p| p.exists()) {
         return Ok(path);
     }
-    let entries = runs.read_dir().into_iter().flatten().flatten();
-    // What begins with a dot is no run.
-    let entries = entries.filter(|e| !e.file_name().to_string_lossy().starts_with('.'));
-    let all: Vec<PathBuf> = entries.map(|e| e.path()).filter(|p| p.is_dir()).collect();
+    let mut all = run_folders(runs);
+    all.retain(|path| path.is_dir());
     let wanted = name.to_uppercase();
-    let id = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().to_uppercase();
-    let begins = |path: &&PathBuf| id(path).starts_with(&wanted);
+    let begins = |path: &&PathBuf| run_id(path).to_uppercase().starts_with(&wanted);
     let mut found: Vec<&PathBuf> = all.iter().filter(begins).collect();
     if found.is_empty() {
         found = all.iter().filter(|path| called(path).as_deref() == Some(name)).collect();
@@ -37,9 +36,7 @@ pub fn named(runs: &Path, name: &str) -> Result<PathBuf> {
         [] => Err(unknown()),
         [one] => Ok(one.clone()),
         _ => {
-            let plain = |path: &&PathBuf| {
-                crate::text::printable(&path.file_name().unwrap_or_default().to_string_lossy())
-            };
+            let plain = |path: &&PathBuf| crate::text::printable(&run_id(path));
             let mut ids: Vec<String> = found.iter().take(TOLD).map(plain).collect();
             ids.extend((found.len() > TOLD).then(|| "…".to_string()));
             let name = crate::text::printable(name);

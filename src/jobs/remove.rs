@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{Job, JobError, Result, io, list};
-use crate::training::{RunDir, RunState, TrainError};
+use crate::training::{RunDir, RunState, TrainError, run_folders, run_id};
 
 /// What a run is called on its way out. Names that begin with a dot are no runs.
-const REMOVED: &str = ".removed-";
+pub const REMOVED: &str = ".removed-";
 
 /// Deletes runs of ours with all that they left: metrics, checkpoints, weights; all of them or none.
 ///
@@ -19,7 +19,7 @@ pub fn remove(runs: &Path, wanted: &[PathBuf]) -> Result<()> {
     let mut ids: BTreeSet<String> = BTreeSet::new();
     for run in wanted {
         ours(runs, run)?;
-        ids.insert(id(run));
+        ids.insert(run_id(run));
     }
     let all: Vec<PathBuf> = ids.iter().map(|id| runs.join(id)).collect();
     // Held until they are out of reach: whoever wants to go on with one finds it taken.
@@ -39,10 +39,6 @@ pub fn remove(runs: &Path, wanted: &[PathBuf]) -> Result<()> {
     ids.iter().try_for_each(|id| std::fs::remove_dir_all(out(id)).map_err(io(&out(id))))
 }
 
-fn id(run: &Path) -> String {
-    run.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
 /// What an earlier call did not come to the end with.
 fn sweep(runs: &Path) {
     let entries = runs.read_dir().into_iter().flatten().flatten();
@@ -51,7 +47,7 @@ fn sweep(runs: &Path) {
 }
 
 fn refused(run: &Path, state: &'static str, hint: &'static str) -> JobError {
-    JobError::Refused { id: id(run), state, hint }
+    JobError::Refused { id: run_id(run), state, hint }
 }
 
 fn ours(runs: &Path, run: &Path) -> Result<()> {
@@ -86,12 +82,12 @@ fn unneeded(runs: &Path, ids: &BTreeSet<String>) -> Result<()> {
         }
     }
     // Weights that another run began with, or whose manifest builds on them.
-    for entry in runs.read_dir().into_iter().flatten().flatten() {
-        let other = entry.file_name().to_string_lossy().into_owned();
+    for run in run_folders(runs) {
+        let other = run_id(&run);
         if ids.contains(&other) {
             continue;
         }
-        let config = std::fs::read_to_string(entry.path().join("config.toml")).unwrap_or_default();
+        let config = std::fs::read_to_string(run.join("config.toml")).unwrap_or_default();
         if let Some(id) = ids.iter().find(|id| config.contains(id.as_str())) {
             return needed(id, &other);
         }

@@ -8,7 +8,7 @@ use crate::fetch::is_installed;
 use crate::model::checkpoint::LanguageFile;
 use crate::model::manifest::Model;
 use crate::training::data::DataConfig;
-use crate::training::{RunDir, RunState, Status, TrainConfig, open_feed};
+use crate::training::{RunDir, RunState, Status, TrainConfig, open_feed, run_id};
 
 /// Finds what is wrong with a configuration before it waits in a queue for hours, and tells what it
 /// will need.
@@ -40,7 +40,7 @@ pub fn check(config: &TrainConfig, models: &Path, runs: &Path) -> Result<Estimat
 
 /// Makes a job of a run that was begun in the foreground and stands still; it goes on where it stands.
 pub fn enlist(path: &Path, spec: &Spec) -> Result<Job> {
-    let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let id = run_id(path);
     let refused = |state, hint| Err(JobError::Refused { id: id.clone(), state, hint });
     let Ok(run) = RunDir::open(path) else {
         return refused("running in the foreground", "stop it first");

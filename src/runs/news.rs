@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::marks::MarksReader;
 use super::run::{Standing, standing};
-use crate::training::{RunState, Status};
+use crate::training::{RunState, Status, run_folders, run_id};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,13 +75,9 @@ impl News {
     pub fn look(&mut self) -> Vec<Item> {
         let now = SystemTime::now();
         let mut items = Vec::new();
-        let folders = self.runs.read_dir().into_iter().flatten().flatten();
-        let folders = folders.filter(|e| !e.file_name().to_string_lossy().starts_with('.'));
-        let mut folders: Vec<PathBuf> = folders.map(|e| e.path()).collect();
-        folders.sort();
-        for path in folders {
+        for path in run_folders(&self.runs) {
             let Some(status) = Status::read(&path) else { continue };
-            let run = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let run = run_id(&path);
             let new = || Seen { standing: None, marks: MarksReader::of(&path) };
             let seen = self.seen.entry(path.clone()).or_insert_with(new);
             let stands = standing(&status, now);

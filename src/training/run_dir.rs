@@ -485,6 +485,21 @@ impl RunDir {
     }
 }
 
+/// A run's id: its folder's name.
+pub fn run_id(run: &Path) -> String {
+    run.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// What lies in a folder of runs, in the order of their ids. Names that begin with a dot are no runs:
+/// locks, notes, and runs on their way out.
+pub fn run_folders(runs: &Path) -> Vec<PathBuf> {
+    let entries = runs.read_dir().into_iter().flatten().flatten();
+    let mut all: Vec<PathBuf> =
+        entries.map(|e| e.path()).filter(|path| !run_id(path).starts_with('.')).collect();
+    all.sort();
+    all
+}
+
 /// Weights of the validation after `step`.
 pub fn best_weights(step: usize) -> String {
     format!("best-{step:08}.safetensors")

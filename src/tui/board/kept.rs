@@ -84,7 +84,7 @@ impl Default for View {
 }
 
 impl View {
-    pub fn of(board: &Board) -> Self {
+    fn of(board: &Board) -> Self {
         Self {
             scale: board.scale,
             sort: board.sort,
@@ -116,7 +116,7 @@ impl View {
 }
 
 /// What the user said of the runs in the panel.
-pub fn said(board: &Board) -> BTreeMap<String, Said> {
+fn said(board: &Board) -> BTreeMap<String, Said> {
     let all = board.runs.iter().enumerate().map(|(i, listed)| {
         let said = Said { shown: listed.said, pinned: listed.pinned };
         (board.run(i).path.display().to_string(), said)
@@ -124,19 +124,23 @@ pub fn said(board: &Board) -> BTreeMap<String, Said> {
     all.collect()
 }
 
-/// What is not in the file yet.
-pub fn change(board: &Board, known: &(View, BTreeMap<String, Said>)) -> Option<Change> {
-    let (view, said) = (View::of(board), said(board));
+/// All that is kept of a panel.
+pub type State = (View, BTreeMap<String, Said>);
+
+pub fn state(board: &Board) -> State {
+    (View::of(board), said(board))
+}
+
+/// What of `now` is not in the file yet, which knows of the state before.
+pub fn change(place: &str, now: &State, known: &State) -> Option<Change> {
     let usual = Said::default();
-    let new: Vec<(String, Said)> = said
-        .into_iter()
-        .filter(|(path, said)| known.1.get(path).unwrap_or(&usual) != said)
-        .collect();
-    if view == known.0 && new.is_empty() {
+    let news = now.1.iter().filter(|(path, said)| known.1.get(*path).unwrap_or(&usual) != *said);
+    let said: Vec<(String, Said)> = news.map(|(path, said)| (path.clone(), *said)).collect();
+    if now.0 == known.0 && said.is_empty() {
         return None;
     }
-    let view = serde_json::to_string(&view).unwrap_or_default();
-    Some(Change { place: board.place.clone(), view, said: new })
+    let view = serde_json::to_string(&now.0).unwrap_or_default();
+    Some(Change { place: place.to_string(), view, said })
 }
 
 impl Kept {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::filter::holds;
 use super::form::{Form, FormWindow};
-use super::kept::{Said, View};
+use super::kept::{self, Said};
 use super::machine::MachineWindow;
 use super::notes::Notes;
 use super::page::Page;
@@ -58,7 +58,7 @@ pub struct Board {
     /// The paths that are watched, as one text.
     pub place: String,
     /// What was kept last; `None` before that of earlier starts was read.
-    pub kept: Option<(View, BTreeMap<String, Said>)>,
+    pub kept: Option<kept::State>,
     /// What of the horizontal axis is seen; `None` is all of it.
     pub window: Option<(f64, f64)>,
     /// The window moves along with the newest point.

@@ -10,7 +10,7 @@ use ratatui::layout::Rect;
 
 use super::export::Format;
 use super::form::{Form, FormWindow};
-use super::kept::{self, Kept, View, said};
+use super::kept::{self, Kept};
 use super::machine::MachineWindow;
 use super::notes::Notes;
 use super::page::{Needs, Page, Room, Texts};
@@ -107,7 +107,7 @@ pub fn update(board: &mut Board, message: Message) -> Vec<Effect> {
             if board.loaded {
                 board.all_read();
             }
-            board.kept = Some((View::of(board), said(board)));
+            board.kept = Some(kept::state(board));
         }
         Message::Notice(text) => board.notice = Some(text),
         Message::News(items) => {
@@ -354,8 +354,9 @@ fn open_page(board: &mut Board) -> Vec<Effect> {
 /// What has changed since it was kept; `None` before it is known what was.
 pub fn keep(board: &mut Board) -> Option<kept::Change> {
     let known = board.kept.as_ref().filter(|_| board.loaded)?;
-    let change = kept::change(board, known)?;
-    board.kept = Some((View::of(board), said(board)));
+    let now = kept::state(board);
+    let change = kept::change(&board.place, &now, known)?;
+    board.kept = Some(now);
     Some(change)
 }
 
