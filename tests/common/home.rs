@@ -136,6 +136,17 @@ impl Home {
         std::fs::read_to_string(self.path().join("logs/jobs.log")).unwrap_or_default()
     }
 
+    /// The run's events, a line each.
+    pub fn marks(&self, id: &str) -> String {
+        let path = self.path().join("runs").join(id).join("marks.jsonl");
+        std::fs::read_to_string(path).unwrap_or_default()
+    }
+
+    /// How often a process of it came to train.
+    pub fn beginnings(&self, id: &str) -> usize {
+        self.marks(id).matches("begins after step").count()
+    }
+
     /// Loss by step.
     pub fn losses(&self, id: &str) -> BTreeMap<u64, String> {
         let path = self.path().join("runs").join(id).join("metrics.jsonl");
