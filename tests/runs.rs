@@ -9,10 +9,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use artgpt::runs::catalogue::find;
+use artgpt::runs::media::{bytes, embeddings, project, sound, table};
 use artgpt::runs::readers::{
     CsvFile, EventFile, JsonLines, Matches, PatternLog, Reader, TrainerState, WandbFile,
 };
-use artgpt::runs::{At, Bin, Curves, Grown, Pattern, Picture, RunReader};
+use artgpt::runs::{At, Bin, Curves, Grown, Media, Pattern, RunReader};
 use common::program;
 use pty::{Pty, Terminal};
 use rand::{Rng, SeedableRng};
@@ -79,10 +80,9 @@ fn what_real_packages_log_besides_numbers_is_there() {
         let found = find(&reference(name), false).pop().expect("a run");
         RunReader::whole(found, None)
     };
-    let colour = |at: &At<Picture>| {
-        let picture = &at.what;
-        let image =
-            artgpt::art::decode_part(&picture.path, picture.bytes.clone()).expect("decodes");
+    let colour = |at: &At<Media>| {
+        let picture = bytes(&at.what).expect("reads");
+        let (image, _) = artgpt::art::decode(&at.what.path, &picture).expect("decodes");
         (at.step, image.dimensions(), image.get_pixel(0, 0).0)
     };
     let count = |at: &At<Vec<Bin>>| (at.step, at.what.iter().map(|bin| bin.count).sum::<f64>());
@@ -143,6 +143,65 @@ fn what_real_packages_log_besides_numbers_is_there() {
 }
 
 #[test]
+fn sounds_tables_networks_and_the_like_of_real_packages_are_there() {
+    let read = |name: &str| {
+        let found = find(&reference(name), false).pop().expect("a run");
+        RunReader::whole(found, None)
+    };
+    let hear = |at: &At<Media>| {
+        let heard = sound(&bytes(&at.what).expect("reads")).expect("a sound");
+        assert!((heard.peak - 0.5).abs() < 1e-3 && (heard.rms - 0.5).abs() < 1e-3, "{heard:?}");
+        (at.step, heard.rate, heard.channels, heard.seconds, at.what.caption.clone())
+    };
+
+    let run = read("pytorch-more");
+    assert_eq!(run.skipped, 0);
+    let about = &run.curves.about;
+    let tones: Vec<_> = about.sounds["tone"].iter().map(hear).collect();
+    assert_eq!(tones, [(0, 8000, 1, 0.1, String::new()), (10, 8000, 1, 0.1, String::new())]);
+    // Of the eight scores that were logged: at 0.5 four are at least as sure, three of them rightly.
+    let horse = &about.precision["horse"];
+    assert_eq!(horse.iter().map(|at| at.step).collect::<Vec<_>>(), [0, 10]);
+    let cut = horse[0].what[5];
+    assert_eq!((horse[0].what.len(), cut.threshold), (11, 0.5));
+    assert!((cut.precision, cut.recall) == (0.75, 0.75), "{cut:?}");
+    let first = horse[0].what[0];
+    assert_eq!((first.precision, first.recall), (0.5, 1.0));
+    let graph = about.graph.as_ref().expect("a network");
+    let row = |name: &str| graph.rows.iter().find(|row| row.name == name).expect("a row");
+    assert!(row("Linear[down]").inside >= 3, "{graph:#?}");
+    let output = graph.rows.iter().find(|row| row.what.starts_with("aten::gelu"));
+    assert!(output.is_some_and(|row| row.what.contains("[1, 2]")), "{graph:#?}");
+    let styles = &embeddings(&run.path)["styles"];
+    let plane = project(&styles[0].what).expect("a plane");
+    assert_eq!((styles[0].step, plane.count, plane.dimensions), (10, 40, 3));
+    // The two heaps lie eight apart, on either side of the middle.
+    let along = |style: &str| -> f64 {
+        let of = plane.points.iter().zip(&plane.labels).filter(|(_, label)| *label == style);
+        of.map(|((x, _), _)| x / 20.0).sum()
+    };
+    assert!(((along("baroque") - along("rococo")).abs() - 8.0).abs() < 0.05, "{plane:?}");
+
+    let run = read("tf2-more");
+    let tones: Vec<_> = run.curves.about.sounds["tone"].iter().map(hear).collect();
+    assert_eq!(tones, [(3, 8000, 1, 0.1, "a tone".to_string())]);
+
+    let run = read("wandb-more");
+    assert_eq!(run.skipped, 0);
+    let about = &run.curves.about;
+    let tones: Vec<_> = about.sounds["tone"].iter().map(hear).collect();
+    assert_eq!(tones, [(5, 8000, 1, 0.1, "a tone".to_string())]);
+    let answers = &about.tables["answers"][0];
+    let rows = table(&bytes(&answers.what).expect("reads")).expect("a table");
+    assert_eq!((answers.step, &rows.columns), (5, &vec!["artwork".into(), "score".into()]));
+    assert_eq!(rows.rows, [["Judith", "4.5"], ["Salome", ""]]);
+    // What cannot be seen here is told where it lies.
+    assert!(about.texts["page"][0].what.starts_with("html-file: files/media/html/page_"));
+    let names: Vec<&str> = run.curves.iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["loss"]);
+}
+
+#[test]
 fn runs_are_listed_shown_and_exported_to_tensorboard_and_back() {
     let dir = tempfile::tempdir().expect("a folder");
     let output = program(dir.path())
@@ -153,7 +212,15 @@ fn runs_are_listed_shown_and_exported_to_tensorboard_and_back() {
     let all: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let names: Vec<&str> =
         all.as_array().expect("a list").iter().filter_map(|r| r["run"].as_str()).collect();
-    let with_media = ["pytorch-media", "tf2-media", "wandb-machine", "wandb-media"];
+    let with_media = [
+        "pytorch-media",
+        "pytorch-more",
+        "tf2-media",
+        "tf2-more",
+        "wandb-machine",
+        "wandb-media",
+        "wandb-more",
+    ];
     let mut expected = ["csv", "pytorch", "trainer", "wandb"].to_vec();
     expected.extend(with_media);
     expected.sort_unstable();
@@ -242,8 +309,9 @@ fn damaged_messages_under_good_checksums_harm_no_reader() {
     let mut rng = ChaCha8Rng::seed_from_u64(12);
     let number = |bytes: &[u8]| bytes.iter().rev().fold(0, |n, b| n << 8 | usize::from(*b));
     let mut events: Vec<Vec<u8>> = Vec::new();
-    for name in ["pytorch", "pytorch-media", "tf2-media"] {
-        for file in std::fs::read_dir(reference(name)).expect("reads").flatten() {
+    for name in ["pytorch", "pytorch-media", "pytorch-more", "tf2-media", "tf2-more"] {
+        let files = std::fs::read_dir(reference(name)).expect("reads").flatten();
+        for file in files.filter(|file| file.file_name().to_string_lossy().starts_with("events")) {
             let bytes = std::fs::read(file.path()).expect("reads");
             let mut at = 0;
             while at < bytes.len() {
@@ -254,7 +322,11 @@ fn damaged_messages_under_good_checksums_harm_no_reader() {
         }
     }
     let mut records: Vec<Vec<u8>> = Vec::new();
-    for name in ["wandb-media/run-media.wandb", "wandb-machine/run-machine.wandb"] {
+    for name in [
+        "wandb-media/run-media.wandb",
+        "wandb-machine/run-machine.wandb",
+        "wandb-more/run-more.wandb",
+    ] {
         let bytes = read(name);
         let mut at = 7;
         while at + 7 < bytes.len() {

@@ -47,21 +47,16 @@ pub fn read_limited(path: &Path) -> Result<Vec<u8>, ArtError> {
     Ok(bytes)
 }
 
-/// A picture file, or a picture that is a part of a file.
-pub fn decode_part(path: &Path, part: Option<Range<u64>>) -> Result<RgbImage, ArtError> {
-    let bytes = match part {
-        None => read_limited(path)?,
-        Some(part) => {
-            let io = |source| ArtError::Io { path: show(path), source };
-            let length = part.end.saturating_sub(part.start).min(MAX_FILE_BYTES);
-            let mut file = std::fs::File::open(path).map_err(io)?;
-            file.seek(SeekFrom::Start(part.start)).map_err(io)?;
-            let mut bytes = Vec::new();
-            file.take(length).read_to_end(&mut bytes).map_err(io)?;
-            bytes
-        }
-    };
-    Ok(decode(path, &bytes)?.0)
+/// A file, or a part of it.
+pub fn read_part(path: &Path, part: Option<Range<u64>>) -> Result<Vec<u8>, ArtError> {
+    let Some(part) = part else { return read_limited(path) };
+    let io = |source| ArtError::Io { path: show(path), source };
+    let length = part.end.saturating_sub(part.start).min(MAX_FILE_BYTES);
+    let mut file = std::fs::File::open(path).map_err(io)?;
+    file.seek(SeekFrom::Start(part.start)).map_err(io)?;
+    let mut bytes = Vec::new();
+    file.take(length).read_to_end(&mut bytes).map_err(io)?;
+    Ok(bytes)
 }
 
 /// Decodes `bytes`; the format is told from the content, so a wrong extension is no matter.

@@ -12,7 +12,7 @@ mod resample;
 mod view;
 
 pub use crop::random_resized_crop;
-pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode, decode_part, read_limited};
+pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode, read_limited, read_part};
 pub use features::{
     Balance, Colour, Contrast, FormalFeatures, Kind, LightKey, Saturation, Symmetry, Warmth,
 };

@@ -111,11 +111,12 @@ impl Steer for Steering {
         self.wish_of(run, wanted).map_err(|e| e.to_string())
     }
 
-    fn remove(&self, run: &Path) -> Result<String, String> {
-        let id = crate::training::run_id(run);
-        crate::jobs::remove(&self.context.paths.runs(), &[run.to_path_buf()])
-            .map_err(|e| e.to_string())?;
-        Ok(format!("{id} is deleted"))
+    fn remove(&self, runs: &[PathBuf]) -> Result<String, String> {
+        crate::jobs::remove(&self.context.paths.runs(), runs).map_err(|e| e.to_string())?;
+        Ok(match runs {
+            [one] => format!("{} is deleted", crate::training::run_id(one)),
+            several => format!("{} runs are deleted", several.len()),
+        })
     }
 
     fn check(&self, form: &Form) -> Result<String, String> {

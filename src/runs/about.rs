@@ -1,10 +1,11 @@
-//! What a run's files tell of it besides numbers: its name and configuration, what it printed, texts,
-//! pictures and histograms by step.
+//! What a run's files tell of it besides numbers: its name and configuration, what it printed, and what
+//! it logged by step for people to look at.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::path::PathBuf;
 
+use super::graph::Graph;
 use super::settings::Settings;
 
 /// Of one run, in whatever format it was told.
@@ -26,8 +27,13 @@ pub struct About {
     pub texts: ByTag<String>,
     /// Bytes of all texts that came.
     text_bytes: usize,
-    pub pictures: ByTag<Picture>,
+    pub pictures: ByTag<Media>,
+    pub sounds: ByTag<Media>,
+    pub tables: ByTag<Media>,
     pub histograms: ByTag<Vec<Bin>>,
+    /// Precision against recall, at thresholds.
+    pub precision: ByTag<Vec<Cut>>,
+    pub graph: Option<Graph>,
 }
 
 /// What was logged under a name, in the order of steps.
@@ -39,11 +45,11 @@ pub struct At<T> {
     pub what: T,
 }
 
-/// Where a picture is; its bytes are read when somebody looks at it.
+/// Where a picture, a sound or a table is; its bytes are read when somebody looks at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Picture {
+pub struct Media {
     pub path: PathBuf,
-    /// The part of the file, where it holds more than the picture.
+    /// The part of the file, where it holds more.
     pub bytes: Option<Range<u64>>,
     pub caption: String,
 }
@@ -56,10 +62,20 @@ pub struct Bin {
     pub count: f64,
 }
 
+/// A classifier of two kinds at one threshold.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cut {
+    pub threshold: f64,
+    pub precision: f64,
+    pub recall: f64,
+}
+
 /// Entries of one name, and histograms of one: a model has hundreds of tensors.
 const MOST: usize = 400;
 const MOST_HISTOGRAMS: usize = 100;
 const MOST_BINS: usize = 40;
+/// Thresholds of a curve of precision.
+const MOST_CUTS: usize = 200;
 /// Names of a kind; more are not kept.
 const MOST_TAGS: usize = 1_000;
 /// Bytes of a text; the rest is cut.
@@ -104,6 +120,9 @@ impl About {
         }
         cut(&mut self.texts, step);
         cut(&mut self.pictures, step);
+        cut(&mut self.sounds, step);
+        cut(&mut self.tables, step);
+        cut(&mut self.precision, step);
         cut(&mut self.histograms, step);
         self.alerts.retain(|at| at.step < step);
     }
@@ -137,6 +156,18 @@ pub fn keep_histogram(about: &mut About, tag: &str, step: u64, mut bins: Vec<Bin
         bins = bins.chunks(2).map(join).collect();
     }
     keep_some(&mut about.histograms, tag, step, bins, MOST_HISTOGRAMS);
+}
+
+pub fn keep_precision(about: &mut About, tag: &str, step: u64, mut cuts: Vec<Cut>) {
+    // As many points as a screen tells apart, from end to end.
+    let stride = cuts.len().div_ceil(MOST_CUTS).max(1);
+    let last = cuts.len().saturating_sub(1);
+    let mut at = 0;
+    cuts.retain(|_| {
+        at += 1;
+        (at - 1) % stride == 0 || at - 1 == last
+    });
+    keep_some(&mut about.precision, tag, step, cuts, MOST_HISTOGRAMS);
 }
 
 fn keep_some<T>(all: &mut ByTag<T>, tag: &str, step: u64, what: T, most: usize) {

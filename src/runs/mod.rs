@@ -7,7 +7,9 @@ mod column;
 mod curves;
 mod export;
 mod follow;
+pub mod graph;
 mod marks;
+pub mod media;
 mod news;
 pub mod readers;
 mod run;
@@ -17,7 +19,7 @@ mod smooth;
 mod table;
 mod tail;
 
-pub use about::{About, At, Bin, ByTag, Picture, last_of};
+pub use about::{About, At, Bin, ByTag, Cut, Media, last_of};
 pub use curves::{Curves, SYSTEM};
 pub use export::csv;
 pub use follow::{Change, Follower};

@@ -7,8 +7,10 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use prost::bytes::Buf;
-use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
+use prost::encoding::decode_varint;
 
+use super::graph::graph;
+use super::protobuf::{Field, fields};
 use super::tensors::Other;
 use super::{Curves, Format, Tailed};
 use crate::runs::series::Point;
@@ -96,29 +98,34 @@ fn records(
 }
 
 /// `None` if the message is damaged.
-fn event(mut bytes: &[u8], place: Place, plugins: &mut Plugins, curves: &mut Curves) -> Option<()> {
+fn event(bytes: &[u8], place: Place, plugins: &mut Plugins, curves: &mut Curves) -> Option<()> {
     let whole = bytes;
     let (mut wall, mut step) = (f64::NAN, 0);
     let mut summary: &[u8] = &[];
     let mut session: &[u8] = &[];
-    while !bytes.is_empty() {
-        match field(&mut bytes)? {
+    let mut network: &[u8] = &[];
+    for entry in fields(bytes) {
+        match entry? {
             (1, Field::Fixed64(bits)) => wall = f64::from_bits(bits),
             (2, Field::Varint(n)) => step = (n as i64).max(0) as u64,
+            (4, Field::Bytes(inner)) => network = inner,
             (5, Field::Bytes(inner)) => summary = inner,
             (7, Field::Bytes(inner)) => session = inner,
             _ => {}
         }
     }
-    while !session.is_empty() {
+    if !network.is_empty() {
+        curves.about.graph = Some(graph(network)?);
+    }
+    for entry in fields(session) {
         /// `SessionLog::START`: what an earlier file says of this step and later ones is void.
         const START: u64 = 1;
-        if let (1, Field::Varint(START)) = field(&mut session)? {
+        if let (1, Field::Varint(START)) = entry? {
             curves.restart(step);
         }
     }
-    while !summary.is_empty() {
-        if let (1, Field::Bytes(value)) = field(&mut summary)? {
+    for entry in fields(summary) {
+        if let (1, Field::Bytes(value)) = entry? {
             let at = Point { step, wall, value: 0.0 };
             if let Some(other) = summary_value(value, at, curves)? {
                 other.keep(whole, place, step, plugins, &mut curves.about)?;
@@ -129,19 +136,16 @@ fn event(mut bytes: &[u8], place: Place, plugins: &mut Plugins, curves: &mut Cur
 }
 
 /// A number becomes a point; what is none comes back.
-fn summary_value<'a>(
-    mut bytes: &'a [u8],
-    at: Point,
-    curves: &mut Curves,
-) -> Option<Option<Other<'a>>> {
+fn summary_value<'a>(bytes: &'a [u8], at: Point, curves: &mut Curves) -> Option<Option<Other<'a>>> {
     let (mut tag, mut value) = ("", None);
     let mut other = Other::default();
-    while !bytes.is_empty() {
-        match field(&mut bytes)? {
+    for entry in fields(bytes) {
+        match entry? {
             (1, Field::Bytes(name)) => tag = std::str::from_utf8(name).ok()?,
             (2, Field::Fixed32(bits)) => value = Some(f64::from(f32::from_bits(bits))),
             (4, Field::Bytes(image)) => other.image = Some(image),
             (5, Field::Bytes(histogram)) => other.histogram = Some(histogram),
+            (6, Field::Bytes(sound)) => other.sound = Some(sound),
             (8, Field::Bytes(tensor)) => {
                 value = value.or(scalar(tensor)?);
                 other.tensor = Some(tensor);
@@ -160,13 +164,13 @@ fn summary_value<'a>(
 }
 
 /// The number of a `TensorProto` that holds one; `Some(None)` for other tensors.
-fn scalar(mut bytes: &[u8]) -> Option<Option<f64>> {
+fn scalar(bytes: &[u8]) -> Option<Option<f64>> {
     let (mut kind, mut content): (u64, &[u8]) = (0, &[]);
     let mut single = None;
     let mut many = false;
     let mut found = |value: f64| many |= single.replace(value).is_some();
-    while !bytes.is_empty() {
-        match field(&mut bytes)? {
+    for entry in fields(bytes) {
+        match entry? {
             (1, Field::Varint(n)) => kind = n,
             (4, Field::Bytes(raw)) => content = raw,
             (5, Field::Fixed32(bits)) => found(f32::from_bits(bits).into()),
@@ -199,36 +203,6 @@ fn scalar(mut bytes: &[u8]) -> Option<Option<f64>> {
         _ => None,
     };
     Some(single.filter(|_| !many).or(raw))
-}
-
-/// The content of a protobuf field.
-pub enum Field<'a> {
-    Varint(u64),
-    Fixed32(u32),
-    Fixed64(u64),
-    Bytes(&'a [u8]),
-    Group,
-}
-
-/// The next field's number and content; `None` if the message is damaged.
-pub fn field<'a>(bytes: &mut &'a [u8]) -> Option<(u32, Field<'a>)> {
-    let (number, kind) = decode_key(bytes).ok()?;
-    let content = match kind {
-        WireType::Varint => Field::Varint(decode_varint(bytes).ok()?),
-        WireType::ThirtyTwoBit => Field::Fixed32(bytes.try_get_u32_le().ok()?),
-        WireType::SixtyFourBit => Field::Fixed64(bytes.try_get_u64_le().ok()?),
-        WireType::LengthDelimited => {
-            let length = usize::try_from(decode_varint(bytes).ok()?).ok()?;
-            let (inner, rest) = bytes.split_at_checked(length)?;
-            *bytes = rest;
-            Field::Bytes(inner)
-        }
-        WireType::StartGroup | WireType::EndGroup => {
-            skip_field(kind, number, bytes, DecodeContext::default()).ok()?;
-            Field::Group
-        }
-    };
-    Some((number, content))
 }
 
 #[cfg(test)]

@@ -2,8 +2,10 @@
 
 mod csv;
 mod events;
+mod graph;
 mod jsonl;
 mod pattern;
+mod protobuf;
 mod tailed;
 mod tensors;
 mod trainer_state;

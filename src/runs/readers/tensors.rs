@@ -1,10 +1,12 @@
-//! What TensorBoard's plugins write into event files besides numbers: texts, pictures, histograms and
-//! hyperparameters (`tensorboard/plugins/*/metadata.py` and their `.proto` files).
+//! What TensorBoard's plugins write into event files besides numbers: texts, pictures, sounds,
+//! histograms, curves of precision and hyperparameters (`tensorboard/plugins/*/metadata.py` and their
+//! `.proto` files).
 
 use prost::bytes::Buf;
 
-use super::events::{Field, Place, Plugins, field};
-use crate::runs::about::{About, Bin, Picture, keep, keep_histogram, keep_text};
+use super::events::{Place, Plugins};
+use super::protobuf::{Field, fields};
+use crate::runs::about::{About, Bin, Cut, Media, keep, keep_histogram, keep_precision, keep_text};
 use crate::runs::settings::MOST_KEYS;
 
 /// A `Summary.Value` that is no number.
@@ -13,6 +15,7 @@ pub struct Other<'a> {
     pub tag: &'a str,
     pub image: Option<&'a [u8]>,
     pub histogram: Option<&'a [u8]>,
+    pub sound: Option<&'a [u8]>,
     pub tensor: Option<&'a [u8]>,
     pub metadata: Option<&'a [u8]>,
 }
@@ -36,18 +39,24 @@ impl Other<'_> {
                 plugins.insert(self.tag.to_string(), name.to_string());
             }
         }
-        let picture = |encoded: &[u8]| {
+        let media = |encoded: &[u8], caption: String| {
             // Its bytes lie within the message's.
             let start = place.at + (encoded.as_ptr().addr() - whole.as_ptr().addr()) as u64;
-            Picture {
+            Media {
                 path: place.path.to_path_buf(),
                 bytes: Some(start..start + encoded.len() as u64),
-                caption: String::new(),
+                caption,
             }
         };
+        let bare = |encoded: &[u8]| media(encoded, String::new());
+        // `Summary.Image` and `Summary.Audio` have the file in their fourth field.
         if let Some(image) = self.image {
-            if let Some(encoded) = encoded_image(image)? {
-                keep(&mut about.pictures, self.tag, step, picture(encoded));
+            if let Some(encoded) = encoded_file(image)? {
+                keep(&mut about.pictures, self.tag, step, bare(encoded));
+            }
+        } else if let Some(sound) = self.sound {
+            if let Some(encoded) = encoded_file(sound)? {
+                keep(&mut about.sounds, self.tag, step, bare(encoded));
             }
         } else if let Some(histogram) = self.histogram {
             keep_histogram(about, self.tag, step, buckets(histogram)?);
@@ -63,8 +72,19 @@ impl Other<'_> {
                 // Width and height stand before the pictures.
                 Some("images") => {
                     for encoded in strings(tensor)?.into_iter().skip(2) {
-                        keep(&mut about.pictures, self.tag, step, picture(encoded));
+                        keep(&mut about.pictures, self.tag, step, bare(encoded));
                     }
+                }
+                // Each with its label.
+                Some("audio") => {
+                    for pair in strings(tensor)?.chunks(2) {
+                        let label = pair.get(1).map(|label| String::from_utf8_lossy(label));
+                        let sound = media(pair[0], label.unwrap_or_default().into_owned());
+                        keep(&mut about.sounds, self.tag, step, sound);
+                    }
+                }
+                Some("pr_curves") => {
+                    keep_precision(about, self.tag, step, cuts(&doubles(tensor)?));
                 }
                 Some("histograms") => {
                     let numbers = doubles(tensor)?;
@@ -80,12 +100,12 @@ impl Other<'_> {
 }
 
 /// Name and content of a `SummaryMetadata`'s plugin.
-fn plugin(mut metadata: &[u8]) -> Option<(&str, &[u8])> {
+fn plugin(metadata: &[u8]) -> Option<(&str, &[u8])> {
     let (mut name, mut content): (&str, &[u8]) = ("", &[]);
-    while !metadata.is_empty() {
-        let (1, Field::Bytes(mut data)) = field(&mut metadata)? else { continue };
-        while !data.is_empty() {
-            match field(&mut data)? {
+    for entry in fields(metadata) {
+        let (1, Field::Bytes(data)) = entry? else { continue };
+        for entry in fields(data) {
+            match entry? {
                 (1, Field::Bytes(bytes)) => name = std::str::from_utf8(bytes).ok()?,
                 (2, Field::Bytes(bytes)) => content = bytes,
                 _ => {}
@@ -95,11 +115,23 @@ fn plugin(mut metadata: &[u8]) -> Option<(&str, &[u8])> {
     Some((name, content))
 }
 
-/// The file in a `Summary.Image`.
-fn encoded_image(mut image: &[u8]) -> Option<Option<&[u8]>> {
+/// The numbers of a curve of precision: true and false positives, true and false negatives, precision
+/// and recall, each at all thresholds from 0 to 1.
+fn cuts(numbers: &[f64]) -> Vec<Cut> {
+    let count = numbers.len() / 6;
+    let cut = |at: usize| Cut {
+        threshold: at as f64 / (count - 1).max(1) as f64,
+        precision: numbers[4 * count + at],
+        recall: numbers[5 * count + at],
+    };
+    (0..count).map(cut).collect()
+}
+
+/// The file in a `Summary.Image` or a `Summary.Audio`.
+fn encoded_file(message: &[u8]) -> Option<Option<&[u8]>> {
     let mut encoded = None;
-    while !image.is_empty() {
-        if let (4, Field::Bytes(bytes)) = field(&mut image)? {
+    for entry in fields(message) {
+        if let (4, Field::Bytes(bytes)) = entry? {
             encoded = Some(bytes);
         }
     }
@@ -107,12 +139,12 @@ fn encoded_image(mut image: &[u8]) -> Option<Option<&[u8]>> {
 }
 
 /// A `HistogramProto`: each bucket reaches to its limit, the outermost ones to the extremes.
-fn buckets(mut histogram: &[u8]) -> Option<Vec<Bin>> {
+fn buckets(histogram: &[u8]) -> Option<Vec<Bin>> {
     // What is 0 is left out of the message.
     let (mut min, mut max) = (0.0f64, 0.0f64);
     let (mut limits, mut counts) = (Vec::new(), Vec::new());
-    while !histogram.is_empty() {
-        match field(&mut histogram)? {
+    for entry in fields(histogram) {
+        match entry? {
             (1, Field::Fixed64(bits)) => min = f64::from_bits(bits),
             (2, Field::Fixed64(bits)) => max = f64::from_bits(bits),
             (6, Field::Fixed64(bits)) => limits.push(f64::from_bits(bits)),
@@ -138,10 +170,10 @@ fn unpack(mut packed: &[u8], into: &mut Vec<f64>) {
 }
 
 /// `string_val` of a `TensorProto`.
-fn strings(mut tensor: &[u8]) -> Option<Vec<&[u8]>> {
+fn strings(tensor: &[u8]) -> Option<Vec<&[u8]>> {
     let mut all = Vec::new();
-    while !tensor.is_empty() {
-        if let (8, Field::Bytes(text)) = field(&mut tensor)? {
+    for entry in fields(tensor) {
+        if let (8, Field::Bytes(text)) = entry? {
             all.push(text);
         }
     }
@@ -149,12 +181,18 @@ fn strings(mut tensor: &[u8]) -> Option<Vec<&[u8]>> {
 }
 
 /// The numbers of a `TensorProto` of doubles or floats.
-fn doubles(mut tensor: &[u8]) -> Option<Vec<f64>> {
+fn doubles(tensor: &[u8]) -> Option<Vec<f64>> {
     let (mut kind, mut raw, mut all): (u64, &[u8], _) = (0, &[], Vec::new());
-    while !tensor.is_empty() {
-        match field(&mut tensor)? {
+    for entry in fields(tensor) {
+        match entry? {
             (1, Field::Varint(number)) => kind = number,
             (4, Field::Bytes(content)) => raw = content,
+            (5, Field::Bytes(mut packed)) => {
+                while packed.remaining() >= 4 {
+                    all.push(packed.get_f32_le().into());
+                }
+            }
+            (5, Field::Fixed32(bits)) => all.push(f32::from_bits(bits).into()),
             (6, Field::Bytes(packed)) => unpack(packed, &mut all),
             (6, Field::Fixed64(bits)) => all.push(f64::from_bits(bits)),
             _ => {}
@@ -174,12 +212,12 @@ fn doubles(mut tensor: &[u8]) -> Option<Vec<f64>> {
 }
 
 /// `HParamsPluginData`: what a run began with.
-fn hyperparameters(mut content: &[u8], about: &mut About) -> Option<()> {
-    while !content.is_empty() {
+fn hyperparameters(content: &[u8], about: &mut About) -> Option<()> {
+    for entry in fields(content) {
         // session_start_info; how it ended is written at the beginning by some.
-        if let (3, Field::Bytes(mut start)) = field(&mut content)? {
-            while !start.is_empty() {
-                let (1, Field::Bytes(entry)) = field(&mut start)? else { continue };
+        if let (3, Field::Bytes(start)) = entry? {
+            for entry in fields(start) {
+                let (1, Field::Bytes(entry)) = entry? else { continue };
                 let (key, value) = hyperparameter(entry)?;
                 if about.settings.len() < MOST_KEYS {
                     about.settings.insert(key.to_string(), value);
@@ -191,14 +229,14 @@ fn hyperparameters(mut content: &[u8], about: &mut About) -> Option<()> {
 }
 
 /// Name and `google.protobuf.Value` of one.
-fn hyperparameter(mut entry: &[u8]) -> Option<(&str, String)> {
+fn hyperparameter(entry: &[u8]) -> Option<(&str, String)> {
     let (mut key, mut value) = ("", String::new());
-    while !entry.is_empty() {
-        match field(&mut entry)? {
+    for entry in fields(entry) {
+        match entry? {
             (1, Field::Bytes(name)) => key = std::str::from_utf8(name).ok()?,
-            (2, Field::Bytes(mut inner)) => {
-                while !inner.is_empty() {
-                    match field(&mut inner)? {
+            (2, Field::Bytes(inner)) => {
+                for entry in fields(inner) {
+                    match entry? {
                         (2, Field::Fixed64(bits)) => value = f64::from_bits(bits).to_string(),
                         (3, Field::Bytes(text)) => value = String::from_utf8_lossy(text).into(),
                         (4, Field::Varint(truth)) => value = (truth != 0).to_string(),

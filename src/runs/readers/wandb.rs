@@ -8,9 +8,9 @@ use std::path::{Component, Path};
 
 use serde_json::{Map, Value};
 
-use super::events::{Field, field};
+use super::protobuf::{Field, fields};
 use super::{Curves, Format, Line, Tailed};
-use crate::runs::about::{About, Bin, Picture, keep, keep_histogram};
+use crate::runs::about::{About, Bin, ByTag, Media, keep, keep_histogram, keep_text};
 use crate::runs::curves::SYSTEM;
 use crate::runs::series::Point;
 use crate::runs::settings::flatten;
@@ -106,9 +106,9 @@ impl Wandb {
     }
 
     /// One `Record`; `None` if it is damaged.
-    fn message(&mut self, mut record: &[u8], path: &Path, curves: &mut Curves) -> Option<()> {
-        while !record.is_empty() {
-            let (number, Field::Bytes(inner)) = field(&mut record)? else { continue };
+    fn message(&mut self, record: &[u8], path: &Path, curves: &mut Curves) -> Option<()> {
+        for entry in fields(record) {
+            let (number, Field::Bytes(inner)) = entry? else { continue };
             match number {
                 2 => {
                     self.step = history(inner, path, self.rows, curves)?;
@@ -148,15 +148,15 @@ impl Format for Wandb {
 
 /// A row of history: numbers become curves, pictures and histograms are kept beside them. `None` if it
 /// is damaged.
-fn history(mut row: &[u8], place: &Path, count: u64, curves: &mut Curves) -> Option<u64> {
+fn history(row: &[u8], place: &Path, count: u64, curves: &mut Curves) -> Option<u64> {
     let mut line = Line { step: Some(count), ..Line::default() };
     let mut items: Vec<(String, &[u8])> = Vec::new();
-    while !row.is_empty() {
-        match field(&mut row)? {
+    for entry in fields(row) {
+        match entry? {
             (1, Field::Bytes(inner)) => items.push(item(inner)?),
-            (2, Field::Bytes(mut step)) => {
-                while !step.is_empty() {
-                    if let (1, Field::Varint(number)) = field(&mut step)? {
+            (2, Field::Bytes(step)) => {
+                for entry in fields(step) {
+                    if let (1, Field::Varint(number)) = entry? {
                         line.step = Some(number);
                     }
                 }
@@ -201,48 +201,61 @@ fn history(mut row: &[u8], place: &Path, count: u64, curves: &mut Curves) -> Opt
 
 /// Of media, what is looked at.
 const MEDIA_KEYS: &[&str] =
-    &["_type", "path", "caption", "filenames", "captions", "values", "bins"];
+    &["_type", "path", "caption", "filenames", "captions", "values", "bins", "audio"];
 
-/// Pictures lie beside the log, in `files/`.
+/// Pictures, sounds and tables lie beside the log, in `files/`.
 fn keep_media(tag: &str, value: &Value, step: u64, place: &Path, about: &mut About) {
     let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or("").to_string();
     let numbers = |key: &str| -> Vec<f64> {
         let all = value.get(key).and_then(Value::as_array).into_iter().flatten();
         all.filter_map(Value::as_f64).collect()
     };
-    let mut picture = |path: &str, caption: String| {
-        // One that leads out of the run's folder is none of its pictures.
+    let put = |into: &mut ByTag<Media>, path: &str, caption: String| {
+        // One that leads out of the run's folder is none of its files.
         let own = Path::new(path).components().all(|c| matches!(c, Component::Normal(_)));
         if own && !path.is_empty() {
             let path = place.with_file_name("files").join(path);
-            keep(&mut about.pictures, tag, step, Picture { path, bytes: None, caption });
+            keep(into, tag, step, Media { path, bytes: None, caption });
         }
     };
+    let single = |into: &mut ByTag<Media>, value: &Value| {
+        put(into, &text(value.get("path")), text(value.get("caption")));
+    };
+    let all = |key: &str| value.get(key).and_then(Value::as_array);
     match value.get("_type").and_then(Value::as_str) {
-        Some("image-file") => picture(&text(value.get("path")), text(value.get("caption"))),
+        Some("image-file") => single(&mut about.pictures, value),
         Some("images/separated") => {
-            let all = |key: &str| value.get(key).and_then(Value::as_array);
             for (i, name) in all("filenames").into_iter().flatten().enumerate() {
                 let caption = all("captions").and_then(|captions| captions.get(i));
-                picture(name.as_str().unwrap_or(""), text(caption));
+                put(&mut about.pictures, name.as_str().unwrap_or(""), text(caption));
             }
         }
+        Some("audio-file") => single(&mut about.sounds, value),
+        Some("audio") => {
+            let sounds = all("audio").into_iter().flatten();
+            sounds.for_each(|value| single(&mut about.sounds, value));
+        }
+        Some("table-file" | "incremental-table-file") => single(&mut about.tables, value),
         Some("histogram") => {
             let (values, edges) = (numbers("values"), numbers("bins"));
             let bins = values.iter().zip(edges.windows(2));
             let bins = bins.map(|(count, edge)| Bin { low: edge[0], high: edge[1], count: *count });
             keep_histogram(about, tag, step, bins.collect());
         }
+        // Nothing of it can be seen here; that it was logged, and where it lies, can.
+        Some(kind) if value.get("path").is_some() => {
+            keep_text(about, tag, step, format!("{kind}: files/{}", text(value.get("path"))));
+        }
         _ => {}
     }
 }
 
 /// What is told once: who and where the run is.
-fn run(mut record: &[u8], about: &mut About) -> Option<()> {
+fn run(record: &[u8], about: &mut About) -> Option<()> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     about.tags.clear();
-    while !record.is_empty() {
-        let (number, Field::Bytes(inner)) = field(&mut record)? else { continue };
+    for entry in fields(record) {
+        let (number, Field::Bytes(inner)) = entry? else { continue };
         let said = Some(text(inner)).filter(|text| !text.is_empty());
         match number {
             3 => about.project = said,
@@ -259,9 +272,8 @@ fn run(mut record: &[u8], about: &mut About) -> Option<()> {
                 about.environment.extend(said.map(|said| (key.to_string(), said)));
             }
             21 => {
-                let mut git = inner;
-                while !git.is_empty() {
-                    if let (2, Field::Bytes(commit)) = field(&mut git)? {
+                for entry in fields(inner) {
+                    if let (2, Field::Bytes(commit)) = entry? {
                         about.environment.insert("git commit".into(), text(commit));
                     }
                 }
@@ -273,9 +285,9 @@ fn run(mut record: &[u8], about: &mut About) -> Option<()> {
 }
 
 /// A `ConfigRecord`, or a `SummaryRecord`, which is laid out alike.
-fn updates(mut record: &[u8], into: &mut BTreeMap<String, String>) -> Option<()> {
-    while !record.is_empty() {
-        match field(&mut record)? {
+fn updates(record: &[u8], into: &mut BTreeMap<String, String>) -> Option<()> {
+    for entry in fields(record) {
+        match entry? {
             (1, Field::Bytes(inner)) => {
                 let (name, json) = item(inner)?;
                 if !name.starts_with('_')
@@ -299,10 +311,10 @@ fn config(record: &[u8], about: &mut About) -> Option<()> {
 }
 
 /// An `EnvironmentRecord`.
-fn environment(mut record: &[u8], about: &mut About) -> Option<()> {
+fn environment(record: &[u8], about: &mut About) -> Option<()> {
     let mut arguments = Vec::new();
-    while !record.is_empty() {
-        let (number, content) = field(&mut record)?;
+    for entry in fields(record) {
+        let (number, content) = entry?;
         let key = match number {
             1 => "system",
             2 => "python",
@@ -334,14 +346,14 @@ fn environment(mut record: &[u8], about: &mut About) -> Option<()> {
 }
 
 /// A `StatsRecord`: how busy the machine was, as curves below `system/`.
-fn stats(mut record: &[u8], step: u64, curves: &mut Curves) -> Option<()> {
+fn stats(record: &[u8], step: u64, curves: &mut Curves) -> Option<()> {
     let (mut wall, mut items) = (f64::NAN, Vec::new());
-    while !record.is_empty() {
-        match field(&mut record)? {
-            (2, Field::Bytes(mut time)) => {
+    for entry in fields(record) {
+        match entry? {
+            (2, Field::Bytes(time)) => {
                 let mut at = 0.0;
-                while !time.is_empty() {
-                    match field(&mut time)? {
+                for entry in fields(time) {
+                    match entry? {
                         (1, Field::Varint(seconds)) => at += seconds as f64,
                         (2, Field::Varint(nanos)) => at += nanos as f64 / 1e9,
                         _ => {}
@@ -364,10 +376,10 @@ fn stats(mut record: &[u8], step: u64, curves: &mut Curves) -> Option<()> {
 }
 
 /// What was printed: kind and text of an `OutputRawRecord` or `OutputRecord`.
-fn output(mut record: &[u8], about: &mut About) -> Option<()> {
+fn output(record: &[u8], about: &mut About) -> Option<()> {
     let (mut is_error, mut text) = (true, String::new());
-    while !record.is_empty() {
-        match field(&mut record)? {
+    for entry in fields(record) {
+        match entry? {
             (1, Field::Varint(kind)) => is_error = kind == 0,
             (3, Field::Bytes(line)) => text = String::from_utf8_lossy(line).into_owned(),
             _ => {}
@@ -378,10 +390,10 @@ fn output(mut record: &[u8], about: &mut About) -> Option<()> {
 }
 
 /// A `RunExitRecord`; a code of 0 is left out of the message.
-fn exit(mut record: &[u8], about: &mut About) -> Option<()> {
+fn exit(record: &[u8], about: &mut About) -> Option<()> {
     let mut code = 0;
-    while !record.is_empty() {
-        if let (1, Field::Varint(number)) = field(&mut record)? {
+    for entry in fields(record) {
+        if let (1, Field::Varint(number)) = entry? {
             code = number as i64;
         }
     }
@@ -389,10 +401,10 @@ fn exit(mut record: &[u8], about: &mut About) -> Option<()> {
     Some(())
 }
 
-fn alert(mut record: &[u8], step: u64, about: &mut About) -> Option<()> {
+fn alert(record: &[u8], step: u64, about: &mut About) -> Option<()> {
     let mut words = Vec::new();
-    while !record.is_empty() {
-        if let (1 | 2, Field::Bytes(text)) = field(&mut record)? {
+    for entry in fields(record) {
+        if let (1 | 2, Field::Bytes(text)) = entry? {
             words.push(String::from_utf8_lossy(text).into_owned());
         }
     }
@@ -401,10 +413,10 @@ fn alert(mut record: &[u8], step: u64, about: &mut About) -> Option<()> {
 }
 
 /// Name and JSON of an item of history, configuration, summary or statistics; `None` if it is damaged.
-fn item(mut item: &[u8]) -> Option<(String, &[u8])> {
+fn item(item: &[u8]) -> Option<(String, &[u8])> {
     let (mut names, mut json): (Vec<&str>, &[u8]) = (Vec::new(), &[]);
-    while !item.is_empty() {
-        match field(&mut item)? {
+    for entry in fields(item) {
+        match entry? {
             // Statistics have only a key, and no second name.
             (1 | 2, Field::Bytes(name)) => names.push(std::str::from_utf8(name).ok()?),
             (16, Field::Bytes(value)) => json = value,

@@ -6,21 +6,19 @@ use image::RgbImage;
 use ratatui::layout::Rect;
 
 use super::drawing::Drawing;
-use super::page::Part;
+use super::page::{Content, Part};
 use super::picture::{Ground, pixels};
 use super::state::Board;
-use super::view::{page_picture_cells, picture_cells, picture_room};
+use super::view::{page_picture_cells, picture_cells};
 
 /// The logged picture on the page of a run, which is named by where it is.
 fn of_page(board: &Board) -> Option<(String, Arc<RgbImage>, Rect)> {
     board.cell.filter(|_| board.pictures)?;
     let page = board.page.as_ref().filter(|page| page.part == Part::Pictures)?;
-    let wanted = page.picture(&*board.paged()?, picture_room(board))?;
-    // The one before is not printed in its place.
-    let shown = page.texts.shown.as_ref().filter(|shown| shown.of == wanted)?;
-    let (image, _) = shown.image.as_ref().ok()?;
+    let asked = board.asked()?;
+    let Ok(Content::Picture(image, _)) = page.shown(&asked)? else { return None };
     let cells = page_picture_cells(board).filter(|cells| cells.width > 0 && cells.height > 0)?;
-    Some((format!("{:?}", shown.of), image.clone(), cells))
+    Some((format!("{asked:?}"), image.clone(), cells))
 }
 
 #[derive(Default)]

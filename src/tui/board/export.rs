@@ -33,6 +33,8 @@ impl Format {
 const SIZE: (u32, u32) = (1600, 900);
 /// More points than this a picture cannot show.
 const COLUMNS: usize = 1500;
+/// Letters of a file's name that say what it is of.
+const LONGEST: usize = 60;
 
 /// What a chart shows, so that it can be written elsewhere.
 pub struct Export {
@@ -62,7 +64,7 @@ impl Export {
 
     /// In a new file; says which one.
     pub fn write(&self, folder: &Path) -> io::Result<String> {
-        let (path, file) = self.create(folder)?;
+        let (path, file) = create(folder, &self.metric, self.format.extension())?;
         match (self.format, &self.drawing) {
             (Format::Csv, _) => {
                 let points = self.write_points(file)?;
@@ -82,21 +84,6 @@ impl Export {
             }
         }
         Ok(format!("the chart is in {}", path.display()))
-    }
-
-    /// Nobody's file is written over.
-    fn create(&self, folder: &Path) -> io::Result<(PathBuf, File)> {
-        let plain = |c: char| if c.is_alphanumeric() || c == '-' { c } else { '_' };
-        let name: String = self.metric.chars().map(plain).collect();
-        let extension = self.format.extension();
-        let mut count = 1;
-        loop {
-            let path = folder.join(format!("{EXPORT}{name}-{count}.{extension}"));
-            match File::create_new(&path) {
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => count += 1,
-                made => break Ok((path, made?)),
-            }
-        }
     }
 
     /// A line a point.
@@ -128,5 +115,19 @@ impl Export {
         }
         writer.flush()?;
         Ok(points)
+    }
+}
+
+/// A new file for what goes by this name: nobody's is written over.
+pub fn create(folder: &Path, name: &str, extension: &str) -> io::Result<(PathBuf, File)> {
+    let plain = |c: char| if c.is_alphanumeric() || c == '-' { c } else { '_' };
+    let name: String = name.chars().map(plain).take(LONGEST).collect();
+    let mut count = 1;
+    loop {
+        let path = folder.join(format!("{EXPORT}{name}-{count}.{extension}"));
+        match File::create_new(&path) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => count += 1,
+            made => break Ok((path, made?)),
+        }
     }
 }

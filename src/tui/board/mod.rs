@@ -14,6 +14,7 @@ mod outside;
 mod page;
 mod picture;
 mod run;
+mod save;
 mod split;
 mod state;
 mod steer;

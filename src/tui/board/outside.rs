@@ -102,6 +102,14 @@ impl Outside {
                     send(Message::Notice(told));
                 });
             }
+            Effect::Save(save) => {
+                let folder = self.exports.clone();
+                apart(move || {
+                    let told = save.write(&folder);
+                    let told = told.unwrap_or_else(|e| format!("cannot write: {e}"));
+                    send(Message::Notice(told));
+                });
+            }
             Effect::Load(wanted) => {
                 let known = board.page.as_ref().and_then(|page| page.texts.shown.clone());
                 apart(move || {
@@ -120,11 +128,10 @@ impl Outside {
                     });
                 });
             }
-            Effect::Wish(run, wanted) => apart(move || {
-                let told = steer.map(|steer| steer.wish(&run, wanted));
-                if let Some(Ok(told) | Err(told)) = told {
-                    send(Message::Notice(told));
-                }
+            Effect::Wish(runs, wanted) => apart(move || {
+                let Some(steer) = steer else { return };
+                let told = runs.iter().map(|run| steer.wish(run, wanted)).collect();
+                send(Message::Notice(in_one(told)));
             }),
             Effect::Processes => {
                 let processes = self.processes.clone();
@@ -134,8 +141,8 @@ impl Outside {
                     send(Message::Processes(all));
                 });
             }
-            Effect::Remove(run) => apart(move || {
-                let told = steer.map(|steer| steer.remove(&run));
+            Effect::Remove(runs) => apart(move || {
+                let told = steer.map(|steer| steer.remove(&runs));
                 if let Some(Ok(told) | Err(told)) = told {
                     send(Message::Notice(told));
                 }
@@ -162,6 +169,17 @@ impl Outside {
         }
         None
     }
+}
+
+/// What was told of several runs: the first of each kind, and how many others there are.
+fn in_one(told: Vec<Result<String, String>>) -> String {
+    let (good, bad): (Vec<_>, Vec<_>) = told.into_iter().partition(Result::is_ok);
+    let kind = |all: Vec<Result<String, String>>| {
+        let others = all.len().saturating_sub(1);
+        let first = all.into_iter().next().map(|(Ok(text) | Err(text))| text)?;
+        Some(if others > 0 { format!("{first} (and {others} more)") } else { first })
+    };
+    [kind(good), kind(bad)].into_iter().flatten().collect::<Vec<_>>().join("; but ")
 }
 
 /// A slow disk must not hold up the screen.

@@ -1,7 +1,7 @@
 //! The page of one run: what its files say, as text.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
-
 use std::sync::Arc;
 
 use image::RgbImage;
@@ -9,7 +9,10 @@ use image::imageops::FilterType;
 use ratatui::layout::Rect;
 
 use crate::jobs::{Job, OUTPUT, last_lines};
-use crate::runs::{At, ByTag, Picture, Run, Settings, differing, settings};
+use crate::runs::media::{
+    Embedding, Projection, Rows, Sound, bytes, embeddings, project, sound, table,
+};
+use crate::runs::{About, At, ByTag, Media, Run, Settings, differing, settings};
 use crate::training::{Look, PICTURES, Samples, looks, samples};
 use crate::tui::graphics::fit;
 
@@ -25,6 +28,8 @@ pub enum Part {
     Config,
     /// Where the configurations of the runs that are shown differ.
     Differences,
+    /// Those differences, and what came of them, as lines across axes.
+    Parallel,
     Log,
     Events,
     /// What the model says about the same artworks at each checkpoint.
@@ -33,7 +38,13 @@ pub enum Part {
     /// Logged by step, under names.
     Texts,
     Pictures,
+    Sounds,
+    Tables,
     Histograms,
+    Precision,
+    Embeddings,
+    /// The network.
+    Graph,
 }
 
 impl Part {
@@ -42,32 +53,62 @@ impl Part {
             Self::Overview => "overview",
             Self::Config => "config",
             Self::Differences => "differences",
+            Self::Parallel => "parallel",
             Self::Log => "log",
             Self::Events => "events",
             Self::Samples => "samples",
             Self::Adapters => "adapters",
             Self::Texts => "texts",
             Self::Pictures => "pictures",
+            Self::Sounds => "sounds",
+            Self::Tables => "tables",
             Self::Histograms => "histograms",
+            Self::Precision => "precision",
+            Self::Embeddings => "embeddings",
+            Self::Graph => "graph",
         }
     }
 
     /// Whether it shows one of several names at one of several steps.
     pub fn has_tags(self) -> bool {
-        matches!(self, Self::Texts | Self::Pictures | Self::Histograms)
+        matches!(
+            self,
+            Self::Texts
+                | Self::Pictures
+                | Self::Sounds
+                | Self::Tables
+                | Self::Histograms
+                | Self::Precision
+                | Self::Embeddings
+        )
     }
 }
 
 /// The parts that have something to say of a run; those of our own training where it is ours.
-pub fn parts(run: &Run) -> Vec<Part> {
+pub fn parts(run: &Run, texts: &Texts) -> Vec<Part> {
     let about = &run.curves.about;
-    let mut all = vec![Part::Overview, Part::Config, Part::Differences, Part::Log, Part::Events];
+    let mut all = vec![
+        Part::Overview,
+        Part::Config,
+        Part::Differences,
+        Part::Parallel,
+        Part::Log,
+        Part::Events,
+    ];
     if run.status.is_some() {
         all.extend([Part::Samples, Part::Adapters]);
     }
-    all.extend((!about.texts.is_empty()).then_some(Part::Texts));
-    all.extend((!about.pictures.is_empty()).then_some(Part::Pictures));
-    all.extend((!about.histograms.is_empty()).then_some(Part::Histograms));
+    let logged = [
+        (Part::Texts, about.texts.is_empty()),
+        (Part::Pictures, about.pictures.is_empty()),
+        (Part::Sounds, about.sounds.is_empty()),
+        (Part::Tables, about.tables.is_empty()),
+        (Part::Histograms, about.histograms.is_empty()),
+        (Part::Precision, about.precision.is_empty()),
+        (Part::Embeddings, texts.embeddings.is_empty()),
+        (Part::Graph, about.graph.is_none()),
+    ];
+    all.extend(logged.into_iter().filter(|(_, none)| !none).map(|(part, _)| part));
     all
 }
 
@@ -80,8 +121,10 @@ pub struct Page {
     pub scroll: usize,
     /// Which name is shown, of parts that have some.
     pub tag: usize,
-    /// So many steps before the newest.
+    /// So many steps before the newest, columns to the right, or levels further down.
     pub back: usize,
+    /// How far it can be scrolled, as it was drawn last.
+    pub most: Cell<usize>,
     pub texts: Texts,
     /// Its files are being read.
     pub loading: bool,
@@ -100,7 +143,9 @@ pub struct Texts {
     pub samples: Vec<Samples>,
     /// Of the samples, [`PICTURE`] cells large; `None` where one cannot be read.
     pub pictures: Vec<Option<RgbImage>>,
-    /// The logged picture that was asked for.
+    /// For the projector.
+    pub embeddings: ByTag<Embedding>,
+    /// What was asked for of what was logged.
     pub shown: Option<Shown>,
 }
 
@@ -111,7 +156,7 @@ pub struct Needs {
     /// The configuration that its log tells, where its folder has none.
     pub own: Settings,
     pub others: Vec<(PathBuf, Settings)>,
-    pub picture: Option<(Picture, Room)>,
+    pub asked: Option<Asked>,
 }
 
 /// Where a picture is to be shown.
@@ -122,19 +167,37 @@ pub struct Room {
     pub cell: (u16, u16),
 }
 
-/// A logged picture, scaled to its room.
+/// What lies in a file until somebody looks at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    Picture(Media, Room),
+    Sound(Media),
+    Table(Media),
+    Embedding(Embedding),
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shown {
-    pub of: (Picture, Room),
-    /// With the cells that it takes; or why there is none.
-    pub image: Result<(Arc<RgbImage>, (u16, u16)), String>,
+    pub of: Asked,
+    /// Or why there is none.
+    pub content: Result<Content, String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    /// Scaled to its room, with the cells that it takes.
+    Picture(Arc<RgbImage>, (u16, u16)),
+    Sound(Arc<Sound>),
+    Table(Arc<Rows>),
+    Plane(Arc<Projection>),
 }
 
 impl Page {
     /// The page of a run.
     pub fn of(run: PathBuf) -> Self {
         let (part, texts) = (Part::Overview, Texts::default());
-        Self { run, part, scroll: 0, tag: 0, back: 0, texts, loading: false }
+        let most = Cell::new(usize::MAX);
+        Self { run, part, scroll: 0, tag: 0, back: 0, most, texts, loading: false }
     }
 
     /// To the next of `parts`, or to the one before.
@@ -143,6 +206,7 @@ impl Page {
         let next = (at as isize + by).rem_euclid(parts.len().max(1) as isize) as usize;
         self.part = parts.get(next).copied().unwrap_or(Part::Overview);
         (self.scroll, self.tag, self.back) = (0, 0, 0);
+        self.most.set(usize::MAX);
     }
 
     /// What a part shows of all that was logged: its name, and the entries of the step that was
@@ -154,16 +218,72 @@ impl Page {
         Some((tag, steps[at]))
     }
 
-    /// The logged picture that the page shows, in its room.
-    pub fn picture(&self, run: &Run, room: Room) -> Option<(Picture, Room)> {
-        let (_, at) =
-            self.chosen(&run.curves.about.pictures).filter(|_| self.part == Part::Pictures)?;
-        // Of several at one step, one at a time.
-        Some((at.get(self.scroll.min(at.len() - 1))?.what.clone(), room))
+    /// How many names the open part has, and how far it goes sideways: steps, columns or levels.
+    pub fn extent(&self, about: &About) -> (usize, usize) {
+        fn of<T>(all: &ByTag<T>, tag: usize) -> (usize, usize) {
+            let list = all.values().nth(tag.min(all.len().saturating_sub(1)));
+            (all.len(), list.map_or(0, |list| steps(list)))
+        }
+        match self.part {
+            Part::Texts => of(&about.texts, self.tag),
+            Part::Pictures => of(&about.pictures, self.tag),
+            Part::Sounds => of(&about.sounds, self.tag),
+            Part::Tables => of(&about.tables, self.tag),
+            Part::Histograms => of(&about.histograms, self.tag),
+            Part::Precision => of(&about.precision, self.tag),
+            Part::Embeddings => of(&self.texts.embeddings, self.tag),
+            // The run's own column stays.
+            Part::Differences => {
+                let line = self.texts.differences.first();
+                (0, line.map_or(0, |(_, all)| all.len().saturating_sub(1)))
+            }
+            Part::Parallel => (0, self.texts.differences.len()),
+            Part::Graph => {
+                let levels = about.graph.as_ref().map_or(0, |graph| graph.levels());
+                (0, (levels + 1).saturating_sub(LEVELS))
+            }
+            _ => (0, 0),
+        }
+    }
+
+    /// Which of several at one step is shown.
+    pub fn one_of<'a, T>(&self, at: &'a [At<T>]) -> Option<&'a At<T>> {
+        at.get(self.scroll.min(at.len().saturating_sub(1)))
+    }
+
+    /// What has to be read for what the page shows, in its room.
+    pub fn asked(&self, run: &Run, room: Room) -> Option<Asked> {
+        let about = &run.curves.about;
+        let one = |all: &ByTag<Media>| Some(self.one_of(self.chosen(all)?.1)?.what.clone());
+        match self.part {
+            Part::Pictures => Some(Asked::Picture(one(&about.pictures)?, room)),
+            Part::Sounds => Some(Asked::Sound(one(&about.sounds)?)),
+            // It is scrolled itself.
+            Part::Tables => Some(Asked::Table(self.chosen(&about.tables)?.1.first()?.what.clone())),
+            Part::Embeddings => {
+                let (_, at) = self.chosen(&self.texts.embeddings)?;
+                Some(Asked::Embedding(at.first()?.what.clone()))
+            }
+            _ => None,
+        }
+    }
+
+    /// What was read of it; the one before does not stand in its place.
+    pub fn shown(&self, asked: &Asked) -> Option<&Result<Content, String>> {
+        let shown = self.texts.shown.as_ref().filter(|shown| shown.of == *asked);
+        shown.map(|shown| &shown.content)
     }
 }
 
-/// Reads what a page shows of a run beside others. A picture that is `known` is not read again.
+/// Levels of a network that are shown at first.
+pub const LEVELS: usize = 2;
+
+/// How many steps something was logged at.
+pub fn steps<T>(list: &[At<T>]) -> usize {
+    list.chunk_by(|a, b| a.step == b.step).count()
+}
+
+/// Reads what a page shows of a run beside others. What is `known` is not read again.
 pub fn load(wanted: &Needs, known: Option<Shown>) -> Texts {
     let run = wanted.run.as_path();
     let told = |run: &Path, log: &Settings| {
@@ -173,9 +293,9 @@ pub fn load(wanted: &Needs, known: Option<Shown>) -> Texts {
     let own = told(run, &wanted.own);
     let mut all = vec![own.clone()];
     all.extend(wanted.others.iter().map(|(other, log)| told(other, log)));
-    let shown = wanted.picture.as_ref().map(|of| match known {
-        Some(known) if known.of == *of && known.image.is_ok() => known,
-        _ => Shown { of: of.clone(), image: scaled(&of.0, of.1) },
+    let shown = wanted.asked.as_ref().map(|of| match known {
+        Some(known) if known.of == *of && known.content.is_ok() => known,
+        _ => Shown { of: of.clone(), content: read(of) },
     });
     let output = run.join(OUTPUT);
     // Of a job that is what its processes printed; of another run, what it noted.
@@ -189,23 +309,32 @@ pub fn load(wanted: &Needs, known: Option<Shown>) -> Texts {
         looks: looks(run),
         pictures: pictures(run, samples.last()),
         samples,
+        embeddings: embeddings(run),
         shown,
     }
 }
 
-fn scaled(picture: &Picture, room: Room) -> Result<(Arc<RgbImage>, (u16, u16)), String> {
-    let decode = || crate::art::decode_part(&picture.path, picture.bytes.clone());
+fn read(asked: &Asked) -> Result<Content, String> {
+    let read = || match asked {
+        Asked::Picture(media, room) => scaled(media, *room),
+        Asked::Sound(media) => Ok(Content::Sound(Arc::new(sound(&bytes(media)?)?))),
+        Asked::Table(media) => Ok(Content::Table(Arc::new(table(&bytes(media)?)?))),
+        Asked::Embedding(embedding) => Ok(Content::Plane(Arc::new(project(embedding)?))),
+    };
     // A decoder may meet what its author never thought of.
-    let image = std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode));
-    let image = image.map_err(|_| "the picture cannot be decoded".to_string())?;
-    let image = image.map_err(|e| e.to_string())?;
+    let content = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
+    content.unwrap_or_else(|_| Err("it cannot be decoded".into()))
+}
+
+fn scaled(media: &Media, room: Room) -> Result<Content, String> {
+    let (image, _) = crate::art::decode(&media.path, &bytes(media)?).map_err(|e| e.to_string())?;
     let cells = fit(image.dimensions(), Rect::new(0, 0, room.cells.0, room.cells.1), room.cell);
     let pixels = |cells: u16, cell: u16| (u32::from(cells) * u32::from(cell)).max(1);
     let (width, height) = (pixels(cells.width, room.cell.0), pixels(cells.height, room.cell.1));
     // Small ones keep their pixels.
     let filter = if image.width() < width { FilterType::Nearest } else { FilterType::Triangle };
     let image = image::imageops::resize(&image, width, height, filter);
-    Ok((Arc::new(image), (cells.width, cells.height)))
+    Ok(Content::Picture(Arc::new(image), (cells.width, cells.height)))
 }
 
 /// Half-blocks are two pixels a cell.

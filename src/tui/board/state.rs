@@ -14,7 +14,8 @@ use super::form::{Form, FormWindow};
 use super::kept::{self, Said};
 use super::machine::MachineWindow;
 use super::notes::Notes;
-use super::page::Page;
+use super::page::{Asked, Page};
+use super::view::picture_room;
 use crate::machine::Load;
 use crate::runs::{Clock, Run, SYSTEM, Series, Settings, Shared, Smoothed, Standing, XAxis};
 use crate::training::RunState;
@@ -75,10 +76,10 @@ pub struct Board {
     pub form: Option<FormWindow>,
     /// What was typed into the form last.
     pub draft: Form,
-    /// What is done to a run if the user says yes.
-    pub asking: Option<(PathBuf, Question)>,
-    /// A run and its note, while it is typed.
-    pub noting: Option<(PathBuf, String)>,
+    /// What is done to runs if the user says yes.
+    pub asking: Option<(Vec<PathBuf>, Question)>,
+    /// A note while it is typed.
+    pub noting: Option<Noting>,
     pub notes: Notes,
     pub sort: Sort,
     /// It stands over the conversation, to which `q` goes back.
@@ -101,6 +102,12 @@ pub struct Board {
 pub enum Question {
     Stop,
     Remove,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Noting {
+    pub runs: Vec<PathBuf>,
+    pub note: String,
 }
 
 /// In what order runs are listed.
@@ -138,6 +145,8 @@ pub struct Listed {
     pub said: Option<bool>,
     /// Stands above the others.
     pub pinned: bool,
+    /// One of those that the next key is for.
+    pub marked: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,7 +168,7 @@ pub struct Scale {
 }
 
 /// The colours that a terminal has in any theme.
-const COLOURS: [Color; 12] = [
+pub const COLOURS: [Color; 12] = [
     Color::Cyan,
     Color::Yellow,
     Color::Green,
@@ -241,7 +250,7 @@ impl Board {
             let shown = self.runs.len() < SHOWN_AT_FIRST;
             let path = run.read().unwrap_or_else(PoisonError::into_inner).path.clone();
             let colour = self.colour(&path);
-            self.runs.push(Listed { run, colour, shown, said: None, pinned: false });
+            self.runs.push(Listed { run, colour, shown, said: None, pinned: false, marked: false });
             self.remember(self.runs.len() - 1, &path);
         }
     }
@@ -329,6 +338,11 @@ impl Board {
         (0..self.runs.len()).map(|i| self.run(i)).find(|run| run.path == *path)
     }
 
+    /// What has to be read for what the open page shows.
+    pub fn asked(&self) -> Option<Asked> {
+        self.page.as_ref()?.asked(&*self.paged()?, picture_room(self))
+    }
+
     /// The open chart is a picture.
     pub fn as_picture(&self) -> bool {
         let has_reader = self.reading.is_some();
@@ -354,6 +368,17 @@ impl Board {
     /// The run under the cursor.
     pub fn chosen(&self) -> Option<usize> {
         self.listed().get(self.cursor).copied()
+    }
+
+    /// The listed runs that are marked, or the one under the cursor where none is.
+    pub fn targets(&self) -> Vec<usize> {
+        let listed = self.listed();
+        let marked: Vec<usize> = listed.iter().copied().filter(|i| self.runs[*i].marked).collect();
+        if marked.is_empty() {
+            listed.get(self.cursor).copied().into_iter().collect()
+        } else {
+            marked
+        }
     }
 
     pub fn run(&self, index: usize) -> RwLockReadGuard<'_, Run> {

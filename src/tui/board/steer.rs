@@ -10,8 +10,8 @@ pub trait Steer: Send + Sync {
     /// Asks a job to pause, go on or stop.
     fn wish(&self, run: &Path, wanted: Wanted) -> Result<String, String>;
 
-    /// Deletes a run that is over.
-    fn remove(&self, run: &Path) -> Result<String, String>;
+    /// Deletes runs that are over: all, or none.
+    fn remove(&self, runs: &[PathBuf]) -> Result<String, String>;
 
     /// What the run will need.
     fn check(&self, form: &Form) -> Result<String, String>;

@@ -1,9 +1,9 @@
 //! What changes when something happens.
 
+mod steering;
 mod windows;
 
 use std::path::PathBuf;
-use std::time::SystemTime;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
@@ -13,13 +13,13 @@ use super::form::{Form, FormWindow};
 use super::kept::{self, Kept};
 use super::machine::MachineWindow;
 use super::notes::Notes;
-use super::page::{Needs, Page, Room, Texts};
+use super::page::{Needs, Page, Texts};
+use super::save::Save;
 use super::state::{Board, Focus, Question};
-use super::view::{grid, picture_room};
+use super::view::grid;
 use crate::jobs::Wanted;
 use crate::machine::{Load, Process};
-use crate::runs::{Change, Item, Picture, Standing, XAxis, in_one_line};
-use crate::training::RunState;
+use crate::runs::{Change, Item, XAxis, in_one_line};
 
 #[derive(Debug)]
 pub enum Message {
@@ -55,11 +55,13 @@ pub enum Effect {
     Keep(kept::Change),
     /// Read what the page of a run shows, beside other runs.
     Load(Box<Needs>),
+    /// Write what the page shows to a file.
+    Save(Save),
     SetNote(PathBuf, String),
-    /// Ask a job for something.
-    Wish(PathBuf, Wanted),
-    /// Delete a run.
-    Remove(PathBuf),
+    /// Ask jobs for something.
+    Wish(Vec<PathBuf>, Wanted),
+    /// Delete runs.
+    Remove(Vec<PathBuf>),
     /// Find the configurations whose paths begin like this.
     Complete(String),
     Check(Form),
@@ -117,7 +119,9 @@ pub fn update(board: &mut Board, message: Message) -> Vec<Effect> {
         }
         Message::Paste(text) => match (&mut board.form, &mut board.noting) {
             (Some(form), _) => form.paste(&text),
-            (None, Some((_, note))) => note.extend(text.chars().filter(|c| !c.is_control())),
+            (None, Some(noting)) => {
+                noting.note.extend(text.chars().filter(|c| !c.is_control()));
+            }
             (None, None) => {}
         },
         Message::Page(run, texts) => {
@@ -125,9 +129,9 @@ pub fn update(board: &mut Board, message: Message) -> Vec<Effect> {
                 page.texts = *texts;
                 page.loading = false;
             }
-            // Another picture was chosen meanwhile.
+            // Another one was chosen meanwhile.
             let shown = board.page.as_ref().and_then(|page| page.texts.shown.as_ref());
-            if shown.map(|shown| &shown.of) != wanted_picture(board).as_ref() {
+            if shown.map(|shown| &shown.of) != board.asked().as_ref() {
                 return load_page(board);
             }
         }
@@ -193,6 +197,7 @@ fn on_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
         KeyCode::Char('?') | KeyCode::F(1) => board.help = true,
         // The reader goes first, then the chart.
         KeyCode::Esc if board.open => board.open = board.reading.take().is_some(),
+        KeyCode::Esc if steering::unmark(board) => {}
         KeyCode::Esc => {
             keep_cursor(board, |board| board.filter.clear());
             board.charts_with.clear();
@@ -228,17 +233,15 @@ fn on_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
 fn on_letter(board: &mut Board, letter: char) -> Vec<Effect> {
     let chosen = board.chosen();
     match letter {
-        ' ' => show_where(board, |i, shown| if Some(i) == chosen { !shown } else { shown }),
+        ' ' => steering::show_or_hide(board),
+        '*' => steering::mark(board),
+        'A' => steering::mark_all(board),
         'a' | 'n' => {
             let listed = board.listed();
             show_where(board, |i, shown| if listed.contains(&i) { letter == 'a' } else { shown });
         }
         'o' => show_where(board, |i, _| Some(i) == chosen),
-        'p' => {
-            if let Some(i) = chosen {
-                keep_cursor(board, |board| board.runs[i].pinned ^= true);
-            }
-        }
+        'p' => steering::pin(board),
         '/' => {
             (board.show_list, board.focus) = (true, Focus::List);
             board.filter.clear();
@@ -261,17 +264,11 @@ fn on_letter(board: &mut Board, letter: char) -> Vec<Effect> {
             return look_at_processes(board).into_iter().collect();
         }
         'v' => board.pictures ^= true,
-        't' => {
-            board.noting = chosen.map(|i| {
-                let path = board.run(i).path.clone();
-                let note = board.notes.get(&path).cloned().unwrap_or_default();
-                (path, note)
-            });
-        }
+        't' => steering::note(board),
         'N' if board.steers => board.form = Some(FormWindow::with(&board.draft)),
-        'P' if board.steers => return pause_or_go_on(board),
-        'X' if board.steers => ask(board, Question::Stop),
-        'D' if board.steers => ask(board, Question::Remove),
+        'P' if board.steers => return steering::pause_or_go_on(board),
+        'X' if board.steers => steering::ask(board, Question::Stop),
+        'D' if board.steers => steering::ask(board, Question::Remove),
         's' => {
             board.show_list ^= true;
             board.focus = if board.show_list { board.focus } else { Focus::Charts };
@@ -321,27 +318,6 @@ fn keep_cursor(board: &mut Board, change: impl FnOnce(&mut Board)) {
     board.cursor = place.unwrap_or(0);
 }
 
-fn ask(board: &mut Board, question: Question) {
-    let Some(i) = board.chosen() else { return };
-    let (path, standing) = {
-        let run = board.run(i);
-        (run.path.clone(), run.standing(SystemTime::now()))
-    };
-    let waits = matches!(standing, Standing::Told(RunState::Queued | RunState::Paused));
-    let over = match question {
-        // One that seems lost may be on another machine.
-        Question::Stop => !(standing.runs() || waits || standing == Standing::Lost),
-        Question::Remove => !standing.runs() && !waits,
-    };
-    match (question, over) {
-        (Question::Stop, true) => board.notice = Some(format!("it is {}", standing.word())),
-        (Question::Remove, false) => {
-            board.notice = Some(format!("it is {}; stop it first", standing.word()));
-        }
-        _ => board.asking = Some((path, question)),
-    }
-}
-
 fn export(board: &Board, format: Format) -> Vec<Effect> {
     board.metric().map(|metric| Effect::Export(metric.into(), format)).into_iter().collect()
 }
@@ -375,26 +351,11 @@ fn load_page(board: &mut Board) -> Vec<Effect> {
     let Some(run) = board.paged() else { return Vec::new() };
     let own = run.curves.about.settings.clone();
     drop(run);
-    let (others, picture) = (board.others(&path), wanted_picture(board));
+    let (others, asked) = (board.others(&path), board.asked());
     if let Some(page) = &mut board.page {
         page.loading = true;
     }
-    vec![Effect::Load(Box::new(Needs { run: path, own, others, picture }))]
-}
-
-fn wanted_picture(board: &Board) -> Option<(Picture, Room)> {
-    board.page.as_ref()?.picture(&*board.paged()?, picture_room(board))
-}
-
-fn pause_or_go_on(board: &Board) -> Vec<Effect> {
-    let Some(i) = board.chosen() else { return Vec::new() };
-    let run = board.run(i);
-    let goes_on = matches!(
-        run.standing(SystemTime::now()),
-        Standing::Told(RunState::Running | RunState::Queued) | Standing::Starting
-    );
-    let wanted = if goes_on { Wanted::Pause } else { Wanted::Run };
-    vec![Effect::Wish(run.path.clone(), wanted)]
+    vec![Effect::Load(Box::new(Needs { run: path, own, others, asked }))]
 }
 
 fn show_where(board: &mut Board, shown: impl Fn(usize, bool) -> bool) {

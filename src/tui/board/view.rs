@@ -2,10 +2,12 @@
 
 mod chart;
 mod gauges;
+mod graph;
 mod list;
 mod machine;
 mod media;
 mod page;
+mod parallel;
 mod popup;
 
 pub use chart::place_in_words;

@@ -9,7 +9,8 @@ use ratatui::backend::TestBackend;
 use super::*;
 use crate::runs::catalogue::find;
 use crate::runs::{RunReader, Shared};
-use crate::training::Status;
+use crate::training::{RunState, Status};
+use crate::tui::board::page::Content;
 use crate::tui::board::view::view;
 use crate::tui::theme::Theme;
 
@@ -256,6 +257,13 @@ fn a_page_tells_of_the_run_and_how_it_differs() {
         text.contains("adapter  ") && !text.contains("lora  ") && text.contains("other  "),
         "{text}"
     );
+    // The same across axes, the last one for what came of it.
+    let text = load(&mut board, "Right");
+    let axes = text.lines().nth(3).expect("a line");
+    assert!(
+        axes.contains("lr") && axes.contains("loss, last") && text.contains("● other"),
+        "{text}"
+    );
     let log = load(&mut board, "Right");
     assert!(log.contains("first") && log.contains("last") && !log.contains('\x1b'), "{log}");
     assert!(load(&mut board, "Right").contains("no checkpoints"));
@@ -267,7 +275,23 @@ fn a_page_tells_of_the_run_and_how_it_differs() {
 
 #[test]
 fn logged_pictures_texts_and_histograms_have_pages() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/runs/pytorch-media");
+    let (mut board, load) = paged("pytorch-media");
+    let text = load(&mut board, "i Left");
+    assert!(text.contains("weights") && text.contains("2 of 2") && text.contains('█'), "{text}");
+    let text = load(&mut board, "Left");
+    assert!(text.contains("sample") && text.contains('▀'), "{text}");
+    let shown = board.page.as_ref().and_then(|page| page.texts.shown.clone()).expect("a picture");
+    let Ok(Content::Picture(_, cells)) = shown.content else { panic!("no picture: {shown:?}") };
+    assert!(cells.0 > 20 && cells.1 > 5, "{cells:?}");
+    let text = load(&mut board, "Left");
+    assert!(text.contains("A **horse** at step 10."), "{text}");
+    let text = load(&mut board, "[");
+    assert!(text.contains("A **horse** at step 0.") && text.contains("1 of 2"), "{text}");
+}
+
+/// A panel with one run of the reference files, and what loads what its page asks for.
+fn paged(name: &str) -> (Board, impl Fn(&mut Board, &str) -> String) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/runs").join(name);
     let found = find(&folder, false).pop().expect("a run");
     let (run, mut reader) = RunReader::open(found, None);
     reader.read(&run, &AtomicBool::new(false));
@@ -281,17 +305,44 @@ fn logged_pictures_texts_and_histograms_have_pages() {
         }
         screen(board)
     };
-    let text = load(&mut board, "i Left");
-    assert!(text.contains("weights") && text.contains("2 of 2") && text.contains('█'), "{text}");
+    (board, load)
+}
+
+#[test]
+fn sounds_tables_networks_and_the_like_have_pages() {
+    let (mut board, load) = paged("pytorch-more");
+    load(&mut board, "i");
     let text = load(&mut board, "Left");
-    assert!(text.contains("sample") && text.contains('▀'), "{text}");
-    let shown = board.page.as_ref().and_then(|page| page.texts.shown.clone()).expect("a picture");
-    let (_, cells) = shown.image.expect("decodes");
-    assert!(cells.0 > 20 && cells.1 > 5, "{cells:?}");
+    assert!(text.contains("▸ ") && text.contains("inside") && text.contains(" graph "), "{text}");
+    assert!(text.contains("aten::gelu  [1, 2]") && !text.contains("aten::linear"), "{text}");
+    let text = load(&mut board, "]");
+    assert!(text.contains("▾ Linear[down]") && text.contains("aten::linear  [1, 2]"), "{text}");
     let text = load(&mut board, "Left");
-    assert!(text.contains("A **horse** at step 10."), "{text}");
-    let text = load(&mut board, "[");
-    assert!(text.contains("A **horse** at step 0.") && text.contains("1 of 2"), "{text}");
+    assert!(text.contains("40 vectors of 3 numbers") && text.contains("● rococo 20"), "{text}");
+    let text = load(&mut board, "Left");
+    assert!(text.contains("horse") && text.contains("0.50      0.750    0.750"), "{text}");
+    let text = load(&mut board, "Left");
+    assert!(text.contains("0.10 s  8000 Hz  mono  16 bits   peak -6.0 dB"), "{text}");
+    // The sound is written to a file that players open, the curve as numbers.
+    let dir = tempfile::tempdir().expect("a folder");
+    let saved = |board: &mut Board, keys: &str| {
+        let mut effects = press(board, keys);
+        let Some(Effect::Save(save)) = effects.pop() else { panic!("nothing is saved") };
+        save.write(dir.path()).expect("writes")
+    };
+    assert!(saved(&mut board, "e").ends_with("artgpt-export-tone-1.wav"));
+    load(&mut board, "Right");
+    assert!(saved(&mut board, "e").ends_with("artgpt-export-horse-1.csv"));
+    let numbers = std::fs::read_to_string(dir.path().join("artgpt-export-horse-1.csv"));
+    assert!(numbers.expect("reads").contains("\n0.5,0.75,0.75\n"));
+
+    let (mut board, load) = paged("wandb-more");
+    load(&mut board, "i");
+    let text = load(&mut board, "Left");
+    assert!(text.contains("artwork  score") && text.contains("Judith   4.5"), "{text}");
+    assert!(text.contains("rows 1 to 2 of 2"), "{text}");
+    let text = load(&mut board, "Left");
+    assert!(text.contains("tone") && text.contains("8000 Hz"), "{text}");
 }
 
 #[test]
@@ -395,11 +446,39 @@ fn jobs_are_asked_for_what_the_keys_say() {
     board.steers = true;
     let path = board.run(0).path.clone();
     // It is not running, as far as it says: it is asked to go on.
-    assert_eq!(press(&mut board, "P"), [Effect::Wish(path.clone(), Wanted::Run)]);
+    assert_eq!(press(&mut board, "P"), [Effect::Wish(vec![path.clone()], Wanted::Run)]);
     assert!(press(&mut board, "X").is_empty());
     assert!(screen(&board).contains("Stop adapter?"));
     assert!(press(&mut board, "n").is_empty());
-    assert_eq!(press(&mut board, "X y"), [Effect::Wish(path, Wanted::Stop)]);
+    assert_eq!(press(&mut board, "X y"), [Effect::Wish(vec![path], Wanted::Stop)]);
+    // Several at once: those that it can be done to.
+    let told = |board: &Board, run: usize, state| {
+        board.runs[run].run.write().expect("is whole").status =
+            Some(Status::now(state, 5, 10, None));
+    };
+    told(&board, 0, RunState::Finished);
+    told(&board, 1, RunState::Paused);
+    told(&board, 2, RunState::Failed);
+    let paths: Vec<PathBuf> = (0..3).map(|i| board.run(i).path.clone()).collect();
+    press(&mut board, "A");
+    assert!(screen(&board).contains("· 3 marked"), "{}", screen(&board));
+    let again = Effect::Wish(paths[1..].to_vec(), Wanted::Run);
+    assert_eq!(press(&mut board, "P"), [again]);
+    assert!(press(&mut board, "D").is_empty());
+    let text = screen(&board);
+    assert!(text.contains("Delete these 2 runs: adapter, other?"), "{text}");
+    let removed = Effect::Remove(vec![paths[0].clone(), paths[2].clone()]);
+    assert_eq!(press(&mut board, "y"), [removed]);
+    assert!(!screen(&board).contains("marked"), "what was done is done once");
+    // Words are put behind each one's note; what a filter hides is not meant.
+    update(&mut board, Message::Notes([(paths[0].clone(), "hot".to_string())].into()));
+    press(&mut board, "A / a d a p Enter t");
+    assert_eq!(board.noting.as_ref().map(|n| (n.runs.len(), n.note.as_str())), Some((1, "hot")));
+    press(&mut board, "Esc Esc Esc Home * * t # y");
+    let notes = [(0, "hot #y"), (1, "#y")];
+    let notes = notes.map(|(i, note)| Effect::SetNote(paths[i].clone(), note.into()));
+    assert_eq!(press(&mut board, "Enter"), notes);
+    press(&mut board, "Esc");
     // The form is checked before it is submitted, and again after a change.
     press(&mut board, "N");
     update(&mut board, Message::Paste("a.toml\n".into()));

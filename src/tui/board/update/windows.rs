@@ -2,12 +2,12 @@
 
 use crossterm::event::{KeyCode, KeyEvent};
 
-use super::{Effect, load_page};
+use super::{Effect, load_page, steering};
 use crate::jobs::Wanted;
-use crate::runs::ByTag;
 use crate::tui::board::form::Asked;
 use crate::tui::board::keys::HELP;
-use crate::tui::board::page::{Part, parts};
+use crate::tui::board::page::parts;
+use crate::tui::board::save::Save;
 use crate::tui::board::state::{Board, Question};
 
 pub fn on_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
@@ -50,10 +50,13 @@ fn on_help_key(board: &mut Board, code: KeyCode) {
 
 fn on_answer(board: &mut Board, code: KeyCode) -> Vec<Effect> {
     match (board.asking.take(), code) {
-        (Some((run, Question::Stop)), KeyCode::Char('y' | 'Y')) => {
-            vec![Effect::Wish(run, Wanted::Stop)]
+        (Some((runs, question)), KeyCode::Char('y' | 'Y')) => {
+            steering::unmark(board);
+            vec![match question {
+                Question::Stop => Effect::Wish(runs, Wanted::Stop),
+                Question::Remove => Effect::Remove(runs),
+            }]
         }
-        (Some((run, Question::Remove)), KeyCode::Char('y' | 'Y')) => vec![Effect::Remove(run)],
         _ => Vec::new(),
     }
 }
@@ -74,22 +77,24 @@ fn on_form_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
 }
 
 fn on_note_key(board: &mut Board, code: KeyCode) -> Vec<Effect> {
-    let Some((run, mut note)) = board.noting.take() else { return Vec::new() };
+    let Some(mut noting) = board.noting.take() else { return Vec::new() };
     match code {
-        KeyCode::Enter => return vec![Effect::SetNote(run, note)],
+        KeyCode::Enter => return steering::noted(board, noting),
         KeyCode::Esc => return Vec::new(),
-        KeyCode::Backspace => drop(note.pop()),
-        KeyCode::Char(c) => note.push(c),
+        KeyCode::Backspace => drop(noting.note.pop()),
+        KeyCode::Char(c) => noting.note.push(c),
         _ => {}
     }
-    board.noting = Some((run, note));
+    board.noting = Some(noting);
     Vec::new()
 }
 
 fn on_page_key(board: &mut Board, code: KeyCode) -> Vec<Effect> {
     let screen = usize::from(board.screen.height.saturating_sub(4));
-    let parts = board.paged().map(|run| parts(&run)).unwrap_or_default();
-    let (tags, steps) = tags(board);
+    let (parts, (tags, steps)) = match (board.paged(), &board.page) {
+        (Some(run), Some(page)) => (parts(&run, &page.texts), page.extent(&run.curves.about)),
+        _ => (Vec::new(), (0, 0)),
+    };
     let Some(page) = &mut board.page else { return Vec::new() };
     let to = |at: usize, by: isize, count: usize| {
         at.saturating_add_signed(by).min(count.saturating_sub(1))
@@ -107,8 +112,8 @@ fn on_page_key(board: &mut Board, code: KeyCode) -> Vec<Effect> {
             (page.tag, page.back, page.scroll) = (to(page.tag, by, tags), 0, 0);
         }
         KeyCode::Char(key @ ('[' | ']')) => {
-            // To the left are earlier steps, and columns that are nearer.
-            let back = (key == '[') != (page.part == Part::Differences);
+            // To the left are earlier steps, but columns and levels that are nearer.
+            let back = (key == '[') == page.part.has_tags();
             page.back = to(page.back, if back { 1 } else { -1 }, steps);
             page.scroll = if page.part.has_tags() { 0 } else { page.scroll };
         }
@@ -117,33 +122,13 @@ fn on_page_key(board: &mut Board, code: KeyCode) -> Vec<Effect> {
         KeyCode::PageDown => page.scroll += screen,
         KeyCode::PageUp => page.scroll = page.scroll.saturating_sub(screen),
         KeyCode::Home => page.scroll = 0,
+        KeyCode::Char('e') => return Save::of(board).map(Effect::Save).into_iter().collect(),
         _ => {}
     }
+    page.scroll = page.scroll.min(page.most.get());
     match before == (page.part, page.tag, page.back, page.scroll) {
         true => Vec::new(),
         // Another picture may be seen.
         false => load_page(board),
-    }
-}
-
-/// How many names the open part has, and steps of the chosen one.
-fn tags(board: &Board) -> (usize, usize) {
-    fn count<T>(all: &ByTag<T>, tag: usize) -> (usize, usize) {
-        let list = all.values().nth(tag.min(all.len().saturating_sub(1)));
-        let steps = list.map_or(0, |list| list.chunk_by(|a, b| a.step == b.step).count());
-        (all.len(), steps)
-    }
-    let (Some(page), Some(run)) = (&board.page, board.paged()) else { return (0, 0) };
-    let about = &run.curves.about;
-    match page.part {
-        Part::Texts => count(&about.texts, page.tag),
-        Part::Pictures => count(&about.pictures, page.tag),
-        Part::Histograms => count(&about.histograms, page.tag),
-        // Its columns.
-        Part::Differences => {
-            // The run's own one stays.
-            (0, page.texts.differences.first().map_or(0, |(_, all)| all.len().saturating_sub(1)))
-        }
-        _ => (0, 0),
     }
 }

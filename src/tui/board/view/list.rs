@@ -21,9 +21,13 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
     let listed = board.listed();
     let shown = board.drawn().count();
     let there = (0..board.runs.len()).filter(|i| !board.run(*i).gone).count();
+    let marked = match listed.iter().filter(|i| board.runs[**i].marked).count() {
+        0 => String::new(),
+        some => format!("· {some} marked "),
+    };
     let title = match board.filter.is_empty() {
-        true => format!(" Runs {} · {shown} shown ", listed.len()),
-        false => format!(" Runs {} of {there} · {shown} shown ", listed.len()),
+        true => format!(" Runs {} · {shown} shown {marked}", listed.len()),
+        false => format!(" Runs {} of {there} · {shown} shown {marked}", listed.len()),
     };
     let focused = board.focus == Focus::List;
     let block = Block::bordered().title(title).border_style(if focused {
@@ -55,10 +59,10 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
             let name = std::iter::once(title).chain(tags).collect::<Vec<_>>().join(" ");
             let name = fit(&printable(&name), room);
             let mark = match (entry.pinned, entry.shown) {
-                (true, true) => "◆ ",
-                (true, false) => "◇ ",
-                (false, true) => "● ",
-                (false, false) => "○ ",
+                (true, true) => "◆",
+                (true, false) => "◇",
+                (false, true) => "●",
+                (false, false) => "○",
             };
             let told = match standing {
                 Standing::Told(RunState::Failed) | Standing::Lost => theme.error,
@@ -67,6 +71,7 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
             };
             ListItem::new(Line::from(vec![
                 Span::styled(mark, Style::new().fg(entry.colour)),
+                Span::styled(if entry.marked { "*" } else { " " }, theme.accent),
                 Span::styled(format!("{name:room$} "), theme.text),
                 Span::styled(value, theme.text),
                 Span::styled(steps + " ", theme.dim),

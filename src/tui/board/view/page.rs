@@ -29,24 +29,28 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
     let block = Block::bordered()
         .title(title)
         .title_bottom(match page.part.has_tags() {
-            true => " Left, Right: parts   Up, Down: names   [ ]: steps   Esc: back ",
-            false if page.part == Part::Differences => {
-                " Left, Right: parts   Up, Down: lines   [ ]: columns   Esc: back "
+            true => {
+                " Left, Right: parts   Up, Down: names   [ ]: steps   e: to a file   Esc: back "
             }
-            false => " Left, Right: parts   Up, Down: lines   Esc: back ",
+            false => match page.part {
+                Part::Differences => {
+                    " Left, Right: parts   Up, Down: lines   [ ]: columns   Esc: back "
+                }
+                Part::Parallel => " Left, Right: parts   [ ]: axes   Esc: back ",
+                Part::Graph => " Left, Right: parts   Up, Down: lines   [ ]: levels   Esc: back ",
+                _ => " Left, Right: parts   Up, Down: lines   Esc: back ",
+            },
         })
         .style(theme.text)
         .border_style(theme.accent);
     let inner = block.inner(area);
     frame.render_widget(Clear, area);
     frame.render_widget(block, area);
-    let mut names = Vec::new();
-    for part in parts(&run) {
-        let style = if part == page.part { theme.selected } else { theme.dim };
-        names.push(Span::styled(format!(" {} ", part.name()), style));
-    }
     let head = Rect { height: inner.height.min(1), ..inner };
-    frame.render_widget(Paragraph::new(Line::from(names)), head);
+    frame.render_widget(
+        Paragraph::new(names(&parts(&run, &page.texts), page.part, head.width, theme)),
+        head,
+    );
     let body = body(area);
     if page.part.has_tags() {
         return super::media::draw(board, &run, page, body, frame);
@@ -54,8 +58,11 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
     if page.part == Part::Samples {
         return samples(board, page, body, frame);
     }
+    if page.part == Part::Parallel {
+        drop(run); // it looks at all that are drawn
+        return super::parallel::draw(board, page, body, frame);
+    }
     let lines = match page.part {
-        Part::Samples | Part::Texts | Part::Pictures | Part::Histograms => Vec::new(),
         Part::Overview => overview(board, &run, page),
         Part::Config => config(page, theme),
         Part::Differences => differences(board, &run, page, &others),
@@ -66,9 +73,12 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
         }
         Part::Events => events(&run, theme),
         Part::Adapters => adapters(page, theme),
+        Part::Graph => super::graph::lines(&run, page, theme),
+        _ => Vec::new(),
     };
     let room = usize::from(body.height);
     let most = lines.len().saturating_sub(room);
+    page.most.set(most);
     // A log is read from its end.
     let skipped = match page.part {
         Part::Log | Part::Events => most.saturating_sub(page.scroll),
@@ -76,6 +86,29 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
     };
     let shown: Vec<Line> = lines.into_iter().skip(skipped).take(room).collect();
     frame.render_widget(Paragraph::new(shown), body);
+}
+
+/// The names of the parts, moved so that the open one is seen.
+fn names(parts: &[Part], open: Part, width: u16, theme: &Theme) -> Line<'static> {
+    let width = usize::from(width);
+    let at = parts.iter().position(|part| *part == open).unwrap_or(0);
+    let wide = |parts: &[Part]| parts.iter().map(|part| part.name().len() + 2).sum::<usize>();
+    // With a sign for those that are not seen, on either side.
+    let first = (0..=at).find(|first| wide(&parts[*first..=at]) + 4 <= width).unwrap_or(at);
+    let mut spans = Vec::new();
+    spans.extend((first > 0).then(|| Span::styled("‹ ", theme.dim)));
+    let mut used = 2;
+    for (i, part) in parts.iter().enumerate().skip(first) {
+        let style = if *part == open { theme.selected } else { theme.dim };
+        used += part.name().len() + 2;
+        let rest = if i + 1 < parts.len() { 2 } else { 0 };
+        if used + rest > width && i > at {
+            spans.push(Span::styled(" ›", theme.dim));
+            break;
+        }
+        spans.push(Span::styled(format!(" {} ", part.name()), style));
+    }
+    Line::from(spans)
 }
 
 /// Of a page that takes this area, what stands under the names of its parts.
@@ -242,6 +275,7 @@ fn samples(board: &Board, page: &Page, area: Rect, frame: &mut Frame) {
         return frame.render_widget(Paragraph::new(text), area);
     };
     let (width, height) = PICTURE;
+    page.most.set(page.texts.samples.len() - 1);
     for (i, sample) in last.answers.iter().enumerate() {
         let top = i as u16 * (height + 1);
         if top >= area.height {

@@ -1,5 +1,7 @@
 //! Windows over the panel: its keys, the form for a job, a question, a note.
 
+use std::path::Path;
+
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
@@ -11,6 +13,9 @@ use crate::tui::board::keys::HELP;
 use crate::tui::board::state::{Board, Question};
 use crate::tui::theme::Theme;
 
+/// Runs that a question names.
+const NAMED: usize = 12;
+
 pub fn draw(board: &Board, frame: &mut Frame) {
     let theme = &board.theme;
     let (title, lines): (&str, Vec<Line>) = if board.help {
@@ -19,22 +24,22 @@ pub fn draw(board: &Board, frame: &mut Frame) {
             " Keys (Up, Down scroll; Esc closes) ",
             lines.map(|(key, what)| entry(theme, key, what)).collect(),
         )
-    } else if let Some((run, question)) = &board.asking {
-        let id = run.file_name().unwrap_or_default().to_string_lossy();
-        let told = (0..board.runs.len()).map(|i| board.run(i)).find(|other| other.path == *run);
-        let name = match told.as_ref().and_then(|run| run.title()) {
-            Some(title) => format!("{title} ({id})"),
-            None => id.into_owned(),
+    } else if let Some((runs, question)) = &board.asking {
+        let mut names: Vec<String> = runs.iter().take(NAMED).map(|run| name(board, run)).collect();
+        if runs.len() > NAMED {
+            names.push(format!("and {} more", runs.len() - NAMED));
+        }
+        let name = match runs.len() {
+            1 => names.concat(),
+            several => format!("these {several} runs: {}", names.join(", ")),
         };
         let (title, what, then) = match question {
             Question::Stop => {
-                (" Stop ", "Stop", "It writes a checkpoint first; P goes on from there.")
+                (" Stop ", "Stop", "A checkpoint is written first; P goes on from there.")
             }
-            Question::Remove => (
-                " Delete ",
-                "Delete",
-                "Its metrics, checkpoints and weights are gone then, for good.",
-            ),
+            Question::Remove => {
+                (" Delete ", "Delete", "Metrics, checkpoints and weights are gone then, for good.")
+            }
         };
         let lines = vec![
             Line::from(format!("{what} {}?", printable(&name))),
@@ -45,13 +50,14 @@ pub fn draw(board: &Board, frame: &mut Frame) {
         (title, lines)
     } else if let Some(form) = &board.form {
         (" New job ", fields(form, theme))
-    } else if let Some((_, note)) = &board.noting {
+    } else if let Some(noting) = &board.noting {
+        let several = noting.runs.len() > 1;
         let lines = vec![
-            Line::from(vec![Span::raw(printable(note)), Span::styled("▏", theme.accent)]),
+            Line::from(vec![Span::raw(printable(&noting.note)), Span::styled("▏", theme.accent)]),
             Line::default(),
             Line::styled("Enter: keep it   Esc: leave it   #words are tags", theme.dim),
         ];
-        (" Note ", lines)
+        (if several { " Words for the notes of all marked runs " } else { " Note " }, lines)
     } else {
         return;
     };
@@ -75,6 +81,15 @@ pub fn draw(board: &Board, frame: &mut Frame) {
     let area = Rect { y: (area.height - rows) / 2, height: rows, ..area };
     frame.render_widget(Clear, area);
     frame.render_widget(text.block(block), area);
+}
+
+fn name(board: &Board, path: &Path) -> String {
+    let id = path.file_name().unwrap_or_default().to_string_lossy();
+    let told = (0..board.runs.len()).map(|i| board.run(i)).find(|other| other.path == *path);
+    match told.as_ref().and_then(|run| run.title()) {
+        Some(title) => format!("{title} ({id})"),
+        None => id.into_owned(),
+    }
 }
 
 fn entry(theme: &Theme, key: &'static str, what: &'static str) -> Line<'static> {
