@@ -219,7 +219,7 @@ fn a_run_of_the_foreground_is_stopped_from_the_panel_and_goes_on_as_a_job() {
     tui.send("P");
     tui.until_shows("somebody's terminal");
     tui.send("X");
-    tui.until_shows("Stop 01");
+    tui.until_shows("Stop long (01");
     tui.send("y");
     assert_eq!(train.ends(), 130);
     tui.until_shows("/1500 stopped");
@@ -231,7 +231,7 @@ fn a_run_of_the_foreground_is_stopped_from_the_panel_and_goes_on_as_a_job() {
     let steps: Vec<u64> = home.losses(&id).into_keys().collect();
     assert_eq!(steps, (1..=steps.len() as u64).collect::<Vec<_>>(), "none is left out or twice");
     tui.send("D");
-    tui.until_shows("Delete 01");
+    tui.until_shows("Delete long (01");
     tui.send("y");
     tui.until_shows("is deleted");
     tui.until("no run", |screen| !screen.contains("/1500"));

@@ -472,6 +472,9 @@ pub struct TrainArgs {
     /// Replace a value of the configuration, such as seed=3 or stage.1.lr=1e-4.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    /// What to call it; the configuration's file name if left out.
+    #[arg(long, value_name = "NAME", conflicts_with = "resume")]
+    pub name: Option<String>,
     /// Leave the terminal's session, so that the run does not end with it.
     #[arg(long, hide = true)]
     pub own_session: bool,

@@ -183,7 +183,7 @@ fn train(
     command.arg("--data-dir").arg(&home).args(["--device", &context.settings.device, "train"]);
     match run(&home) {
         Some(begun) => command.arg("--resume").arg(begun),
-        None => command.arg(&path),
+        None => command.arg(&path).args(["--name", name]),
     };
     for name in &context.own_variables {
         command.env_remove(name);

@@ -11,6 +11,7 @@ use super::input::{cancel_on_signal, data_folder, ready};
 use super::overrides::with_overrides;
 use super::train::read_config;
 use super::{Context, Failure, notice, out};
+use crate::art::Paintings;
 use crate::jobs::{
     self, Estimate, Job, JobError, OUTPUT, Place, Slots, Spec, Supervisor, Wanted, Wish, slurm,
 };
@@ -18,7 +19,7 @@ use crate::runs::catalogue::find;
 use crate::runs::{RunReader, Standing};
 use crate::text::{duration, fit, printable};
 use crate::training::data::DataConfig;
-use crate::training::{RunDir, RunState, TrainConfig, TrainError};
+use crate::training::{RunDir, RunState, TrainConfig, TrainError, open_feed};
 
 /// Lines of a log that tell why a job failed.
 const LAST_LINES: usize = 10;
@@ -136,8 +137,15 @@ pub fn check(context: &Context, args: &SubmitArgs) -> Result<Vec<Checked>, Failu
             return Err(TrainError::Config(why).into());
         }
         ready(context, &config.model)?;
-        if let DataConfig::Museum(name) = &config.data {
-            data_folder(context, name)?;
+        // Those of a sweep have the same data as a rule.
+        let same = |checked: &Checked| {
+            let other = &checked.config;
+            other.data == config.data
+                && other.held_out == config.held_out
+                && other.split_drawn_by() == config.split_drawn_by()
+        };
+        if !checked.last().is_some_and(same) {
+            enough_data(context, &config)?;
         }
         let estimate = jobs::check(&config, &context.paths.models(), &context.paths.runs())?;
         let name = [called, &swept.join(" ")].join(" ").trim().to_string();
@@ -145,6 +153,18 @@ pub fn check(context: &Context, args: &SubmitArgs) -> Result<Vec<Checked>, Failu
     }
     before(context, args)?;
     Ok(checked)
+}
+
+/// There is data, and it is not all held out.
+fn enough_data(context: &Context, config: &TrainConfig) -> Result<(), Failure> {
+    match &config.data {
+        DataConfig::Museum(name) => {
+            let paintings = Paintings::open(&data_folder(context, name)?)?;
+            paintings.split(config.split_drawn_by(), config.held_out)?;
+        }
+        DataConfig::Pairs(_) => drop(open_feed(config)?),
+    }
+    Ok(())
 }
 
 /// Jobs that must have finished first.

@@ -93,7 +93,10 @@ fn train(
         }
     };
     let (total, mut run) = (config.total_steps(), resumed);
-    let ended = go_on(context, config, &mut run, device, peers, stopped);
+    let stem = args.config_file.as_deref().and_then(Path::file_stem);
+    let stem = stem.map(|stem| stem.to_string_lossy().into_owned());
+    let name = args.name.filter(|name| !name.trim().is_empty()).or(stem).unwrap_or_default();
+    let ended = go_on(context, config, &mut run, name.trim(), device, peers, stopped);
     // Whatever it failed of is told there, too.
     if let (Err(failure), Some(run)) = (&ended, &run) {
         let step = run.status().map_or(0, |status| status.step);
@@ -102,11 +105,12 @@ fn train(
     ended
 }
 
-/// Trains to the end, or as far as it may; a new run where none is given.
+/// Trains to the end, or as far as it may; a new run, of this name, where none is given.
 fn go_on(
     context: &Context,
     config: TrainConfig,
     known: &mut Option<RunDir>,
+    name: &str,
     device: &Device,
     peers: &dyn Peers,
     stopped: &dyn Fn() -> bool,
@@ -135,6 +139,9 @@ fn go_on(
                 0 => Some(RunDir::create(&runs, &id, &config)?),
                 _ => None,
             };
+            if let Some(run) = &own {
+                run.set_name(name)?;
+            }
             peers.total(0.0)?; // the folder is there
             known.insert(match own {
                 Some(run) => run,

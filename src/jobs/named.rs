@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::record::{self, Kind, Spec};
 use super::remove::REMOVED;
 use super::{JobError, Result};
-use crate::training::{run_folders, run_id};
+use crate::training::{run_folders, run_id, run_name};
 
 /// Of several that could be meant, so many are told.
 const TOLD: usize = 5;
@@ -45,9 +45,10 @@ pub fn named(runs: &Path, name: &str) -> Result<PathBuf> {
     }
 }
 
-/// The name that a run was submitted under.
+/// The name that a run was submitted or begun under.
 pub fn called(run: &Path) -> Option<String> {
-    record::read::<Spec>(run, Kind::Spec).ok()??.name
+    let spec = record::read::<Spec>(run, Kind::Spec).ok().flatten();
+    spec.and_then(|spec| spec.name).or_else(|| run_name(run))
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub use news::{Item, News, What, in_one_line};
 pub use readers::Pattern;
 pub use run::{Run, RunReader, Shared, Standing};
 pub use series::{CALENDAR, Clock, Extremes, Point, Series, XAxis};
-pub use settings::{Settings, differing, settings};
+pub use settings::{Settings, differing, differing_keys, settings};
 pub use smooth::Smoothed;
 pub use table::table;
 pub use tail::Grown;

@@ -81,6 +81,18 @@ pub fn differing(all: &[Settings]) -> Vec<(String, Vec<Option<String>>)> {
         .collect()
 }
 
+/// The keys alone, of any number of runs.
+pub fn differing_keys<'a>(all: impl Iterator<Item = &'a Settings>) -> Vec<String> {
+    let told: Vec<&Settings> = all.filter(|run| !run.is_empty()).collect();
+    let keys: BTreeSet<&String> = told.iter().flat_map(|run| run.keys()).collect();
+    let differs = |key: &&String| {
+        let mut values = told.iter().map(|run| run.get(*key));
+        let first = values.next();
+        values.any(|value| Some(value) != first)
+    };
+    keys.into_iter().filter(differs).cloned().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

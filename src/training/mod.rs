@@ -46,8 +46,8 @@ pub use pack::{Packed, pack};
 pub use params::{Params, name_hash};
 pub use peers::{Alone, Peers};
 pub use run_dir::{
-    MARKS, Mark, MarkKind, Metrics, RunDir, RunState, Status, run_folders, run_id, write_json,
-    write_whole,
+    MARKS, Mark, MarkKind, Metrics, RunDir, RunState, Status, run_folders, run_id, run_name,
+    write_json, write_whole,
 };
 pub use samples::{PICTURES, Sample, Samples, samples};
 pub use schedule::Schedule;

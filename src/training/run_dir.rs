@@ -20,6 +20,7 @@ use crate::art::Split;
 const BASE: &str = "base.json";
 /// Which paintings are held out.
 const SPLIT: &str = "split.json";
+const NAME: &str = "name.json";
 const STATUS: &str = "status.json";
 /// What [`RunDir::mark`] writes.
 pub const MARKS: &str = "marks.jsonl";
@@ -75,6 +76,11 @@ impl Status {
     pub fn write(&self, run: &Path) -> Result<()> {
         write_json(&run.join(STATUS), self)
     }
+}
+
+/// What the run in a folder was called when `train` began it.
+pub fn run_name(run: &Path) -> Option<String> {
+    serde_json::from_slice(&std::fs::read(run.join(NAME)).ok()?).ok()
 }
 
 /// One line of `marks.jsonl`: something that happened at a step. Steps that a rollback takes back keep
@@ -183,6 +189,11 @@ impl RunDir {
         let run = Self::open(&path)?;
         run.set_config(config)?;
         Ok(run)
+    }
+
+    /// What people call it.
+    pub fn set_name(&self, name: &str) -> Result<()> {
+        write_json(&self.path.join(NAME), &name)
     }
 
     /// Keeps what every later start of the run must find again.

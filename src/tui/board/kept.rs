@@ -30,6 +30,7 @@ pub struct View {
     sort: Sort,
     unite: bool,
     show_list: bool,
+    table: bool,
     show_gauges: bool,
     filter: String,
     charts_with: String,
@@ -71,6 +72,7 @@ impl Default for View {
             sort: Sort::Found,
             unite: true,
             show_list: true,
+            table: false,
             show_gauges: false,
             filter: String::new(),
             charts_with: String::new(),
@@ -90,6 +92,7 @@ impl View {
             sort: board.sort,
             unite: board.unite,
             show_list: board.show_list,
+            table: board.table,
             show_gauges: board.show_gauges,
             filter: board.filter.clone(),
             charts_with: board.charts_with.clone(),
@@ -104,6 +107,7 @@ impl View {
     fn restore(self, board: &mut Board) {
         (board.scale, board.sort, board.unite) = (self.scale, self.sort, self.unite);
         (board.show_list, board.show_gauges) = (self.show_list, self.show_gauges);
+        board.table = self.table;
         if !board.show_list {
             board.focus = Focus::Charts;
         }

@@ -21,6 +21,7 @@ pub const HELP: &[(&str, &str)] = &[
     ("g", "how busy processors, memory, disk and GPUs are"),
     ("m", "the machine: use over the last minutes, and its processes"),
     ("s", "hide or show the list"),
+    ("w", "the runs as a table: values, least and greatest, and where configurations differ"),
     ("Enter", "one chart as large as the screen; Esc goes back"),
     ("PageUp, PageDown", "other charts"),
     ("x", "by step, by epoch, by time since the start, by the clock"),

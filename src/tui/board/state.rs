@@ -39,6 +39,12 @@ pub struct Board {
     /// Which of the two is being typed.
     pub filtering: Option<Focus>,
     pub show_list: bool,
+    /// The runs are a table as large as the screen.
+    pub table: bool,
+    /// Keys of their configurations in which the listed runs differ, while the table is open.
+    pub keys: Vec<String>,
+    /// So many of them are left of the screen.
+    pub column: usize,
     /// Names of the metrics of all runs that are shown.
     pub metrics: Vec<String>,
     /// Place in [`Self::metrics`].
@@ -202,6 +208,9 @@ impl Board {
             charts_with: String::new(),
             filtering: None,
             show_list: true,
+            table: false,
+            keys: Vec::new(),
+            column: 0,
             metrics: Vec::new(),
             chart: 0,
             open: false,
@@ -420,12 +429,25 @@ impl Board {
             self.wanted_chart = None;
         }
         self.open &= !self.metrics.is_empty();
+        self.refresh_keys();
     }
 
     /// The metrics that stand in a chart.
     pub fn charted<'a>(&'a self, metric: &'a str) -> impl Iterator<Item = &'a str> {
         let partners = self.partners.get(metric).into_iter().flatten();
         std::iter::once(metric).chain(partners.map(String::as_str))
+    }
+
+    /// Looks again in what the listed runs differ.
+    pub fn refresh_keys(&mut self) {
+        self.keys = match self.table {
+            false => Vec::new(),
+            true => {
+                let all: Vec<_> = self.listed().into_iter().map(|i| self.run(i)).collect();
+                crate::runs::differing_keys(all.iter().map(|run| &run.config))
+            }
+        };
+        self.column = self.column.min(self.keys.len().saturating_sub(1));
     }
 
     /// Brings the averages of what is drawn up to date.

@@ -198,24 +198,34 @@ fn on_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
         // The reader goes first, then the chart.
         KeyCode::Esc if board.open => board.open = board.reading.take().is_some(),
         KeyCode::Esc if steering::unmark(board) => {}
+        KeyCode::Esc if board.table && board.filter.is_empty() => board.table = false,
         KeyCode::Esc => {
             keep_cursor(board, |board| board.filter.clear());
             board.charts_with.clear();
             board.refresh_metrics();
         }
-        KeyCode::Tab | KeyCode::BackTab if !board.open => {
+        KeyCode::Tab | KeyCode::BackTab if !board.open && !board.table => {
             board.focus = match board.focus {
                 Focus::List => Focus::Charts,
                 Focus::Charts => Focus::List,
             };
             board.show_list |= board.focus == Focus::List;
         }
+        KeyCode::Enter if board.table => return open_page(board),
         KeyCode::Enter => {
             board.open = !board.open && !board.metrics.is_empty();
             board.reading = None;
         }
         KeyCode::Up | KeyCode::Char('k') => move_by(board, -1),
         KeyCode::Down | KeyCode::Char('j') => move_by(board, 1),
+        KeyCode::PageUp | KeyCode::PageDown if board.table => {
+            let page = isize::try_from(board.screen.height.saturating_sub(4)).unwrap_or(1);
+            move_by(board, if key.code == KeyCode::PageUp { -page } else { page });
+        }
+        KeyCode::Left if board.table => board.column = board.column.saturating_sub(1),
+        KeyCode::Right if board.table => {
+            board.column = (board.column + 1).min(board.keys.len().saturating_sub(1));
+        }
         KeyCode::PageUp => turn_page(board, -1),
         KeyCode::PageDown => turn_page(board, 1),
         KeyCode::Home => board.cursor = 0,
@@ -233,6 +243,8 @@ fn on_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
 fn on_letter(board: &mut Board, letter: char) -> Vec<Effect> {
     let chosen = board.chosen();
     match letter {
+        // Charts are not seen.
+        'x' | 'l' | 'c' | '+' | '=' | '-' | 'f' | '0' | 's' | 'v' | 'u' | '\\' if board.table => {}
         ' ' => steering::show_or_hide(board),
         '*' => steering::mark(board),
         'A' => steering::mark_all(board),
@@ -269,6 +281,12 @@ fn on_letter(board: &mut Board, letter: char) -> Vec<Effect> {
         'P' if board.steers => return steering::pause_or_go_on(board),
         'X' if board.steers => steering::ask(board, Question::Stop),
         'D' if board.steers => steering::ask(board, Question::Remove),
+        'w' => {
+            board.table ^= true;
+            board.open &= !board.table;
+            board.refresh_keys();
+        }
+        '[' | ']' if board.table => choose_chart(board, if letter == ']' { 1 } else { -1 }),
         's' => {
             board.show_list ^= true;
             board.focus = if board.show_list { board.focus } else { Focus::Charts };
@@ -387,11 +405,12 @@ fn type_filter(board: &mut Board, focus: Focus, code: KeyCode) {
     if focus == Focus::Charts {
         board.refresh_metrics();
     }
+    board.refresh_keys();
     board.cursor = board.cursor.min(board.listed().len().saturating_sub(1));
 }
 
 fn move_by(board: &mut Board, by: isize) {
-    if board.focus == Focus::List && !board.open {
+    if board.table || (board.focus == Focus::List && !board.open) {
         let last = board.listed().len().saturating_sub(1);
         board.cursor = board.cursor.saturating_add_signed(by).min(last);
         board.wanted_run = None;

@@ -9,6 +9,7 @@ mod media;
 mod page;
 mod parallel;
 mod popup;
+mod table;
 
 pub use chart::place_in_words;
 
@@ -53,6 +54,7 @@ fn areas(board: &Board, screen: Rect) -> Areas {
     let [body, status] =
         Layout::vertical([Constraint::Min(0), Constraint::Length(1)]).areas(screen);
     let (list, charts) = match (board.open, board.show_list, screen.width >= BOTH) {
+        _ if board.table => (Some(body), None),
         (false, true, true) => {
             let [list, charts] =
                 Layout::horizontal([Constraint::Length(LIST), Constraint::Min(0)]).areas(body);
@@ -69,7 +71,9 @@ fn areas(board: &Board, screen: Rect) -> Areas {
     };
     // Gauges stand under the list, where there is room for both.
     let (list, gauges) = match list {
-        Some(list) if board.show_gauges && list.height > gauges::rows(board) + 4 => {
+        Some(list)
+            if board.show_gauges && !board.table && list.height > gauges::rows(board) + 4 =>
+        {
             let [list, gauges] =
                 Layout::vertical([Constraint::Min(0), Constraint::Length(gauges::rows(board))])
                     .areas(list);
@@ -116,8 +120,10 @@ pub fn grid(board: &Board) -> Grid {
 pub fn view(board: &Board, frame: &mut Frame) {
     frame.render_widget(Block::new().style(board.theme.text), frame.area());
     let areas = areas(board, frame.area());
-    if let Some(area) = areas.list {
-        list::draw(board, area, frame);
+    match areas.list {
+        Some(area) if board.table => table::draw(board, area, frame),
+        Some(area) => list::draw(board, area, frame),
+        None => {}
     }
     if let Some(area) = areas.gauges {
         gauges::draw(board, area, frame);
@@ -205,7 +211,7 @@ fn status(board: &Board) -> Line<'static> {
     if pages > 1 && !board.open {
         words.push(format!("page {} of {pages}", board.chart / grid(board).charts() + 1));
     }
-    if board.page.is_some() || board.machine.is_some() {
+    if board.page.is_some() || board.machine.is_some() || board.table {
         return Line::default(); // it names its own keys
     }
     let keys = match board.open {

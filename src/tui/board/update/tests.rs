@@ -438,6 +438,52 @@ fn runs_are_ordered_and_the_cursor_stays_on_its_run() {
 }
 
 #[test]
+fn the_table_has_values_and_what_runs_were_told() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for (name, lr, kind) in [("a", 0.1, "lora"), ("b", 0.2, "lora")] {
+        let folder = dir.path().join(name);
+        std::fs::create_dir_all(&folder).expect("makes");
+        let config = format!("lr = {lr}\n[method]\nkind = \"{kind}\"\nlayers_that_train = {lr}\n");
+        std::fs::write(folder.join("config.toml"), config).expect("writes");
+    }
+    let lines = |scale: f64| {
+        let line =
+            |(step, loss)| format!("{{\"step\":{step},\"loss\":{},\"lr\":1}}\n", loss * scale);
+        [(1, 3.0), (2, 1.0), (3, 2.0)].map(line)
+    };
+    let found = vec![
+        run(dir.path(), "a", lines(1.0).into_iter()),
+        run(dir.path(), "b", lines(10.0).into_iter()),
+    ];
+    let mut board = Board::new(Theme::plain(), Rect::new(0, 0, 160, 20));
+    update(&mut board, Message::Runs(Change::Found(found)));
+    update(&mut board, Message::Runs(Change::Loaded));
+    press(&mut board, "w");
+    let text = screen(&board);
+    let rows: Vec<&str> = text.lines().collect();
+    assert!(rows[0].contains("2 runs · values of loss"), "{text}");
+    assert!(rows[1].contains("greatest") && rows[1].contains("…rs_that_train"), "{text}");
+    assert!(!text.contains("lora"), "what is the same everywhere is left out: {text}");
+    let words: Vec<&str> = rows[2].split_whitespace().collect();
+    let wanted = ["a", "live", "3", "2.00000", "1.00000", "3.00000", "0.1", "0.1", "│"];
+    assert_eq!(words[1..], wanted, "{text}");
+    assert!(rows[3].contains("20") && rows[3].contains("0.2"), "{text}");
+    press(&mut board, "] Right");
+    let text = screen(&board);
+    assert!(text.contains("values of lr") && !text.contains("  lr "), "{text}");
+    // A run's page opens over it, and a filter is told.
+    press(&mut board, "Down Enter");
+    assert!(board.page.as_ref().is_some_and(|page| page.run.ends_with("b")));
+    press(&mut board, "Esc / b Enter");
+    let text = screen(&board);
+    assert!(text.contains("1 runs · only /b"), "{text}");
+    press(&mut board, "Esc");
+    assert!(board.table && board.filter.is_empty());
+    press(&mut board, "Esc");
+    assert!(!board.table && screen(&board).contains("Runs 2"));
+}
+
+#[test]
 fn jobs_are_asked_for_what_the_keys_say() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut board = board(dir.path(), 140, 40);

@@ -11,10 +11,30 @@ use ratatui::widgets::{Block, List, ListItem, ListState, Paragraph, Wrap};
 use crate::runs::Standing;
 use crate::text::{duration, fit, number, printable};
 use crate::training::RunState;
-use crate::tui::board::state::{Board, Focus};
+use crate::tui::board::state::{Board, Focus, Listed};
+use crate::tui::theme::Theme;
 
 /// Rows of this width have room for the last value of the chosen chart.
 const WITH_VALUE: u16 = 60;
+
+/// Whether a run is pinned, shown and marked.
+pub fn mark(entry: &Listed) -> String {
+    let sign = match (entry.pinned, entry.shown) {
+        (true, true) => "◆",
+        (true, false) => "◇",
+        (false, true) => "●",
+        (false, false) => "○",
+    };
+    format!("{sign}{}", if entry.marked { "*" } else { " " })
+}
+
+pub fn standing_style(standing: Standing, theme: &Theme) -> Style {
+    match standing {
+        Standing::Told(RunState::Failed) | Standing::Lost => theme.error,
+        standing if standing.runs() => theme.success,
+        _ => theme.dim,
+    }
+}
 
 pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
     let theme = &board.theme;
@@ -58,20 +78,9 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
             let title = run.title().unwrap_or(&run.name);
             let name = std::iter::once(title).chain(tags).collect::<Vec<_>>().join(" ");
             let name = fit(&printable(&name), room);
-            let mark = match (entry.pinned, entry.shown) {
-                (true, true) => "◆",
-                (true, false) => "◇",
-                (false, true) => "●",
-                (false, false) => "○",
-            };
-            let told = match standing {
-                Standing::Told(RunState::Failed) | Standing::Lost => theme.error,
-                standing if standing.runs() => theme.success,
-                _ => theme.dim,
-            };
+            let told = standing_style(standing, theme);
             ListItem::new(Line::from(vec![
-                Span::styled(mark, Style::new().fg(entry.colour)),
-                Span::styled(if entry.marked { "*" } else { " " }, theme.accent),
+                Span::styled(mark(entry), Style::new().fg(entry.colour)),
                 Span::styled(format!("{name:room$} "), theme.text),
                 Span::styled(value, theme.text),
                 Span::styled(steps + " ", theme.dim),
