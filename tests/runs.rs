@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use artgpt::runs::catalogue::find;
-use artgpt::runs::media::{bytes, embeddings, project, sound, table};
+use artgpt::runs::media::{Embedding, bytes, embeddings, project, sound, table};
 use artgpt::runs::readers::{
     CsvFile, EventFile, JsonLines, Matches, PatternLog, Reader, TrainerState, WandbFile,
 };
@@ -298,6 +298,48 @@ fn damaged_files_harm_no_reader() {
             survives(open(&path), bytes.len());
         }
     }
+}
+
+/// What is read when somebody looks at it: sounds, tables, vectors and their labels.
+#[test]
+fn damaged_media_harm_nobody() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let media = reference("wandb-more/files/media");
+    let only = |kind: &str| {
+        let mut files = std::fs::read_dir(media.join(kind)).expect("reads").flatten();
+        std::fs::read(files.next().expect("a file").path()).expect("reads")
+    };
+    let (wave, rows) = (only("audio"), only("table"));
+    let styles = reference("pytorch-more/00010/styles");
+    let [tensors, metadata] = ["tensors.tsv", "metadata.tsv"]
+        .map(|name| std::fs::read(styles.join(name)).expect("reads"));
+    let mut rng = ChaCha8Rng::seed_from_u64(13);
+    let (mut heard, mut seen, mut laid_out) = (0, 0, 0);
+    for _ in 0..1_000 {
+        let damaged = |bytes: &[u8], rng: &mut ChaCha8Rng| {
+            let mut bytes = bytes.to_vec();
+            damage(&mut bytes, rng);
+            bytes
+        };
+        if let Ok(sound) = sound(&damaged(&wave, &mut rng)) {
+            heard += 1;
+            assert!(sound.wave.len() <= 2_000 && sound.rms.is_finite(), "{sound:?}");
+        }
+        if let Ok(rows) = table(&damaged(&rows, &mut rng)) {
+            seen += 1;
+            assert!(rows.rows.iter().all(|row| row.len() == rows.columns.len()));
+        }
+        std::fs::write(dir.path().join("t"), damaged(&tensors, &mut rng)).expect("writes");
+        std::fs::write(dir.path().join("m"), damaged(&metadata, &mut rng)).expect("writes");
+        let of = Embedding { tensors: dir.path().join("t"), metadata: Some(dir.path().join("m")) };
+        if let Ok(plane) = project(&of) {
+            laid_out += 1;
+            assert!(plane.labels.is_empty() || plane.labels.len() == plane.points.len());
+            assert!(plane.points.iter().all(|(x, y)| x.is_finite() && y.is_finite()), "{plane:?}");
+        }
+    }
+    // Some damage leaves something to be read.
+    assert!(heard > 100 && seen > 5 && laid_out > 20, "{heard} {seen} {laid_out}");
 }
 
 /// Checksums keep damage from what lies within: here they are made anew, so that it gets there.

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use artgpt::runs::readers::{
     CsvFile, EventFile, JsonLines, Matches, PatternLog, Reader, TrainerState, WandbFile,
 };
+use artgpt::runs::media::{Embedding, project, sound, table};
 use artgpt::runs::{Curves, Grown, Pattern};
 use artgpt::training::tensorboard::record;
 use libfuzzer_sys::fuzz_target;
@@ -24,7 +25,11 @@ fuzz_target!(|data: &[u8]| {
     let folder =
         if Path::new("/dev/shm").is_dir() { "/dev/shm".into() } else { std::env::temp_dir() };
     let path: PathBuf = folder.join(format!("artgpt-fuzz-{}", std::process::id()));
-    let (bytes, mut reader): (Vec<u8>, Box<dyn Reader>) = match kind % 8 {
+    let (bytes, mut reader): (Vec<u8>, Box<dyn Reader>) = match kind % 11 {
+        // What lies in files until somebody looks at it.
+        8 => return drop(sound(data)),
+        9 => return drop(table(data)),
+        10 => return vectors(&path, data),
         0 => (data.to_vec(), Box::new(EventFile::new(&path))),
         1 => (pieces(data).flat_map(record).collect(), Box::new(EventFile::new(&path))),
         2 => (data.to_vec(), Box::new(WandbFile::new(&path))),
@@ -55,6 +60,18 @@ fuzz_target!(|data: &[u8]| {
         series.steps_of_extremes();
     }
 });
+
+/// Numbers and labels, which a zero parts.
+fn vectors(path: &Path, data: &[u8]) {
+    let (numbers, labels) = data.split_at(data.iter().position(|b| *b == 0).unwrap_or(data.len()));
+    let metadata = path.with_extension("labels");
+    if std::fs::write(path, numbers).and_then(|()| std::fs::write(&metadata, labels)).is_ok() {
+        let of = Embedding { tensors: path.into(), metadata: Some(metadata) };
+        if let Ok(plane) = project(&of) {
+            assert!(plane.labels.is_empty() || plane.labels.len() == plane.points.len());
+        }
+    }
+}
 
 /// Messages: each begins with its length.
 fn pieces(mut data: &[u8]) -> impl Iterator<Item = &[u8]> {

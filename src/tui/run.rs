@@ -4,7 +4,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossterm::event::{Event as TermEvent, EventStream, KeyCode, KeyEvent, KeyModifiers};
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
@@ -152,7 +152,11 @@ async fn main_loop(options: Options) -> Result<Ended, TuiError> {
     })
     .map_err(TuiError::Thread)?;
     let mut panel: Option<Outside> = None;
-    let mut chart = ChartPicture::default();
+    let painted = messages.clone();
+    let wake = move || {
+        let _ = painted.send(Message::Panel(Box::new(board::Message::Painted)));
+    };
+    let mut chart = ChartPicture::spawn(wake).map_err(TuiError::Thread)?;
     listen_for_signals(messages.clone());
 
     let mut events = EventStream::new();
@@ -250,7 +254,10 @@ fn draw(
         Some(curves) => curves.as_ref().map(|(key, image, at)| (key.as_str(), image, *at)),
         None => wanted,
     };
-    printer.over(terminal, state.screen, wanted, |frame| view(state, frame))?;
+    let began = Instant::now();
+    if printer.over(terminal, state.screen, wanted, |frame| view(state, frame))? {
+        chart.took(began.elapsed());
+    }
     crossterm::execute!(out, EndSynchronizedUpdate)
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossterm::event::{Event, EventStream};
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
@@ -85,7 +85,9 @@ async fn main_loop(options: BoardOptions) -> Result<Ended, TuiError> {
     let mut events = EventStream::new();
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut chart = ChartPicture::default();
+    let painted = messages.clone();
+    let wake = move || drop(painted.send(Message::Painted));
+    let mut chart = ChartPicture::spawn(wake).map_err(TuiError::Thread)?;
     loop {
         let mut out = io::stdout();
         let drawn = crossterm::queue!(out, BeginSynchronizedUpdate)
@@ -93,7 +95,14 @@ async fn main_loop(options: BoardOptions) -> Result<Ended, TuiError> {
             .and_then(|()| {
                 let wanted = chart.of(&board);
                 let wanted = wanted.as_ref().map(|(key, image, at)| (key.as_str(), image, *at));
-                printer.over(&mut terminal, board.screen, wanted, |frame| view(&board, frame))
+                let began = Instant::now();
+                let printed = printer.over(&mut terminal, board.screen, wanted, |frame| {
+                    view(&board, frame);
+                })?;
+                if printed {
+                    chart.took(began.elapsed());
+                }
+                Ok(())
             })
             .and_then(|()| crossterm::execute!(out, EndSynchronizedUpdate));
         drawn.map_err(TuiError::Terminal)?;

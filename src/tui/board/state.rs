@@ -100,6 +100,8 @@ pub struct Board {
     /// The terminal shows pictures: pixels of a cell, where the open chart is one.
     pub cell: Option<(u16, u16)>,
     pub pictures: bool,
+    /// Keys so far.
+    pub pressed: u64,
     pub notice: Option<String>,
 }
 
@@ -243,6 +245,7 @@ impl Board {
             colours: ColourDepth::Indexed256,
             cell: None,
             pictures: true,
+            pressed: 0,
             notice: None,
         }
     }

@@ -44,6 +44,8 @@ pub enum Message {
     Submitted(Box<Form>, Result<(String, Vec<PathBuf>), String>),
     /// Paths that begin with a text, and what they share.
     Completed(String, Option<String>, Vec<String>),
+    /// The chart's picture is there.
+    Painted,
     Terminate,
 }
 
@@ -84,8 +86,16 @@ const WEIGHTS: &[f64] = &[0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999];
 
 pub fn update(board: &mut Board, message: Message) -> Vec<Effect> {
     match message {
-        Message::Key(key) => return on_key(board, key),
-        Message::Resize(width, height) => board.screen = Rect::new(0, 0, width, height),
+        Message::Key(key) => {
+            board.pressed += 1;
+            return on_key(board, key);
+        }
+        Message::Resize(width, height) => {
+            board.pressed += 1;
+            board.screen = Rect::new(0, 0, width, height);
+        }
+        // The screen is drawn after any message.
+        Message::Painted => {}
         Message::Runs(Change::Found(new)) => {
             board.add(new);
             board.refresh_metrics();

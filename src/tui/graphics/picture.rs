@@ -80,14 +80,15 @@ impl PicturePrinter {
     }
 
     /// Brings the picture over what ratatui has just drawn; `view` draws it again where a picture that
-    /// went has left blank cells.
+    /// went has left blank cells. Whether one was printed.
     pub fn over<B: ratatui::backend::Backend<Error = io::Error>>(
         &mut self,
         terminal: &mut ratatui::Terminal<B>,
         screen: Rect,
         wanted: Option<(&str, &Arc<RgbImage>, Rect)>,
         view: impl Fn(&mut ratatui::Frame),
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
+        let before = self.printed.clone();
         if self.show(wanted, screen)?.is_some() {
             // Not `Terminal::clear`, which asks the terminal where its cursor is and waits.
             terminal.resize(screen)?;
@@ -95,7 +96,7 @@ impl PicturePrinter {
             self.forget()?;
             self.show(wanted, screen)?;
         }
-        Ok(())
+        Ok(self.printed.is_some() && self.printed != before)
     }
 
     /// Forgets what is on the screen, so that the next [`Self::show`] prints again (Ctrl-L).

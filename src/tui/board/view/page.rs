@@ -129,12 +129,25 @@ fn pair(theme: &Theme, key: &str, value: &str) -> Line<'static> {
     ])
 }
 
+/// Cells of a bar.
+const BAR: u64 = 40;
+
+fn bar(step: u64, total: u64) -> String {
+    let step = step.min(total);
+    let full = (step as u128 * u128::from(BAR) / u128::from(total)) as usize;
+    let percent = step as u128 * 100 / u128::from(total);
+    format!("{}{} {percent} %", "█".repeat(full), "░".repeat(BAR as usize - full))
+}
+
 fn overview(board: &Board, run: &Run, page: &Page) -> Vec<Line<'static>> {
     let theme = &board.theme;
     let now = SystemTime::now();
     let mut lines = vec![pair(theme, "path", &run.path.display().to_string())];
     let mut say = |key: &str, value: String| lines.push(pair(theme, key, &value));
     say("state", format!("{}, step {}", run.standing(now).word(), run.steps()));
+    if let (step, Some(total @ 1..)) = run.progress() {
+        say("progress", bar(step, total));
+    }
     if let Some(title) = run.title() {
         say("name", title.to_string());
     }

@@ -21,6 +21,8 @@ pub fn draw(board: &Board, cuts: &[Cut], area: Rect, frame: &mut Frame) {
         Layout::horizontal([Constraint::Min(0), Constraint::Length(NUMBERS)]).areas(area);
     let points: Vec<(f64, f64)> = cuts
         .iter()
+        // Where nothing is taken for one there is no precision.
+        .filter(|cut| cut.recall > 0.0 || cut.precision > 0.0)
         .map(|cut| (cut.recall, cut.precision))
         .filter(|(x, y)| x.is_finite() && y.is_finite())
         .collect();
