@@ -7,6 +7,7 @@ use std::path::Path;
 use super::export::create;
 use super::page::{Asked, Content, Part};
 use super::state::Board;
+use super::view::picture_room;
 use crate::runs::Media;
 use crate::runs::media::bytes;
 
@@ -49,7 +50,8 @@ impl Save {
                 (name, What::Text(numbers(["threshold", "precision", "recall"], rows), "csv"))
             }
             Part::Pictures | Part::Sounds | Part::Tables | Part::Embeddings => {
-                let asked = board.asked()?;
+                // Not by the board, which would lock the run once more.
+                let asked = page.asked(&run, picture_room(board))?;
                 let name = match page.part {
                     Part::Pictures => page.chosen(&about.pictures)?.0,
                     Part::Sounds => page.chosen(&about.sounds)?.0,
