@@ -172,7 +172,10 @@ impl Run {
         let longest = || self.curves.iter().map(|(_, s)| s).max_by_key(|series| series.len());
         let series = spent.or_else(longest)?;
         let last = series.last()?;
-        let first = series.get(series.len().saturating_sub(PACE_OVER))?;
+        // The pace of an earlier stage says nothing of this one, once it has a pace.
+        let own =
+            series.index_after(self.stage_began(last.step)).min(series.len().saturating_sub(2));
+        let first = series.get(series.len().saturating_sub(PACE_OVER).max(own))?;
         let passed = match spent {
             Some(_) => last.value - first.value,
             None => last.wall - first.wall,
@@ -180,6 +183,16 @@ impl Run {
         let seconds = passed / last.step.checked_sub(first.step)? as f64;
         let left = seconds * total?.saturating_sub(step) as f64;
         left.is_finite().then_some(left)
+    }
+
+    /// The last step before the stage in which a step is, of a run of ours.
+    fn stage_began(&self, step: u64) -> u64 {
+        let steps = (0..).map_while(|stage| self.config.get(&format!("stage.{stage}.steps")));
+        let ends = steps.map_while(|steps| steps.parse::<u64>().ok()).scan(0u64, |sum, steps| {
+            *sum = sum.saturating_add(steps);
+            Some(*sum)
+        });
+        ends.take_while(|end| *end < step).last().unwrap_or(0)
     }
 
     /// The step it stands at, and the step it goes to.
@@ -417,6 +430,35 @@ mod tests {
         reader.set_sources(found().files);
         reader.read(&run, &go);
         assert_eq!((steps("loss"), trouble()), (vec![3], None));
+    }
+
+    #[test]
+    fn the_time_that_is_left_goes_by_the_pace_of_the_stage() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let write = |name: &str, text: String| {
+            std::fs::write(dir.path().join(name), text).expect("writes");
+        };
+        // Ten steps of a second each, then steps of five.
+        let lines = |to: u64| -> String {
+            let elapsed = |step: u64| if step <= 10 { step } else { 10 + (step - 10) * 5 };
+            (1..=to).map(|s| format!("{{\"step\":{s},\"elapsed_s\":{}}}\n", elapsed(s))).collect()
+        };
+        let told = |step: u64| {
+            let pid = std::process::id();
+            let text = format!(
+                r#"{{"state":"running","pid":{pid},"step":{step},"total_steps":30,"heartbeat":"{}","exit_reason":null}}"#,
+                jiff::Timestamp::now()
+            );
+            write("status.json", text);
+            write("metrics.jsonl", lines(step));
+            let found = find(dir.path(), false).pop().expect("a run");
+            RunReader::whole(found, None).left(SystemTime::now())
+        };
+        write("config.toml", "[[stage]]\nsteps = 10\n[[stage]]\nsteps = 20\n".into());
+        assert_eq!(told(8), Some(22.0));
+        // Its first step has no pace of its own yet.
+        assert_eq!(told(11), Some(19.0 * 5.0));
+        assert_eq!(told(16), Some(14.0 * 5.0));
     }
 
     #[test]

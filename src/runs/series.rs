@@ -170,6 +170,11 @@ impl Series {
         self.pyramid.extremes(&self.values, range)
     }
 
+    /// How many points stand at this step or before it.
+    pub fn index_after(&self, step: u64) -> usize {
+        self.steps.before(step.saturating_add(1))
+    }
+
     /// The steps of the least and of the greatest value, each where it stands first.
     pub fn steps_of_extremes(&self) -> Option<(u64, u64)> {
         let whole = self.extremes(0..self.len())?;
