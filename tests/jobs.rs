@@ -109,6 +109,7 @@ fn jobs_wait_for_one_another_and_tell_why_they_failed() {
     for (more, word) in [
         (vec!["--set", "data=nowhere"], "nowhere"),
         (vec!["--set", "stage.0.lr=50"], "lr"),
+        (vec!["--set", "held_out=5000"], "held_out = 5000 leaves nothing"),
         (vec!["--after", "01ZZ"], "there is no job 01ZZ"),
     ] {
         let path = config.display().to_string();
@@ -208,7 +209,8 @@ fn a_run_of_the_foreground_is_stopped_from_the_panel_and_goes_on_as_a_job() {
     // Long enough to be met on its way.
     let config = home.config("long.toml", &QUICK.replace("steps = 60", "steps = 1500"));
     let path = config.display().to_string();
-    let mut train = Pty::start(home.path(), (100, 30), Terminal::Plain, &["train", &path]);
+    let mut train =
+        Pty::start(home.path(), (100, 30), Terminal::Plain, &["train", &path, "--name", "evening"]);
     let mut tui = Pty::start(home.path(), (120, 40), Terminal::Plain, &["watch"]);
     tui.until("its steps", |screen| screen.contains("/1500 running"));
     tui.until("a few of them", |screen| !screen.contains(" 0/1500"));
@@ -219,7 +221,7 @@ fn a_run_of_the_foreground_is_stopped_from_the_panel_and_goes_on_as_a_job() {
     tui.send("P");
     tui.until_shows("somebody's terminal");
     tui.send("X");
-    tui.until_shows("Stop long (01");
+    tui.until_shows("Stop evening (01");
     tui.send("y");
     assert_eq!(train.ends(), 130);
     tui.until_shows("/1500 stopped");
@@ -231,7 +233,7 @@ fn a_run_of_the_foreground_is_stopped_from_the_panel_and_goes_on_as_a_job() {
     let steps: Vec<u64> = home.losses(&id).into_keys().collect();
     assert_eq!(steps, (1..=steps.len() as u64).collect::<Vec<_>>(), "none is left out or twice");
     tui.send("D");
-    tui.until_shows("Delete long (01");
+    tui.until_shows("Delete evening (01");
     tui.send("y");
     tui.until_shows("is deleted");
     tui.until("no run", |screen| !screen.contains("/1500"));

@@ -194,7 +194,7 @@ fn sounds_tables_networks_and_the_like_of_real_packages_are_there() {
     let answers = &about.tables["answers"][0];
     let rows = table(&bytes(&answers.what).expect("reads")).expect("a table");
     assert_eq!((answers.step, &rows.columns), (5, &vec!["artwork".into(), "score".into()]));
-    assert_eq!(rows.rows, [["Judith", "4.5"], ["Salome", ""]]);
+    assert_eq!(rows.rows, [["Judith", "4.5"], ["Salome", ""], ["Susanna", "NaN"]]);
     // What cannot be seen here is told where it lies.
     assert!(about.texts["page"][0].what.starts_with("html-file: files/media/html/page_"));
     let names: Vec<&str> = run.curves.iter().map(|(name, _)| name).collect();
@@ -327,7 +327,7 @@ fn damaged_media_harm_nobody() {
         }
         if let Ok(rows) = table(&damaged(&rows, &mut rng)) {
             seen += 1;
-            assert!(rows.rows.iter().all(|row| row.len() == rows.columns.len()));
+            assert!(rows.rows.iter().all(|row| row.len() <= rows.columns.len()));
         }
         std::fs::write(dir.path().join("t"), damaged(&tensors, &mut rng)).expect("writes");
         std::fs::write(dir.path().join("m"), damaged(&metadata, &mut rng)).expect("writes");

@@ -17,7 +17,7 @@ pub use features::{
     Balance, Colour, Contrast, FormalFeatures, Kind, LightKey, Saturation, Symmetry, Warmth,
 };
 pub use label::Label;
-pub use museum::{Painting, Paintings, Split, titles};
+pub use museum::{Painting, Paintings, Split, count_paintings, titles};
 pub use questions::{PRESENCE_WORDINGS, Question, description};
 pub use resample::within;
 pub use view::{VIEW_SIZE, View, ViewJitter};

@@ -77,16 +77,25 @@ struct Tag {
     term: String,
 }
 
+/// How many paintings a folder has, by its records alone.
+pub fn count_paintings(folder: &Path) -> Result<usize> {
+    Ok(records(folder)?.len())
+}
+
+fn records(folder: &Path) -> Result<Vec<Record>> {
+    let bad = |reason: String| ArtError::Museum { path: folder.display().to_string(), reason };
+    let index = folder.join("objects.json");
+    let text = std::fs::read_to_string(&index)
+        .map_err(|source| ArtError::Io { path: index.display().to_string(), source })?;
+    let records: Records = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
+    Ok(records.objects)
+}
+
 impl Paintings {
     /// Reads `objects.json` and the pictures it names.
     pub fn open(folder: &Path) -> Result<Self> {
         let bad = |reason: String| ArtError::Museum { path: folder.display().to_string(), reason };
-        let index = folder.join("objects.json");
-        let text = std::fs::read_to_string(&index)
-            .map_err(|source| ArtError::Io { path: index.display().to_string(), source })?;
-        let records: Records = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
-        let mut all = records
-            .objects
+        let mut all = records(folder)?
             .into_par_iter()
             .map(|r| {
                 let art = Artwork::open(&folder.join(format!("{}.jpg", r.id)))

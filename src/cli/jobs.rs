@@ -11,7 +11,7 @@ use super::input::{cancel_on_signal, data_folder, ready};
 use super::overrides::with_overrides;
 use super::train::read_config;
 use super::{Context, Failure, notice, out};
-use crate::art::Paintings;
+use crate::art::{ArtError, count_paintings};
 use crate::jobs::{
     self, Estimate, Job, JobError, OUTPUT, Place, Slots, Spec, Supervisor, Wanted, Wish, slurm,
 };
@@ -139,10 +139,7 @@ pub fn check(context: &Context, args: &SubmitArgs) -> Result<Vec<Checked>, Failu
         ready(context, &config.model)?;
         // Those of a sweep have the same data as a rule.
         let same = |checked: &Checked| {
-            let other = &checked.config;
-            other.data == config.data
-                && other.held_out == config.held_out
-                && other.split_drawn_by() == config.split_drawn_by()
+            (&checked.config.data, checked.config.held_out) == (&config.data, config.held_out)
         };
         if !checked.last().is_some_and(same) {
             enough_data(context, &config)?;
@@ -159,8 +156,10 @@ pub fn check(context: &Context, args: &SubmitArgs) -> Result<Vec<Checked>, Failu
 fn enough_data(context: &Context, config: &TrainConfig) -> Result<(), Failure> {
     match &config.data {
         DataConfig::Museum(name) => {
-            let paintings = Paintings::open(&data_folder(context, name)?)?;
-            paintings.split(config.split_drawn_by(), config.held_out)?;
+            let (held_out, all) = (config.held_out, count_paintings(&data_folder(context, name)?)?);
+            if held_out >= all {
+                return Err(ArtError::HeldOut { held_out, all }.into());
+            }
         }
         DataConfig::Pairs(_) => drop(open_feed(config)?),
     }

@@ -29,6 +29,10 @@ pub fn named(runs: &Path, name: &str) -> Result<PathBuf> {
     let begins = |path: &&PathBuf| run_id(path).to_uppercase().starts_with(&wanted);
     let mut found: Vec<&PathBuf> = all.iter().filter(begins).collect();
     if found.is_empty() {
+        // Runs of the foreground have names, too, but a job is meant before them.
+        found = all.iter().filter(|path| submitted(path).as_deref() == Some(name)).collect();
+    }
+    if found.is_empty() {
         found = all.iter().filter(|path| called(path).as_deref() == Some(name)).collect();
     }
     match found[..] {
@@ -47,8 +51,11 @@ pub fn named(runs: &Path, name: &str) -> Result<PathBuf> {
 
 /// The name that a run was submitted or begun under.
 pub fn called(run: &Path) -> Option<String> {
-    let spec = record::read::<Spec>(run, Kind::Spec).ok().flatten();
-    spec.and_then(|spec| spec.name).or_else(|| run_name(run))
+    submitted(run).or_else(|| run_name(run))
+}
+
+fn submitted(run: &Path) -> Option<String> {
+    record::read::<Spec>(run, Kind::Spec).ok().flatten()?.name
 }
 
 #[cfg(test)]

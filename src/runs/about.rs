@@ -33,6 +33,8 @@ pub struct About {
     pub histograms: ByTag<Vec<Bin>>,
     /// Precision against recall, at thresholds.
     pub precision: ByTag<Vec<Cut>>,
+    /// Thresholds of all of them.
+    cuts: usize,
     pub graph: Option<Graph>,
 }
 
@@ -52,6 +54,13 @@ pub struct Media {
     /// The part of the file, where it holds more.
     pub bytes: Option<Range<u64>>,
     pub caption: String,
+}
+
+impl Media {
+    pub fn new(path: PathBuf, bytes: Option<Range<u64>>, caption: &str) -> Self {
+        let caption = caption.chars().take(LONGEST_CAPTION).collect();
+        Self { path, bytes, caption }
+    }
 }
 
 /// A bar of a histogram: as many values from `low` to `high`.
@@ -74,8 +83,12 @@ pub struct Cut {
 const MOST: usize = 400;
 const MOST_HISTOGRAMS: usize = 100;
 const MOST_BINS: usize = 40;
-/// Thresholds of a curve of precision.
-const MOST_CUTS: usize = 200;
+/// Thresholds of a curve of precision; TensorFlow has 201 as a rule.
+const MOST_CUTS: usize = 256;
+/// Thresholds of all such curves of a run.
+const MOST_PRECISION: usize = 1 << 20;
+/// Letters of a caption.
+const LONGEST_CAPTION: usize = 300;
 /// Names of a kind; more are not kept.
 const MOST_TAGS: usize = 1_000;
 /// Bytes of a text; the rest is cut.
@@ -140,7 +153,12 @@ pub fn keep_text(about: &mut About, tag: &str, step: u64, mut text: String) {
     text.shrink_to_fit();
     about.text_bytes += text.len();
     if about.text_bytes > MOST_TEXT {
-        return;
+        // Some of it has gone since, for what came later.
+        let all = about.texts.values().flatten();
+        about.text_bytes = all.map(|at| at.what.len()).sum::<usize>() + text.len();
+        if about.text_bytes > MOST_TEXT {
+            return;
+        }
     }
     keep(&mut about.texts, tag, step, text);
 }
@@ -158,15 +176,20 @@ pub fn keep_histogram(about: &mut About, tag: &str, step: u64, mut bins: Vec<Bin
     keep_some(&mut about.histograms, tag, step, bins, MOST_HISTOGRAMS);
 }
 
-pub fn keep_precision(about: &mut About, tag: &str, step: u64, mut cuts: Vec<Cut>) {
+pub fn keep_precision(about: &mut About, tag: &str, step: u64, cuts: &[Cut]) {
     // As many points as a screen tells apart, from end to end.
     let stride = cuts.len().div_ceil(MOST_CUTS).max(1);
     let last = cuts.len().saturating_sub(1);
-    let mut at = 0;
-    cuts.retain(|_| {
-        at += 1;
-        (at - 1) % stride == 0 || at - 1 == last
-    });
+    let kept = cuts.iter().enumerate().filter(|(at, _)| at % stride == 0 || *at == last);
+    let cuts: Vec<Cut> = kept.map(|(_, cut)| *cut).collect();
+    about.cuts += cuts.len();
+    if about.cuts > MOST_PRECISION {
+        let all = about.precision.values().flatten();
+        about.cuts = all.map(|at| at.what.len()).sum::<usize>() + cuts.len();
+        if about.cuts > MOST_PRECISION {
+            return;
+        }
+    }
     keep_some(&mut about.precision, tag, step, cuts, MOST_HISTOGRAMS);
 }
 

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Graph {
     pub rows: Vec<Row>,
-    /// Operations that are not among them.
+    /// All operations.
+    pub operations: usize,
+    /// Operations that are not among the rows.
     pub left_out: usize,
 }
 
@@ -27,15 +29,18 @@ pub struct Node {
     pub name: String,
     pub op: String,
     pub shape: String,
+    /// The first ones.
     pub inputs: Vec<String>,
+    /// How many more it takes.
+    pub more_inputs: usize,
 }
 
-/// Operations that are kept.
+/// Operations that are kept, and rows of the tree.
 pub const MOST: usize = 20_000;
 /// Scopes within scopes; what lies deeper stands on the deepest one.
 const DEEPEST: usize = 24;
 /// Inputs that are told of an operation.
-const INPUTS: usize = 4;
+pub const INPUTS: usize = 4;
 
 #[derive(Default)]
 struct Scope {
@@ -45,18 +50,28 @@ struct Scope {
 }
 
 impl Graph {
-    pub fn of(nodes: &[Node], left_out: usize) -> Self {
-        let mut top = Scope::default();
+    /// `more` operations are known only by their number.
+    pub fn of(nodes: &[Node], more: usize) -> Self {
+        let (mut top, mut rows) = (Scope::default(), 0);
+        let mut left_out = more;
         for node in nodes {
+            // Its scopes take rows, too.
+            if rows + DEEPEST > MOST {
+                left_out += 1;
+                continue;
+            }
             let mut scope = &mut top;
             let name = node.name.trim_matches('/');
             for part in name.splitn(DEEPEST, '/') {
                 scope.inside += 1;
-                scope = scope.below.entry(part.to_string()).or_default();
+                scope = scope.below.entry(part.to_string()).or_insert_with(|| {
+                    rows += 1;
+                    Scope::default()
+                });
             }
             scope.what = told(node);
         }
-        let mut graph = Self { rows: Vec::new(), left_out };
+        let mut graph = Self { rows: Vec::new(), operations: nodes.len() + more, left_out };
         graph.put(top, 0);
         graph
     }
@@ -82,9 +97,9 @@ fn told(node: &Node) -> String {
         let name = input.strip_prefix(scope).and_then(|rest| rest.strip_prefix('/'));
         name.unwrap_or(input).to_string()
     };
-    let mut inputs: Vec<String> = node.inputs.iter().take(INPUTS).map(near).collect();
-    if node.inputs.len() > INPUTS {
-        inputs.push(format!("and {} more", node.inputs.len() - INPUTS));
+    let mut inputs: Vec<String> = node.inputs.iter().map(near).collect();
+    if node.more_inputs > 0 {
+        inputs.push(format!("and {} more", node.more_inputs));
     }
     let mut parts = vec![node.op.clone(), node.shape.clone()];
     if !inputs.is_empty() {

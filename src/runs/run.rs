@@ -37,6 +37,8 @@ pub struct Run {
     pub job: Option<String>,
     /// What it was told: by its log, or by files in its folder.
     pub config: Settings,
+    /// How often that has changed.
+    pub configured: u64,
     /// What it was asked to do, and does not do yet.
     pub ending: Option<Wanted>,
     /// Its files are no longer there.
@@ -332,9 +334,11 @@ impl RunReader {
         if !run.curves.about.settings.is_empty() {
             if run.config != run.curves.about.settings {
                 run.config = run.curves.about.settings.clone();
+                run.configured += 1;
             }
         } else if let Some(config) = config {
             run.config = config;
+            run.configured += 1;
         }
         (run.ending, run.gone) = (ending, gone);
         run.marks.extend(marks);

@@ -70,18 +70,11 @@ pub fn flatten(key: &str, value: &serde_json::Value, all: &mut Settings) {
 /// Keys in which the runs are not all the same, with each run's value. One that keeps no configuration
 /// differs in nothing.
 pub fn differing(all: &[Settings]) -> Vec<(String, Vec<Option<String>>)> {
-    let keys: BTreeSet<&String> = all.iter().flat_map(BTreeMap::keys).collect();
-    keys.into_iter()
-        .map(|key| (key.clone(), all.iter().map(|run| run.get(key).cloned()).collect::<Vec<_>>()))
-        .filter(|(_, values)| {
-            let told = values.iter().zip(all).filter(|(_, run)| !run.is_empty());
-            let told: BTreeSet<_> = told.map(|(value, _)| value).collect();
-            told.len() > 1
-        })
-        .collect()
+    let values = |key: &String| all.iter().map(|run| run.get(key).cloned()).collect();
+    differing_keys(all.iter()).into_iter().map(|key| (key.clone(), values(&key))).collect()
 }
 
-/// The keys alone, of any number of runs.
+/// The keys alone.
 pub fn differing_keys<'a>(all: impl Iterator<Item = &'a Settings>) -> Vec<String> {
     let told: Vec<&Settings> = all.filter(|run| !run.is_empty()).collect();
     let keys: BTreeSet<&String> = told.iter().flat_map(|run| run.keys()).collect();

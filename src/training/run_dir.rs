@@ -80,7 +80,11 @@ impl Status {
 
 /// What the run in a folder was called when `train` began it.
 pub fn run_name(run: &Path) -> Option<String> {
-    serde_json::from_slice(&std::fs::read(run.join(NAME)).ok()?).ok()
+    let path = run.join(NAME);
+    // A larger one is none of ours.
+    let small = path.metadata().is_ok_and(|about| about.len() <= 4096);
+    let name: String = serde_json::from_slice(&std::fs::read(path).ok().filter(|_| small)?).ok()?;
+    Some(name).filter(|name| !name.is_empty())
 }
 
 /// One line of `marks.jsonl`: something that happened at a step. Steps that a rollback takes back keep

@@ -153,8 +153,8 @@ async fn main_loop(options: Options) -> Result<Ended, TuiError> {
     .map_err(TuiError::Thread)?;
     let mut panel: Option<Outside> = None;
     let painted = messages.clone();
-    let wake = move || {
-        let _ = painted.send(Message::Panel(Box::new(board::Message::Painted)));
+    let wake = move |told| {
+        let _ = painted.send(Message::Panel(Box::new(board::Message::Painted(told))));
     };
     let mut chart = ChartPicture::spawn(wake).map_err(TuiError::Thread)?;
     listen_for_signals(messages.clone());

@@ -81,7 +81,7 @@ os.environ.update(WANDB_MODE="offline", WANDB_DISABLE_GIT="true")
 with tempfile.TemporaryDirectory() as scratch:
     settings = wandb.Settings(x_disable_stats=True, x_disable_meta=True, console="off")
     run = wandb.init(project="art", id="more", dir=scratch, settings=settings)
-    table = wandb.Table(columns=["artwork", "score"], data=[["Judith", 4.5], ["Salome", None]])
+    table = wandb.Table(columns=["artwork", "score"], data=[["Judith", 4.5], ["Salome", None], ["Susanna", float("nan")]])
     sound = wandb.Audio(tone, sample_rate=RATE, caption="a tone")
     page = wandb.Html("<p>A page.</p>", inject=False)
     run.log({"answers": table, "tone": sound, "page": page, "loss": 1.0}, step=5)

@@ -31,18 +31,23 @@ pub struct Projection {
 const MOST: usize = 5_000;
 /// Numbers of all vectors that are kept.
 const MOST_NUMBERS: usize = 16 << 20;
+/// Larger files are not read.
+const LARGEST: u64 = 256 << 20;
+const LARGEST_CONFIG: u64 = 1 << 20;
 /// Letters of a label.
 const LONGEST: usize = 200;
-/// Directions that are sought; more than the two that are shown, as these then come out faster.
+/// Directions in which the two that are shown are sought: a subspace is found sooner than its axes.
 const DIRECTIONS: usize = 6;
 const ROUNDS: usize = 40;
+/// Within that subspace a round costs nothing.
+const INNER_ROUNDS: usize = 20_000;
 
 /// What the run's folder keeps for the projector, by name and step.
 pub fn embeddings(run: &Path) -> ByTag<Embedding> {
     let folder = if run.is_dir() { run } else { run.parent().unwrap_or(run) };
     let mut all = ByTag::new();
     let path = folder.join("projector_config.pbtxt");
-    let Ok(config) = text(&path) else { return all };
+    let Ok(config) = text(&path, LARGEST_CONFIG) else { return all };
     for block in config.split("embeddings {").skip(1) {
         let value = |key: &str| {
             let mut lines = block.lines().filter_map(|line| line.trim().split_once(':'));
@@ -68,10 +73,11 @@ pub fn embeddings(run: &Path) -> ByTag<Embedding> {
 
 /// Reads the vectors and finds the plane; the error says why there is none.
 pub fn project(embedding: &Embedding) -> Result<Projection, String> {
-    let tensors = text(&embedding.tensors)?;
+    let tensors = text(&embedding.tensors, LARGEST)?;
     let count = tensors.lines().filter(|line| !line.trim().is_empty()).count();
+    let width = tensors.lines().next().map_or(1, |line| line.split('\t').count());
     // Each so-manieth one, where they are too many.
-    let stride = count.div_ceil(MOST).max(1);
+    let stride = count.div_ceil(MOST.min(MOST_NUMBERS / width)).max(1);
     let mut vectors: Vec<Vec<f64>> = Vec::new();
     let mut numbers = 0;
     for (at, line) in tensors.lines().filter(|line| !line.trim().is_empty()).enumerate() {
@@ -90,11 +96,12 @@ pub fn project(embedding: &Embedding) -> Result<Projection, String> {
         }
         vectors.push(vector);
     }
+    drop(tensors);
     let dimensions = vectors.first().map_or(0, Vec::len);
     if vectors.len() < 2 {
         return Err("it has fewer than two vectors".into());
     }
-    let labels = embedding.metadata.as_ref().and_then(|path| text(path).ok());
+    let labels = embedding.metadata.as_ref().and_then(|path| text(path, LARGEST).ok());
     let labels = labels.map_or(Vec::new(), |labels| labels_of(&labels, count, stride));
     let (points, variance) = plane(vectors);
     Ok(Projection { points, labels, dimensions, variance, count })
@@ -104,14 +111,16 @@ pub fn project(embedding: &Embedding) -> Result<Projection, String> {
 fn labels_of(metadata: &str, count: usize, stride: usize) -> Vec<String> {
     let head = metadata.lines().next().is_some_and(|line| line.contains('\t'));
     let lines = metadata.lines().skip(usize::from(head));
+    // One too few or too many, and nobody knows whose they are.
+    if lines.clone().count() != count {
+        return Vec::new();
+    }
     let first = |line: &str| line.split('\t').next().unwrap_or("").chars().take(LONGEST).collect();
-    let all: Vec<String> = lines.take(count).step_by(stride).map(first).collect();
-    // One too few belongs to nobody knows which.
-    if all.len() == count.div_ceil(stride) { all } else { Vec::new() }
+    lines.step_by(stride).map(first).collect()
 }
 
-/// Places along the two first principal components, by orthogonal iteration on the covariance, and
-/// their shares of the variance.
+/// Places along the two first principal components, and their shares of the variance: by orthogonal
+/// iteration on the covariance, and again within the subspace that this finds (Rayleigh and Ritz).
 fn plane(mut vectors: Vec<Vec<f64>>) -> (Vec<(f64, f64)>, (f64, f64)) {
     let (count, width) = (vectors.len(), vectors[0].len());
     let mut mean = vec![0.0; width];
@@ -121,6 +130,11 @@ fn plane(mut vectors: Vec<Vec<f64>>) -> (Vec<(f64, f64)>, (f64, f64)) {
     for vector in &mut vectors {
         vector.iter_mut().zip(&mean).for_each(|(v, m)| *v -= m);
     }
+    // So that squares are neither beyond all numbers nor nothing.
+    let greatest = vectors.iter().flatten().fold(0.0f64, |most, v| most.max(v.abs()));
+    if greatest > 0.0 && greatest.is_finite() {
+        vectors.iter_mut().flatten().for_each(|v| *v /= greatest);
+    }
     let whole: f64 = vectors.iter().flatten().map(|v| v * v).sum();
     // Begun anywhere, but always at the same place.
     let mut seed = 1u64;
@@ -128,28 +142,46 @@ fn plane(mut vectors: Vec<Vec<f64>>) -> (Vec<(f64, f64)>, (f64, f64)) {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (seed >> 33) as f64 / (1u64 << 31) as f64 - 0.5
     };
-    let some = DIRECTIONS.min(width);
+    let some = DIRECTIONS.min(width).min(count - 1);
     let mut axes: Vec<Vec<f64>> = (0..some).map(|_| (0..width).map(|_| any()).collect()).collect();
     orthonormal(&mut axes);
     for _ in 0..ROUNDS {
-        let mut next = vec![vec![0.0; width]; axes.len()];
-        for vector in &vectors {
-            for (axis, sum) in axes.iter().zip(&mut next) {
-                let along = dot(vector, axis);
-                sum.iter_mut().zip(vector).for_each(|(s, v)| *s += along * v);
-            }
-        }
-        axes = next;
+        axes = spread(&vectors, &axes);
         orthonormal(&mut axes);
     }
+    let within: Vec<Vec<f64>> =
+        vectors.iter().map(|vector| axes.iter().map(|axis| dot(vector, axis)).collect()).collect();
+    let unit = |at: usize| (0..some).map(|i| f64::from(u8::from(i == at))).collect();
+    let identity: Vec<Vec<f64>> = (0..some).map(unit).collect();
+    let covariance = spread(&within, &identity);
+    let mut turned = identity;
+    for _ in 0..INNER_ROUNDS {
+        turned = turned
+            .iter()
+            .map(|axis| covariance.iter().map(|row| dot(row, axis)).collect())
+            .collect();
+        orthonormal(&mut turned);
+    }
     let along = |axis: usize| -> Vec<f64> {
-        let axis = axes.get(axis);
-        vectors.iter().map(|vector| axis.map_or(0.0, |axis| dot(vector, axis))).collect()
+        let axis = turned.get(axis);
+        within.iter().map(|vector| axis.map_or(0.0, |axis| dot(vector, axis))).collect()
     };
     let (x, y) = (along(0), along(1));
     let share = |all: &[f64]| dot(all, all) / whole.max(f64::MIN_POSITIVE);
     let variance = (share(&x), share(&y));
-    (x.into_iter().zip(y).collect(), variance)
+    (x.into_iter().zip(y).map(|(x, y)| (x * greatest, y * greatest)).collect(), variance)
+}
+
+/// The covariance, but for a factor, times each axis.
+fn spread(vectors: &[Vec<f64>], axes: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let mut sums = vec![vec![0.0; vectors.first().map_or(0, Vec::len)]; axes.len()];
+    for vector in vectors {
+        for (axis, sum) in axes.iter().zip(&mut sums) {
+            let along = dot(vector, axis);
+            sum.iter_mut().zip(vector).for_each(|(s, v)| *s += along * v);
+        }
+    }
+    sums
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -161,12 +193,14 @@ fn orthonormal(axes: &mut [Vec<f64>]) {
     for at in 0..axes.len() {
         let (before, rest) = axes.split_at_mut(at);
         let axis = &mut rest[0];
+        let whole = dot(axis, axis).sqrt();
         for other in before {
             let along = dot(axis, other);
             axis.iter_mut().zip(other).for_each(|(a, o)| *a -= along * *o);
         }
         let length = dot(axis, axis).sqrt();
-        let scale = if length > 1e-300 { 1.0 / length } else { 0.0 };
+        // What is left of one that lay among the others is rounding.
+        let scale = if length > whole * 1e-8 && length > 1e-300 { 1.0 / length } else { 0.0 };
         axis.iter_mut().for_each(|a| *a *= scale);
     }
 }
@@ -188,6 +222,21 @@ mod tests {
         let mean: f64 = points.iter().map(|p| p.0).sum();
         let turned: f64 = points.iter().map(|p| p.0 * p.1).sum();
         assert!(mean.abs() < 1e-6 && turned.abs() < 1e-3, "{mean} {turned}");
+        // Ten directions that hold nearly the same: the two first are told from the third, and numbers
+        // beyond the roots of all numbers do no harm.
+        for scale in [1.0, 1e200, 1e-200] {
+            let size = |at: usize| scale * (10.0 - at as f64 / 4.0);
+            let vectors = (0..20).map(|i| {
+                let mut vector = vec![0.0; 10];
+                vector[i / 2] = if i % 2 == 0 { size(i / 2) } else { -size(i / 2) };
+                vector
+            });
+            let (points, (first, second)) = plane(vectors.collect());
+            let whole: f64 = (0..10).map(|at| (size(at) / scale).powi(2)).sum();
+            assert!((first - 100.0 / whole).abs() < 1e-9, "{first} at {scale}");
+            assert!((second - 9.75f64.powi(2) / whole).abs() < 1e-9, "{second}");
+            assert!((points[0].0.abs() / scale - 10.0).abs() < 1e-6, "{points:?}");
+        }
         // Where nothing differs there is a plane all the same.
         assert_eq!(plane(vec![vec![1.0]; 3]).0, [(0.0, 0.0); 3]);
     }
@@ -197,6 +246,9 @@ mod tests {
         assert_eq!(labels_of("a\nb\nc\n", 3, 1), ["a", "b", "c"]);
         assert_eq!(labels_of("name\tkind\na\t1\nb\t2\nc\t3", 3, 2), ["a", "c"]);
         assert!(labels_of("a\nb\n", 3, 1).is_empty());
+        // The same number of samples, but not of labels.
+        assert!(labels_of("a\nb\n", 3, 2).is_empty());
+        assert!(labels_of("head\na\nb\n", 2, 1).is_empty());
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub struct Sound {
     pub channels: u16,
     pub bits: u16,
     pub seconds: f64,
-    /// Lowest and highest sample of each stretch, between -1 and 1.
+    /// Lowest and highest sample of each stretch and 0; full scale is from -1 to 1.
     pub wave: Vec<(f32, f32)>,
     /// The greatest amplitude, and the root of the mean square; 1 is full scale.
     pub peak: f32,

@@ -1,12 +1,12 @@
 //! `GraphDef` messages (`tensorflow/core/framework/graph.proto`), as PyTorch and TensorFlow log them.
 
 use super::protobuf::{Field, fields};
-use crate::runs::graph::{Graph, MOST, Node};
+use crate::runs::graph::{Graph, INPUTS, MOST, Node};
 
 /// Letters of an operation's kind or shape, or of an input's name; more is cut.
 const LONGEST: usize = 120;
-/// Inputs of an operation that are looked at.
-const MOST_INPUTS: usize = 64;
+/// Dimensions of a shape that are told.
+const MOST_DIMENSIONS: usize = 16;
 
 /// `None` if the message is damaged.
 pub fn graph(message: &[u8]) -> Option<Graph> {
@@ -27,9 +27,10 @@ fn node(message: &[u8]) -> Option<Node> {
         match entry? {
             (1, Field::Bytes(name)) => node.name = words(name, LONGEST * 4),
             (2, Field::Bytes(op)) => node.op = words(op, LONGEST),
-            (3, Field::Bytes(input)) if node.inputs.len() < MOST_INPUTS => {
+            (3, Field::Bytes(input)) if node.inputs.len() < INPUTS => {
                 node.inputs.push(words(input, LONGEST));
             }
+            (3, _) => node.more_inputs += 1,
             (5, Field::Bytes(attribute)) => {
                 if let Some(shape) = output_shape(attribute)? {
                     node.shape = shape;
@@ -72,7 +73,7 @@ fn output_shape(attribute: &[u8]) -> Option<Option<String>> {
         }
         // What is not known in advance.
         let known = if size < 0 { "?".to_string() } else { size.to_string() };
-        if sizes.len() < MOST_INPUTS {
+        if sizes.len() < MOST_DIMENSIONS {
             sizes.push(known);
         }
     }

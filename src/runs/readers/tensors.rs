@@ -39,16 +39,13 @@ impl Other<'_> {
                 plugins.insert(self.tag.to_string(), name.to_string());
             }
         }
-        let media = |encoded: &[u8], caption: String| {
+        let media = |encoded: &[u8], caption: &str| {
             // Its bytes lie within the message's.
             let start = place.at + (encoded.as_ptr().addr() - whole.as_ptr().addr()) as u64;
-            Media {
-                path: place.path.to_path_buf(),
-                bytes: Some(start..start + encoded.len() as u64),
-                caption,
-            }
+            let part = start..start + encoded.len() as u64;
+            Media::new(place.path.to_path_buf(), Some(part), caption)
         };
-        let bare = |encoded: &[u8]| media(encoded, String::new());
+        let bare = |encoded: &[u8]| media(encoded, "");
         // `Summary.Image` and `Summary.Audio` have the file in their fourth field.
         if let Some(image) = self.image {
             if let Some(encoded) = encoded_file(image)? {
@@ -79,12 +76,12 @@ impl Other<'_> {
                 Some("audio") => {
                     for pair in strings(tensor)?.chunks(2) {
                         let label = pair.get(1).map(|label| String::from_utf8_lossy(label));
-                        let sound = media(pair[0], label.unwrap_or_default().into_owned());
+                        let sound = media(pair[0], &label.unwrap_or_default());
                         keep(&mut about.sounds, self.tag, step, sound);
                     }
                 }
                 Some("pr_curves") => {
-                    keep_precision(about, self.tag, step, cuts(&doubles(tensor)?));
+                    keep_precision(about, self.tag, step, &cuts(&doubles(tensor)?));
                 }
                 Some("histograms") => {
                     let numbers = doubles(tensor)?;

@@ -215,7 +215,7 @@ fn keep_media(tag: &str, value: &Value, step: u64, place: &Path, about: &mut Abo
         let own = Path::new(path).components().all(|c| matches!(c, Component::Normal(_)));
         if own && !path.is_empty() {
             let path = place.with_file_name("files").join(path);
-            keep(into, tag, step, Media { path, bytes: None, caption });
+            keep(into, tag, step, Media::new(path, None, &caption));
         }
     };
     let single = |into: &mut ByTag<Media>, value: &Value| {

@@ -58,8 +58,8 @@ const SHARE: u32 = 5;
 const PAUSE: (u64, u64) = (100, 10_000);
 
 impl ChartPicture {
-    /// `wake` is called when another picture is there.
-    pub fn spawn(wake: impl Fn() + Send + 'static) -> std::io::Result<Self> {
+    /// `wake` is told when another picture is there, or why there is none.
+    pub fn spawn(wake: impl Fn(Result<(), String>) + Send + 'static) -> std::io::Result<Self> {
         let (orders, received) = channel();
         let made = Arc::new(Mutex::new(None));
         let pause = Arc::new(AtomicU64::new(PAUSE.0));
@@ -102,7 +102,12 @@ impl ChartPicture {
     }
 }
 
-fn paint(orders: &Receiver<Order>, made: &Mutex<Option<Made>>, pause: &AtomicU64, wake: &dyn Fn()) {
+fn paint(
+    orders: &Receiver<Order>,
+    made: &Mutex<Option<Made>>,
+    pause: &AtomicU64,
+    wake: &dyn Fn(Result<(), String>),
+) {
     let mut count = 0;
     let mut next = orders.recv().ok();
     while let Some(mut order) = next.take() {
@@ -111,10 +116,19 @@ fn paint(orders: &Receiver<Order>, made: &Mutex<Option<Made>>, pause: &AtomicU64
             order = later;
         }
         count += 1;
-        let image = pixels(&order.drawing, order.size, Ground::Black).ok().map(Arc::new);
-        let picture = image.map(|image| Made { metric: order.drawing.metric, image, count });
+        let painted = std::panic::catch_unwind(|| {
+            pixels(&order.drawing, order.size, Ground::Black).map_err(|e| e.to_string())
+        });
+        let painted = painted.unwrap_or_else(|_| Err("the chart cannot be drawn".into()));
+        let (picture, told) = match painted {
+            Err(why) => (None, Err(why)),
+            Ok(image) => {
+                let (metric, image) = (order.drawing.metric, Arc::new(image));
+                (Some(Made { metric, image, count }), Ok(()))
+            }
+        };
         *made.lock().unwrap_or_else(PoisonError::into_inner) = picture;
-        wake();
+        wake(told);
         let rested = Instant::now() + Duration::from_millis(pause.load(Ordering::Relaxed));
         loop {
             let left = rested.saturating_duration_since(Instant::now());
@@ -167,18 +181,19 @@ mod tests {
         let (woken, wakes) = channel();
         let keep = made.clone();
         let painter = std::thread::spawn(move || {
-            paint(&received, &keep, &pause, &|| woken.send(()).expect("listens"));
+            paint(&received, &keep, &pause, &|told| woken.send(told).expect("listens"));
         });
         let shown = |made: &Mutex<Option<Made>>| {
             made.lock().expect("is whole").as_ref().map(|made| (made.metric.clone(), made.count))
         };
+        let soon = Duration::from_secs(120);
         orders.send(order("a", false)).expect("paints");
-        wakes.recv().expect("wakes");
+        assert_eq!(wakes.recv_timeout(soon), Ok(Ok(())));
         assert_eq!(shown(&made), Some(("a".into(), 1)));
         // An hour's pause: this one would not come today, the next one comes at once instead.
         orders.send(order("b", false)).expect("paints");
         orders.send(order("c", true)).expect("paints");
-        wakes.recv().expect("wakes");
+        assert_eq!(wakes.recv_timeout(soon), Ok(Ok(())));
         assert_eq!(shown(&made), Some(("c".into(), 2)));
         drop(orders);
         painter.join().expect("ends");

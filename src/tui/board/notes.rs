@@ -25,6 +25,24 @@ pub fn read(path: &Path) -> io::Result<Notes> {
 
 /// Sets one note, with what others have written meanwhile.
 pub fn set(path: &Path, run: &Path, note: &str) -> io::Result<()> {
+    change(path, |all| match note.trim() {
+        "" => drop(all.remove(run)),
+        note => drop(all.insert(run.into(), note.to_string())),
+    })
+}
+
+/// Puts words behind each run's note as it is now; one that has none has what the run brought.
+pub fn add(path: &Path, runs: &[(PathBuf, String)], words: &str) -> io::Result<()> {
+    let words = words.trim();
+    change(path, |all| {
+        for (run, brought) in runs.iter().filter(|_| !words.is_empty()) {
+            let note = all.entry(run.clone()).or_insert_with(|| brought.clone());
+            *note = format!("{note} {words}").trim().to_string();
+        }
+    })
+}
+
+fn change(path: &Path, change: impl FnOnce(&mut Notes)) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
@@ -32,10 +50,7 @@ pub fn set(path: &Path, run: &Path, note: &str) -> io::Result<()> {
     let lock = std::fs::File::create(path.with_extension("lock"))?;
     lock.lock()?;
     let mut all = read(path)?;
-    match note.trim() {
-        "" => drop(all.remove(run)),
-        note => drop(all.insert(run.into(), note.to_string())),
-    }
+    change(&mut all);
     write_json(path, &all).map_err(io::Error::other)
 }
 
@@ -53,6 +68,12 @@ mod tests {
         set(&path, Path::new("/b"), " ").expect("writes");
         let all = read(&path).expect("reads");
         assert_eq!(all.into_iter().collect::<Vec<_>>(), [("/a".into(), "too hot #lr".into())]);
+        let runs = ["/a", "/b", "/c"].map(PathBuf::from).map(|run| (run, "#warm".to_string()));
+        add(&path, &runs[..2], " #x ").expect("writes");
+        add(&path, &runs, "").expect("writes");
+        let all = read(&path).expect("reads").into_iter().collect::<Vec<_>>();
+        let wanted = [("/a".into(), "too hot #lr #x".into()), ("/b".into(), "#warm #x".into())];
+        assert_eq!(all, wanted);
         std::fs::write(&path, "{").expect("writes");
         assert!(set(&path, Path::new("/b"), "x").is_err());
         assert_eq!(std::fs::read_to_string(&path).expect("reads"), "{");

@@ -57,7 +57,7 @@ impl Outside {
         .map_err(TuiError::Thread)?;
         let notes = notes::place(&places.data);
         let (path, told) = (notes.clone(), send.clone());
-        apart(move || {
+        apart(&send, move || {
             told(match notes::read(&path) {
                 Ok(all) => Message::Notes(all),
                 Err(e) => Message::Notice(format!("cannot read {}: {e}", path.display())),
@@ -65,7 +65,7 @@ impl Outside {
         });
         let (kept, told) = (kept::place(&places.data), send.clone());
         let path = kept.clone();
-        apart(move || {
+        apart(&send, move || {
             told(Message::Kept(Box::new(kept::read(&path).unwrap_or_default()), watched));
         });
         let keeper = Keeper::spawn(kept).map_err(TuiError::Thread)?;
@@ -96,7 +96,7 @@ impl Outside {
             Effect::Export(metric, format) => {
                 let export = Export::of(board, &metric, format);
                 let folder = self.exports.clone();
-                apart(move || {
+                apart(&self.send, move || {
                     let told = export.write(&folder);
                     let told = told.unwrap_or_else(|e| format!("cannot write: {e}"));
                     send(Message::Notice(told));
@@ -104,7 +104,7 @@ impl Outside {
             }
             Effect::Save(save) => {
                 let folder = self.exports.clone();
-                apart(move || {
+                apart(&self.send, move || {
                     let told = save.write(&folder);
                     let told = told.unwrap_or_else(|e| format!("cannot write: {e}"));
                     send(Message::Notice(told));
@@ -112,7 +112,7 @@ impl Outside {
             }
             Effect::Load(wanted) => {
                 let known = board.page.as_ref().and_then(|page| page.texts.shown.clone());
-                apart(move || {
+                apart(&self.send, move || {
                     let texts = page::load(&wanted, known);
                     send(Message::Page(wanted.run, Box::new(texts)));
                 });
@@ -120,7 +120,7 @@ impl Outside {
             Effect::Keep(change) => self.keep(change),
             Effect::SetNote(run, note) => {
                 let path = self.notes.clone();
-                apart(move || {
+                apart(&self.send, move || {
                     let told = notes::set(&path, &run, &note).and_then(|()| notes::read(&path));
                     send(match told {
                         Ok(all) => Message::Notes(all),
@@ -128,38 +128,51 @@ impl Outside {
                     });
                 });
             }
-            Effect::Wish(runs, wanted) => apart(move || {
+            Effect::AddNotes(runs, words) => {
+                let path = self.notes.clone();
+                apart(&self.send, move || {
+                    let told = notes::add(&path, &runs, &words).and_then(|()| notes::read(&path));
+                    send(match told {
+                        Ok(all) => Message::Notes(all),
+                        Err(e) => Message::Notice(format!("cannot write {}: {e}", path.display())),
+                    });
+                });
+            }
+            Effect::Wish(runs, wanted) => apart(&self.send, move || {
                 let Some(steer) = steer else { return };
-                let told = runs.iter().map(|run| steer.wish(run, wanted)).collect();
-                send(Message::Notice(in_one(told)));
+                let told: Vec<_> = runs.iter().map(|run| steer.wish(run, wanted)).collect();
+                let all = told.iter().all(Result::is_ok);
+                let told = in_one(told);
+                send(if all { Message::Steered(told) } else { Message::Notice(told) });
             }),
             Effect::Processes => {
                 let processes = self.processes.clone();
-                apart(move || {
+                apart(&self.send, move || {
                     let mut known = processes.lock().unwrap_or_else(PoisonError::into_inner);
                     let all = known.get_or_insert_with(Processes::open).look();
                     send(Message::Processes(all));
                 });
             }
-            Effect::Remove(runs) => apart(move || {
-                let told = steer.map(|steer| steer.remove(&runs));
-                if let Some(Ok(told) | Err(told)) = told {
-                    send(Message::Notice(told));
-                }
-            }),
-            Effect::Complete(text) => apart(move || {
+            Effect::Remove(runs) => {
+                apart(&self.send, move || match steer.map(|steer| steer.remove(&runs)) {
+                    Some(Ok(told)) => send(Message::Steered(told)),
+                    Some(Err(why)) => send(Message::Notice(why)),
+                    None => {}
+                })
+            }
+            Effect::Complete(text) => apart(&self.send, move || {
                 let found = matching(&text, &|name| name.ends_with(".toml"));
                 let shared = common_prefix(&found);
                 let all = found.into_iter().map(|candidate| candidate.path).collect();
                 send(Message::Completed(text, shared, all));
             }),
-            Effect::Check(form) => apart(move || {
+            Effect::Check(form) => apart(&self.send, move || {
                 if let Some(steer) = steer {
                     let told = steer.check(&form);
                     send(Message::Checked(Box::new(form), told));
                 }
             }),
-            Effect::Submit(form) => apart(move || {
+            Effect::Submit(form) => apart(&self.send, move || {
                 if let Some(steer) = steer {
                     let told = steer.submit(&form);
                     send(Message::Submitted(Box::new(form), told));
@@ -183,7 +196,8 @@ fn in_one(told: Vec<Result<String, String>>) -> String {
 }
 
 /// A slow disk must not hold up the screen.
-fn apart(work: impl FnOnce() + std::marker::Send + 'static) {
-    // Where there is no thread to be had the screen goes on without.
-    let _ = std::thread::Builder::new().name("panel".into()).spawn(work);
+fn apart(send: &Send, work: impl FnOnce() + std::marker::Send + 'static) {
+    if let Err(e) = std::thread::Builder::new().name("panel".into()).spawn(work) {
+        send(Message::Notice(format!("that cannot be done now: {e}")));
+    }
 }

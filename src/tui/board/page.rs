@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use image::RgbImage;
 use image::imageops::FilterType;
@@ -10,7 +11,8 @@ use ratatui::layout::Rect;
 
 use crate::jobs::{Job, OUTPUT, last_lines};
 use crate::runs::media::{
-    Embedding, Projection, Rows, Sound, bytes, embeddings, project, sound, table,
+    Embedding, LARGEST_TABLE, Projection, Rows, Sound, bytes, bytes_within, embeddings, project,
+    sound, table,
 };
 use crate::runs::{About, At, ByTag, Media, Run, Settings, differing, settings};
 use crate::training::{Look, PICTURES, Samples, looks, samples};
@@ -69,6 +71,11 @@ impl Part {
         }
     }
 
+    /// Whether several at a step are looked at one by one.
+    pub fn is_one_by_one(self) -> bool {
+        matches!(self, Self::Pictures | Self::Sounds)
+    }
+
     /// Whether it shows one of several names at one of several steps.
     pub fn has_tags(self) -> bool {
         matches!(
@@ -125,6 +132,10 @@ pub struct Page {
     pub back: usize,
     /// How far it can be scrolled, as it was drawn last.
     pub most: Cell<usize>,
+    /// Columns that are left of the screen, of a table.
+    pub column: usize,
+    /// How many can be, in all parts that have some.
+    pub columns: Cell<usize>,
     pub texts: Texts,
     /// Its files are being read.
     pub loading: bool,
@@ -134,6 +145,8 @@ pub struct Page {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Texts {
     pub job: Option<Job>,
+    /// The runs whose values stand in `differences`, the page's own one first.
+    pub compared: Vec<PathBuf>,
     pub settings: Settings,
     /// A line a key, with each run's value.
     pub differences: Vec<(String, Vec<Option<String>>)>,
@@ -176,9 +189,20 @@ pub enum Asked {
     Embedding(Embedding),
 }
 
+impl Asked {
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Picture(media, _) | Self::Sound(media) | Self::Table(media) => &media.path,
+            Self::Embedding(embedding) => &embedding.tensors,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shown {
     pub of: Asked,
+    /// When its file was written last, and how long it was.
+    pub stamp: Option<(SystemTime, u64)>,
     /// Or why there is none.
     pub content: Result<Content, String>,
 }
@@ -196,8 +220,9 @@ impl Page {
     /// The page of a run.
     pub fn of(run: PathBuf) -> Self {
         let (part, texts) = (Part::Overview, Texts::default());
-        let most = Cell::new(usize::MAX);
-        Self { run, part, scroll: 0, tag: 0, back: 0, most, texts, loading: false }
+        let (most, columns) = (Cell::new(usize::MAX), Cell::new(usize::MAX));
+        let (scroll, tag, back, column) = (0, 0, 0, 0);
+        Self { run, part, scroll, tag, back, most, column, columns, texts, loading: false }
     }
 
     /// To the next of `parts`, or to the one before.
@@ -205,8 +230,9 @@ impl Page {
         let at = parts.iter().position(|part| *part == self.part).unwrap_or(0);
         let next = (at as isize + by).rem_euclid(parts.len().max(1) as isize) as usize;
         self.part = parts.get(next).copied().unwrap_or(Part::Overview);
-        (self.scroll, self.tag, self.back) = (0, 0, 0);
+        (self.scroll, self.tag, self.back, self.column) = (0, 0, 0, 0);
         self.most.set(usize::MAX);
+        self.columns.set(usize::MAX);
     }
 
     /// What a part shows of all that was logged: its name, and the entries of the step that was
@@ -218,7 +244,7 @@ impl Page {
         Some((tag, steps[at]))
     }
 
-    /// How many names the open part has, and how far it goes sideways: steps, columns or levels.
+    /// How many names the open part has, and how many steps, columns or levels it can be moved by.
     pub fn extent(&self, about: &About) -> (usize, usize) {
         fn of<T>(all: &ByTag<T>, tag: usize) -> (usize, usize) {
             let list = all.values().nth(tag.min(all.len().saturating_sub(1)));
@@ -233,15 +259,9 @@ impl Page {
             Part::Precision => of(&about.precision, self.tag),
             Part::Embeddings => of(&self.texts.embeddings, self.tag),
             // The run's own column stays.
-            Part::Differences => {
-                let line = self.texts.differences.first();
-                (0, line.map_or(0, |(_, all)| all.len().saturating_sub(1)))
-            }
-            Part::Parallel => (0, self.texts.differences.len()),
-            Part::Graph => {
-                let levels = about.graph.as_ref().map_or(0, |graph| graph.levels());
-                (0, (levels + 1).saturating_sub(LEVELS))
-            }
+            Part::Differences => (0, self.texts.compared.len().saturating_sub(1)),
+            // As far as it was drawn.
+            Part::Parallel | Part::Graph => (0, self.columns.get().saturating_add(1)),
             _ => (0, 0),
         }
     }
@@ -294,8 +314,13 @@ pub fn load(wanted: &Needs, known: Option<Shown>) -> Texts {
     let mut all = vec![own.clone()];
     all.extend(wanted.others.iter().map(|(other, log)| told(other, log)));
     let shown = wanted.asked.as_ref().map(|of| match known {
-        Some(known) if known.of == *of && known.content.is_ok() => known,
-        _ => Shown { of: of.clone(), content: read(of) },
+        // What could not be read is read again when its file has changed.
+        Some(known)
+            if known.of == *of && (known.content.is_ok() || known.stamp == stamp(of.path())) =>
+        {
+            known
+        }
+        _ => Shown { of: of.clone(), stamp: stamp(of.path()), content: read(of) },
     });
     let output = run.join(OUTPUT);
     // Of a job that is what its processes printed; of another run, what it noted.
@@ -304,6 +329,10 @@ pub fn load(wanted: &Needs, known: Option<Shown>) -> Texts {
     Texts {
         job: Job::read(run).ok().flatten(),
         settings: own,
+        compared: std::iter::once(run)
+            .chain(wanted.others.iter().map(|(p, _)| p.as_path()))
+            .map(PathBuf::from)
+            .collect(),
         differences: differing(&all),
         log: last_lines(&log, LOG_LINES),
         looks: looks(run),
@@ -314,11 +343,18 @@ pub fn load(wanted: &Needs, known: Option<Shown>) -> Texts {
     }
 }
 
+fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
+    let about = path.metadata().ok()?;
+    Some((about.modified().ok()?, about.len()))
+}
+
 fn read(asked: &Asked) -> Result<Content, String> {
     let read = || match asked {
         Asked::Picture(media, room) => scaled(media, *room),
         Asked::Sound(media) => Ok(Content::Sound(Arc::new(sound(&bytes(media)?)?))),
-        Asked::Table(media) => Ok(Content::Table(Arc::new(table(&bytes(media)?)?))),
+        Asked::Table(media) => {
+            Ok(Content::Table(Arc::new(table(&bytes_within(media, LARGEST_TABLE)?)?)))
+        }
         Asked::Embedding(embedding) => Ok(Content::Plane(Arc::new(project(embedding)?))),
     };
     // A decoder may meet what its author never thought of.

@@ -86,7 +86,7 @@ async fn main_loop(options: BoardOptions) -> Result<Ended, TuiError> {
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let painted = messages.clone();
-    let wake = move || drop(painted.send(Message::Painted));
+    let wake = move |told| drop(painted.send(Message::Painted(told)));
     let mut chart = ChartPicture::spawn(wake).map_err(TuiError::Thread)?;
     loop {
         let mut out = io::stdout();

@@ -3,27 +3,31 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::export::create;
 use super::page::{Asked, Content, Part};
 use super::state::Board;
 use super::view::picture_room;
-use crate::runs::Media;
-use crate::runs::media::bytes;
+use crate::runs::media::{Projection, Rows, bytes};
+use crate::runs::{Bin, Cut, Media};
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Save {
     /// What it was logged under.
     name: String,
     what: What,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 enum What {
-    /// A picture or a sound, as it is.
+    /// A picture, a sound or a table, as it is.
     Copy(Media),
-    /// With the file's extension.
-    Text(String, &'static str),
+    Text(String),
+    Table(Arc<Rows>),
+    Plane(Arc<Projection>),
+    Histogram(Vec<Bin>),
+    Precision(Vec<Cut>),
 }
 
 impl Save {
@@ -35,19 +39,15 @@ impl Save {
             Part::Texts => {
                 let (name, at) = page.chosen(&about.texts)?;
                 let texts: Vec<&str> = at.iter().map(|at| at.what.as_str()).collect();
-                (name, What::Text(texts.join("\n"), "txt"))
+                (name, What::Text(texts.join("\n")))
             }
             Part::Histograms => {
                 let (name, at) = page.chosen(&about.histograms)?;
-                let bins = at.iter().flat_map(|at| &at.what);
-                let rows = bins.map(|bin| [bin.low, bin.high, bin.count]);
-                (name, What::Text(numbers(["low", "high", "count"], rows), "csv"))
+                (name, What::Histogram(at.last()?.what.clone()))
             }
             Part::Precision => {
                 let (name, at) = page.chosen(&about.precision)?;
-                let cuts = at.iter().flat_map(|at| &at.what);
-                let rows = cuts.map(|cut| [cut.threshold, cut.precision, cut.recall]);
-                (name, What::Text(numbers(["threshold", "precision", "recall"], rows), "csv"))
+                (name, What::Precision(at.last()?.what.clone()))
             }
             Part::Pictures | Part::Sounds | Part::Tables | Part::Embeddings => {
                 // Not by the board, which would lock the run once more.
@@ -58,26 +58,20 @@ impl Save {
                     Part::Tables => page.chosen(&about.tables)?.0,
                     _ => page.chosen(&page.texts.embeddings)?.0,
                 };
-                match (&asked, page.shown(&asked)?) {
-                    (Asked::Picture(media, _) | Asked::Sound(media), _) => {
-                        (name, What::Copy(media.clone()))
+                let what = match (&asked, page.shown(&asked)) {
+                    // One that is too large to be shown whole is not cut in its file.
+                    (Asked::Table(_), Some(Ok(Content::Table(rows)))) if rows.is_whole => {
+                        What::Table(rows.clone())
                     }
-                    (_, Ok(Content::Table(rows))) => {
-                        let all = std::iter::once(&rows.columns).chain(&rows.rows);
-                        (name, What::Text(lines(all)?, "csv"))
+                    (Asked::Embedding(_), Some(Ok(Content::Plane(plane)))) => {
+                        What::Plane(plane.clone())
                     }
-                    (_, Ok(Content::Plane(plane))) => {
-                        let rows = plane.points.iter().enumerate().map(|(at, (x, y))| {
-                            let label = plane.labels.get(at).cloned().unwrap_or_default();
-                            vec![label, x.to_string(), y.to_string()]
-                        });
-                        let head = ["label", "component 1", "component 2"].map(String::from);
-                        let all: Vec<Vec<String>> =
-                            std::iter::once(head.to_vec()).chain(rows).collect();
-                        (name, What::Text(lines(&all)?, "csv"))
+                    (Asked::Embedding(_), _) => return None,
+                    (Asked::Picture(media, _) | Asked::Sound(media) | Asked::Table(media), _) => {
+                        What::Copy(media.clone())
                     }
-                    _ => return None,
-                }
+                };
+                (name, what)
             }
             _ => return None,
         };
@@ -87,42 +81,65 @@ impl Save {
     /// In a new file; says which one.
     pub fn write(&self, folder: &Path) -> io::Result<String> {
         let (content, extension) = match &self.what {
-            What::Text(text, extension) => (text.as_bytes().to_vec(), *extension),
             What::Copy(media) => {
                 let content = bytes(media).map_err(io::Error::other)?;
-                let extension = extension(&content);
+                let extension = extension(media, &content);
                 (content, extension)
             }
+            What::Text(text) => (text.clone().into_bytes(), "txt".into()),
+            What::Table(rows) => {
+                (lines(std::iter::once(&rows.columns).chain(&rows.rows))?, "csv".into())
+            }
+            What::Plane(plane) => {
+                let rows = plane.points.iter().enumerate().map(|(at, (x, y))| {
+                    let label = plane.labels.get(at).cloned().unwrap_or_default();
+                    vec![label, x.to_string(), y.to_string()]
+                });
+                let head = ["label", "component 1", "component 2"].map(String::from);
+                let all: Vec<Vec<String>> = std::iter::once(head.to_vec()).chain(rows).collect();
+                (lines(&all)?, "csv".into())
+            }
+            What::Histogram(bins) => {
+                let rows = bins.iter().map(|bin| [bin.low, bin.high, bin.count]);
+                (numbers(["low", "high", "count"], rows), "csv".into())
+            }
+            What::Precision(cuts) => {
+                let rows = cuts.iter().map(|cut| [cut.threshold, cut.precision, cut.recall]);
+                (numbers(["threshold", "precision", "recall"], rows), "csv".into())
+            }
         };
-        let (path, mut file) = create(folder, &self.name, extension)?;
+        let (path, mut file) = create(folder, &self.name, &extension)?;
         file.write_all(&content)?;
         Ok(format!("it is in {}", path.display()))
     }
 }
 
-/// Told from the content: a part of another file has no name.
-fn extension(content: &[u8]) -> &'static str {
+/// The file's own, or told from the content: a part of another file has no name.
+fn extension(media: &Media, content: &[u8]) -> String {
+    let own = media.path.extension().filter(|_| media.bytes.is_none());
     let picture = image::guess_format(content).ok();
     let picture = picture.and_then(|format| format.extensions_str().first());
-    match picture {
-        Some(extension) => extension,
-        None if content.starts_with(b"RIFF") => "wav",
-        None => "bin",
+    match (own, picture) {
+        (Some(own), _) => own.to_string_lossy().into_owned(),
+        (None, Some(extension)) => extension.to_string(),
+        (None, None) if content.starts_with(b"RIFF") => "wav".into(),
+        (None, None) => "bin".into(),
     }
 }
 
-fn numbers<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [f64; N]>) -> String {
+fn numbers<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [f64; N]>) -> Vec<u8> {
     let mut text = head.join(",") + "\n";
     for row in rows {
         let _ = writeln!(text, "{}", row.map(|number| number.to_string()).join(","));
     }
-    text
+    text.into_bytes()
 }
 
-fn lines<'a>(rows: impl IntoIterator<Item = &'a Vec<String>>) -> Option<String> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
+fn lines<'a>(rows: impl IntoIterator<Item = &'a Vec<String>>) -> io::Result<Vec<u8>> {
+    // A row may be shorter than the head.
+    let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
     for row in rows {
-        writer.write_record(row).ok()?;
+        writer.write_record(row)?;
     }
-    String::from_utf8(writer.into_inner().ok()?).ok()
+    writer.into_inner().map_err(|e| io::Error::other(e.to_string()))
 }

@@ -30,8 +30,10 @@ pub struct Board {
     /// All that was there at the start has been read.
     pub loaded: bool,
     pub focus: Focus,
-    /// Place in [`Self::listed`].
+    /// Place in [`Self::listed`] at which the cursor was last.
     pub cursor: usize,
+    /// The run under it: the cursor stays there whatever becomes of the order.
+    pub on: Option<usize>,
     /// Runs without this in their path are not listed.
     pub filter: String,
     /// Only charts with this in their names.
@@ -43,7 +45,9 @@ pub struct Board {
     pub table: bool,
     /// Keys of their configurations in which the listed runs differ, while the table is open.
     pub keys: Vec<String>,
-    /// So many of them are left of the screen.
+    /// Of which runs that is, and of which state of their configurations.
+    keys_of: Vec<(usize, u64)>,
+    /// So many columns are left of the screen.
     pub column: usize,
     /// Names of the metrics of all runs that are shown.
     pub metrics: Vec<String>,
@@ -83,7 +87,7 @@ pub struct Board {
     /// What was typed into the form last.
     pub draft: Form,
     /// What is done to runs if the user says yes.
-    pub asking: Option<(Vec<PathBuf>, Question)>,
+    pub asking: Option<Asking>,
     /// A note while it is typed.
     pub noting: Option<Noting>,
     pub notes: Notes,
@@ -110,6 +114,14 @@ pub struct Board {
 pub enum Question {
     Stop,
     Remove,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asking {
+    pub runs: Vec<PathBuf>,
+    /// How many marked ones it cannot be done to.
+    pub others: usize,
+    pub question: Question,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,6 +206,9 @@ pub const COLOURS: [Color; 12] = [
 /// Charts of more runs than this are not readable; the others can be switched on.
 const SHOWN_AT_FIRST: usize = 10;
 
+/// Columns of configuration; more nobody turns over.
+const MOST_KEYS: usize = 1_000;
+
 /// Looks at the machine that are kept: about ten minutes.
 const LOOKS: usize = 300;
 
@@ -206,12 +221,14 @@ impl Board {
             loaded: false,
             focus: Focus::List,
             cursor: 0,
+            on: None,
             filter: String::new(),
             charts_with: String::new(),
             filtering: None,
             show_list: true,
             table: false,
             keys: Vec::new(),
+            keys_of: Vec::new(),
             column: 0,
             metrics: Vec::new(),
             chart: 0,
@@ -379,7 +396,28 @@ impl Board {
 
     /// The run under the cursor.
     pub fn chosen(&self) -> Option<usize> {
-        self.listed().get(self.cursor).copied()
+        let listed = self.listed();
+        listed.get(self.place(&listed)).copied()
+    }
+
+    /// Where the cursor stands among the listed runs.
+    pub fn place(&self, listed: &[usize]) -> usize {
+        let on = self.on.and_then(|run| listed.iter().position(|i| *i == run));
+        on.unwrap_or(self.cursor.min(listed.len().saturating_sub(1)))
+    }
+
+    pub fn go_to(&mut self, place: usize) {
+        let listed = self.listed();
+        self.cursor = place.min(listed.len().saturating_sub(1));
+        self.on = listed.get(self.cursor).copied();
+    }
+
+    /// After something has changed: the cursor has a run where there is one, from when all is there.
+    pub fn settle(&mut self) {
+        if self.loaded || self.on.is_some() {
+            let place = self.place(&self.listed());
+            self.go_to(place);
+        }
     }
 
     /// The listed runs that are marked, or the one under the cursor where none is.
@@ -387,7 +425,7 @@ impl Board {
         let listed = self.listed();
         let marked: Vec<usize> = listed.iter().copied().filter(|i| self.runs[*i].marked).collect();
         if marked.is_empty() {
-            listed.get(self.cursor).copied().into_iter().collect()
+            listed.get(self.place(&listed)).copied().into_iter().collect()
         } else {
             marked
         }
@@ -443,14 +481,16 @@ impl Board {
 
     /// Looks again in what the listed runs differ.
     pub fn refresh_keys(&mut self) {
-        self.keys = match self.table {
-            false => Vec::new(),
-            true => {
-                let all: Vec<_> = self.listed().into_iter().map(|i| self.run(i)).collect();
-                crate::runs::differing_keys(all.iter().map(|run| &run.config))
-            }
-        };
-        self.column = self.column.min(self.keys.len().saturating_sub(1));
+        let listed = if self.table { self.listed() } else { Vec::new() };
+        let of: Vec<(usize, u64)> = listed.iter().map(|i| (*i, self.run(*i).configured)).collect();
+        if of == self.keys_of {
+            return;
+        }
+        let all: Vec<_> = listed.into_iter().map(|i| self.run(i)).collect();
+        let mut keys = crate::runs::differing_keys(all.iter().map(|run| &run.config));
+        drop(all);
+        keys.truncate(MOST_KEYS);
+        (self.keys, self.keys_of) = (keys, of);
     }
 
     /// Brings the averages of what is drawn up to date.
@@ -497,7 +537,8 @@ impl Board {
         self.wanted_chart = None;
         if let Some(path) = self.wanted_run.take() {
             let place = |i: &usize| self.run(*i).path.display().to_string() == path;
-            self.cursor = self.listed().iter().position(place).unwrap_or(0);
+            let place = self.listed().iter().position(place).unwrap_or(0);
+            self.go_to(place);
         }
     }
 

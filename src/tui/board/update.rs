@@ -16,7 +16,7 @@ use super::notes::Notes;
 use super::page::{Needs, Page, Texts};
 use super::save::Save;
 use super::state::{Board, Focus, Question};
-use super::view::grid;
+use super::view::{columns, grid};
 use crate::jobs::Wanted;
 use crate::machine::{Load, Process};
 use crate::runs::{Change, Item, XAxis, in_one_line};
@@ -44,12 +44,14 @@ pub enum Message {
     Submitted(Box<Form>, Result<(String, Vec<PathBuf>), String>),
     /// Paths that begin with a text, and what they share.
     Completed(String, Option<String>, Vec<String>),
-    /// The chart's picture is there.
-    Painted,
+    /// The chart's picture is there, or why there is none.
+    Painted(Result<(), String>),
+    /// What was asked of runs is done, or on its way.
+    Steered(String),
     Terminate,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub enum Effect {
     /// Write the points of a metric to files, or what is seen of its chart as a picture.
     Export(String, Format),
@@ -60,6 +62,8 @@ pub enum Effect {
     /// Write what the page shows to a file.
     Save(Save),
     SetNote(PathBuf, String),
+    /// Put words behind the notes of runs; each with what it brought, if it has no note yet.
+    AddNotes(Vec<(PathBuf, String)>, String),
     /// Ask jobs for something.
     Wish(Vec<PathBuf>, Wanted),
     /// Delete runs.
@@ -85,6 +89,12 @@ const AXES: [XAxis; 4] = [XAxis::Step, XAxis::Epoch, XAxis::Relative, XAxis::Wal
 const WEIGHTS: &[f64] = &[0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999];
 
 pub fn update(board: &mut Board, message: Message) -> Vec<Effect> {
+    let effects = take(board, message);
+    board.settle();
+    effects
+}
+
+fn take(board: &mut Board, message: Message) -> Vec<Effect> {
     match message {
         Message::Key(key) => {
             board.pressed += 1;
@@ -95,7 +105,15 @@ pub fn update(board: &mut Board, message: Message) -> Vec<Effect> {
             board.screen = Rect::new(0, 0, width, height);
         }
         // The screen is drawn after any message.
-        Message::Painted => {}
+        Message::Painted(Ok(())) => {}
+        Message::Painted(Err(why)) => {
+            board.pictures = false;
+            board.notice = Some(format!("the chart is in cells: {why} (v tries it again)"));
+        }
+        Message::Steered(told) => {
+            steering::unmark(board);
+            board.notice = Some(told);
+        }
         Message::Runs(Change::Found(new)) => {
             board.add(new);
             board.refresh_metrics();
@@ -207,13 +225,14 @@ fn on_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
         KeyCode::Char('?') | KeyCode::F(1) => board.help = true,
         // The reader goes first, then the chart.
         KeyCode::Esc if board.open => board.open = board.reading.take().is_some(),
-        KeyCode::Esc if steering::unmark(board) => {}
-        KeyCode::Esc if board.table && board.filter.is_empty() => board.table = false,
-        KeyCode::Esc => {
-            keep_cursor(board, |board| board.filter.clear());
+        // What hides something goes first: it says so.
+        KeyCode::Esc if !(board.filter.is_empty() && board.charts_with.is_empty()) => {
+            board.filter.clear();
             board.charts_with.clear();
             board.refresh_metrics();
         }
+        KeyCode::Esc if steering::unmark(board) => {}
+        KeyCode::Esc => board.table = false,
         KeyCode::Tab | KeyCode::BackTab if !board.open && !board.table => {
             board.focus = match board.focus {
                 Focus::List => Focus::Charts,
@@ -234,12 +253,12 @@ fn on_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
         }
         KeyCode::Left if board.table => board.column = board.column.saturating_sub(1),
         KeyCode::Right if board.table => {
-            board.column = (board.column + 1).min(board.keys.len().saturating_sub(1));
+            board.column = (board.column + 1).min(columns(board).saturating_sub(1));
         }
         KeyCode::PageUp => turn_page(board, -1),
         KeyCode::PageDown => turn_page(board, 1),
-        KeyCode::Home => board.cursor = 0,
-        KeyCode::End => board.cursor = board.listed().len().saturating_sub(1),
+        KeyCode::Home => board.go_to(0),
+        KeyCode::End => board.go_to(usize::MAX),
         KeyCode::Left if shift => pan(board, -0.25),
         KeyCode::Right if shift => pan(board, 0.25),
         KeyCode::Left => sideways(board, -1),
@@ -279,7 +298,7 @@ fn on_letter(board: &mut Board, letter: char) -> Vec<Effect> {
             board.refresh_metrics();
         }
         'i' => return open_page(board),
-        'S' => keep_cursor(board, |board| board.sort = board.sort.next()),
+        'S' => board.sort = board.sort.next(),
         'g' => board.show_gauges ^= true,
         'm' => {
             board.machine = Some(MachineWindow::default());
@@ -336,14 +355,6 @@ fn on_letter(board: &mut Board, letter: char) -> Vec<Effect> {
         _ => {}
     }
     Vec::new()
-}
-
-/// The cursor stays on its run whatever becomes of the order.
-fn keep_cursor(board: &mut Board, change: impl FnOnce(&mut Board)) {
-    let chosen = board.chosen();
-    change(board);
-    let place = chosen.and_then(|i| board.listed().iter().position(|at| *at == i));
-    board.cursor = place.unwrap_or(0);
 }
 
 fn export(board: &Board, format: Format) -> Vec<Effect> {
@@ -416,13 +427,12 @@ fn type_filter(board: &mut Board, focus: Focus, code: KeyCode) {
         board.refresh_metrics();
     }
     board.refresh_keys();
-    board.cursor = board.cursor.min(board.listed().len().saturating_sub(1));
 }
 
 fn move_by(board: &mut Board, by: isize) {
     if board.table || (board.focus == Focus::List && !board.open) {
-        let last = board.listed().len().saturating_sub(1);
-        board.cursor = board.cursor.saturating_add_signed(by).min(last);
+        let place = board.place(&board.listed());
+        board.go_to(place.saturating_add_signed(by));
         board.wanted_run = None;
     } else {
         let row = if board.open { 1 } else { grid(board).columns as isize };

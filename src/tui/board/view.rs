@@ -12,6 +12,7 @@ mod popup;
 mod table;
 
 pub use chart::place_in_words;
+pub use table::columns;
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};

@@ -3,18 +3,18 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use super::{Effect, keep_cursor, show_where};
+use super::{Effect, show_where};
 use crate::jobs::Wanted;
 use crate::runs::Standing;
 use crate::training::RunState;
-use crate::tui::board::state::{Board, Noting, Question};
+use crate::tui::board::state::{Asking, Board, Noting, Question};
 
 /// Marks the run under the cursor, or no longer, and goes on to the next.
 pub fn mark(board: &mut Board) {
     if let Some(i) = board.chosen() {
         board.runs[i].marked ^= true;
-        let last = board.listed().len().saturating_sub(1);
-        board.cursor = (board.cursor + 1).min(last);
+        let place = board.place(&board.listed());
+        board.go_to(place + 1);
     }
 }
 
@@ -42,31 +42,32 @@ pub fn show_or_hide(board: &mut Board) {
 pub fn pin(board: &mut Board) {
     let targets = board.targets();
     let all = targets.iter().all(|i| board.runs[*i].pinned);
-    keep_cursor(board, |board| targets.iter().for_each(|i| board.runs[*i].pinned = !all));
+    targets.iter().for_each(|i| board.runs[*i].pinned = !all);
 }
 
 /// A new note, or the old one to be changed; words for several are put behind what each has.
 pub fn note(board: &mut Board) {
-    let runs = paths(board, &board.targets());
-    let note = match runs.as_slice() {
+    let targets = board.targets();
+    let note = match targets.as_slice() {
         [] => return,
-        [one] => board.notes.get(one).cloned().unwrap_or_default(),
+        [one] => board.note(&board.run(*one)),
         _ => String::new(),
     };
-    board.noting = Some(Noting { runs, note });
+    board.noting = Some(Noting { runs: paths(board, &targets), note });
 }
 
-/// The notes that come of what was typed.
-pub fn noted(board: &Board, Noting { runs, note }: Noting) -> Vec<Effect> {
-    let several = runs.len() > 1;
-    let with = |run: PathBuf| {
-        let old = board.notes.get(&run).filter(|_| several);
-        let note = old.map_or(note.clone(), |old| format!("{old} {note}"));
-        Effect::SetNote(run, note)
+/// What becomes of what was typed.
+pub fn noted(board: &Board, Noting { mut runs, note }: Noting) -> Vec<Effect> {
+    if runs.len() == 1 {
+        return vec![Effect::SetNote(runs.remove(0), note)];
+    }
+    let brought = |path: PathBuf| {
+        let mut all = (0..board.runs.len()).map(|i| board.run(i));
+        let run = all.find(|run| run.path == path);
+        let brought = run.map_or(String::new(), |run| run.curves.about.remarks());
+        (path, brought)
     };
-    // An empty word for several takes nothing from them.
-    let keep = several && note.trim().is_empty();
-    runs.into_iter().filter(|_| !keep).map(with).collect()
+    vec![Effect::AddNotes(runs.into_iter().map(brought).collect(), note)]
 }
 
 pub fn ask(board: &mut Board, question: Question) {
@@ -79,7 +80,11 @@ pub fn ask(board: &mut Board, question: Question) {
         match question {
             // One that seems lost may be on another machine.
             Question::Stop => standing.runs() || waits || standing == Standing::Lost,
-            Question::Remove => !standing.runs() && !waits,
+            // Of several, those that are ours.
+            Question::Remove => {
+                let ours = targets.len() == 1 || board.run(*i).status.is_some();
+                !standing.runs() && !waits && ours
+            }
         }
     };
     let willing: Vec<usize> = targets.iter().copied().filter(can).collect();
@@ -89,16 +94,18 @@ pub fn ask(board: &mut Board, question: Question) {
             (Question::Stop, 1) => format!("it is {word}"),
             (Question::Remove, 1) => format!("it is {word}; stop it first"),
             (Question::Stop, _) => "none of the marked runs goes on".into(),
-            (Question::Remove, _) => "none of the marked runs is over; stop them first".into(),
+            (Question::Remove, _) => "none of the marked runs is one of ours that is over".into(),
         };
         board.notice = Some(why);
     } else if !willing.is_empty() {
-        board.asking = Some((paths(board, &willing), question));
+        let others = targets.len() - willing.len();
+        board.asking = Some(Asking { runs: paths(board, &willing), others, question });
     }
 }
 
-/// Pauses what goes on; where nothing does, it goes on.
-pub fn pause_or_go_on(board: &Board) -> Vec<Effect> {
+/// Pauses what goes on; where nothing does, it goes on. Of several only those go on that were paused:
+/// others may have ended for a reason.
+pub fn pause_or_go_on(board: &mut Board) -> Vec<Effect> {
     let targets = board.targets();
     let now = SystemTime::now();
     let goes_on = |i: &usize| {
@@ -112,13 +119,18 @@ pub fn pause_or_go_on(board: &Board) -> Vec<Effect> {
     let (runs, wanted) = match going.is_empty() {
         false => (going, Wanted::Pause),
         true if targets.len() == 1 => (targets, Wanted::Run),
-        // Of several, those that can.
         true => {
-            let over =
-                |i: &usize| board.run(*i).standing(now) == Standing::Told(RunState::Finished);
-            (targets.into_iter().filter(|i| !over(i)).collect(), Wanted::Run)
+            let paused = |i: &usize| {
+                let standing = board.run(*i).standing(now);
+                standing == Standing::Told(RunState::Paused)
+            };
+            (targets.into_iter().filter(paused).collect(), Wanted::Run)
         }
     };
+    if runs.is_empty() && board.chosen().is_some() {
+        let why = "none of the marked runs goes on or is paused; P goes on with one alone";
+        board.notice = Some(why.into());
+    }
     let runs = paths(board, &runs);
     if runs.is_empty() { Vec::new() } else { vec![Effect::Wish(runs, wanted)] }
 }

@@ -8,7 +8,7 @@ use crate::tui::board::form::Asked;
 use crate::tui::board::keys::HELP;
 use crate::tui::board::page::parts;
 use crate::tui::board::save::Save;
-use crate::tui::board::state::{Board, Question};
+use crate::tui::board::state::{Asking, Board, Question};
 
 pub fn on_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
     let code = key.code;
@@ -50,8 +50,7 @@ fn on_help_key(board: &mut Board, code: KeyCode) {
 
 fn on_answer(board: &mut Board, code: KeyCode) -> Vec<Effect> {
     match (board.asking.take(), code) {
-        (Some((runs, question)), KeyCode::Char('y' | 'Y')) => {
-            steering::unmark(board);
+        (Some(Asking { runs, question, .. }), KeyCode::Char('y' | 'Y')) => {
             vec![match question {
                 Question::Stop => Effect::Wish(runs, Wanted::Stop),
                 Question::Remove => Effect::Remove(runs),
@@ -100,6 +99,8 @@ fn on_page_key(board: &mut Board, code: KeyCode) -> Vec<Effect> {
         at.saturating_add_signed(by).min(count.saturating_sub(1))
     };
     let before = (page.part, page.tag, page.back, page.scroll);
+    // One at a time, where one fills the page.
+    let screen = if page.part.is_one_by_one() { 1 } else { screen };
     match code {
         KeyCode::Esc | KeyCode::Char('q' | 'i') => {
             board.page = None;
@@ -122,10 +123,13 @@ fn on_page_key(board: &mut Board, code: KeyCode) -> Vec<Effect> {
         KeyCode::PageDown => page.scroll += screen,
         KeyCode::PageUp => page.scroll = page.scroll.saturating_sub(screen),
         KeyCode::Home => page.scroll = 0,
+        KeyCode::Char('>') => page.column += 1,
+        KeyCode::Char('<') => page.column = page.column.saturating_sub(1),
         KeyCode::Char('e') => return Save::of(board).map(Effect::Save).into_iter().collect(),
         _ => {}
     }
     page.scroll = page.scroll.min(page.most.get());
+    page.column = page.column.min(page.columns.get());
     match before == (page.part, page.tag, page.back, page.scroll) {
         true => Vec::new(),
         // Another picture may be seen.

@@ -7,18 +7,26 @@ use crate::text::printable;
 use crate::tui::board::page::{LEVELS, Page};
 use crate::tui::theme::Theme;
 
-pub fn lines(run: &Run, page: &Page, theme: &Theme) -> Vec<Line<'static>> {
+/// The lines that are seen of it, from the one that the page is scrolled to.
+pub fn lines(run: &Run, page: &Page, room: usize, theme: &Theme) -> Vec<Line<'static>> {
     let Some(graph) = &run.curves.about.graph else { return Vec::new() };
     let levels = LEVELS + page.back;
-    let operations = graph.rows.iter().filter(|row| !row.what.is_empty()).count();
+    let all = || graph.rows.iter().filter(|row| row.depth < levels);
+    page.columns.set(graph.levels().saturating_sub(LEVELS));
+    page.most.set((all().count() + 1).saturating_sub(room));
+    let left_out = match graph.left_out {
+        0 => String::new(),
+        some => format!(" ({some} of them are not shown)"),
+    };
     let head = format!(
-        "{} operations; {} of {} levels, ] shows one more",
-        operations + graph.left_out,
+        "{} operations{left_out}; {} of {} levels, ] shows one more",
+        graph.operations,
         levels.min(graph.levels()),
         graph.levels()
     );
     let mut lines = vec![Line::styled(head, theme.dim)];
-    for row in graph.rows.iter().filter(|row| row.depth < levels) {
+    let skipped = page.scroll.min(page.most.get());
+    for row in all().skip(skipped).take(room.saturating_sub(1)) {
         let closed = row.depth + 1 == levels && row.inside > 0;
         let sign = if row.inside == 0 {
             " "
@@ -38,9 +46,6 @@ pub fn lines(run: &Run, page: &Page, theme: &Theme) -> Vec<Line<'static>> {
             spans.push(Span::styled(format!("  {}", printable(&row.what)), theme.accent));
         }
         lines.push(Line::from(spans));
-    }
-    if graph.left_out > 0 {
-        lines.push(Line::styled(format!("and {} more operations", graph.left_out), theme.dim));
     }
     lines
 }

@@ -99,7 +99,7 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
         }
         None => block,
     };
-    let mut state = ListState::default().with_selected(Some(board.cursor));
+    let mut state = ListState::default().with_selected(Some(board.place(&listed)));
     let list = List::new(items).block(block).highlight_style(if focused {
         theme.selected
     } else {

@@ -62,6 +62,10 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
         drop(run); // it looks at all that are drawn
         return super::parallel::draw(board, page, body, frame);
     }
+    if page.part == Part::Graph {
+        let lines = super::graph::lines(&run, page, usize::from(body.height), theme);
+        return frame.render_widget(Paragraph::new(lines), body);
+    }
     let lines = match page.part {
         Part::Overview => overview(board, &run, page),
         Part::Config => config(page, theme),
@@ -73,7 +77,6 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
         }
         Part::Events => events(&run, theme),
         Part::Adapters => adapters(page, theme),
-        Part::Graph => super::graph::lines(&run, page, theme),
         _ => Vec::new(),
     };
     let room = usize::from(body.height);
@@ -232,6 +235,10 @@ fn others(board: &Board, page: &Page) -> Vec<String> {
 
 fn differences(board: &Board, run: &Run, page: &Page, others: &[String]) -> Vec<Line<'static>> {
     let theme = &board.theme;
+    // Another run was shown or hidden a moment ago.
+    if others.len() + 1 != page.texts.compared.len() && !page.texts.compared.is_empty() {
+        return vec![Line::from("reading …")];
+    }
     if others.is_empty() {
         return vec![Line::from("show other runs (Space on the list) to compare with them")];
     }

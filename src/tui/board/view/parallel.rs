@@ -76,7 +76,7 @@ impl Axis {
         words.dedup();
         let last = words.len().saturating_sub(1).max(1) as f64;
         let place = |value: &Option<String>| {
-            let at = words.iter().position(|word| Some(*word) == value.as_ref())?;
+            let at = words.binary_search(&value.as_ref()?).ok()?;
             Some(if words.len() == 1 { 0.5 } else { at as f64 / last })
         };
         let end = |word: Option<&&String>| word.map_or(String::new(), |word| word.to_string());
@@ -101,11 +101,13 @@ pub fn draw(board: &Board, page: &Page, area: Rect, frame: &mut Frame) {
     }
     let keys = &page.texts.differences;
     // Another run was shown or hidden a moment ago.
-    if keys.iter().any(|(_, values)| values.len() != runs.len()) {
+    let read = page.texts.compared.iter();
+    if !runs.iter().map(|i| board.run(*i).path.clone()).eq(read.cloned()) {
         return say("reading …", frame);
     }
     let fit_axes = usize::from((area.width / APART).max(2)) - 1;
-    let first = page.back.min(keys.len().saturating_sub(fit_axes));
+    page.columns.set(keys.len().saturating_sub(fit_axes));
+    let first = page.back.min(page.columns.get());
     let mut axes: Vec<Axis> =
         keys.iter().skip(first).take(fit_axes).map(|(key, values)| Axis::of(key, values)).collect();
     let outcomes = |of: fn(&Series) -> Option<f64>| -> Vec<Option<f64>> {
@@ -130,7 +132,8 @@ pub fn draw(board: &Board, page: &Page, area: Rect, frame: &mut Frame) {
     let apart = usize::from(area.width.saturating_sub(APART)) / (axes.len() - 1).max(1);
     let row = |of: &dyn Fn(&Axis) -> String| -> String {
         let cells = axes.iter().map(|axis| {
-            let text = fit(&printable(&of(axis)), apart.min(usize::from(APART) * 2) - 1);
+            let text =
+                fit(&printable(&of(axis)), apart.min(usize::from(APART) * 2).saturating_sub(1));
             let pad = apart.saturating_sub(text.width());
             format!("{text}{:pad$}", "")
         });
@@ -162,12 +165,17 @@ pub fn draw(board: &Board, page: &Page, area: Rect, frame: &mut Frame) {
             }
         });
     frame.render_widget(canvas, plot);
-    let lines = runs.iter().map(|i| {
+    let rows = usize::from(legend.height);
+    let named = if runs.len() > rows { rows.saturating_sub(1) } else { rows };
+    let lines = runs.iter().take(named).map(|i| {
         let run = board.run(*i);
         let name = printable(run.title().unwrap_or(&run.name));
         Line::from(vec![Span::styled("● ", board.runs[*i].colour), Span::styled(name, theme.text)])
     });
-    frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()), legend);
+    let more = (runs.len() > named).then(|| {
+        Line::styled(format!("and {} more (o shows one alone)", runs.len() - named), theme.dim)
+    });
+    frame.render_widget(Paragraph::new(lines.chain(more).collect::<Vec<_>>()), legend);
 }
 
 /// The page's run, and the others that are shown, in the order in which their settings were read.

@@ -10,7 +10,7 @@ use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 use crate::text::printable;
 use crate::tui::board::form::{FIELDS, FormWindow};
 use crate::tui::board::keys::HELP;
-use crate::tui::board::state::{Board, Question};
+use crate::tui::board::state::{Asking, Board, Question};
 use crate::tui::theme::Theme;
 
 /// Runs that a question names.
@@ -24,7 +24,7 @@ pub fn draw(board: &Board, frame: &mut Frame) {
             " Keys (Up, Down scroll; Esc closes) ",
             lines.map(|(key, what)| entry(theme, key, what)).collect(),
         )
-    } else if let Some((runs, question)) = &board.asking {
+    } else if let Some(Asking { runs, others, question }) = &board.asking {
         let mut names: Vec<String> = runs.iter().take(NAMED).map(|run| name(board, run)).collect();
         if runs.len() > NAMED {
             names.push(format!("and {} more", runs.len() - NAMED));
@@ -41,12 +41,17 @@ pub fn draw(board: &Board, frame: &mut Frame) {
                 (" Delete ", "Delete", "Metrics, checkpoints and weights are gone then, for good.")
             }
         };
-        let lines = vec![
-            Line::from(format!("{what} {}?", printable(&name))),
+        let mut lines = vec![Line::from(format!("{what} {}?", printable(&name)))];
+        if *others > 0 {
+            let text =
+                format!("Of the marked runs {others} cannot be meant, and stay as they are.");
+            lines.push(Line::from(text));
+        }
+        lines.extend([
             Line::from(then),
             Line::default(),
             Line::styled("y: yes   any other key: leave it", theme.dim),
-        ];
+        ]);
         (title, lines)
     } else if let Some(form) = &board.form {
         (" New job ", fields(form, theme))

@@ -17,10 +17,8 @@ use crate::tui::board::state::Board;
 /// Columns of a run's name, and of a value of its configuration.
 const NAME: u16 = 30;
 const VALUE: u16 = 14;
-/// The columns before the configuration, and their widths.
-const HEADS: [(&str, u16); 9] = [
-    ("", 2),
-    ("run", NAME),
+/// The columns behind the name and before the configuration, and their widths.
+const HEADS: [(&str, u16); 7] = [
     ("state", 9),
     ("step", 13),
     ("left", 8),
@@ -29,6 +27,11 @@ const HEADS: [(&str, u16); 9] = [
     ("greatest", 11),
     ("tags, note", VALUE),
 ];
+
+/// How many columns can be turned over: all but the name.
+pub fn columns(board: &Board) -> usize {
+    HEADS.len() + board.keys.len()
+}
 
 pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
     let theme = &board.theme;
@@ -43,67 +46,79 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
     };
     let title = format!(" {} runs{only}{marked} · values of {} ", listed.len(), printable(metric));
     let block = Block::bordered().title(fit(&title, usize::from(area.width))).title_bottom(
-        " Enter: its page   [ ]: metric   Left, Right: configuration   S: order   /: find   w, Esc: back ",
+        " Enter: its page   [ ]: metric   Left, Right: columns   S: order   /: find   Esc: back ",
     );
     let block = block.border_style(theme.accent);
-    let room = usize::from(block.inner(area).height.saturating_sub(1)).max(1);
+    let inner = block.inner(area);
+    let room = usize::from(inner.height.saturating_sub(1)).max(1);
+    let place = board.place(&listed);
     // The page of rows on which the cursor stands.
-    let first = board.cursor / room * room;
-    let keys: Vec<&String> = board.keys.iter().skip(board.column).collect();
-    let heads = HEADS.iter().map(|(name, _)| name.to_string());
-    let heads = heads.chain(keys.iter().map(|key| tail(&printable(key))));
+    let first = place / room * room;
+    let name = NAME.min(inner.width / 3);
+    let shown = shown(board, inner.width.saturating_sub(name + 4));
+    let heads = [String::new(), "run".to_string()].into_iter();
+    let heads = heads.chain(shown.iter().map(|at| match HEADS.get(*at) {
+        Some((name, _)) => name.to_string(),
+        None => tail(&printable(&board.keys[at - HEADS.len()])),
+    }));
     let heads = Row::new(heads.collect::<Vec<_>>()).style(theme.dim);
     let now = SystemTime::now();
     let rows = listed.iter().enumerate().skip(first).take(room).map(|(at, i)| {
         let entry = &board.runs[*i];
         let run = board.run(*i);
-        let standing = run.standing(now);
-        let style = standing_style(standing, theme);
-        let note = printable(&board.note(&run));
         let mut cells = vec![
             Cell::from(Span::styled(mark(entry), Style::new().fg(entry.colour))),
-            Cell::from(fit(&printable(run.title().unwrap_or(&run.name)), NAME.into())),
-            Cell::from(Span::styled(standing.word(), style)),
-            Cell::from(run.steps()),
-            Cell::from(run.left(now).map_or(String::new(), duration)),
+            Cell::from(fit(&printable(run.title().unwrap_or(&run.name)), name.into())),
         ];
-        cells.extend(values(&run, metric).map(Cell::from));
-        cells.push(Cell::from(Span::styled(fit(&note, VALUE.into()), theme.dim)));
-        cells.extend(keys.iter().map(|key| {
-            let value = run.config.get(*key).map_or("-", String::as_str);
-            Cell::from(fit(&printable(value), VALUE.into()))
-        }));
+        cells.extend(shown.iter().map(|column| cell(board, &run, *column, metric, now)));
         let row = Row::new(cells).style(theme.text);
-        if at == board.cursor { row.style(theme.selected) } else { row }
+        if at == place { row.style(theme.selected) } else { row }
     });
-    let widths = HEADS.iter().map(|(_, width)| Constraint::Length(*width));
-    let widths = widths.chain(keys.iter().map(|_| Constraint::Length(VALUE)));
-    // Columns that would be squeezed are left for Right.
-    let mut used = 0;
-    let widths: Vec<Constraint> = widths
-        .take_while(|width| {
-            if let Constraint::Length(width) = width {
-                used += width + 1;
-            }
-            used <= area.width.max(HEADS.iter().map(|(_, width)| width + 1).sum())
-        })
-        .collect();
+    let widths = [2, name].into_iter().chain(shown.iter().map(|at| width(*at)));
+    let widths = widths.map(Constraint::Length).collect::<Vec<_>>();
     let table = Table::new(rows.collect::<Vec<_>>(), widths).header(heads).block(block);
     frame.render_widget(table, area);
 }
 
-/// The last, the least and the greatest.
-fn values(run: &Run, metric: &str) -> [String; 3] {
-    let series = run.curves.get(metric);
-    let of = |value: &dyn Fn(&Series) -> Option<f64>| {
-        series.and_then(value).map_or(String::new(), number)
+fn width(column: usize) -> u16 {
+    HEADS.get(column).map_or(VALUE, |(_, width)| *width)
+}
+
+/// The columns that have room, from the one that Right has come to.
+fn shown(board: &Board, room: u16) -> Vec<usize> {
+    let mut used = 0;
+    let fits = |at: &usize| {
+        used += width(*at) + 1;
+        used <= room
+    };
+    (board.column..columns(board)).take_while(fits).collect()
+}
+
+fn cell(board: &Board, run: &Run, column: usize, metric: &str, now: SystemTime) -> Cell<'static> {
+    let theme = &board.theme;
+    let value = |of: &dyn Fn(&Series) -> Option<f64>| {
+        Cell::from(run.curves.get(metric).and_then(of).map_or(String::new(), number))
     };
     let extremes = |series: &Series| series.extremes(0..series.len());
-    [
-        of(&|series| Some(series.last()?.value)),
-        of(&|series| Some(extremes(series)?.min)),
-        of(&|series| Some(extremes(series)?.max)),
-    ]
+    match column {
+        0 => {
+            let standing = run.standing(now);
+            Cell::from(Span::styled(standing.word(), standing_style(standing, theme)))
+        }
+        1 => Cell::from(run.steps()),
+        2 => Cell::from(run.left(now).map_or(String::new(), duration)),
+        3 => value(&|series| Some(series.last()?.value)),
+        4 => value(&|series| Some(extremes(series)?.min)),
+        5 => value(&|series| Some(extremes(series)?.max)),
+        6 => {
+            let note = fit(&printable(&board.note(run)), VALUE.into());
+            Cell::from(Span::styled(note, theme.dim))
+        }
+        key => {
+            let told = board.keys.get(key - HEADS.len()).and_then(|key| run.config.get(key));
+            Cell::from(fit(&printable(told.map_or("-", String::as_str)), VALUE.into()))
+        }
+    }
 }
 
 /// Of a long key its end, which tells it from its neighbours.

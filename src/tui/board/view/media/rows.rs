@@ -12,43 +12,53 @@ use crate::text::{fit, printable};
 use crate::tui::board::page::Page;
 use crate::tui::board::state::Board;
 
-/// Columns of a cell, at most, while others need room.
+/// Columns of a cell, at most, where the whole table has no room.
 const BROADEST: usize = 40;
 
 pub fn draw(board: &Board, page: &Page, rows: &Rows, area: Rect, frame: &mut Frame) {
     let theme = &board.theme;
     let room = usize::from(area.height.saturating_sub(2));
     page.most.set(rows.rows.len().saturating_sub(room));
+    page.columns.set(rows.columns.len().saturating_sub(1));
     let first = page.scroll.min(page.most.get());
-    let seen: Vec<Vec<String>> = rows
+    let left = page.column.min(page.columns.get());
+    let seen: Vec<&[String]> = rows
         .rows
         .iter()
         .skip(first)
         .take(room)
-        .map(|row| row.iter().map(|cell| printable(cell)).collect())
+        .map(|row| row.get(left..).unwrap_or_default())
         .collect();
-    let names: Vec<String> = rows.columns.iter().map(|name| printable(name)).collect();
-    let widths: Vec<usize> = (0..names.len())
+    let names = rows.columns.get(left..).unwrap_or_default();
+    let wide = usize::from(area.width);
+    // No more columns than there are cells.
+    let natural: Vec<usize> = (0..names.len().min(wide))
         .map(|at| {
             let cells = seen.iter().filter_map(|row| row.get(at)).chain([&names[at]]);
-            cells.map(|cell| cell.width()).max().unwrap_or(0).min(BROADEST)
+            cells.map(|cell| printable(cell).width()).max().unwrap_or(0)
         })
         .collect();
+    let whole = natural.iter().map(|width| width + 2).sum::<usize>() <= wide;
+    let most = if whole { usize::MAX } else { BROADEST };
     let line = |cells: &[String]| -> String {
-        let cells = cells.iter().zip(&widths).map(|(cell, wide)| {
-            let cell = fit(cell, *wide);
-            let pad = wide.saturating_sub(cell.width());
+        let cells = cells.iter().zip(&natural).map(|(cell, natural)| {
+            let width = (*natural).min(most);
+            let cell = fit(&printable(cell), width);
+            let pad = width.saturating_sub(cell.width());
             format!("{cell}{:pad$}  ", "")
         });
         cells.collect()
     };
-    let mut lines = vec![Line::styled(line(&names), theme.accent)];
+    let mut lines = vec![Line::styled(line(names), theme.accent)];
     lines.extend(seen.iter().map(|row| Line::styled(line(row), theme.text)));
     lines.resize(room + 1, Line::default());
     let last = first + seen.len();
     let mut told = format!("rows {} to {last} of {}", (first + 1).min(last), rows.rows.len());
     if rows.left_out > 0 {
         told += &format!(" ({} more are in the file)", rows.left_out);
+    }
+    if left > 0 || !whole {
+        told += &format!("   column {} of {} (< >)", left + 1, rows.columns.len());
     }
     lines.push(Line::styled(told, theme.dim));
     frame.render_widget(Paragraph::new(lines), area);
