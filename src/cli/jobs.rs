@@ -19,7 +19,7 @@ use crate::runs::catalogue::find;
 use crate::runs::{RunReader, Standing};
 use crate::text::{duration, fit, printable};
 use crate::training::data::DataConfig;
-use crate::training::{RunDir, RunState, TrainConfig, TrainError, open_feed};
+use crate::training::{RunDir, RunState, TrainConfig, TrainError, open_feed, run_name};
 
 /// Lines of a log that tell why a job failed.
 const LAST_LINES: usize = 10;
@@ -269,7 +269,8 @@ pub fn take_over(context: &Context, run: &Path) -> Result<Job, Failure> {
     }
     let config = RunDir::follow(run)?.config()?;
     let needs = jobs::check(&config, &context.paths.models(), &runs)?;
-    let job = jobs::enlist(run, &Spec { memory: needs.memory, ..usual(context)? })?;
+    let spec = Spec { memory: needs.memory, name: run_name(run), ..usual(context)? };
+    let job = jobs::enlist(run, &spec)?;
     adopt(context)?;
     Ok(job)
 }

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::args::SubmitArgs;
 use super::{Context, Failure, jobs};
-use crate::jobs::{Job, Place, Wanted};
+use crate::jobs::{Job, Place, Wanted, ending};
+use crate::training::{RunState, Status};
 use crate::tui::{Form, Steer};
 
 pub struct Steering {
@@ -91,6 +92,11 @@ impl Steering {
     fn foreground(&self, run: &Path, wanted: Wanted) -> Result<String, Failure> {
         match wanted {
             Wanted::Run => {
+                let running = Status::read(run).filter(|s| s.state == RunState::Running);
+                if running.is_some_and(|status| ending(run, status.pid).is_some()) {
+                    let hint = "P goes on with it when it says stopped";
+                    return Err(Failure::usage("it is still stopping", hint));
+                }
                 let job = jobs::take_over(&self.context, run)?;
                 Ok(format!("{} goes on as a job when its device is free", job.id))
             }

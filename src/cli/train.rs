@@ -124,6 +124,10 @@ fn go_on(
         DataConfig::Museum(name) => Some(Paintings::open(&data_folder(context, name)?)?),
         DataConfig::Pairs(_) => None,
     };
+    if let (None, Some(paintings)) = (&known, &paintings) {
+        // Nor is a run left that could not begin.
+        paintings.split(config.split_drawn_by(), config.held_out)?;
+    }
     let run = match known {
         Some(run) => {
             run.check_base(&base)?;

@@ -11,7 +11,7 @@ use super::queue::{Slots, Turn, slots, turns};
 use super::record::{self, Kind, Place, Progress, Wanted};
 use super::{Job, JobError, OUTPUT, Result, list};
 use crate::machine::Machine;
-use crate::training::{RunDir, RunState, Status};
+use crate::training::{MarkKind, RunDir, RunState, Status, note_mark};
 
 /// Between looks at what is wanted.
 const PACE: Duration = Duration::from_millis(400);
@@ -196,7 +196,9 @@ impl<'a> Supervisor<'a> {
         let progress =
             Progress { crashes, crashed_at: job.status.step, not_before, ..job.progress.clone() };
         record::write(&job.path, Kind::Progress, &progress)?;
-        self.end(job, RunState::Queued, &format!("{what}; it starts again in {wait} s"))
+        let what = format!("{what}; it starts again in {wait} s");
+        note_mark(&job.path, job.status.step, MarkKind::Warning, &what);
+        self.end(job, RunState::Queued, &what)
     }
 
     fn with_last_line(&self, job: &Job, what: String) -> String {

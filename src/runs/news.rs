@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use super::marks::MarksReader;
 use super::run::{Standing, standing};
+use crate::jobs::called;
 use crate::training::{RunState, Status, run_folders, run_id};
 
 /// Something that happened.
@@ -13,6 +14,8 @@ use crate::training::{RunState, Status, run_folders, run_id};
 pub struct Item {
     /// The run's id.
     pub run: String,
+    /// What people call it, where it has a name.
+    pub name: Option<String>,
     pub what: What,
     pub text: String,
 }
@@ -40,7 +43,11 @@ impl Item {
     pub fn told(&self) -> String {
         let text = crate::text::printable(&self.text);
         let colon = if text.is_empty() { "" } else { ": " };
-        format!("{} {}{colon}{text}", self.run, self.what.word())
+        let run = match &self.name {
+            Some(name) => format!("{} ({})", crate::text::printable(name), self.run),
+            None => self.run.clone(),
+        };
+        format!("{run} {}{colon}{text}", self.what.word())
     }
 }
 
@@ -86,7 +93,9 @@ impl News {
             if !self.begun {
                 continue;
             }
-            let mut tell = |what, text: String| items.push(Item { run: run.clone(), what, text });
+            let mut tell = |what, text: String| {
+                items.push(Item { run: run.clone(), name: called(&path), what, text });
+            };
             // Of many at once the last one says where it stands.
             if let Some(mark) = marks.into_iter().rfind(|m| m.kind.is_trouble()) {
                 tell(What::Diverging, format!("step {}: {}", mark.step, mark.text));

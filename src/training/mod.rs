@@ -46,8 +46,8 @@ pub use pack::{Packed, pack};
 pub use params::{Params, name_hash};
 pub use peers::{Alone, Peers};
 pub use run_dir::{
-    MARKS, Mark, MarkKind, Metrics, RunDir, RunState, Status, run_folders, run_id, run_name,
-    write_json, write_whole,
+    MARKS, Mark, MarkKind, Metrics, RunDir, RunState, Status, note_mark, run_folders, run_id,
+    run_name, write_json, write_whole,
 };
 pub use samples::{PICTURES, Sample, Samples, samples};
 pub use schedule::Schedule;
@@ -101,6 +101,12 @@ pub enum TrainError {
 }
 
 pub type Result<T> = std::result::Result<T, TrainError>;
+
+/// Of tensors that cannot be written: candle says neither where nor what to do.
+fn unwritten(path: &std::path::Path) -> impl FnOnce(candle_core::Error) -> TrainError {
+    let io = io(path);
+    |e| io(std::io::Error::other(crate::text::first_line(&e)))
+}
 
 fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> TrainError {
     let path = path.display().to_string();

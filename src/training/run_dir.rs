@@ -13,7 +13,7 @@ use super::learner::Learner;
 use super::meter::Used;
 use super::samples::{Asked, PICTURES, SAMPLES, Samples};
 use super::tensorboard::EventFile;
-use super::{Result, TrainConfig, TrainError, Watch, io};
+use super::{Result, TrainConfig, TrainError, Watch, io, unwritten};
 use crate::art::Split;
 
 /// The hash of the base model's weights.
@@ -76,6 +76,19 @@ impl Status {
     pub fn write(&self, run: &Path) -> Result<()> {
         write_json(&run.join(STATUS), self)
     }
+}
+
+/// Notes what happened to a run that nobody has open; one that cannot be noted stops nothing.
+pub fn note_mark(run: &Path, step: usize, kind: MarkKind, text: &str) {
+    let mark = Mark { step, kind, text: text.to_string(), at: jiff::Timestamp::now() };
+    append_line(&run.join(MARKS), &mark);
+}
+
+fn append_line(path: &Path, value: &impl Serialize) {
+    let Ok(mut line) = serde_json::to_vec(value) else { return };
+    line.push(b'\n');
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    let _ = file.and_then(|mut file| file.write_all(&line));
 }
 
 /// What the run in a folder was called when `train` began it.
@@ -344,10 +357,7 @@ impl RunDir {
         if self.follows() {
             return;
         }
-        let Ok(mut line) = serde_json::to_vec(value) else { return };
-        line.push(b'\n');
-        let file = OpenOptions::new().create(true).append(true).open(self.path.join(name));
-        let _ = file.and_then(|mut file| file.write_all(&line));
+        append_line(&self.path.join(name), value);
     }
 
     pub fn set_status(
@@ -393,10 +403,16 @@ impl RunDir {
         }
         let staging = root.join(format!(".step-{step}.partial"));
         let _ = std::fs::remove_dir_all(&staging);
-        std::fs::create_dir_all(&staging).map_err(io(&staging))?;
-        learner.save(&staging)?;
-        write_json(&staging.join("state.json"), position)?;
-        std::fs::rename(&staging, &target).map_err(io(&target))?;
+        let write = || {
+            std::fs::create_dir_all(&staging).map_err(io(&staging))?;
+            learner.save(&staging).map_err(unwritten(&staging))?;
+            write_json(&staging.join("state.json"), position)?;
+            std::fs::rename(&staging, &target).map_err(io(&target))
+        };
+        write().inspect_err(|_| {
+            // Half of one only takes room from what frees some.
+            let _ = std::fs::remove_dir_all(&staging);
+        })?;
         let (regular, stops): (Vec<_>, Vec<_>) =
             self.checkpoints()?.into_iter().partition(|(at, _)| at.is_multiple_of(every));
         let surplus = regular.len().saturating_sub(keep);

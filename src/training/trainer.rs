@@ -411,7 +411,10 @@ impl Trainer<'_> {
         }
         let path = run.path.join(name);
         let partial = path.with_extension("partial");
-        learner.with_mean(|| self.params.save(&partial, DType::F16))?;
+        let saved = learner.with_mean(|| self.params.save(&partial, DType::F16));
+        saved.map_err(super::unwritten(&partial)).inspect_err(|_| {
+            let _ = std::fs::remove_file(&partial);
+        })?;
         std::fs::rename(&partial, &path).map_err(super::io(&path))
     }
 

@@ -161,6 +161,7 @@ mod tests {
     fn order(metric: &str, urgent: bool) -> Order {
         let drawing = Drawing {
             metric: metric.into(),
+            title: metric.into(),
             lines: Vec::new(),
             marks: Vec::new(),
             axis: XAxis::Step,

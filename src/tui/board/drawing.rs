@@ -11,6 +11,8 @@ use crate::training::{Mark, MarkKind};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Drawing {
     pub metric: String,
+    /// All that stand in it.
+    pub title: String,
     /// What lies behind comes first.
     pub lines: Vec<Line>,
     pub marks: Vec<(f64, MarkKind)>,
@@ -86,22 +88,46 @@ impl Drawing {
         let log = board.scale.log;
         for line in &mut behind {
             let placed = line.points.iter().filter_map(|(x, y)| Some((*x, height(*y, log)?)));
-            line.points = placed.collect();
+            line.points = within(placed.collect(), low, high);
         }
+        let title = board.charted(metric).collect::<Vec<_>>().join(" + ");
         let (metric, axis, lines) = (metric.to_string(), board.scale.axis, behind);
-        Some(Self { metric, lines, marks, axis, log, low, high, bottom, top })
+        Some(Self { metric, title, lines, marks, axis, log, low, high, bottom, top })
     }
 
-    /// What stands at a height, told apart from what stands a step away.
+    /// What stands at a height, told apart from what stands a step below: on a logarithmic axis that
+    /// one is nearer than the one above.
     pub fn label(&self, height: f64, step: f64) -> String {
         let value = self.value(height);
-        short(value, self.value(height + step) - value)
+        short(value, value - self.value(height - step))
     }
 
     /// What stands at a height.
     pub fn value(&self, height: f64) -> f64 {
         if self.log { 10f64.powf(height) } else { height }
     }
+}
+
+/// A line as far as it is seen: where it enters and leaves it ends at the edge.
+fn within(points: Vec<(f64, f64)>, low: f64, high: f64) -> Vec<(f64, f64)> {
+    let is_in = |(x, _): &(f64, f64)| (low..=high).contains(x);
+    if points.iter().all(is_in) {
+        return points;
+    }
+    let at =
+        |a: (f64, f64), b: (f64, f64), x: f64| (x, a.1 + (b.1 - a.1) * (x - a.0) / (b.0 - a.0));
+    let mut out = Vec::with_capacity(points.len());
+    for (i, point) in points.iter().enumerate() {
+        if let Some(before) = i.checked_sub(1).map(|i| points[i]) {
+            for edge in [low, high] {
+                if (before.0 < edge && edge < point.0) || (point.0 < edge && edge < before.0) {
+                    out.push(at(before, *point, edge));
+                }
+            }
+        }
+        out.extend(is_in(point).then_some(*point));
+    }
+    out
 }
 
 /// Where a mark stands on the axis.
@@ -112,5 +138,20 @@ pub fn place(run: &Run, mark: &Mark, clock: Clock) -> Option<f64> {
         XAxis::Epoch => clock.epoch(mark.step as u64),
         XAxis::Wall => Some(wall),
         XAxis::Relative => run.curves.began().map(|began| wall - began),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_at_the_edges() {
+        let line = vec![(0.0, 0.0), (2.0, 2.0), (3.0, 5.0), (5.0, 1.0)];
+        let seen = [(1.0, 1.0), (2.0, 2.0), (3.0, 5.0), (4.0, 3.0)];
+        assert_eq!(within(line, 1.0, 4.0), seen);
+        // One that ended before is not seen, and one across is.
+        assert_eq!(within(vec![(0.0, 1.0)], 1.0, 4.0), []);
+        assert_eq!(within(vec![(0.0, 0.0), (8.0, 8.0)], 1.0, 4.0), [(1.0, 1.0), (4.0, 4.0)]);
     }
 }

@@ -64,30 +64,35 @@ impl Export {
 
     /// In a new file; says which one.
     pub fn write(&self, folder: &Path) -> io::Result<String> {
-        let (path, file) = create(folder, &self.metric, self.format.extension())?;
-        match (self.format, &self.drawing) {
-            (Format::Csv, _) => {
-                let points = self.write_points(file)?;
-                return Ok(format!("{points} points are in {}", path.display()));
-            }
-            (_, None) => return Err(io::Error::other("the chart has no numbers")),
-            (Format::Svg, Some(drawing)) => {
-                let text = svg(drawing, SIZE).map_err(io::Error::other)?;
-                let mut file = file;
-                file.write_all(text.as_bytes())?;
-            }
-            (Format::Png, Some(drawing)) => {
-                let image = pixels(drawing, SIZE, Ground::White).map_err(io::Error::other)?;
-                let mut file = io::BufWriter::new(file);
-                image.write_to(&mut file, image::ImageFormat::Png).map_err(io::Error::other)?;
-                file.flush()?;
-            }
-        }
-        Ok(format!("the chart is in {}", path.display()))
+        let (path, points) =
+            write_new(folder, &self.metric, self.format.extension(), |mut file| {
+                match (self.format, &self.drawing) {
+                    (Format::Csv, _) => return self.write_points(file).map(Some),
+                    (_, None) => return Err(io::Error::other("the chart has no numbers")),
+                    (Format::Svg, Some(drawing)) => {
+                        let text = svg(drawing, SIZE).map_err(io::Error::other)?;
+                        file.write_all(text.as_bytes())?;
+                    }
+                    (Format::Png, Some(drawing)) => {
+                        let image =
+                            pixels(drawing, SIZE, Ground::White).map_err(io::Error::other)?;
+                        let mut file = io::BufWriter::new(file);
+                        image
+                            .write_to(&mut file, image::ImageFormat::Png)
+                            .map_err(io::Error::other)?;
+                        file.flush()?;
+                    }
+                }
+                Ok(None)
+            })?;
+        Ok(match points {
+            Some(points) => format!("{points} points are in {}", path.display()),
+            None => format!("the chart is in {}", path.display()),
+        })
     }
 
     /// A line a point.
-    fn write_points(&self, file: File) -> io::Result<usize> {
+    fn write_points(&self, file: &File) -> io::Result<usize> {
         let mut writer = csv::Writer::from_writer(file);
         writer.write_record(["run", "metric", "step", "epoch", "wall_time", "value"])?;
         let mut points = 0;
@@ -118,8 +123,28 @@ impl Export {
     }
 }
 
-/// A new file for what goes by this name: nobody's is written over.
-pub fn create(folder: &Path, name: &str, extension: &str) -> io::Result<(PathBuf, File)> {
+/// Writes a new file for what goes by this name, all of it or none: half a file would be taken for a
+/// whole one. The error names it.
+pub fn write_new<T>(
+    folder: &Path,
+    name: &str,
+    extension: &str,
+    write: impl FnOnce(&File) -> io::Result<T>,
+) -> io::Result<(PathBuf, T)> {
+    let named =
+        |path: &Path, e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", path.display()));
+    let (path, file) = create(folder, name, extension).map_err(|e| named(folder, e))?;
+    match write(&file) {
+        Ok(told) => Ok((path, told)),
+        Err(e) => {
+            let _ = std::fs::remove_file(&path);
+            Err(named(&path, e))
+        }
+    }
+}
+
+/// Nobody's file is written over.
+fn create(folder: &Path, name: &str, extension: &str) -> io::Result<(PathBuf, File)> {
     let plain = |c: char| if c.is_alphanumeric() || c == '-' { c } else { '_' };
     let name: String = name.chars().map(plain).take(LONGEST).collect();
     let mut count = 1;

@@ -81,6 +81,11 @@ impl FormWindow {
         self.fields[at].lines().concat()
     }
 
+    /// It has been asked to submit, and there is no answer yet.
+    pub fn submits(&self) -> bool {
+        self.busy && matches!(self.told, Some(Ok(_)))
+    }
+
     /// The letter before which the next one is typed.
     pub fn cursor(&self) -> usize {
         self.fields[self.at].cursor().1

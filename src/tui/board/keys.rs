@@ -13,7 +13,7 @@ pub const HELP: &[(&str, &str)] = &[
     ("u", "held-out metrics in the charts of their training metrics, or apart"),
     ("i", "the run's page: metrics, config, differences, log, samples, what it logged"),
     ("t", "write a note on the run; #words are tags, and / finds them"),
-    ("S", "order: as found, by state, by the chart's last value, by its lowest"),
+    ("S", "order: as found, by state, by the chart's last, least or greatest value"),
     ("N", "submit a job"),
     ("P", "pause the job, or go on with it"),
     ("X", "stop the job"),

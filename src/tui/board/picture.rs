@@ -67,7 +67,7 @@ fn plot<B: DrawingBackend>(
     area.fill(&paper)?;
     let mut chart = ChartBuilder::on(area)
         .margin(letters / 2)
-        .caption(printable(&drawing.metric), font(letters + 2))
+        .caption(printable(&drawing.title), font(letters + 2))
         .x_label_area_size(letters * 3)
         .y_label_area_size(letters * 5)
         .build_cartesian_2d(drawing.low..drawing.high, drawing.bottom..drawing.top)?;
@@ -110,7 +110,12 @@ fn plot<B: DrawingBackend>(
             }
         }
     }
-    let named = drawing.lines.iter().filter(|line| line.kind != Kind::Behind).count();
+    let all = drawing.lines.iter().filter(|line| line.kind != Kind::Behind).count();
+    let held_out = drawing.lines.iter().any(|line| line.kind == Kind::HeldOut);
+    // Held-out curves have the colour of their runs, and are named once where there are many.
+    let apart = all <= NAMED;
+    let curves = drawing.lines.iter().filter(|line| line.kind == Kind::Curve).count();
+    let mut named = 0;
     for line in &drawing.lines {
         let colour = rgb(line.colour, ground);
         let points = line.points.iter().copied();
@@ -124,17 +129,31 @@ fn plot<B: DrawingBackend>(
                 chart.draw_series(line)?
             }
         };
-        if line.kind != Kind::Behind && named <= NAMED {
-            let held_out = if line.kind == Kind::HeldOut { ", held out" } else { "" };
-            drawn
-                .label(format!("{}{held_out}", printable(&line.run)))
-                .legend(move |(x, y)| PathElement::new([(x, y), (x + at, y)], colour));
+        let name = match line.kind {
+            Kind::Behind => None,
+            Kind::HeldOut if apart => Some(format!("{}, held out", printable(&line.run))),
+            Kind::HeldOut => None,
+            Kind::Curve => {
+                named += 1;
+                (named <= NAMED).then(|| printable(&line.run))
+            }
+        };
+        if let Some(name) = name {
+            drawn.label(name).legend(move |(x, y)| PathElement::new([(x, y), (x + at, y)], colour));
         }
         if let [point] = line.points[..] {
             chart.draw_series([Circle::new(point, 2, colour.filled())])?;
         }
     }
-    if named > 0 && named <= NAMED {
+    // What has no line of its own in the legend.
+    let mut notes = Vec::new();
+    notes.extend((held_out && !apart).then(|| "dashed: held out".to_string()));
+    notes.extend((curves > NAMED).then(|| format!("and {} more", curves - NAMED)));
+    for note in notes {
+        let nothing = LineSeries::new(std::iter::empty::<(f64, f64)>(), ink);
+        chart.draw_series(nothing)?.label(note).legend(|place| EmptyElement::at(place));
+    }
+    if all > 0 {
         chart
             .configure_series_labels()
             .background_style(paper.mix(0.8))
@@ -175,6 +194,7 @@ mod tests {
         let points = (0..50).map(|i| (f64::from(i), 1.0 / f64::from(i + 1))).collect();
         Drawing {
             metric: "loss".into(),
+            title: "loss + held".into(),
             lines: vec![Line {
                 run: "adapter".into(),
                 colour: Named::Red,
@@ -203,6 +223,23 @@ mod tests {
         // The curve, and letters.
         assert!(has([230, 60, 60]) > 100, "{}", has([230, 60, 60]));
         assert!(has([220, 220, 220]) > 100, "{}", has([220, 220, 220]));
+        // Many are named as far as there is room.
+        let many = Drawing {
+            lines: (0..20)
+                .flat_map(|i| [Kind::Curve, Kind::HeldOut].map(|kind| (i, kind)))
+                .map(|(i, kind)| Line {
+                    run: format!("run-{i:02}"),
+                    kind,
+                    ..drawing().lines[0].clone()
+                })
+                .collect(),
+            ..drawing()
+        };
+        let svg = super::svg(&many, (800, 400)).expect("draws");
+        for word in ["run-00", "run-11", "and 8 more", "dashed: held out", "loss + held"] {
+            assert!(svg.contains(word), "{word}: {svg}");
+        }
+        assert!(!svg.contains("run-12"));
         // One that is too small for anything is not a fault.
         assert!(pixels(&drawing(), (30, 20), Ground::White).is_ok());
     }

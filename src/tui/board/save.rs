@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::export::create;
+use super::export::write_new;
 use super::page::{Asked, Content, Part};
 use super::state::Board;
 use super::view::picture_room;
@@ -75,7 +75,9 @@ impl Save {
             }
             _ => return None,
         };
-        Some(Self { name: name.to_string(), what })
+        // Names such as `loss` are those of many runs.
+        let run = run.title().unwrap_or(&run.name);
+        Some(Self { name: format!("{run}-{name}"), what })
     }
 
     /// In a new file; says which one.
@@ -108,8 +110,8 @@ impl Save {
                 (numbers(["threshold", "precision", "recall"], rows), "csv".into())
             }
         };
-        let (path, mut file) = create(folder, &self.name, &extension)?;
-        file.write_all(&content)?;
+        let (path, ()) =
+            write_new(folder, &self.name, &extension, |mut file| file.write_all(&content))?;
         Ok(format!("it is in {}", path.display()))
     }
 }

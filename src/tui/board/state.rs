@@ -143,6 +143,8 @@ pub enum Sort {
     Last,
     /// By its lowest value.
     Best,
+    /// By its greatest value, the greatest first.
+    Greatest,
 }
 
 impl Sort {
@@ -151,7 +153,8 @@ impl Sort {
             Self::Found => Self::State,
             Self::State => Self::Last,
             Self::Last => Self::Best,
-            Self::Best => Self::Found,
+            Self::Best => Self::Greatest,
+            Self::Greatest => Self::Found,
         }
     }
 }
@@ -205,6 +208,8 @@ pub const COLOURS: [Color; 12] = [
 
 /// Charts of more runs than this are not readable; the others can be switched on.
 const SHOWN_AT_FIRST: usize = 10;
+/// Those that go on are shown besides, up to so many in all.
+const LIVE_SHOWN: usize = 24;
 
 /// Columns of configuration; more nobody turns over.
 const MOST_KEYS: usize = 1_000;
@@ -284,6 +289,23 @@ impl Board {
         }
     }
 
+    /// Shows runs that go on, whenever they began, unless the user has hidden them.
+    pub fn show_live(&mut self) {
+        let now = SystemTime::now();
+        let mut shown = self.runs.iter().filter(|listed| listed.shown).count();
+        for i in 0..self.runs.len() {
+            let listed = &self.runs[i];
+            if shown < LIVE_SHOWN
+                && listed.said.is_none()
+                && !listed.shown
+                && self.run(i).standing(now).runs()
+            {
+                self.runs[i].shown = true;
+                shown += 1;
+            }
+        }
+    }
+
     /// By the run's path, so that it is the same tomorrow; another one while its own is taken.
     fn colour(&self, path: &Path) -> Color {
         let own = crc32fast::hash(path.as_os_str().as_encoded_bytes()) as usize % COLOURS.len();
@@ -324,7 +346,7 @@ impl Board {
                 let now = SystemTime::now();
                 all.sort_by_cached_key(|i| rank_of(self.run(*i).standing(now)));
             }
-            Sort::Last | Sort::Best => {
+            Sort::Last | Sort::Best | Sort::Greatest => {
                 // Taken once: a run that grows meanwhile must not confuse the order.
                 let value = |i: usize| (self.sorted_by(i).unwrap_or(f64::INFINITY), i);
                 let mut keyed: Vec<(f64, usize)> = all.iter().map(|i| value(*i)).collect();
@@ -348,6 +370,8 @@ impl Board {
         let series = run.curves.get(self.metric()?)?;
         match self.sort {
             Sort::Best => Some(series.extremes(0..series.len())?.min),
+            // The list is in rising order.
+            Sort::Greatest => Some(-series.extremes(0..series.len())?.max),
             _ => Some(series.last()?.value),
         }
     }
@@ -457,7 +481,14 @@ impl Board {
             }
         }
         let wanted = self.charts_with.to_lowercase();
-        names.retain(|name| wanted.is_empty() || name.to_lowercase().contains(&wanted));
+        let holds = |name: &String| name.to_lowercase().contains(&wanted);
+        let partners = &self.partners;
+        // One whose held-out curve is meant is that curve's chart.
+        names.retain(|name| {
+            wanted.is_empty()
+                || holds(name)
+                || partners.get(name).is_some_and(|held_out| held_out.iter().any(holds))
+        });
         // What people look at first comes first.
         names.sort_by_key(|name| (rank(name), name.clone()));
         self.metrics = names;

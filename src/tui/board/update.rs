@@ -116,9 +116,11 @@ fn take(board: &mut Board, message: Message) -> Vec<Effect> {
         }
         Message::Runs(Change::Found(new)) => {
             board.add(new);
+            board.show_live();
             board.refresh_metrics();
         }
         Message::Runs(Change::Grown(_)) => {
+            board.show_live();
             board.refresh_metrics();
             board.refresh_smoothed();
         }
@@ -213,7 +215,7 @@ fn on_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
     }
     board.notice = None;
     if let Some(focus) = board.filtering {
-        type_filter(board, focus, key.code);
+        type_filter(board, focus, key);
         return Vec::new();
     }
     if board.is_busy() {
@@ -408,20 +410,35 @@ fn show_where(board: &mut Board, shown: impl Fn(usize, bool) -> bool) {
     board.refresh_smoothed();
 }
 
-fn type_filter(board: &mut Board, focus: Focus, code: KeyCode) {
+/// Keys that every line of text knows: whether it was one of them.
+pub fn edit(text: &mut String, key: KeyEvent) -> bool {
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    match key.code {
+        KeyCode::Char('u') if control => text.clear(),
+        KeyCode::Char('w') if control => {
+            let word = text.trim_end().rfind(char::is_whitespace).map_or(0, |at| at + 1);
+            text.truncate(text.char_indices().map(|(i, _)| i).rfind(|i| *i <= word).unwrap_or(0));
+        }
+        KeyCode::Char(_) if control => {}
+        KeyCode::Backspace => drop(text.pop()),
+        KeyCode::Char(c) => text.push(c),
+        _ => return false,
+    }
+    true
+}
+
+fn type_filter(board: &mut Board, focus: Focus, key: KeyEvent) {
     let text = match focus {
         Focus::List => &mut board.filter,
         Focus::Charts => &mut board.charts_with,
     };
-    match code {
+    match key.code {
         KeyCode::Enter => board.filtering = None,
         KeyCode::Esc => {
             text.clear();
             board.filtering = None;
         }
-        KeyCode::Backspace => drop(text.pop()),
-        KeyCode::Char(c) => text.push(c),
-        _ => {}
+        _ => drop(edit(text, key)),
     }
     if focus == Focus::Charts {
         board.refresh_metrics();

@@ -143,6 +143,9 @@ fn draw_charts(board: &Board, area: Rect, frame: &mut Frame) {
         let text = match (board.loaded, board.runs.is_empty()) {
             (false, _) => "reading …",
             (true, true) => "No runs here yet. New ones come up by themselves.",
+            (true, false) if !board.charts_with.is_empty() => {
+                "No chart is called that; Esc ends the filter."
+            }
             (true, false) if board.drawn().next().is_some() => {
                 "The runs that are shown have no points yet."
             }
@@ -165,6 +168,18 @@ fn draw_charts(board: &Board, area: Rect, frame: &mut Frame) {
                 chart::draw(board, metric, *cell, frame);
             }
         }
+    }
+}
+
+/// How the list is ordered.
+fn order(board: &Board) -> String {
+    let metric = crate::text::printable(board.metric().unwrap_or("the chart"));
+    match board.sort {
+        Sort::Found => "as found".to_string(),
+        Sort::State => "ordered by state".to_string(),
+        Sort::Last => format!("ordered by last {metric}"),
+        Sort::Best => format!("ordered by least {metric}"),
+        Sort::Greatest => format!("ordered by greatest {metric}, falling"),
     }
 }
 
@@ -199,9 +214,7 @@ fn status(board: &Board) -> Line<'static> {
     words.extend(board.scale.clip.then(|| "clipped".to_string()));
     words.extend(match board.sort {
         Sort::Found => None,
-        Sort::State => Some("ordered by state".to_string()),
-        Sort::Last => Some("ordered by last value".to_string()),
-        Sort::Best => Some("ordered by lowest value".to_string()),
+        _ => Some(order(board)),
     });
     words.push(match (board.follow, board.window) {
         (true, _) => "following".into(),

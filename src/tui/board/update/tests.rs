@@ -330,10 +330,11 @@ fn sounds_tables_networks_and_the_like_have_pages() {
         let Some(Effect::Save(save)) = effects.pop() else { panic!("nothing is saved") };
         save.write(dir.path()).expect("writes")
     };
-    assert!(saved(&mut board, "e").ends_with("artgpt-export-tone-1.wav"));
+    assert!(saved(&mut board, "e").ends_with("artgpt-export-pytorch-more-tone-1.wav"));
     load(&mut board, "Right");
-    assert!(saved(&mut board, "e").ends_with("artgpt-export-horse-1.csv"));
-    let numbers = std::fs::read_to_string(dir.path().join("artgpt-export-horse-1.csv"));
+    assert!(saved(&mut board, "e").ends_with("artgpt-export-pytorch-more-horse-1.csv"));
+    let numbers =
+        std::fs::read_to_string(dir.path().join("artgpt-export-pytorch-more-horse-1.csv"));
     assert!(numbers.expect("reads").contains("\n0.5,0.75,0.75\n"));
 
     let (mut board, load) = paged("wandb-more");
@@ -601,10 +602,14 @@ fn jobs_are_asked_for_what_the_keys_say() {
 fn news_ring_and_gauges_stand_under_the_list() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut board = board(dir.path(), 140, 40);
-    let item =
-        |run: &str| Item { run: run.into(), what: crate::runs::What::Failed, text: "why".into() };
+    let item = |run: &str| Item {
+        run: run.into(),
+        name: Some("warm".into()),
+        what: crate::runs::What::Failed,
+        text: "why".into(),
+    };
     let effects = update(&mut board, Message::News(vec![item("A"), item("B")]));
-    assert_eq!(effects, [Effect::Ring("B failed: why, and 1 more".into())]);
+    assert_eq!(effects, [Effect::Ring("warm (B) failed: why, and 1 more".into())]);
     assert!(screen(&board).contains("B failed: why, and 1 more"));
     press(&mut board, "g");
     let used = crate::machine::Used { used: 4_000_000_000, total: 8_000_000_000 };

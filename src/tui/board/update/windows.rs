@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent};
 
-use super::{Effect, load_page, steering};
+use super::{Effect, edit, load_page, steering};
 use crate::jobs::Wanted;
 use crate::tui::board::form::Asked;
 use crate::tui::board::keys::HELP;
@@ -20,7 +20,7 @@ pub fn on_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
     } else if board.form.is_some() {
         on_form_key(board, key)
     } else if board.noting.is_some() {
-        on_note_key(board, code)
+        on_note_key(board, key)
     } else if let Some(window) = &mut board.machine {
         if !window.key(code, usize::from(board.screen.height / 2)) {
             board.machine = None;
@@ -65,6 +65,9 @@ fn on_form_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
     match form.key(key) {
         Asked::Nothing => Vec::new(),
         Asked::Close => {
+            if form.submits() {
+                board.notice = Some("it is being submitted; X stops what was not meant".into());
+            }
             board.draft = form.form();
             board.form = None;
             Vec::new()
@@ -75,14 +78,12 @@ fn on_form_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
     }
 }
 
-fn on_note_key(board: &mut Board, code: KeyCode) -> Vec<Effect> {
+fn on_note_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
     let Some(mut noting) = board.noting.take() else { return Vec::new() };
-    match code {
+    match key.code {
         KeyCode::Enter => return steering::noted(board, noting),
         KeyCode::Esc => return Vec::new(),
-        KeyCode::Backspace => drop(noting.note.pop()),
-        KeyCode::Char(c) => noting.note.push(c),
-        _ => {}
+        _ => drop(edit(&mut noting.note, key)),
     }
     board.noting = Some(noting);
     Vec::new()
@@ -125,7 +126,13 @@ fn on_page_key(board: &mut Board, code: KeyCode) -> Vec<Effect> {
         KeyCode::Home => page.scroll = 0,
         KeyCode::Char('>') => page.column += 1,
         KeyCode::Char('<') => page.column = page.column.saturating_sub(1),
-        KeyCode::Char('e') => return Save::of(board).map(Effect::Save).into_iter().collect(),
+        KeyCode::Char('e') => {
+            let save = Save::of(board);
+            if save.is_none() {
+                board.notice = Some("there is nothing here that e writes to a file".into());
+            }
+            return save.map(Effect::Save).into_iter().collect();
+        }
         _ => {}
     }
     page.scroll = page.scroll.min(page.most.get());

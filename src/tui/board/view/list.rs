@@ -7,6 +7,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, List, ListItem, ListState, Paragraph, Wrap};
+use unicode_width::UnicodeWidthStr;
 
 use crate::runs::Standing;
 use crate::text::{duration, fit, number, printable};
@@ -78,10 +79,11 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
             let title = run.title().unwrap_or(&run.name);
             let name = std::iter::once(title).chain(tags).collect::<Vec<_>>().join(" ");
             let name = fit(&printable(&name), room);
+            let pad = room.saturating_sub(name.width());
             let told = standing_style(standing, theme);
             ListItem::new(Line::from(vec![
                 Span::styled(mark(entry), Style::new().fg(entry.colour)),
-                Span::styled(format!("{name:room$} "), theme.text),
+                Span::styled(format!("{name}{:pad$} ", ""), theme.text),
                 Span::styled(value, theme.text),
                 Span::styled(steps + " ", theme.dim),
                 Span::styled(word, told),

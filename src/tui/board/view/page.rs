@@ -154,6 +154,17 @@ fn overview(board: &Board, run: &Run, page: &Page) -> Vec<Line<'static>> {
     if let Some(title) = run.title() {
         say("name", title.to_string());
     }
+    if let Some(began) = run.curves.began().filter(|began| *began >= crate::runs::CALENDAR) {
+        let at = jiff::Timestamp::from_second(began as i64).ok();
+        let at = at.map(|at| at.to_zoned_datetime(jiff::tz::TimeZone::system()));
+        let at = at.map_or(String::new(), |at| at.strftime("%Y-%m-%d %H:%M").to_string());
+        let last = run.curves.iter().filter_map(|(_, s)| s.last()).map(|p| p.wall);
+        let took = last.filter(|wall| wall.is_finite()).fold(began, f64::max) - began;
+        say(
+            "began",
+            format!("{at}, {} from its first point to its last", crate::text::duration(took)),
+        );
+    }
     if let Some(phase) = run.status.as_ref().and_then(|s| s.phase.clone()) {
         say("phase", phase);
     }
@@ -202,11 +213,13 @@ fn overview(board: &Board, run: &Run, page: &Page) -> Vec<Line<'static>> {
         say("skipped", format!("{} lines that cannot be understood", run.skipped));
     }
     lines.push(Line::default());
+    // The numbers need 62 columns; the name has the rest.
+    let wide = usize::from(board.screen.width).saturating_sub(64).clamp(12, 40);
     for (i, row) in crate::runs::table(&run.curves).into_iter().enumerate() {
         let [name, points, last, least, at, greatest, to] = row;
         let text = format!(
-            "{:<22} {points:>7} {last:>11} {least:>11} {at:>8} {greatest:>11} {to:>8}",
-            fit(&printable(&name), 22)
+            "{:<wide$} {points:>7} {last:>11} {least:>11} {at:>8} {greatest:>11} {to:>8}",
+            fit(&printable(&name), wide)
         );
         lines.push(Line::styled(text, if i == 0 { theme.dim } else { theme.text }));
     }

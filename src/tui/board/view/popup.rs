@@ -132,6 +132,7 @@ fn fields(form: &FormWindow, theme: &Theme) -> Vec<Line<'static>> {
         lines.push(Line::styled(names.collect::<Vec<_>>().join("   "), theme.dim));
     }
     lines.push(match (&form.told, form.busy) {
+        (_, true) if form.submits() => Line::styled("submitting …", theme.accent),
         (_, true) => Line::styled("looking at it …", theme.accent),
         (None, _) => Line::styled(
             "Enter: check it   Tab: complete   Up, Down: fields   Esc: close",

@@ -44,7 +44,8 @@ pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
         "" => String::new(),
         filter => format!(" · only /{}", printable(filter)),
     };
-    let title = format!(" {} runs{only}{marked} · values of {} ", listed.len(), printable(metric));
+    let (count, order) = (listed.len(), super::order(board));
+    let title = format!(" {count} runs{only}{marked} · values of {} · {order} ", printable(metric));
     let block = Block::bordered().title(fit(&title, usize::from(area.width))).title_bottom(
         " Enter: its page   [ ]: metric   Left, Right: columns   S: order   /: find   Esc: back ",
     );
