@@ -230,6 +230,7 @@ fn a_run_of_the_foreground_is_stopped_from_the_panel_and_goes_on_as_a_job() {
     let stood = home.job(&id)["step"].as_u64().expect("a step");
     home.until_step(&id, stood + 1);
     home.json(&["jobs", "stop", &id]);
+    tui.until_shows("/1500 stopped");
     let steps: Vec<u64> = home.losses(&id).into_keys().collect();
     assert_eq!(steps, (1..=steps.len() as u64).collect::<Vec<_>>(), "none is left out or twice");
     tui.send("D");

@@ -505,9 +505,9 @@ fn the_table_has_values_and_what_runs_were_told() {
     // A run's page opens over it, and a filter is told.
     press(&mut board, "Down Enter");
     assert!(board.page.as_ref().is_some_and(|page| page.run.ends_with("b")));
-    press(&mut board, "Esc / b Enter");
+    press(&mut board, "Esc / l r = 0 . 2 Enter");
     let text = screen(&board);
-    assert!(text.contains("1 runs · only /b"), "{text}");
+    assert!(text.contains("1 runs · only /lr=0.2"), "{text}");
     press(&mut board, "Esc");
     assert!(board.table && board.filter.is_empty());
     press(&mut board, "Esc");
@@ -610,7 +610,7 @@ fn news_ring_and_gauges_stand_under_the_list() {
     };
     let effects = update(&mut board, Message::News(vec![item("A"), item("B")]));
     assert_eq!(effects, [Effect::Ring("warm (B) failed: why, and 1 more".into())]);
-    assert!(screen(&board).contains("B failed: why, and 1 more"));
+    assert!(screen(&board).contains("warm (B) failed: why, and 1 more"));
     press(&mut board, "g");
     let used = crate::machine::Used { used: 4_000_000_000, total: 8_000_000_000 };
     let gpu = crate::machine::Gpu {
