@@ -35,17 +35,7 @@ pub fn prepare(workload: Workload) -> Vec<&'static str> {
     if workload == Workload::Training {
         keep_freed_memory();
     }
-    raise_open_files();
     unset
-}
-
-/// Hundreds of runs have their files held at once; what a process may have open by default is less than
-/// what the system allows it.
-fn raise_open_files() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // Refused, all is as it was.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
 /// Largest resident memory of this process so far, in bytes, where the system tells it.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::args::SubmitArgs;
 use super::{Context, Failure, jobs};
 use crate::jobs::{Job, Place, Wanted, ending};
-use crate::training::{RunState, Status};
+use crate::training::{RunDir, RunState, Status};
 use crate::tui::{Form, Steer};
 
 pub struct Steering {
@@ -93,7 +93,9 @@ impl Steering {
         match wanted {
             Wanted::Run => {
                 let running = Status::read(run).filter(|s| s.state == RunState::Running);
-                if running.is_some_and(|status| ending(run, status.pid).is_some()) {
+                let stops = running.is_some_and(|status| ending(run, status.pid).is_some());
+                // One that was killed meanwhile stops no more.
+                if stops && RunDir::is_open(run) {
                     let hint = "P goes on with it when it says stopped";
                     return Err(Failure::usage("it is still stopping", hint));
                 }

@@ -138,29 +138,23 @@ impl About {
         cut(&mut self.precision, step);
         cut(&mut self.histograms, step);
         self.alerts.retain(|at| at.step < step);
+        self.text_bytes = self.texts.values().flatten().map(|at| at.what.len()).sum();
+        self.cuts = self.precision.values().flatten().map(|at| at.what.len()).sum();
     }
 }
 
 /// Adds what was logged at a step; several of one step stay together. What was said of later steps is
 /// taken back: the run was resumed. Of too many steps the one that is missed least goes.
 pub fn keep<T>(all: &mut ByTag<T>, tag: &str, step: u64, what: T) {
-    keep_some(all, tag, step, what, MOST);
+    keep_some(all, tag, step, what, MOST, (&mut 0, usize::MAX), |_| 0);
 }
 
 pub fn keep_text(about: &mut About, tag: &str, step: u64, mut text: String) {
     let end = (0..=text.len().min(LONGEST_TEXT)).rev().find(|end| text.is_char_boundary(*end));
     text.truncate(end.unwrap_or(0));
     text.shrink_to_fit();
-    about.text_bytes += text.len();
-    if about.text_bytes > MOST_TEXT {
-        // Some of it has gone since, for what came later.
-        let all = about.texts.values().flatten();
-        about.text_bytes = all.map(|at| at.what.len()).sum::<usize>() + text.len();
-        if about.text_bytes > MOST_TEXT {
-            return;
-        }
-    }
-    keep(&mut about.texts, tag, step, text);
+    let budget = (&mut about.text_bytes, MOST_TEXT);
+    keep_some(&mut about.texts, tag, step, text, MOST, budget, String::len);
 }
 
 pub fn keep_histogram(about: &mut About, tag: &str, step: u64, mut bins: Vec<Bin>) {
@@ -173,7 +167,8 @@ pub fn keep_histogram(about: &mut About, tag: &str, step: u64, mut bins: Vec<Bin
         };
         bins = bins.chunks(2).map(join).collect();
     }
-    keep_some(&mut about.histograms, tag, step, bins, MOST_HISTOGRAMS);
+    let budget = (&mut 0, usize::MAX);
+    keep_some(&mut about.histograms, tag, step, bins, MOST_HISTOGRAMS, budget, |_| 0);
 }
 
 pub fn keep_precision(about: &mut About, tag: &str, step: u64, cuts: &[Cut]) {
@@ -182,28 +177,34 @@ pub fn keep_precision(about: &mut About, tag: &str, step: u64, cuts: &[Cut]) {
     let last = cuts.len().saturating_sub(1);
     let kept = cuts.iter().enumerate().filter(|(at, _)| at % stride == 0 || *at == last);
     let cuts: Vec<Cut> = kept.map(|(_, cut)| *cut).collect();
-    about.cuts += cuts.len();
-    if about.cuts > MOST_PRECISION {
-        let all = about.precision.values().flatten();
-        about.cuts = all.map(|at| at.what.len()).sum::<usize>() + cuts.len();
-        if about.cuts > MOST_PRECISION {
-            return;
-        }
-    }
-    keep_some(&mut about.precision, tag, step, cuts, MOST_HISTOGRAMS);
+    let budget = (&mut about.cuts, MOST_PRECISION);
+    keep_some(&mut about.precision, tag, step, cuts, MOST_HISTOGRAMS, budget, Vec::len);
 }
 
-fn keep_some<T>(all: &mut ByTag<T>, tag: &str, step: u64, what: T, most: usize) {
+/// Of what has a `size`, no more is kept than its budget allows: what is used of it, and the whole.
+fn keep_some<T>(
+    all: &mut ByTag<T>,
+    tag: &str,
+    step: u64,
+    what: T,
+    most: usize,
+    (used, whole): (&mut usize, usize),
+    size: impl Fn(&T) -> usize,
+) {
     if !all.contains_key(tag) && (all.len() >= MOST_TAGS || tag.len() > LONGEST) {
         return;
     }
     let list = all.entry(tag.to_string()).or_default();
     // A step that falls to the first one counts anew, as in each epoch of some programs.
     if list.first().is_some_and(|first| first.step < step) {
-        while list.last().is_some_and(|last| last.step > step) {
-            list.pop();
+        while let Some(later) = list.pop_if(|last| last.step > step) {
+            *used -= size(&later.what);
         }
     }
+    if *used + size(&what) > whole {
+        return;
+    }
+    *used += size(&what);
     list.push(At { step, what });
     if list.len() <= most {
         return;
@@ -211,11 +212,12 @@ fn keep_some<T>(all: &mut ByTag<T>, tag: &str, step: u64, what: T, most: usize) 
     let mut steps: Vec<u64> = list.iter().map(|at| at.step).collect();
     steps.dedup();
     let gaps = steps.windows(3).map(|w| (w[2].abs_diff(w[0]), w[1]));
-    match gaps.min() {
-        Some((_, missed_least)) => list.retain(|at| at.step != missed_least),
-        // All of one or two steps.
-        None => drop(list.remove(0)),
-    }
+    // Where all are of one or two steps, the first one goes.
+    let gone: Vec<At<T>> = match gaps.min() {
+        Some((_, missed_least)) => list.extract_if(.., |at| at.step == missed_least).collect(),
+        None => vec![list.remove(0)],
+    };
+    *used -= gone.iter().map(|at| size(&at.what)).sum::<usize>();
 }
 
 /// The last lines that a run printed, put together from the pieces in which it printed them.

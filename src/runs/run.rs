@@ -336,7 +336,7 @@ impl RunReader {
                 run.config = run.curves.about.settings.clone();
                 run.configured += 1;
             }
-        } else if let Some(config) = config {
+        } else if let Some(config) = config.filter(|config| *config != run.config) {
             run.config = config;
             run.configured += 1;
         }

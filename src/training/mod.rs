@@ -104,8 +104,21 @@ pub type Result<T> = std::result::Result<T, TrainError>;
 
 /// Of tensors that cannot be written: candle says neither where nor what to do.
 fn unwritten(path: &std::path::Path) -> impl FnOnce(candle_core::Error) -> TrainError {
+    use candle_core::Error::{Context, Io, SafeTensor, WithBacktrace, WithPath};
+    fn is_of_files(e: &candle_core::Error) -> bool {
+        match e {
+            Io(_) | SafeTensor(_) => true,
+            Context { inner, .. } | WithPath { inner, .. } | WithBacktrace { inner, .. } => {
+                is_of_files(inner)
+            }
+            _ => false,
+        }
+    }
     let io = io(path);
-    |e| io(std::io::Error::other(crate::text::first_line(&e)))
+    |e| match is_of_files(&e) {
+        true => io(std::io::Error::other(crate::text::first_line(&e))),
+        false => TrainError::Tensor(e),
+    }
 }
 
 fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> TrainError {

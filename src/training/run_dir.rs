@@ -94,9 +94,11 @@ fn append_line(path: &Path, value: &impl Serialize) {
 /// What the run in a folder was called when `train` began it.
 pub fn run_name(run: &Path) -> Option<String> {
     let path = run.join(NAME);
-    // A larger one is none of ours.
-    let small = path.metadata().is_ok_and(|about| about.len() <= 4096);
-    let name: String = serde_json::from_slice(&std::fs::read(path).ok().filter(|_| small)?).ok()?;
+    // A larger one, or a device, is none of ours.
+    if !path.metadata().is_ok_and(|about| about.is_file() && about.len() <= 4096) {
+        return None;
+    }
+    let name: String = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
     Some(name).filter(|name| !name.is_empty())
 }
 

@@ -75,9 +75,10 @@ pub fn embeddings(run: &Path) -> ByTag<Embedding> {
 pub fn project(embedding: &Embedding) -> Result<Projection, String> {
     let tensors = text(&embedding.tensors, LARGEST)?;
     let count = tensors.lines().filter(|line| !line.trim().is_empty()).count();
-    let width = tensors.lines().next().map_or(1, |line| line.split('\t').count());
+    let first = tensors.lines().find(|line| !line.trim().is_empty());
+    let width = first.map_or(1, |line| line.split('\t').count());
     // Each so-manieth one, where they are too many.
-    let stride = count.div_ceil(MOST.min(MOST_NUMBERS / width)).max(1);
+    let stride = count.div_ceil((MOST_NUMBERS / width).clamp(1, MOST)).max(1);
     let mut vectors: Vec<Vec<f64>> = Vec::new();
     let mut numbers = 0;
     for (at, line) in tensors.lines().filter(|line| !line.trim().is_empty()).enumerate() {

@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::runs::readers::{repaired, unrepaired};
 
@@ -14,6 +15,8 @@ const MOST_ROWS: usize = 10_000;
 const MOST_COLUMNS: usize = 500;
 /// Letters of a cell; the rest is cut.
 const LONGEST: usize = 1_000;
+/// Bytes of a cell that is looked into.
+const LARGEST_CELL: usize = 16 << 10;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rows {
@@ -43,6 +46,7 @@ pub fn table(json: &[u8]) -> Result<Rows, String> {
         cells.kept.into_iter().map(|cell| cell.text).collect()
     };
     let columns = text(file.columns);
+    let is_whole = is_whole && file.data.kept.iter().all(|row| row.kept.len() <= columns.len());
     let rows = file.data.kept.into_iter().map(|row| {
         let mut row = text(row);
         row.truncate(columns.len());
@@ -89,17 +93,14 @@ struct Cell {
 }
 
 impl<'de> Deserialize<'de> for Cell {
-    /// A picture or another file in a cell is told by its place.
+    /// A picture or another file in a cell is told by its place. What is large is cut before it is
+    /// understood.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        let path = value.get("_type").and_then(|_| value.get("path"));
-        let mut text = match path.unwrap_or(&value) {
-            Value::String(text) => match unrepaired(text) {
-                Some(number) => number.to_string(),
-                None => text.clone(),
-            },
-            Value::Null => String::new(),
-            other => other.to_string(),
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        let value = if raw.len() <= LARGEST_CELL { serde_json::from_str(raw).ok() } else { None };
+        let mut text = match value {
+            None => raw.chars().take(LONGEST + 1).collect(),
+            Some(value) => plain(&value),
         };
         let end = text.char_indices().nth(LONGEST).map(|(end, _)| end);
         if let Some(end) = end {
@@ -107,6 +108,18 @@ impl<'de> Deserialize<'de> for Cell {
             text.shrink_to_fit();
         }
         Ok(Self { text, cut: end.is_some() })
+    }
+}
+
+fn plain(value: &Value) -> String {
+    let path = value.get("_type").and_then(|_| value.get("path"));
+    match path.unwrap_or(value) {
+        Value::String(text) => match unrepaired(text) {
+            Some(number) => number.to_string(),
+            None => text.clone(),
+        },
+        Value::Null => String::new(),
+        other => other.to_string(),
     }
 }
 
@@ -123,7 +136,13 @@ mod tests {
         assert_eq!(rows.rows[0], ["1", "a"]);
         assert_eq!(rows.rows[1], [""]);
         assert_eq!(rows.rows[2], ["NaN", "media/images/x.png"]);
-        assert!(rows.is_whole);
+        assert!(!rows.is_whole, "a cell has no column");
+        assert!(table(br#"{"columns": ["a"], "data": [[1], []]}"#).expect("a table").is_whole);
+        // A cell of many megabytes costs no more than it shows.
+        let large =
+            format!(r#"{{"columns": ["a"], "data": [[[{}0]]]}}"#, "{\"\":0},".repeat(1_000_000));
+        let rows = table(large.as_bytes()).expect("a table");
+        assert!(rows.rows[0][0].len() == LONGEST && !rows.is_whole);
         // A million columns with ten thousand rows under them.
         let wide = format!("[{}0]", "0,".repeat(1_000_000));
         let high = format!("[{}[]]", "[],".repeat(20_000));

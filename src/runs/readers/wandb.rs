@@ -25,6 +25,11 @@ const LONGEST: usize = 64 << 20;
 /// `:W&B`, a magic number and a version.
 const FILE_HEAD: usize = 7;
 
+/// Letters of a run's note, its tags, and letters of one.
+const LONGEST_NOTE: usize = 2_000;
+const MOST_TAGS: usize = 100;
+const LONGEST_TAG: usize = 100;
+
 pub type WandbFile = Tailed<Wandb>;
 
 #[derive(Debug, Default)]
@@ -261,8 +266,12 @@ fn run(record: &[u8], about: &mut About) -> Option<()> {
             3 => about.project = said,
             4 => config(inner, about)?,
             8 => about.name = said,
-            9 => about.note = said,
-            10 => about.tags.extend(said),
+            9 => about.note = said.map(|note| note.chars().take(LONGEST_NOTE).collect()),
+            10 if about.tags.len() < MOST_TAGS => {
+                about
+                    .tags
+                    .extend(said.map(|tag| tag.chars().take(LONGEST_TAG).collect::<String>()));
+            }
             6 | 7 | 13 => {
                 let key = match number {
                     6 => "group",

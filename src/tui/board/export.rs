@@ -134,7 +134,10 @@ pub fn write_new<T>(
     let named =
         |path: &Path, e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", path.display()));
     let (path, file) = create(folder, name, extension).map_err(|e| named(folder, e))?;
-    match write(&file) {
+    // A library that draws may meet what its author never thought of.
+    let written = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| write(&file)));
+    let written = written.unwrap_or_else(|_| Err(io::Error::other("it cannot be drawn")));
+    match written {
         Ok(told) => Ok((path, told)),
         Err(e) => {
             let _ = std::fs::remove_file(&path);

@@ -143,7 +143,7 @@ impl Outside {
                 let told: Vec<_> = runs.iter().map(|run| steer.wish(run, wanted)).collect();
                 let all = told.iter().all(Result::is_ok);
                 let told = in_one(told);
-                send(if all { Message::Steered(told) } else { Message::Notice(told) });
+                send(if all { Message::Steered(runs, told) } else { Message::Notice(told) });
             }),
             Effect::Processes => {
                 let processes = self.processes.clone();
@@ -155,7 +155,7 @@ impl Outside {
             }
             Effect::Remove(runs) => {
                 apart(&self.send, move || match steer.map(|steer| steer.remove(&runs)) {
-                    Some(Ok(told)) => send(Message::Steered(told)),
+                    Some(Ok(told)) => send(Message::Steered(runs, told)),
                     Some(Err(why)) => send(Message::Notice(why)),
                     None => {}
                 })

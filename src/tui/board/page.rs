@@ -190,18 +190,23 @@ pub enum Asked {
 }
 
 impl Asked {
-    pub fn path(&self) -> &Path {
-        match self {
-            Self::Picture(media, _) | Self::Sound(media) | Self::Table(media) => &media.path,
+    /// When its file was written last, and how long it was; a part of a file stays as it is.
+    fn stamp(&self) -> Option<(SystemTime, u64)> {
+        let path = match self {
+            Self::Picture(media, _) | Self::Sound(media) | Self::Table(media) => {
+                media.bytes.is_none().then_some(&media.path)?
+            }
             Self::Embedding(embedding) => &embedding.tensors,
-        }
+        };
+        let about = path.metadata().ok()?;
+        Some((about.modified().ok()?, about.len()))
     }
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shown {
     pub of: Asked,
-    /// When its file was written last, and how long it was.
+    /// [`Asked::stamp`] when it was read.
     pub stamp: Option<(SystemTime, u64)>,
     /// Or why there is none.
     pub content: Result<Content, String>,
@@ -315,12 +320,10 @@ pub fn load(wanted: &Needs, known: Option<Shown>) -> Texts {
     all.extend(wanted.others.iter().map(|(other, log)| told(other, log)));
     let shown = wanted.asked.as_ref().map(|of| match known {
         // What could not be read is read again when its file has changed.
-        Some(known)
-            if known.of == *of && (known.content.is_ok() || known.stamp == stamp(of.path())) =>
-        {
+        Some(known) if known.of == *of && (known.content.is_ok() || known.stamp == of.stamp()) => {
             known
         }
-        _ => Shown { of: of.clone(), stamp: stamp(of.path()), content: read(of) },
+        _ => Shown { of: of.clone(), stamp: of.stamp(), content: read(of) },
     });
     let output = run.join(OUTPUT);
     // Of a job that is what its processes printed; of another run, what it noted.
@@ -341,11 +344,6 @@ pub fn load(wanted: &Needs, known: Option<Shown>) -> Texts {
         embeddings: embeddings(run),
         shown,
     }
-}
-
-fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
-    let about = path.metadata().ok()?;
-    Some((about.modified().ok()?, about.len()))
 }
 
 fn read(asked: &Asked) -> Result<Content, String> {

@@ -66,6 +66,8 @@ impl Save {
                     (Asked::Embedding(_), Some(Ok(Content::Plane(plane)))) => {
                         What::Plane(plane.clone())
                     }
+                    // What it will be is not known before it is read.
+                    (Asked::Embedding(_) | Asked::Table(_), None) => return None,
                     (Asked::Embedding(_), _) => return None,
                     (Asked::Picture(media, _) | Asked::Sound(media) | Asked::Table(media), _) => {
                         What::Copy(media.clone())
@@ -119,10 +121,13 @@ impl Save {
 /// The file's own, or told from the content: a part of another file has no name.
 fn extension(media: &Media, content: &[u8]) -> String {
     let own = media.path.extension().filter(|_| media.bytes.is_none());
+    let own = own
+        .and_then(|own| own.to_str())
+        .filter(|own| own.len() <= 8 && own.bytes().all(|letter| letter.is_ascii_alphanumeric()));
     let picture = image::guess_format(content).ok();
     let picture = picture.and_then(|format| format.extensions_str().first());
     match (own, picture) {
-        (Some(own), _) => own.to_string_lossy().into_owned(),
+        (Some(own), _) => own.to_string(),
         (None, Some(extension)) => extension.to_string(),
         (None, None) if content.starts_with(b"RIFF") => "wav".into(),
         (None, None) => "bin".into(),

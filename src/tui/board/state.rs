@@ -208,7 +208,7 @@ pub const COLOURS: [Color; 12] = [
 
 /// Charts of more runs than this are not readable; the others can be switched on.
 const SHOWN_AT_FIRST: usize = 10;
-/// Those that go on are shown besides, up to so many in all.
+/// Those that go on are shown besides, up to so many at a time.
 const LIVE_SHOWN: usize = 24;
 
 /// Columns of configuration; more nobody turns over.
@@ -292,14 +292,12 @@ impl Board {
     /// Shows runs that go on, whenever they began, unless the user has hidden them.
     pub fn show_live(&mut self) {
         let now = SystemTime::now();
-        let mut shown = self.runs.iter().filter(|listed| listed.shown).count();
+        let runs = |board: &Self, i: usize| board.run(i).standing(now).runs();
+        let is_live = |i: &usize| self.runs[*i].shown && runs(self, *i);
+        let mut shown = (0..self.runs.len()).filter(is_live).count();
         for i in 0..self.runs.len() {
             let listed = &self.runs[i];
-            if shown < LIVE_SHOWN
-                && listed.said.is_none()
-                && !listed.shown
-                && self.run(i).standing(now).runs()
-            {
+            if shown < LIVE_SHOWN && listed.said.is_none() && !listed.shown && runs(self, i) {
                 self.runs[i].shown = true;
                 shown += 1;
             }

@@ -47,7 +47,7 @@ pub enum Message {
     /// The chart's picture is there, or why there is none.
     Painted(Result<(), String>),
     /// What was asked of runs is done, or on its way.
-    Steered(String),
+    Steered(Vec<PathBuf>, String),
     Terminate,
 }
 
@@ -89,8 +89,16 @@ const AXES: [XAxis; 4] = [XAxis::Step, XAxis::Epoch, XAxis::Relative, XAxis::Wal
 const WEIGHTS: &[f64] = &[0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999];
 
 pub fn update(board: &mut Board, message: Message) -> Vec<Effect> {
+    let by_key = matches!(message, Message::Key(_));
+    let before = board.on;
     let effects = take(board, message);
     board.settle();
+    // The next key would be for another run than the one that was looked at.
+    if let (Some(_), Some(now), false) = (before, board.on.filter(|on| Some(*on) != before), by_key)
+    {
+        let name = board.run(now).title().unwrap_or(&board.run(now).name).to_string();
+        board.notice.get_or_insert(format!("the cursor is on {name} now: its run left the list"));
+    }
     effects
 }
 
@@ -110,8 +118,9 @@ fn take(board: &mut Board, message: Message) -> Vec<Effect> {
             board.pictures = false;
             board.notice = Some(format!("the chart is in cells: {why} (v tries it again)"));
         }
-        Message::Steered(told) => {
-            steering::unmark(board);
+        Message::Steered(runs, told) => {
+            let meant = |board: &Board, i: usize| runs.contains(&board.run(i).path);
+            (0..board.runs.len()).for_each(|i| board.runs[i].marked &= !meant(board, i));
             board.notice = Some(told);
         }
         Message::Runs(Change::Found(new)) => {
@@ -253,7 +262,9 @@ fn on_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
             let page = isize::try_from(board.screen.height.saturating_sub(4)).unwrap_or(1);
             move_by(board, if key.code == KeyCode::PageUp { -page } else { page });
         }
-        KeyCode::Left if board.table => board.column = board.column.saturating_sub(1),
+        KeyCode::Left if board.table => {
+            board.column = board.column.min(columns(board) - 1).saturating_sub(1);
+        }
         KeyCode::Right if board.table => {
             board.column = (board.column + 1).min(columns(board).saturating_sub(1));
         }
@@ -281,9 +292,9 @@ fn on_letter(board: &mut Board, letter: char) -> Vec<Effect> {
         'A' => steering::mark_all(board),
         'a' | 'n' => {
             let listed = board.listed();
-            show_where(board, |i, shown| if listed.contains(&i) { letter == 'a' } else { shown });
+            show_where(board, |i| listed.contains(&i).then_some(letter == 'a'));
         }
-        'o' => show_where(board, |i, _| Some(i) == chosen),
+        'o' => show_where(board, |i| Some(Some(i) == chosen)),
         'p' => steering::pin(board),
         '/' => {
             (board.show_list, board.focus) = (true, Focus::List);
@@ -399,10 +410,10 @@ fn load_page(board: &mut Board) -> Vec<Effect> {
     vec![Effect::Load(Box::new(Needs { run: path, own, others, asked }))]
 }
 
-fn show_where(board: &mut Board, shown: impl Fn(usize, bool) -> bool) {
+/// What the user decides of runs, also where it is as it was.
+fn show_where(board: &mut Board, shown: impl Fn(usize) -> Option<bool>) {
     for (i, run) in board.runs.iter_mut().enumerate() {
-        let new = shown(i, run.shown);
-        if new != run.shown {
+        if let Some(new) = shown(i) {
             (run.shown, run.said) = (new, Some(new));
         }
     }
@@ -410,8 +421,8 @@ fn show_where(board: &mut Board, shown: impl Fn(usize, bool) -> bool) {
     board.refresh_smoothed();
 }
 
-/// Keys that every line of text knows: whether it was one of them.
-pub fn edit(text: &mut String, key: KeyEvent) -> bool {
+/// Keys that every line of text knows.
+pub fn edit(text: &mut String, key: KeyEvent) {
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
     match key.code {
         KeyCode::Char('u') if control => text.clear(),
@@ -422,9 +433,8 @@ pub fn edit(text: &mut String, key: KeyEvent) -> bool {
         KeyCode::Char(_) if control => {}
         KeyCode::Backspace => drop(text.pop()),
         KeyCode::Char(c) => text.push(c),
-        _ => return false,
+        _ => {}
     }
-    true
 }
 
 fn type_filter(board: &mut Board, focus: Focus, key: KeyEvent) {
@@ -438,7 +448,7 @@ fn type_filter(board: &mut Board, focus: Focus, key: KeyEvent) {
             text.clear();
             board.filtering = None;
         }
-        _ => drop(edit(text, key)),
+        _ => edit(text, key),
     }
     if focus == Focus::Charts {
         board.refresh_metrics();

@@ -36,7 +36,7 @@ pub fn unmark(board: &mut Board) -> bool {
 pub fn show_or_hide(board: &mut Board) {
     let targets = board.targets();
     let all = targets.iter().all(|i| board.runs[*i].shown);
-    show_where(board, |i, shown| if targets.contains(&i) { !all } else { shown });
+    show_where(board, |i| targets.contains(&i).then_some(!all));
 }
 
 pub fn pin(board: &mut Board) {
@@ -58,8 +58,12 @@ pub fn note(board: &mut Board) {
 
 /// What becomes of what was typed.
 pub fn noted(board: &Board, Noting { mut runs, note }: Noting) -> Vec<Effect> {
-    if runs.len() == 1 {
-        return vec![Effect::SetNote(runs.remove(0), note)];
+    if let [one] = runs.as_slice() {
+        let all = (0..board.runs.len()).map(|i| board.run(i));
+        let was = all.filter(|run| run.path == *one).map(|run| board.note(&run)).next();
+        // What the run brought is not copied by looking at it.
+        let changed = was.is_none_or(|was| was != note);
+        return changed.then(|| Effect::SetNote(runs.remove(0), note)).into_iter().collect();
     }
     let brought = |path: PathBuf| {
         let mut all = (0..board.runs.len()).map(|i| board.run(i));

@@ -508,6 +508,10 @@ fn the_table_has_values_and_what_runs_were_told() {
     press(&mut board, "Esc / l r = 0 . 2 Enter");
     let text = screen(&board);
     assert!(text.contains("1 runs · only /lr=0.2"), "{text}");
+    // Columns that are no longer there leave none of the others away.
+    press(&mut board, "Right Right Right Right Right Right Right Right");
+    let text = screen(&board);
+    assert!(text.contains("tags, note"), "{text}");
     press(&mut board, "Esc");
     assert!(board.table && board.filter.is_empty());
     press(&mut board, "Esc");
@@ -549,8 +553,13 @@ fn jobs_are_asked_for_what_the_keys_say() {
     let removed = Effect::Remove(vec![paths[0].clone(), paths[2].clone()]);
     assert_eq!(press(&mut board, "y"), [removed]);
     assert!(screen(&board).contains("3 marked"), "it is not done yet");
-    update(&mut board, Message::Steered("2 runs are deleted".into()));
-    assert!(!screen(&board).contains("marked") && screen(&board).contains("2 runs are deleted"));
+    update(
+        &mut board,
+        Message::Steered(vec![paths[0].clone(), paths[2].clone()], "2 runs are deleted".into()),
+    );
+    let text = screen(&board);
+    assert!(text.contains("1 marked") && text.contains("2 runs are deleted"), "{text}");
+    press(&mut board, "Esc");
     // Words are put behind each one's note; what a filter hides is not meant, and stays marked.
     update(&mut board, Message::Notes([(paths[0].clone(), "hot".to_string())].into()));
     press(&mut board, "A / a d a p Enter t");

@@ -83,7 +83,7 @@ fn on_note_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
     match key.code {
         KeyCode::Enter => return steering::noted(board, noting),
         KeyCode::Esc => return Vec::new(),
-        _ => drop(edit(&mut noting.note, key)),
+        _ => edit(&mut noting.note, key),
     }
     board.noting = Some(noting);
     Vec::new()

@@ -1,5 +1,6 @@
 //! The page of one run.
 
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use ratatui::Frame;
@@ -237,26 +238,32 @@ fn config(page: &Page, theme: &Theme) -> Vec<Line<'static>> {
     or_none(lines.collect(), "no configuration that can be read")
 }
 
-/// What the other runs that are shown are called.
-fn others(board: &Board, page: &Page) -> Vec<String> {
-    let names = board.drawn().map(|i| {
+/// Where the other runs that are shown are, and what they are called.
+fn others(board: &Board, page: &Page) -> Vec<(PathBuf, String)> {
+    let all = board.drawn().map(|i| {
         let run = board.run(i);
-        (run.path != page.run).then(|| run.title().unwrap_or(&run.name).to_string())
+        (run.path.clone(), run.title().unwrap_or(&run.name).to_string())
     });
-    names.flatten().collect()
+    all.filter(|(path, _)| *path != page.run).collect()
 }
 
-fn differences(board: &Board, run: &Run, page: &Page, others: &[String]) -> Vec<Line<'static>> {
+fn differences(
+    board: &Board,
+    run: &Run,
+    page: &Page,
+    others: &[(PathBuf, String)],
+) -> Vec<Line<'static>> {
     let theme = &board.theme;
     // Another run was shown or hidden a moment ago.
-    if others.len() + 1 != page.texts.compared.len() && !page.texts.compared.is_empty() {
+    let read = page.texts.compared.iter().skip(1);
+    if !others.iter().map(|(path, _)| path).eq(read) && !page.texts.compared.is_empty() {
         return vec![Line::from("reading …")];
     }
     if others.is_empty() {
         return vec![Line::from("show other runs (Space on the list) to compare with them")];
     }
     let own = run.title().unwrap_or(&run.name);
-    let shifted = others.iter().skip(page.back).map(String::as_str);
+    let shifted = others.iter().skip(page.back).map(|(_, name)| name.as_str());
     let names = std::iter::once(own).chain(shifted);
     let cell = |text: &str| format!("{:<22} ", fit(&printable(text), 22));
     let head: String = names.map(cell).collect();

@@ -92,7 +92,8 @@ fn shown(board: &Board, room: u16) -> Vec<usize> {
         used += width(*at) + 1;
         used <= room
     };
-    (board.column..columns(board)).take_while(fits).collect()
+    let first = board.column.min(columns(board) - 1);
+    (first..columns(board)).take_while(fits).collect()
 }
 
 fn cell(board: &Board, run: &Run, column: usize, metric: &str, now: SystemTime) -> Cell<'static> {
