@@ -13,7 +13,7 @@ use artgpt::runs::media::{Embedding, bytes, embeddings, project, sound, table};
 use artgpt::runs::readers::{
     CsvFile, EventFile, JsonLines, Matches, PatternLog, Reader, TrainerState, WandbFile,
 };
-use artgpt::runs::{At, Bin, Curves, Grown, Media, Pattern, RunReader};
+use artgpt::runs::{At, Bin, Curves, Grown, Media, Pattern, Run, RunReader};
 use common::program;
 use pty::{Pty, Terminal};
 use rand::{Rng, SeedableRng};
@@ -30,6 +30,12 @@ fn values() -> Vec<(u64, f64)> {
     let mut all: Vec<(u64, f64)> = map.into_iter().collect();
     all.sort_by_key(|v| v.0);
     all
+}
+
+/// All of a reference run.
+fn read(name: &str) -> Run {
+    let found = find(&reference(name), false).pop().expect("a run");
+    RunReader::whole(found, None)
 }
 
 fn exported(run: &Path, column: &str) -> Vec<(u64, f64)> {
@@ -76,10 +82,6 @@ fn files_of_the_real_packages_give_what_was_logged() {
 
 #[test]
 fn what_real_packages_log_besides_numbers_is_there() {
-    let read = |name: &str| {
-        let found = find(&reference(name), false).pop().expect("a run");
-        RunReader::whole(found, None)
-    };
     let colour = |at: &At<Media>| {
         let picture = bytes(&at.what).expect("reads");
         let (image, _) = artgpt::art::decode(&at.what.path, &picture).expect("decodes");
@@ -144,10 +146,6 @@ fn what_real_packages_log_besides_numbers_is_there() {
 
 #[test]
 fn sounds_tables_networks_and_the_like_of_real_packages_are_there() {
-    let read = |name: &str| {
-        let found = find(&reference(name), false).pop().expect("a run");
-        RunReader::whole(found, None)
-    };
     let hear = |at: &At<Media>| {
         let heard = sound(&bytes(&at.what).expect("reads")).expect("a sound");
         assert!((heard.peak - 0.5).abs() < 1e-3 && (heard.rms - 0.5).abs() < 1e-3, "{heard:?}");

@@ -1,6 +1,7 @@
 //! What the panel has done outside: files read and written, jobs asked for something.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::export::Export;
@@ -88,6 +89,29 @@ impl Outside {
         self.steer.is_some()
     }
 
+    /// Writes a file, and says which one, or why not.
+    fn write(&self, write: impl FnOnce() -> io::Result<String> + std::marker::Send + 'static) {
+        let send = self.send.clone();
+        apart(&self.send, move || {
+            let told = write().unwrap_or_else(|e| format!("cannot write: {e}"));
+            send(Message::Notice(told));
+        });
+    }
+
+    fn change_notes(
+        &self,
+        change: impl FnOnce(&Path) -> io::Result<()> + std::marker::Send + 'static,
+    ) {
+        let (path, send) = (self.notes.clone(), self.send.clone());
+        apart(&self.send, move || {
+            let told = change(&path).and_then(|()| notes::read(&path));
+            send(match told {
+                Ok(all) => Message::Notes(all),
+                Err(e) => Message::Notice(format!("cannot write {}: {e}", path.display())),
+            });
+        });
+    }
+
     /// Carries out what needs no terminal; the others come back.
     pub fn run(&self, board: &Board, effect: Effect) -> Option<Effect> {
         let send = self.send.clone();
@@ -96,19 +120,11 @@ impl Outside {
             Effect::Export(metric, format) => {
                 let export = Export::of(board, &metric, format);
                 let folder = self.exports.clone();
-                apart(&self.send, move || {
-                    let told = export.write(&folder);
-                    let told = told.unwrap_or_else(|e| format!("cannot write: {e}"));
-                    send(Message::Notice(told));
-                });
+                self.write(move || export.write(&folder));
             }
             Effect::Save(save) => {
                 let folder = self.exports.clone();
-                apart(&self.send, move || {
-                    let told = save.write(&folder);
-                    let told = told.unwrap_or_else(|e| format!("cannot write: {e}"));
-                    send(Message::Notice(told));
-                });
+                self.write(move || save.write(&folder));
             }
             Effect::Load(wanted) => {
                 let known = board.page.as_ref().and_then(|page| page.texts.shown.clone());
@@ -119,24 +135,10 @@ impl Outside {
             }
             Effect::Keep(change) => self.keep(change),
             Effect::SetNote(run, note) => {
-                let path = self.notes.clone();
-                apart(&self.send, move || {
-                    let told = notes::set(&path, &run, &note).and_then(|()| notes::read(&path));
-                    send(match told {
-                        Ok(all) => Message::Notes(all),
-                        Err(e) => Message::Notice(format!("cannot write {}: {e}", path.display())),
-                    });
-                });
+                self.change_notes(move |path| notes::set(path, &run, &note));
             }
             Effect::AddNotes(runs, words) => {
-                let path = self.notes.clone();
-                apart(&self.send, move || {
-                    let told = notes::add(&path, &runs, &words).and_then(|()| notes::read(&path));
-                    send(match told {
-                        Ok(all) => Message::Notes(all),
-                        Err(e) => Message::Notice(format!("cannot write {}: {e}", path.display())),
-                    });
-                });
+                self.change_notes(move |path| notes::add(path, &runs, &words));
             }
             Effect::Wish(runs, wanted) => apart(&self.send, move || {
                 let Some(steer) = steer else { return };

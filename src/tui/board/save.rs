@@ -67,8 +67,7 @@ impl Save {
                         What::Plane(plane.clone())
                     }
                     // What it will be is not known before it is read.
-                    (Asked::Embedding(_) | Asked::Table(_), None) => return None,
-                    (Asked::Embedding(_), _) => return None,
+                    (Asked::Table(_), None) | (Asked::Embedding(_), _) => return None,
                     (Asked::Picture(media, _) | Asked::Sound(media) | Asked::Table(media), _) => {
                         What::Copy(media.clone())
                     }

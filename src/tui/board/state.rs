@@ -316,8 +316,7 @@ impl Board {
     pub fn wants(&mut self, path: &Path) {
         let said = Said { shown: Some(true), pinned: false };
         self.remembered.insert(path.display().to_string(), said);
-        let place = (0..self.runs.len()).find(|i| self.run(*i).path == path);
-        if let Some(place) = place {
+        if let Some(place) = self.index_of(path) {
             self.remember(place, path);
             self.refresh_metrics();
         }
@@ -386,7 +385,7 @@ impl Board {
     /// The run whose page is open.
     pub fn paged(&self) -> Option<RwLockReadGuard<'_, Run>> {
         let path = &self.page.as_ref()?.run;
-        (0..self.runs.len()).map(|i| self.run(i)).find(|run| run.path == *path)
+        self.run_at(path)
     }
 
     /// What has to be read for what the open page shows.
@@ -429,16 +428,23 @@ impl Board {
     }
 
     pub fn go_to(&mut self, place: usize) {
+        self.go_where(|_, _| place);
+    }
+
+    pub fn move_by(&mut self, by: isize) {
+        self.go_where(|board, listed| board.place(listed).saturating_add_signed(by));
+    }
+
+    fn go_where(&mut self, place: impl FnOnce(&Self, &[usize]) -> usize) {
         let listed = self.listed();
-        self.cursor = place.min(listed.len().saturating_sub(1));
+        self.cursor = place(self, &listed).min(listed.len().saturating_sub(1));
         self.on = listed.get(self.cursor).copied();
     }
 
     /// After something has changed: the cursor has a run where there is one, from when all is there.
     pub fn settle(&mut self) {
         if self.loaded || self.on.is_some() {
-            let place = self.place(&self.listed());
-            self.go_to(place);
+            self.move_by(0);
         }
     }
 
@@ -451,6 +457,15 @@ impl Board {
         } else {
             marked
         }
+    }
+
+    /// Which run is in this place.
+    pub fn index_of(&self, path: &Path) -> Option<usize> {
+        (0..self.runs.len()).find(|i| self.run(*i).path == path)
+    }
+
+    pub fn run_at(&self, path: &Path) -> Option<RwLockReadGuard<'_, Run>> {
+        self.index_of(path).map(|i| self.run(i))
     }
 
     pub fn run(&self, index: usize) -> RwLockReadGuard<'_, Run> {

@@ -96,7 +96,9 @@ pub fn update(board: &mut Board, message: Message) -> Vec<Effect> {
     // The next key would be for another run than the one that was looked at.
     if let (Some(_), Some(now), false) = (before, board.on.filter(|on| Some(*on) != before), by_key)
     {
-        let name = board.run(now).title().unwrap_or(&board.run(now).name).to_string();
+        let run = board.run(now);
+        let name = run.title().unwrap_or(&run.name).to_string();
+        drop(run);
         board.notice.get_or_insert(format!("the cursor is on {name} now: its run left the list"));
     }
     effects
@@ -458,8 +460,7 @@ fn type_filter(board: &mut Board, focus: Focus, key: KeyEvent) {
 
 fn move_by(board: &mut Board, by: isize) {
     if board.table || (board.focus == Focus::List && !board.open) {
-        let place = board.place(&board.listed());
-        board.go_to(place.saturating_add_signed(by));
+        board.move_by(by);
         board.wanted_run = None;
     } else {
         let row = if board.open { 1 } else { grid(board).columns as isize };

@@ -13,8 +13,7 @@ use crate::tui::board::state::{Asking, Board, Noting, Question};
 pub fn mark(board: &mut Board) {
     if let Some(i) = board.chosen() {
         board.runs[i].marked ^= true;
-        let place = board.place(&board.listed());
-        board.go_to(place + 1);
+        board.move_by(1);
     }
 }
 
@@ -59,15 +58,13 @@ pub fn note(board: &mut Board) {
 /// What becomes of what was typed.
 pub fn noted(board: &Board, Noting { mut runs, note }: Noting) -> Vec<Effect> {
     if let [one] = runs.as_slice() {
-        let all = (0..board.runs.len()).map(|i| board.run(i));
-        let was = all.filter(|run| run.path == *one).map(|run| board.note(&run)).next();
+        let was = board.run_at(one).map(|run| board.note(&run));
         // What the run brought is not copied by looking at it.
         let changed = was.is_none_or(|was| was != note);
         return changed.then(|| Effect::SetNote(runs.remove(0), note)).into_iter().collect();
     }
     let brought = |path: PathBuf| {
-        let mut all = (0..board.runs.len()).map(|i| board.run(i));
-        let run = all.find(|run| run.path == path);
+        let run = board.run_at(&path);
         let brought = run.map_or(String::new(), |run| run.curves.about.remarks());
         (path, brought)
     };

@@ -11,7 +11,7 @@ use ratatui::widgets::canvas::{Canvas, Line as Stroke};
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::runs::{Run, Series};
+use crate::runs::Series;
 use crate::text::{fit, number, printable};
 use crate::tui::board::page::Page;
 use crate::tui::board::state::Board;
@@ -180,9 +180,8 @@ pub fn draw(board: &Board, page: &Page, area: Rect, frame: &mut Frame) {
 
 /// The page's run, and the others that are shown, in the order in which their settings were read.
 fn compared(board: &Board, page: &Page) -> Vec<usize> {
-    let is_own = |run: &Run| run.path == page.run;
-    let own = (0..board.runs.len()).find(|i| is_own(&board.run(*i)));
-    let others = board.drawn().filter(|i| !is_own(&board.run(*i)));
+    let own = board.index_of(&page.run);
+    let others = board.drawn().filter(|i| Some(*i) != own);
     own.into_iter().chain(others).collect()
 }
 

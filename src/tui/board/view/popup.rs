@@ -90,7 +90,7 @@ pub fn draw(board: &Board, frame: &mut Frame) {
 
 fn name(board: &Board, path: &Path) -> String {
     let id = path.file_name().unwrap_or_default().to_string_lossy();
-    let told = (0..board.runs.len()).map(|i| board.run(i)).find(|other| other.path == *path);
+    let told = board.run_at(path);
     match told.as_ref().and_then(|run| run.title()) {
         Some(title) => format!("{title} ({id})"),
         None => id.into_owned(),
