@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use artgpt::runs::readers::{EventFile, JsonLines, Reader};
-use artgpt::runs::{Clock, Curves, Grown, Point, Series, XAxis};
+use artgpt_runs::readers::{EventFile, JsonLines, Reader};
+use artgpt_runs::{Clock, Curves, Grown, Point, Series, XAxis};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 
@@ -60,7 +60,7 @@ const POINTS: u64 = 100_000;
 #[divan::bench(sample_count = 10)]
 fn read_an_event_file(bencher: Bencher) {
     let dir = tempfile::tempdir().expect("a folder");
-    let mut file = artgpt::training::tensorboard::EventFile::create(dir.path(), 0).expect("makes");
+    let mut file = artgpt_rundir::events::EventFile::create(dir.path(), 0).expect("makes");
     for p in (0..POINTS).map(point) {
         file.write_scalar("loss/train", p.step, p.wall, p.value).expect("writes");
     }

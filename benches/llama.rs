@@ -5,18 +5,19 @@
 
 use std::path::PathBuf;
 
-use artgpt::chat::{Role, Template, Tokenizer, Turn};
-use artgpt::config::Paths;
-use artgpt::model::artgpt::{ArtGpt, load_trainable};
-use artgpt::model::bridge::Bridge;
-use artgpt::model::checkpoint::LanguageFile;
-use artgpt::model::llama::Llama;
-use artgpt::model::manifest::Model;
-use artgpt::model::matrix::{Precision, TrainPrecision};
-use artgpt::model::mode::{Differentiable, Fused};
-use artgpt::model::peft::Method;
-use artgpt::runtime::{self, Workload};
-use artgpt::training::{Example, Params, Weigh, answer_loss, pack};
+use artgpt_app::settings::Paths;
+use artgpt_chat::{Role, Template, Tokenizer, Turn};
+use artgpt_kernels::matrix::{Precision, TrainPrecision};
+use artgpt_kernels::mode::{Differentiable, Fused};
+use artgpt_kernels::runtime::{self, Workload};
+use artgpt_manifest::Method;
+use artgpt_model::artgpt::{ArtGpt, load_trainable};
+use artgpt_model::bridge::Bridge;
+use artgpt_model::checkpoint::LanguageFile;
+use artgpt_model::llama::Llama;
+use artgpt_model::manifest::Model;
+use artgpt_rundir::Weigh;
+use artgpt_train::{Example, Params, answer_loss, pack};
 use candle_core::{Device, Tensor};
 use divan::Bencher;
 

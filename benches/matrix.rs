@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use artgpt::model::matrix::{Matrix, Precision};
-use artgpt::runtime::{self, Workload};
+use artgpt_kernels::matrix::{Matrix, Precision};
+use artgpt_kernels::runtime::{self, Workload};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 use divan::Bencher;

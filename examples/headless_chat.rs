@@ -6,12 +6,12 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
-use artgpt::art::{Artwork, Label};
-use artgpt::chat::{Role, Turn};
-use artgpt::config::{Paths, Settings};
-use artgpt::fetch;
-use artgpt::inference::{Cancel, Engine, GenerateEvent, Picture, Prompt, Request};
-use artgpt::model::manifest::Model;
+use artgpt_app::settings::{Paths, Settings};
+use artgpt_art::{Artwork, Label};
+use artgpt_chat::{Role, Turn};
+use artgpt_engine::{Cancel, Engine, GenerateEvent, Picture, Prompt, Request};
+use artgpt_fetch as fetch;
+use artgpt_model::manifest::Model;
 use candle_core::Device;
 
 fn main() -> anyhow::Result<()> {

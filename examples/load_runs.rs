@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use anyhow::Context;
-use artgpt::runs::{Change, Follower};
+use artgpt_runs::{Change, Follower};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -31,7 +31,7 @@ fn main() -> anyhow::Result<()> {
         let run = run.read().ok().context("a reader has failed")?;
         points += run.curves.iter().map(|(_, series)| series.len()).sum::<usize>();
     }
-    let memory = artgpt::runtime::peak_memory().map_or(f64::NAN, |bytes| bytes as f64 / 1e6);
+    let memory = artgpt_machine::peak_memory().map_or(f64::NAN, |bytes| bytes as f64 / 1e6);
     println!("{} runs, {points} points: {seconds:.3} s, at most {memory:.0} MB", runs.len());
     drop(follower);
     Ok(())

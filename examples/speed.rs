@@ -6,10 +6,10 @@
 use std::time::Instant;
 
 use anyhow::Context;
-use artgpt::inference::{Cancel, Engine, Prompt, Request};
-use artgpt::model::manifest::Model;
-use artgpt::model::sampling::SamplingConfig;
-use artgpt::runtime::{self, Workload};
+use artgpt_engine::{Cancel, Engine, Prompt, Request};
+use artgpt_kernels::runtime::{self, Workload};
+use artgpt_manifest::SamplingConfig;
+use artgpt_model::manifest::Model;
 use candle_core::Device;
 
 #[global_allocator]

@@ -297,7 +297,7 @@ fn a_store_in_use_is_read_from_its_mirror_and_not_written() {
     let ask = ["ask", "--greedy", "--max-new-tokens", "2", "--session", "new", "hello"];
     program(data.path()).args(ask).assert().success();
     let folder = data.path().join("sessions.sled");
-    let held = artgpt::store::Database::open(&folder).expect("opens");
+    let held = artgpt_store::Database::open(&folder).expect("opens");
     program(data.path())
         .args(["sessions", "list"])
         .assert()
@@ -349,7 +349,7 @@ fn a_killed_answer_loses_at_most_its_last_second() {
     std::thread::sleep(std::time::Duration::from_millis(2500));
     child.kill().expect("kills");
     child.wait().expect("ends");
-    let opened = artgpt::store::Database::open(&data.path().join("sessions.sled")).expect("opens");
+    let opened = artgpt_store::Database::open(&data.path().join("sessions.sled")).expect("opens");
     assert!(opened.notice.expect("says so").contains("unfinished"));
     let session = &opened.database.list().expect("lists")[0];
     let turns = opened.database.get(&session.id).expect("is there").turns;

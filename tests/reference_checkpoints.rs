@@ -197,7 +197,7 @@ fn join_parts(
     dir: &Path,
     name: &str,
 ) -> String {
-    use artgpt::model::manifest::{AdaptersPart, Model, PathPart, PeftMethod};
+    use artgpt_model::manifest::{AdaptersPart, Model, PathPart, PeftMethod};
     let mut manifest = Model::find(source, &root()).expect("finds").manifest;
     manifest.name = name.into();
     let here = || source.to_string();
@@ -222,7 +222,8 @@ fn wave(shape: &[usize], seed: usize) -> candle_core::Tensor {
 
 /// The small BLIP-2 with a LoRA (in `dir/lora`) and a projection of its own: its manifest.
 fn tuned_blip2(dir: &Path) -> String {
-    use artgpt::model::peft::{Method, Target, package};
+    use artgpt_manifest::{Method, Target};
+    use artgpt_model::peft::package;
     let targets = vec![Target::QProj, Target::DownProj];
     let method = Method::Lora { rank: 2, alpha: 1.0, targets };
     let mut factors = std::collections::BTreeMap::new();
@@ -297,8 +298,8 @@ fn bitfit_and_a_prefix_do_the_same_on_a_gguf_base() {
 /// Several models on one base live in one process, and each says what it says alone.
 #[test]
 fn models_of_one_base_take_turns_without_reading_it_again() {
-    use artgpt::inference::{Engine, Prompt};
-    use artgpt::model::manifest::Model;
+    use artgpt_engine::{Engine, Prompt};
+    use artgpt_model::manifest::Model;
     let case = lora();
     let base = cases().into_iter().find(|c| c.prompt == case.prompt).expect("its base");
     let find = |path: PathBuf| Model::find(&path.display().to_string(), &root()).expect("finds");
@@ -329,14 +330,14 @@ fn models_of_one_base_take_turns_without_reading_it_again() {
 /// Nothing that one model saw is taken for what another one sees.
 #[test]
 fn models_of_one_base_see_with_their_own_bridges() {
-    use artgpt::inference::{Engine, Picture, Prompt};
-    use artgpt::model::manifest::Model;
+    use artgpt_engine::{Engine, Picture, Prompt};
+    use artgpt_model::manifest::Model;
     let case = cases().into_iter().find(|c| c.model == "blip2" && c.images == 1).expect("sees");
     let dir = tempfile::tempdir().expect("temp dir");
     let find = |path: &str| Model::find(path, &root()).expect("finds");
     let plain = find(&root().join("blip2").display().to_string());
     let tuned = find(&tuned_blip2(dir.path()));
-    let picture = artgpt::art::Artwork::open(&root().join("picture.png")).expect("opens");
+    let picture = artgpt_art::Artwork::open(&root().join("picture.png")).expect("opens");
     let picture = [Picture::of(&picture)];
     let prompt = Prompt::Raw(case.prompt.clone());
     let score = |engine: &mut Engine| -> Vec<f64> {
@@ -373,7 +374,7 @@ fn full_fine_tuning_has_a_base_of_its_own() {
     );
     std::fs::write(dir.path().join("manifest.toml"), manifest).expect("writes");
     let find = |path: &str| {
-        artgpt::model::manifest::Model::find(path, &root()).expect("finds").base_fingerprint()
+        artgpt_model::manifest::Model::find(path, &root()).expect("finds").base_fingerprint()
     };
     assert_eq!(find(&dir.path().display().to_string()).expect("reads"), None);
     assert!(find(&base).expect("reads").is_some());

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
-use artgpt::model::kernels::attention::{Sight, Span};
-use artgpt::model::kernels::cross_entropy::cross_entropy;
-use artgpt::model::llama::{Block, Llama, LlamaConfig, RopeScaling};
-use artgpt::model::matrix::{Matrix, Precision};
-use artgpt::model::mode::{Differentiable, RopeLayout};
-use artgpt::model::peft::{Method, Target, Tuning};
-use artgpt::training::Params;
+use artgpt_kernels::matrix::{Matrix, Precision};
+use artgpt_kernels::mode::{Differentiable, RopeLayout};
+use artgpt_kernels::ops::attention::{Sight, Span};
+use artgpt_kernels::ops::cross_entropy::cross_entropy;
+use artgpt_manifest::{Method, Target};
+use artgpt_model::llama::{Block, Llama, LlamaConfig, RopeScaling};
+use artgpt_model::peft::Tuning;
+use artgpt_train::Params;
 use candle_core::{DType, Device, Result, Tensor};
 
 const LAYERS: usize = 2;

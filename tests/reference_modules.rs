@@ -4,14 +4,14 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use artgpt::model::kernels::attention::{Sight, Span};
-use artgpt::model::llama::{Block, Llama, LlamaConfig, RopeScaling};
-use artgpt::model::matrix::{Matrix, Precision};
-use artgpt::model::mode::{Differentiable, Fused, Mode, RopeLayout};
-use artgpt::model::peft::{Bottleneck, Tuning};
-use artgpt::model::qformer::{QFormer, QFormerConfig};
-use artgpt::model::vision::VisionEncoder;
-use artgpt::model::vision::efficientnet_lite::{Config, EfficientNetLite, Stage};
+use artgpt_kernels::matrix::{Matrix, Precision};
+use artgpt_kernels::mode::{Differentiable, Fused, Mode, RopeLayout};
+use artgpt_kernels::ops::attention::{Sight, Span};
+use artgpt_model::llama::{Block, Llama, LlamaConfig, RopeScaling};
+use artgpt_model::peft::{Bottleneck, Tuning};
+use artgpt_model::qformer::{QFormer, QFormerConfig};
+use artgpt_model::vision::VisionEncoder;
+use artgpt_model::vision::efficientnet_lite::{Config, EfficientNetLite, Stage};
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::VarBuilder;
 

@@ -8,12 +8,12 @@ mod pty;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use artgpt::runs::catalogue::find;
-use artgpt::runs::media::{Embedding, bytes, embeddings, project, sound, table};
-use artgpt::runs::readers::{
+use artgpt_runs::catalogue::find;
+use artgpt_runs::media::{Embedding, bytes, embeddings, project, sound, table};
+use artgpt_runs::readers::{
     CsvFile, EventFile, JsonLines, Matches, PatternLog, Reader, TrainerState, WandbFile,
 };
-use artgpt::runs::{At, Bin, Curves, Grown, Media, Pattern, Run, RunReader};
+use artgpt_runs::{At, Bin, Curves, Grown, Media, Pattern, Run, RunReader};
 use common::program;
 use pty::{Pty, Terminal};
 use rand::{Rng, SeedableRng};
@@ -84,7 +84,7 @@ fn files_of_the_real_packages_give_what_was_logged() {
 fn what_real_packages_log_besides_numbers_is_there() {
     let colour = |at: &At<Media>| {
         let picture = bytes(&at.what).expect("reads");
-        let (image, _) = artgpt::art::decode(&at.what.path, &picture).expect("decodes");
+        let (image, _) = artgpt_art::decode(&at.what.path, &picture).expect("decodes");
         (at.step, image.dimensions(), image.get_pixel(0, 0).0)
     };
     let count = |at: &At<Vec<Bin>>| (at.step, at.what.iter().map(|bin| bin.count).sum::<f64>());
@@ -383,7 +383,7 @@ fn damaged_messages_under_good_checksums_harm_no_reader() {
             if rng.random_bool(0.3) {
                 damage(&mut event, &mut rng);
             }
-            file.extend(artgpt::training::tensorboard::record(&event));
+            file.extend(artgpt_rundir::events::record(&event));
         }
         std::fs::write(&path, &file).expect("writes");
         survives(Box::new(EventFile::new(&path)), file.len());

@@ -4,15 +4,17 @@ mod common;
 
 use std::path::Path;
 
-use artgpt::chat::{Piece, Role, Template, Turn};
-use artgpt::model::bridge::Bridge;
-use artgpt::model::kernels::attention::{Sight, Span};
-use artgpt::model::llama::{Block, Llama, LlamaConfig, RopeScaling};
-use artgpt::model::matrix::{Matrix, Precision};
-use artgpt::model::mode::{Differentiable, RopeLayout};
-use artgpt::model::peft::{Method, Target, Tuning};
-use artgpt::model::qformer::QFormerConfig;
-use artgpt::training::{Example, Packed, Params, Weigh, answer_loss, pack};
+use artgpt_chat::{Piece, Role, Template, Turn};
+use artgpt_kernels::matrix::{Matrix, Precision};
+use artgpt_kernels::mode::{Differentiable, RopeLayout};
+use artgpt_kernels::ops::attention::{Sight, Span};
+use artgpt_manifest::{Method, Target};
+use artgpt_model::bridge::Bridge;
+use artgpt_model::llama::{Block, Llama, LlamaConfig, RopeScaling};
+use artgpt_model::peft::Tuning;
+use artgpt_model::qformer::QFormerConfig;
+use artgpt_rundir::Weigh;
+use artgpt_train::{Example, Packed, Params, answer_loss, pack};
 use candle_core::{Device, Result, Tensor, Var};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -305,10 +307,10 @@ fn three_optimiser_steps_are_pytorchs_adamw() -> Result<()> {
     let target = Tensor::new(&[[0f32, 1.0], [2.0, -1.0]], &Device::Cpu)?;
     let trainable: Vec<(String, Var)> = params.trainable();
     let mut optimiser =
-        artgpt::training::AdamW::new(trainable.clone(), (0.9, 0.98), 0.02).expect("makes");
+        artgpt_train::AdamW::new(trainable.clone(), (0.9, 0.98), 0.02).expect("makes");
     for _ in 0..3 {
         let loss = (trainable[0].1.as_tensor() - &target)?.sqr()?.sum_all()?;
-        let grads = artgpt::training::Gradients::of(&loss.backward()?, &trainable);
+        let grads = artgpt_train::Gradients::of(&loss.backward()?, &trainable);
         let norm = optimiser.norm(&grads).expect("adds up");
         optimiser.step(&grads, norm, f64::INFINITY, false, |_| 0.1).expect("steps");
     }
@@ -653,7 +655,7 @@ fn the_originals_train_as_the_paper_does_and_the_run_sees() {
     let after = candle_core::safetensors::load(run.join("bridge.safetensors"), &Device::Cpu);
     let after = after.expect("loads");
     let before =
-        artgpt::model::checkpoint::Tensors::open(&base.join("blip2_pretrained_flant5xxl.pth"))
+        artgpt_model::checkpoint::Tensors::open(&base.join("blip2_pretrained_flant5xxl.pth"))
             .expect("opens");
     let mut compared = 0;
     for (name, tensor) in &after {

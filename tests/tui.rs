@@ -83,10 +83,10 @@ fn esc_stops_an_answer_and_what_came_is_kept() {
     pty.until_shows("(stopped)");
     pty.send(CTRL_Q);
     assert_eq!(pty.ends(), 0);
-    let opened = artgpt::store::Database::open(&data.path().join("sessions.sled")).expect("opens");
+    let opened = artgpt_store::Database::open(&data.path().join("sessions.sled")).expect("opens");
     let session = &opened.database.list().expect("lists")[0];
     let turns = opened.database.get(&session.id).expect("is there").turns;
-    assert_eq!(turns[1].finish_reason, Some(artgpt::chat::FinishReason::Cancelled));
+    assert_eq!(turns[1].finish_reason, Some(artgpt_chat::FinishReason::Cancelled));
     assert!(!turns[1].text.is_empty());
 }
 
@@ -171,7 +171,7 @@ fn silent_terminals_multiplexers_and_no_color_get_text_only() {
 #[test]
 fn a_store_in_use_is_told_and_the_conversation_goes_on() {
     let data = fresh_data();
-    let held = artgpt::store::Database::open(&data.path().join("sessions.sled")).expect("opens");
+    let held = artgpt_store::Database::open(&data.path().join("sessions.sled")).expect("opens");
     let mut pty = Pty::start(data.path(), (120, 24), Terminal::Plain, &[]);
     pty.until_shows("not saved");
     pty.send("hello\r");

@@ -11,12 +11,10 @@
 
 use std::path::{Path, PathBuf};
 
-use artgpt::runs::readers::{
-    CsvFile, EventFile, JsonLines, Matches, PatternLog, Reader, TrainerState, WandbFile,
-};
-use artgpt::runs::media::{Embedding, project, sound, table};
-use artgpt::runs::{Curves, Grown, Pattern};
-use artgpt::training::tensorboard::record;
+use artgpt_runs::readers::{CsvFile, EventFile, JsonLines, Matches, PatternLog, Reader, TrainerState, WandbFile};
+use artgpt_runs::media::{Embedding, project, sound, table};
+use artgpt_runs::{Curves, Grown, Pattern};
+use artgpt_rundir::events::record;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

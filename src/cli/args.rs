@@ -1,12 +1,13 @@
 //! Argument structs, for clap.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::GraphicsChoice;
-use crate::jobs::Place;
-use crate::model::convert::{FloatType, LanguageType};
+use artgpt_app::settings::GraphicsChoice;
+use artgpt_model::convert::{FloatType, LanguageType};
+use artgpt_rundir::job::Place;
 
 /// Talk about artworks with ArtGPT-4 in the terminal.
 #[derive(Debug, Parser)]
@@ -142,7 +143,7 @@ pub struct SubmitArgs {
     #[arg(long, default_value_t = Self::RETRIES)]
     pub retries: u32,
     /// This machine, or a cluster's queue ([slurm] of the configuration has its options).
-    #[arg(long, value_enum, default_value = "local")]
+    #[arg(long, default_value = "local", value_parser = PossibleValuesParser::new(["local", "slurm"]).try_map(|word| word.parse::<Place>()))]
     pub on: Place,
 }
 
@@ -234,7 +235,7 @@ pub struct TuiArgs {
     #[arg(long)]
     pub model: Option<String>,
     /// How pictures are drawn.
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = PossibleValuesParser::new(GraphicsChoice::WORDS).try_map(|word| word.parse::<GraphicsChoice>()))]
     pub graphics: Option<GraphicsChoice>,
     /// Go on with a stored session, by its id or the beginning of it.
     #[arg(long, value_name = "ID")]

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::args::AskArgs;
 use super::{Context, Failure, input};
-use crate::art::{ArtError, Artwork};
-use crate::chat::{Answer, ArtworkRef, Conversation, FinishReason, Session, TurnRecord};
-use crate::inference::{GenerateEvent, Picture, Prompt, Request};
-use crate::model::sampling::SamplingConfig;
-use crate::store::{Database, DraftKey, Pictures};
-use crate::text::printable_lines;
+use artgpt_art::{ArtError, Artwork};
+use artgpt_base::text::printable_lines;
+use artgpt_chat::{Answer, ArtworkRef, Conversation, FinishReason, Session, TurnRecord};
+use artgpt_engine::{GenerateEvent, Picture, Prompt, Request};
+use artgpt_manifest::SamplingConfig;
+use artgpt_store::{Database, DraftKey, Pictures};
 
 /// At most this much of an answer is lost when the process is killed.
 const DRAFT_EVERY: Duration = Duration::from_secs(1);

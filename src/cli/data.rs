@@ -10,10 +10,11 @@ use indicatif::ProgressBar;
 use super::args::DataCommand;
 use super::train::read_config;
 use super::{Context, Failure, out};
-use crate::art::Paintings;
-use crate::text::printable;
-use crate::training::TrainConfig;
-use crate::training::data::{DataConfig, Report, Spread, check};
+use artgpt_art::Paintings;
+use artgpt_base::text::printable;
+use artgpt_rundir::DataConfig;
+use artgpt_rundir::TrainConfig;
+use artgpt_train::data::{Report, Spread, check};
 
 /// Cells of a sample picture.
 const PICTURE: (u32, u32) = (48, 16);

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::args::{EvalCommand, SeeingArgs};
 use super::{Context, Failure, input, out};
-use crate::art::{Label, Paintings, Split};
-use crate::chat::{Role, Turn};
-use crate::evaluation::{Answerer, Extent, Shown, seeing};
-use crate::inference::{Cancel, Engine, InferenceError, Picture, Prompt, Request};
-use crate::model::manifest::BUILTIN_SPLIT;
-use crate::model::sampling::SamplingConfig;
+use artgpt_art::{Label, Paintings, Split};
+use artgpt_chat::{Role, Turn};
+use artgpt_engine::{Cancel, Engine, InferenceError, Picture, Prompt, Request};
+use artgpt_eval::{Answerer, Extent, Shown, seeing};
+use artgpt_manifest::SamplingConfig;
+use artgpt_model::manifest::BUILTIN_SPLIT;
 
 /// Answers to closed questions are shorter.
 const MAX_NEW_TOKENS: usize = 24;

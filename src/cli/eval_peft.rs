@@ -9,16 +9,15 @@ use super::eval::Local;
 use super::overrides::with_overrides;
 use super::train::rooted;
 use super::{Context, Failure, input, out};
-use crate::art::{Paintings, Split};
-use crate::evaluation::peft::{
-    Comparison, Measured, Trial, accuracy_plot, csv, loss_plot, markdown,
-};
-use crate::evaluation::{Extent, Row, seeing};
-use crate::inference::Engine;
-use crate::model::checkpoint::Tensors;
-use crate::model::manifest::Model;
-use crate::training::data::DataConfig;
-use crate::training::{Metrics, TrainConfig, outcome, write_whole};
+use artgpt_art::{Paintings, Split};
+use artgpt_engine::Engine;
+use artgpt_eval::peft::{Comparison, Measured, Trial, accuracy_plot, csv, loss_plot, markdown};
+use artgpt_eval::{Extent, Row, seeing};
+use artgpt_model::checkpoint::Tensors;
+use artgpt_model::manifest::Model;
+use artgpt_rundir::DataConfig;
+use artgpt_rundir::{Metrics, TrainConfig, write_whole};
+use artgpt_train::outcome;
 
 pub fn run(context: &Context, args: &PeftArgs) -> Result<ExitCode, Failure> {
     let text = std::fs::read_to_string(&args.config_file).map_err(|e| {
@@ -128,7 +127,7 @@ fn ask(
     let DataConfig::Museum(museum) = &config.data else { return Ok(Vec::new()) };
     let name = run.display().to_string();
     let model = Model::find(&name, &context.paths.models())?;
-    let device = crate::device::open(&context.settings.device)?;
+    let device = artgpt_model::device::open(&context.settings.device)?;
     let mut engine = Engine::load(&model, &device, |_, _| {})?;
     let split = std::fs::read_to_string(run.join("split.json")).map_err(io(run))?;
     let split: Split = serde_json::from_str(&split).map_err(|e| fault(run, e))?;

@@ -16,7 +16,7 @@ pub struct Failure {
 impl Failure {
     /// `message` may hold its advice after a semicolon, as the library's errors do.
     pub fn new(kind: &'static str, message: impl std::fmt::Display) -> Self {
-        let text = crate::text::printable(&message.to_string());
+        let text = artgpt_base::text::printable(&message.to_string());
         let (message, hint) = match text.rsplit_once("; ") {
             Some((message, hint)) => (message.to_string(), hint.to_string()),
             None => (text, String::new()),
@@ -25,7 +25,7 @@ impl Failure {
     }
 
     pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        let clean = |s: String| crate::text::printable(&s);
+        let clean = |s: String| artgpt_base::text::printable(&s);
         Self { kind: "usage", message: clean(message.into()), hint: clean(hint.into()), code: 2 }
     }
 
@@ -57,7 +57,7 @@ impl std::fmt::Display for Failure {
 
 impl From<candle_core::Error> for Failure {
     fn from(e: candle_core::Error) -> Self {
-        Self::new("tensor", crate::text::first_line(&e))
+        Self::new("tensor", artgpt_base::text::first_line(&e))
     }
 }
 
@@ -73,15 +73,18 @@ macro_rules! failure_from {
 }
 
 failure_from! {
-    crate::art::ArtError => "artwork",
-    crate::chat::ChatError => "prompt",
-    crate::config::ConfigError => "config",
-    crate::fetch::FetchError => "fetch",
-    crate::model::Error => "model",
-    crate::inference::InferenceError => "inference",
-    crate::jobs::JobError => "jobs",
-    crate::store::StoreError => "sessions",
-    crate::training::TrainError => "training",
-    crate::training::data::DataError => "data",
+    artgpt_art::ArtError => "artwork",
+    artgpt_chat::ChatError => "prompt",
+    artgpt_app::settings::ConfigError => "config",
+    artgpt_fetch::FetchError => "fetch",
+    artgpt_model::Error => "model",
+    artgpt_engine::InferenceError => "inference",
+    artgpt_jobs::JobError => "jobs",
+    artgpt_rundir::RunError => "training",
+    artgpt_rundir::job::RecordError => "jobs",
+    artgpt_app::CheckError => "jobs",
+    artgpt_store::StoreError => "sessions",
+    artgpt_train::TrainError => "training",
+    artgpt_train::data::DataError => "data",
     crate::tui::TuiError => "terminal",
 }

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use super::args::InputArgs;
 use super::progress::install_with_bar;
 use super::{Context, Failure};
-use crate::art::Artwork;
-use crate::device;
-use crate::fetch::is_installed;
-use crate::inference::{Backend, Cancel, Engine, Picture, Prompt, Remote, SCHEME};
-use crate::model::manifest::Model;
-use crate::text::printable;
+use artgpt_art::Artwork;
+use artgpt_base::text::printable;
+use artgpt_engine::{Backend, Cancel, Engine, Picture, Prompt, Remote, SCHEME};
+use artgpt_fetch::is_installed;
+use artgpt_model::device;
+use artgpt_model::manifest::Model;
 
 /// A model whose files are here, fetched first if need be.
 pub fn ready(context: &Context, name: &str) -> Result<Model, Failure> {
@@ -59,7 +59,7 @@ pub fn engine(context: &Context, model: Option<&str>) -> Result<Engine, Failure>
         return Err(Failure::usage(
             format!(
                 "{} runs on a server, which gives no log-probabilities",
-                crate::text::printable(name)
+                artgpt_base::text::printable(name)
             ),
             "name a local model",
         ));
@@ -83,7 +83,7 @@ pub fn artworks(paths: &[PathBuf]) -> Result<Vec<Artwork>, Failure> {
         .map(|path| {
             let artwork = Artwork::open(path)?;
             for note in &artwork.notes {
-                eprintln!("artgpt-tui: {}", crate::text::printable(note));
+                eprintln!("artgpt-tui: {}", artgpt_base::text::printable(note));
             }
             Ok(artwork)
         })
@@ -95,11 +95,11 @@ pub fn prompt(args: &InputArgs, system: Option<String>, text: &str, art: &[Artwo
     if args.raw_prompt {
         return Prompt::Raw(text.to_string());
     }
-    let mut turn = crate::chat::Turn::new(crate::chat::Role::User, text);
+    let mut turn = artgpt_chat::Turn::new(artgpt_chat::Role::User, text);
     turn.images = art
         .iter()
         .enumerate()
-        .map(|(i, a)| (i, crate::art::Label::as_prompt(a.label.as_ref())))
+        .map(|(i, a)| (i, artgpt_art::Label::as_prompt(a.label.as_ref())))
         .collect();
     Prompt::Chat { system, turns: vec![turn] }
 }
@@ -141,9 +141,9 @@ pub fn cancel_on_signal() -> Result<Cancel, Failure> {
         .build()
         .map_err(|e| Failure::new("system", e))?;
     std::thread::spawn(move || {
-        runtime.block_on(crate::signals::terminate());
+        runtime.block_on(artgpt_machine::signals::terminate());
         seen.cancel();
-        runtime.block_on(crate::signals::terminate());
+        runtime.block_on(artgpt_machine::signals::terminate());
         std::process::exit(130);
     });
     Ok(cancel)

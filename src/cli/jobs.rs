@@ -11,15 +11,16 @@ use super::input::{cancel_on_signal, data_folder, ready};
 use super::overrides::with_overrides;
 use super::train::read_config;
 use super::{Context, Failure, notice, out};
-use crate::art::{ArtError, count_paintings};
-use crate::jobs::{
-    self, Estimate, Job, JobError, OUTPUT, Place, Slots, Spec, Supervisor, Wanted, Wish, slurm,
-};
-use crate::runs::catalogue::find;
-use crate::runs::{RunReader, Standing};
-use crate::text::{duration, fit, printable};
-use crate::training::data::DataConfig;
-use crate::training::{RunDir, RunState, TrainConfig, TrainError, open_feed, run_name};
+use artgpt_app::Estimate;
+use artgpt_art::{ArtError, count_paintings};
+use artgpt_base::text::{duration, fit, printable};
+use artgpt_jobs::{self as jobs, Job, JobError, Slots, Supervisor, Wish, slurm};
+use artgpt_rundir::DataConfig;
+use artgpt_rundir::job::{OUTPUT, Place, Spec, Wanted};
+use artgpt_rundir::{RunDir, RunState, TrainConfig, run_name};
+use artgpt_runs::catalogue::find;
+use artgpt_runs::{RunReader, Standing};
+use artgpt_train::{TrainError, open_feed};
 
 /// Lines of a log that tell why a job failed.
 const LAST_LINES: usize = 10;
@@ -76,7 +77,7 @@ fn supervise(context: &Context) -> Result<ExitCode, Failure> {
     };
     let counts = context.settings.jobs;
     let counts = Slots { cpu: counts.per_cpu.max(1), gpu: counts.per_gpu.max(1) };
-    let mut news = crate::runs::News::of(&runs);
+    let mut news = artgpt_runs::News::of(&runs);
     let tell = || {
         for item in news.look() {
             notice::call(&context.settings.notices.command, &item);
@@ -124,7 +125,7 @@ pub fn check(context: &Context, args: &SubmitArgs) -> Result<Vec<Checked>, Failu
     let base = read_config(&args.config_file, &args.set)?;
     if args.on == Place::Local {
         // Nonsense is told now, not when its turn comes.
-        crate::device::open(&context.settings.device)?;
+        artgpt_model::device::open(&context.settings.device)?;
     }
     let mut checked = Vec::new();
     let stem = args.config_file.file_stem().unwrap_or_default().to_string_lossy();
@@ -144,7 +145,8 @@ pub fn check(context: &Context, args: &SubmitArgs) -> Result<Vec<Checked>, Failu
         if !checked.last().is_some_and(same) {
             enough_data(context, &config)?;
         }
-        let estimate = jobs::check(&config, &context.paths.models(), &context.paths.runs())?;
+        let estimate =
+            artgpt_app::check_run(&config, &context.paths.models(), &context.paths.runs())?;
         let name = [called, &swept.join(" ")].join(" ").trim().to_string();
         checked.push(Checked { config, estimate, name });
     }
@@ -268,7 +270,7 @@ pub fn take_over(context: &Context, run: &Path) -> Result<Job, Failure> {
         ));
     }
     let config = RunDir::follow(run)?.config()?;
-    let needs = jobs::check(&config, &context.paths.models(), &runs)?;
+    let needs = artgpt_app::check_run(&config, &context.paths.models(), &runs)?;
     let spec = Spec { memory: needs.memory, name: run_name(run), ..usual(context)? };
     let job = jobs::enlist(run, &spec)?;
     adopt(context)?;
@@ -317,7 +319,7 @@ fn needs(job: &Job, Checked { estimate, name, .. }: &Checked) -> serde_json::Val
 /// What a job will need.
 pub fn in_words(estimate: &Estimate) -> String {
     let memory = estimate.memory.map(|b| format!("about {:.1} GB", b as f64 / 1e9));
-    let time = estimate.seconds.map(|s| format!("about {}", crate::text::duration(s)));
+    let time = estimate.seconds.map(|s| format!("about {}", artgpt_base::text::duration(s)));
     let known = [memory, time].into_iter().flatten().collect::<Vec<_>>().join(", ");
     match &estimate.seen_in {
         Some(run) => format!("{known} (as {run})"),
@@ -546,7 +548,7 @@ fn ask(context: &Context, names: &[String], wanted: Wanted) -> Result<ExitCode, 
     let asked = names.iter().map(|name| match (jobs::find(&context.paths.runs(), name), wanted) {
         (Ok(job), _) => Ok(settled(job)),
         (Err(unknown @ JobError::Unknown(_)), Wanted::Run) => {
-            match jobs::named(&context.paths.runs(), name) {
+            match artgpt_rundir::job::named(&context.paths.runs(), name) {
                 Ok(run) if run.join("config.toml").is_file() => take_over(context, &run),
                 _ => Err(unknown.into()),
             }

@@ -26,9 +26,9 @@ use clap::Parser;
 
 pub use failure::Failure;
 
-use crate::config::{Paths, Settings};
-use crate::runtime::{self, Workload};
 use args::{Args, Command};
+use artgpt_app::settings::{Paths, Settings};
+use artgpt_kernels::runtime::{self, Workload};
 
 /// What a subcommand runs with.
 #[derive(Clone)]

@@ -10,16 +10,16 @@ use candle_core::Device;
 use super::args::ModelsCommand;
 use super::progress::install_with_bar;
 use super::{Context, Failure, out};
-use crate::chat::Tokenizer;
-use crate::fetch::catalogue::names;
-use crate::fetch::{check_installed, is_installed, remove};
-use crate::inference::{Engine, Picture, Prompt};
-use crate::model::checkpoint::LanguageFile;
-use crate::model::convert::{FloatType, Fold, LanguageType, convert};
-use crate::model::inspect::{Inspection, inspect};
-use crate::model::manifest::Model;
-use crate::model::peft::merge::Delta;
-use crate::model::verify::first_damaged;
+use artgpt_app::catalogue::names;
+use artgpt_chat::Tokenizer;
+use artgpt_engine::{Engine, Picture, Prompt};
+use artgpt_fetch::{check_installed, is_installed, remove};
+use artgpt_model::checkpoint::LanguageFile;
+use artgpt_model::convert::{FloatType, Fold, LanguageType, convert};
+use artgpt_model::inspect::{Inspection, inspect};
+use artgpt_model::manifest::Model;
+use artgpt_model::peft::merge::Delta;
+use artgpt_model::verify::first_damaged;
 
 pub fn run(context: &Context, command: ModelsCommand) -> Result<ExitCode, Failure> {
     let dir = context.paths.models();
@@ -38,7 +38,7 @@ pub fn run(context: &Context, command: ModelsCommand) -> Result<ExitCode, Failur
             let model = Model::find(&model, &dir)?;
             check_installed(&model)?;
             if model.manifest.language.is_some() {
-                let device = crate::device::open(&context.settings.device)?;
+                let device = artgpt_model::device::open(&context.settings.device)?;
                 numbers(&model, &device)?;
             }
             done(context, &model, "intact")
@@ -89,7 +89,7 @@ fn convert_model(
 /// The manifest, and, where the files are here, what is in them.
 fn show(context: &Context, model: &Model) -> Result<ExitCode, Failure> {
     let installed = is_installed(model);
-    let device = crate::device::open(&context.settings.device)?;
+    let device = artgpt_model::device::open(&context.settings.device)?;
     let weights = match installed && model.manifest.language.is_some() {
         true => Some(inspect(model, &device)?),
         false => None,
@@ -104,11 +104,11 @@ fn show(context: &Context, model: &Model) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let text = toml::to_string(&model.manifest).map_err(|e| Failure::new("model", e))?;
-    out::write(crate::text::printable_lines(&text));
+    out::write(artgpt_base::text::printable_lines(&text));
     match weights {
         Some(weights) => {
-            out::write(crate::text::printable_lines(&describe(&weights)));
-            out::line(crate::device::reason(&context.settings.device, &device));
+            out::write(artgpt_base::text::printable_lines(&describe(&weights)));
+            out::line(artgpt_model::device::reason(&context.settings.device, &device));
         }
         None if model.manifest.language.is_some() => {
             eprintln!("not installed: artgpt-tui models install {}", model.manifest.name);
@@ -228,7 +228,7 @@ fn list(context: &Context) -> Result<ExitCode, Failure> {
         out::line(format_args!(
             "{:<16} {state:<10} {}",
             m.manifest.name,
-            crate::text::printable(&m.manifest.description)
+            artgpt_base::text::printable(&m.manifest.description)
         ));
     }
     Ok(ExitCode::SUCCESS)

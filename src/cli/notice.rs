@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::runs::Item;
+use artgpt_runs::Item;
 
 /// Starts it, and does not wait for it. `{run}`, `{what}` and `{text}` in its arguments are filled in.
 pub fn call(command: &[String], item: &Item) {
@@ -11,7 +11,7 @@ pub fn call(command: &[String], item: &Item) {
         argument
             .replace("{run}", &item.run)
             .replace("{what}", item.what.word())
-            .replace("{text}", &crate::text::printable(&item.text))
+            .replace("{text}", &artgpt_base::text::printable(&item.text))
     };
     let started = Command::new(program)
         .args(arguments.iter().map(fill))

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Failure;
-use crate::training::TrainError;
+use artgpt_train::TrainError;
 
 /// Trying without each of many would try without each of the others, too.
 const MOST_TRIED: usize = 4;
@@ -100,7 +100,7 @@ fn place<'a>(value: &'a mut toml::Value, key: &str) -> Option<&'a mut toml::Valu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::training::TrainConfig;
+    use artgpt_rundir::TrainConfig;
 
     #[test]
     fn overrides_reach_into_stages() {

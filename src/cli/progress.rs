@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::fetch::{FetchError, Progress, install};
-use crate::model::manifest::Model;
+use artgpt_fetch::{FetchError, Progress, install};
+use artgpt_model::manifest::Model;
 
 /// Installs with a progress bar.
 pub fn install_with_bar(model: &Model) -> Result<(), FetchError> {

@@ -11,12 +11,12 @@ use rayon::prelude::*;
 use super::args::{LogArgs, RunsCommand, RunsFormat, WatchArgs};
 use super::steering::Steering;
 use super::{Context, Failure, out};
-use crate::jobs::named;
-use crate::runs::catalogue::{Found, find};
-use crate::runs::{Pattern, Run, RunReader};
-use crate::text::{fit, printable};
-use crate::training::tensorboard::EventFile;
 use crate::tui::{BoardOptions, Ended, Places, run_board};
+use artgpt_base::text::{fit, printable};
+use artgpt_rundir::events::EventFile;
+use artgpt_rundir::job::named;
+use artgpt_runs::catalogue::{Found, find};
+use artgpt_runs::{Pattern, Run, RunReader};
 
 pub fn run(context: &Context, command: RunsCommand) -> Result<ExitCode, Failure> {
     match command {
@@ -118,9 +118,9 @@ fn place(context: &Context, name: &str) -> Result<PathBuf, Failure> {
 pub fn remove(context: &Context, names: &[String]) -> Result<(), Failure> {
     let paths: Vec<PathBuf> =
         names.iter().map(|name| place(context, name)).collect::<Result<_, _>>()?;
-    crate::jobs::remove(&context.paths.runs(), &paths)?;
+    artgpt_jobs::remove(&context.paths.runs(), &paths)?;
     for path in paths {
-        let id = crate::training::run_id(&path);
+        let id = artgpt_rundir::run_id(&path);
         match context.json {
             true => out::line(serde_json::json!({ "removed": id })),
             false => out::line(format!("{}  removed", printable(&id))),
@@ -275,7 +275,7 @@ fn show(run: &Run) {
         say("result", &fit(&format!("{key} = {value}"), 3 * WIDEST));
     }
     out::line("");
-    let rows = crate::runs::table(&run.curves);
+    let rows = artgpt_runs::table(&run.curves);
     let cut = |name: &str| fit(&printable(name), WIDEST);
     let width = rows.iter().map(|[name, ..]| cut(name).chars().count()).max().unwrap_or(0);
     for [name, points, last, least, at, greatest, to] in rows {
@@ -290,7 +290,7 @@ fn show(run: &Run) {
 fn diff(context: &Context, names: &[String]) -> Result<(), Failure> {
     let mut all = Vec::new();
     for name in names {
-        let settings = match crate::runs::settings(&place(context, name)?) {
+        let settings = match artgpt_runs::settings(&place(context, name)?) {
             // W&B and TensorBoard keep it in their logs.
             none if none.is_empty() => open(context, name, LogArgs { pattern: None })?.config,
             settings => settings,
@@ -303,7 +303,7 @@ fn diff(context: &Context, names: &[String]) -> Result<(), Failure> {
         }
         all.push(settings);
     }
-    let rows = crate::runs::differing(&all);
+    let rows = artgpt_runs::differing(&all);
     if context.json {
         out::line(serde_json::json!(rows.into_iter().collect::<BTreeMap<_, _>>()));
         return Ok(());
@@ -336,7 +336,7 @@ fn export(run: &Run, format: RunsFormat, to: Option<PathBuf>) -> Result<(), Fail
     match (format, to) {
         (RunsFormat::Csv, None) => {
             let stdout = std::io::stdout().lock();
-            match crate::runs::csv(&run.curves, stdout) {
+            match artgpt_runs::csv(&run.curves, stdout) {
                 // A reader that has gone (`| head`) has seen what it wanted.
                 Err(e) if is_broken_pipe(&e) => {}
                 written => written.map_err(|e| wrong(Path::new("stdout"), &e))?,
@@ -346,7 +346,7 @@ fn export(run: &Run, format: RunsFormat, to: Option<PathBuf>) -> Result<(), Fail
             // What was there stays until the new one is whole.
             let partial = path.with_extension("partial");
             let file = std::fs::File::create(&partial).map_err(|e| wrong(&partial, &e))?;
-            crate::runs::csv(&run.curves, file).map_err(|e| wrong(&partial, &e))?;
+            artgpt_runs::csv(&run.curves, file).map_err(|e| wrong(&partial, &e))?;
             std::fs::rename(&partial, &path).map_err(|e| wrong(&path, &e))?;
         }
         (RunsFormat::Tensorboard, None) => {

@@ -25,7 +25,7 @@ pub fn run(context: &Context, args: ScoreArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     for (id, logprob) in score.token_ids.iter().zip(&score.logprobs) {
-        let token = crate::text::printable(&engine.tokenizer.decode(&[*id]));
+        let token = artgpt_base::text::printable(&engine.tokenizer.decode(&[*id]));
         out::line(format_args!("{logprob:>10.4}  {id:>6}  {token}"));
     }
     out::line(format_args!("{sum:>10.4}  sum"));

@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use super::args::{ExportFormat, SessionsCommand};
 use super::{Context, Failure, out};
-use crate::chat::{Conversation, Session};
-use crate::store::{
+use artgpt_base::text::printable;
+use artgpt_chat::{Conversation, Session};
+use artgpt_store::{
     Database, Pictures, StoreError, find_saved, mirror_path, read_mirror, to_json, to_markdown,
 };
-use crate::text::printable;
 
 pub fn run(context: &Context, command: SessionsCommand) -> Result<ExitCode, Failure> {
     match command {

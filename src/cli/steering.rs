@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::args::SubmitArgs;
 use super::{Context, Failure, jobs};
-use crate::jobs::{Job, Place, Wanted, ending};
-use crate::training::{RunDir, RunState, Status};
 use crate::tui::{Form, Steer};
+use artgpt_jobs::Job;
+use artgpt_rundir::job::{Place, Wanted, ending};
+use artgpt_rundir::{RunDir, RunState, Status};
 
 pub struct Steering {
     context: Context,
@@ -103,7 +104,7 @@ impl Steering {
                 Ok(format!("{} goes on as a job when its device is free", job.id))
             }
             Wanted::Stop => {
-                crate::jobs::stop_foreground(run)?;
+                artgpt_jobs::stop_foreground(run)?;
                 Ok("it stops after its present step; P goes on with it as a job".into())
             }
             Wanted::Pause => Err(Failure::usage(
@@ -120,9 +121,9 @@ impl Steer for Steering {
     }
 
     fn remove(&self, runs: &[PathBuf]) -> Result<String, String> {
-        crate::jobs::remove(&self.context.paths.runs(), runs).map_err(|e| e.to_string())?;
+        artgpt_jobs::remove(&self.context.paths.runs(), runs).map_err(|e| e.to_string())?;
         Ok(match runs {
-            [one] => format!("{} is deleted", crate::training::run_id(one)),
+            [one] => format!("{} is deleted", artgpt_rundir::run_id(one)),
             several => format!("{} runs are deleted", several.len()),
         })
     }

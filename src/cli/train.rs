@@ -9,22 +9,25 @@ use super::args::TrainArgs;
 use super::input::{cancel_on_signal, data_folder, ready};
 use super::overrides::with_overrides;
 use super::{Context, Failure, out};
-use crate::art::{Paintings, Split};
-use crate::chat::{Template, Tokenizer};
-use crate::config::Paths;
-use crate::device;
-use crate::jobs::{Job, named};
-use crate::model::artgpt::{load_trainable, load_vision};
-use crate::model::bridge::Bridge;
-use crate::model::checkpoint::{LanguageFile, copy_trained};
-use crate::model::manifest::{Manifest, Model};
-use crate::model::mode::Differentiable;
-use crate::model::source::bridge_source;
-use crate::training::data::DataConfig;
-use crate::training::outcome;
-use crate::training::{
-    Alone, CaptionTask, Metrics, MuseumTask, Network, Outcome, Params, Peers, RunDir, RunState,
-    Task, TrainConfig, TrainError, Trainer, open_feed, run_id,
+use artgpt_app::settings::Paths;
+use artgpt_art::{Paintings, Split};
+use artgpt_chat::{Template, Tokenizer};
+use artgpt_jobs::Job;
+use artgpt_kernels::mode::Differentiable;
+use artgpt_manifest::Manifest;
+use artgpt_model::artgpt::{load_trainable, load_vision};
+use artgpt_model::bridge::Bridge;
+use artgpt_model::checkpoint::{LanguageFile, copy_trained};
+use artgpt_model::device;
+use artgpt_model::manifest::Model;
+use artgpt_model::source::bridge_source;
+use artgpt_rundir::DataConfig;
+use artgpt_rundir::job::named;
+use artgpt_rundir::{Metrics, RunDir, RunState, TrainConfig, run_id};
+use artgpt_train::outcome;
+use artgpt_train::{
+    Alone, CaptionTask, MuseumTask, Network, Outcome, Params, Peers, Task, TrainError, Trainer,
+    open_feed,
 };
 
 pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
@@ -161,7 +164,7 @@ fn go_on(
     };
     peers.total(0.0)?; // all have looked
     if !run.follows() {
-        crate::jobs::begun(&run.path);
+        artgpt_rundir::job::begun(&run.path);
     }
     if !run.has_begun() && !run.follows() {
         run.begin(&split, &base)?;
@@ -194,7 +197,7 @@ fn go_on(
         (None, None) => return Err(Failure::new("training", "there is nothing to learn from")),
     };
     let trainer = Trainer {
-        threads: config.thread_pool()?,
+        threads: artgpt_train::thread_pool(&config)?,
         params: parts.params.clone(),
         task: task.as_ref(),
         peers,
@@ -245,7 +248,7 @@ fn join<'a>(
     stop: &'a dyn Fn() -> bool,
     device: Option<&Device>,
 ) -> Result<Box<dyn Peers + 'a>, Failure> {
-    let Some(peers) = crate::training::MpiPeers::join(stop) else {
+    let Some(peers) = artgpt_train::MpiPeers::join(stop) else {
         return match started_together() {
             true => Err(Failure::usage(
                 "srun started several processes that do not know of each other",
@@ -263,7 +266,7 @@ fn join<'a>(
             && all
             && peers.size() > 1
         {
-            return Ok(Box::new(crate::training::NcclPeers::join(peers, gpu)?));
+            return Ok(Box::new(artgpt_train::NcclPeers::join(peers, gpu)?));
         }
     }
     let _ = device;
@@ -418,9 +421,9 @@ fn compare(
 
 /// What a trainer borrows.
 struct Parts {
-    vision: Box<dyn crate::model::vision::VisionEncoder>,
+    vision: Box<dyn artgpt_model::vision::VisionEncoder>,
     bridge: Bridge,
-    language: crate::model::llama::Llama<Differentiable>,
+    language: artgpt_model::llama::Llama<Differentiable>,
     params: Params,
     tokenizer: Tokenizer,
     template: Template,
@@ -439,7 +442,7 @@ impl Parts {
         let params = Params::new(config.seed, device).training(move |name| chosen.trains(name));
         let (method, norms) = (&config.method, config.opens_norms());
         copy_trained(file.weights(), method, norms, |name, t| params.set(name, t), device)?;
-        let (weights, precision) = (params.builder(), config.precision);
+        let (weights, precision) = (params.builder(), artgpt_train::precision(config));
         let language =
             load_trainable(&mut file, weights, method.clone(), precision, device, |_, _| {})?;
         let tokenizer = Tokenizer::of(model, &mut file)?;

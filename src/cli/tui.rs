@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::args::TuiArgs;
 use super::steering::Steering;
 use super::{Context, Failure};
-use crate::config::{GraphicsChoice, Settings};
 use crate::tui::{Ended, Options, Steer, run as run_tui};
+use artgpt_app::settings::{GraphicsChoice, Settings};
 
 pub fn run(context: Context, args: TuiArgs) -> Result<ExitCode, Failure> {
     let steer = Some(Arc::new(Steering::of(&context)?) as Arc<dyn Steer>);

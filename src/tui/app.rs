@@ -16,10 +16,10 @@ use super::graphics::{ColourDepth, Protocol};
 use super::message::Scaled;
 use super::questions::Suggestion;
 use super::theme::Theme;
-use crate::chat::{Conversation, Session, Usage};
-use crate::config::Settings;
-use crate::fetch::catalogue::Choice;
-use crate::inference::{Cancel, ModelInfo, Picture};
+use artgpt_app::catalogue::Choice;
+use artgpt_app::settings::Settings;
+use artgpt_chat::{Conversation, Session, Usage};
+use artgpt_engine::{Cancel, ModelInfo, Picture};
 
 /// Everything the screen shows.
 pub struct State {
@@ -201,11 +201,13 @@ impl State {
     }
 
     pub fn tell(&mut self, text: impl Into<String>) {
-        self.notice = Some(Notice { text: crate::text::printable(&text.into()), error: false });
+        self.notice =
+            Some(Notice { text: artgpt_base::text::printable(&text.into()), error: false });
     }
 
     pub fn complain(&mut self, text: impl Into<String>) {
-        self.notice = Some(Notice { text: crate::text::printable(&text.into()), error: true });
+        self.notice =
+            Some(Notice { text: artgpt_base::text::printable(&text.into()), error: true });
     }
 }
 

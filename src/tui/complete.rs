@@ -52,7 +52,7 @@ pub fn matching(text: &str, suits: &dyn Fn(&str) -> bool) -> Vec<Candidate> {
     };
     let path = if folder.is_empty() { PathBuf::from(".") } else { expand(folder) };
     let Ok(entries) = std::fs::read_dir(&path) else { return Vec::new() };
-    let titles = crate::art::titles(&path);
+    let titles = artgpt_art::titles(&path);
     let wanted = start.to_lowercase();
     let mut found: Vec<Candidate> = entries
         .flatten()

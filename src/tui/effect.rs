@@ -6,8 +6,8 @@ use std::sync::Arc;
 use image::RgbImage;
 
 use super::board;
-use crate::chat::{ArtworkRef, Session, TurnRecord};
-use crate::inference::{Cancel, Request};
+use artgpt_chat::{ArtworkRef, Session, TurnRecord};
+use artgpt_engine::{Cancel, Request};
 
 #[derive(Debug)]
 pub enum Effect {

@@ -9,12 +9,12 @@ use image::RgbImage;
 use super::board;
 use super::complete::Candidate;
 use super::theme::Theme;
-use crate::art::Label;
-use crate::config::Settings;
-use crate::fetch::catalogue::Choice;
-use crate::inference::{Event, Picture};
-use crate::runs::Item;
-use crate::store::StoreEvent;
+use artgpt_app::catalogue::Choice;
+use artgpt_app::settings::Settings;
+use artgpt_art::Label;
+use artgpt_engine::{Event, Picture};
+use artgpt_runs::Item;
+use artgpt_store::StoreEvent;
 
 #[derive(Debug)]
 pub enum Message {

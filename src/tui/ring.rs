@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::config::{NoticeSettings, TerminalNotice};
+use artgpt_app::settings::{NoticeSettings, TerminalNotice};
 
 /// Rings the bell, and sends what the terminal shows on the desktop, as the settings say.
 pub fn ring(settings: &NoticeSettings, text: &str, out: &mut impl Write) -> io::Result<()> {

@@ -26,9 +26,9 @@ use super::theme::{Theme, ThemeError};
 use super::update::{picture_cells, update};
 use super::view::view;
 use super::watch::Watch;
-use crate::config::{Paths, Settings};
-use crate::inference::{Folders, Worker};
-use crate::store::{Pictures, Store};
+use artgpt_app::settings::{Paths, Settings};
+use artgpt_engine::{Folders, Worker};
+use artgpt_store::{Pictures, Store};
 
 /// Where a terminal does not say how large its cells are.
 pub const USUAL_CELL: (u16, u16) = (8, 16);
@@ -295,7 +295,7 @@ fn typed_keys(bytes: &[u8]) -> Vec<KeyEvent> {
 
 fn listen_for_signals(messages: UnboundedSender<Message>) {
     tokio::spawn(async move {
-        crate::signals::terminate().await;
+        artgpt_machine::signals::terminate().await;
         let _ = messages.send(Message::Terminate);
     });
 }

@@ -9,11 +9,11 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::effect::Effect;
 use super::message::{Message, Opened, Scaled};
-use crate::art::{ArtError, Artwork, within};
-use crate::config::Paths;
-use crate::fetch::catalogue::choices;
-use crate::inference::{Picture, Worker};
-use crate::store::{Pictures, Store};
+use artgpt_app::catalogue::choices;
+use artgpt_app::settings::Paths;
+use artgpt_art::{ArtError, Artwork, within};
+use artgpt_engine::{Picture, Worker};
+use artgpt_store::{Pictures, Store};
 
 /// Pictures for the screen are kept no larger than this.
 const SCREEN_SIDE: u32 = 1600;

@@ -65,7 +65,7 @@ impl Theme {
             return Self::parse(name, text);
         }
         if !Path::new(name).is_file() {
-            return Err(ThemeError::Unknown(crate::text::printable(name)));
+            return Err(ThemeError::Unknown(artgpt_base::text::printable(name)));
         }
         let text = std::fs::read_to_string(name)
             .map_err(|e| ThemeError::Invalid { name: name.into(), reason: e.to_string() })?;

@@ -14,10 +14,10 @@ use super::board;
 use super::effect::{Effect, Ended};
 use super::message::Message;
 use super::view::layout::{composer_rows, layout};
-use crate::config::Settings;
-use crate::fetch::Progress;
-use crate::inference::Event;
-use crate::store::StoreEvent;
+use artgpt_app::settings::Settings;
+use artgpt_engine::Event;
+use artgpt_fetch::Progress;
+use artgpt_store::StoreEvent;
 
 /// Applies one message.
 pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
@@ -108,7 +108,7 @@ fn model(state: &mut State, event: Event) -> Vec<Effect> {
         Event::Ready(info) => models::ready(state, info),
         Event::Kept(info, reason) => models::kept(state, info, &reason),
         Event::Unusable(reason) => {
-            let reason = crate::text::printable(&reason);
+            let reason = artgpt_base::text::printable(&reason);
             state.complain(format!("{reason}; Ctrl-R tries again"));
             state.model = ModelState::Unusable(reason);
             Vec::new()

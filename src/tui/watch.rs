@@ -8,7 +8,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::message::Message;
 use super::theme::Theme;
-use crate::config::Settings;
+use artgpt_app::settings::Settings;
 
 /// Editors write a file in several steps; they are done after this.
 const SETTLE: Duration = Duration::from_millis(150);

@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use artgpt::chat::Tokenizer;
-use artgpt::model::checkpoint::GgufFile;
-use artgpt::model::manifest::Model;
+use artgpt_chat::Tokenizer;
+use artgpt_model::checkpoint::GgufFile;
+use artgpt_model::manifest::Model;
 use assert_cmd::Command;
 
 /// The program with a data folder.

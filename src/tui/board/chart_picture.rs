@@ -156,7 +156,7 @@ fn paint(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runs::XAxis;
+    use artgpt_runs::XAxis;
 
     fn order(metric: &str, urgent: bool) -> Order {
         let drawing = Drawing {

@@ -4,8 +4,8 @@ use ratatui::style::Color;
 
 use super::state::Board;
 use super::trace::{Frame, height, short, span, trace};
-use crate::runs::{Clock, Run, XAxis};
-use crate::training::{Mark, MarkKind};
+use artgpt_rundir::{Mark, MarkKind};
+use artgpt_runs::{Clock, Run, XAxis};
 
 /// A chart of the runs that are shown, over the stretch that is seen.
 #[derive(Debug, Clone, PartialEq)]

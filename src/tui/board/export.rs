@@ -9,8 +9,8 @@ use std::sync::PoisonError;
 use super::drawing::Drawing;
 use super::picture::{Ground, pixels, svg};
 use super::state::Board;
-use crate::runs::catalogue::EXPORT;
-use crate::runs::{CALENDAR, Shared, XAxis};
+use artgpt_runs::catalogue::EXPORT;
+use artgpt_runs::{CALENDAR, Shared, XAxis};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use crate::runs::Run;
+use artgpt_runs::Run;
 
 /// A run is listed where all words hold: `lora`, `#hot`, `state=failed`, `lr>1e-4`, `loss<0.5`.
 pub fn holds(filter: &str, run: &Run, note: &str) -> bool {
@@ -82,7 +82,7 @@ fn told<'a>(run: &'a Run, key: &'a str) -> impl Iterator<Item = String> + 'a {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runs::Point;
+    use artgpt_runs::Point;
 
     #[test]
     fn words_and_comparisons_must_all_hold() {

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use serde::{Deserialize, Serialize};
 
 use super::state::{Board, Focus, Scale, Sort};
-use crate::training::write_json;
+use artgpt_rundir::write_json;
 
 /// The file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

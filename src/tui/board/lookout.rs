@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::steer::Steer;
-use crate::machine::{Load, Machine};
-use crate::runs::{Item, News};
+use artgpt_machine::{Load, Machine};
+use artgpt_runs::{Item, News};
 
 /// Between looks.
 const PACE: Duration = Duration::from_secs(2);

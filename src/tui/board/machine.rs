@@ -2,7 +2,7 @@
 
 use crossterm::event::KeyCode;
 
-use crate::machine::Process;
+use artgpt_machine::Process;
 
 #[derive(Debug, Default)]
 pub struct MachineWindow {
@@ -94,7 +94,7 @@ fn order(processes: &mut [Process], by: Order) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::GpuUse;
+    use artgpt_machine::GpuUse;
 
     #[test]
     fn processes_stand_in_the_order_that_is_asked_for() {

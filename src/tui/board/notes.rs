@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::training::write_json;
+use artgpt_rundir::write_json;
 
 /// A note by a run's path; words that begin with `#` are its tags.
 pub type Notes = BTreeMap<PathBuf, String>;

@@ -11,10 +11,10 @@ use super::page;
 use super::state::Board;
 use super::steer::Steer;
 use super::update::{Effect, Message};
-use crate::machine::Processes;
-use crate::runs::{Follower, Pattern};
 use crate::tui::complete::{common_prefix, matching};
 use crate::tui::run::TuiError;
+use artgpt_machine::Processes;
+use artgpt_runs::{Follower, Pattern};
 
 /// Where the panel's messages go.
 pub type Send = Arc<dyn Fn(Message) + std::marker::Send + Sync>;

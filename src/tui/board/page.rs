@@ -9,14 +9,15 @@ use image::RgbImage;
 use image::imageops::FilterType;
 use ratatui::layout::Rect;
 
-use crate::jobs::{Job, OUTPUT, last_lines};
-use crate::runs::media::{
+use crate::tui::graphics::fit;
+use artgpt_jobs::{Job, last_lines};
+use artgpt_rundir::job::OUTPUT;
+use artgpt_rundir::{Look, PICTURES, Samples, looks, samples};
+use artgpt_runs::media::{
     Embedding, LARGEST_TABLE, Projection, Rows, Sound, bytes, bytes_within, embeddings, project,
     sound, table,
 };
-use crate::runs::{About, At, ByTag, Media, Run, Settings, differing, settings};
-use crate::training::{Look, PICTURES, Samples, looks, samples};
-use crate::tui::graphics::fit;
+use artgpt_runs::{About, At, ByTag, Media, Run, Settings, differing, settings};
 
 /// Cells of a sample's picture.
 pub const PICTURE: (u16, u16) = (24, 12);
@@ -361,7 +362,7 @@ fn read(asked: &Asked) -> Result<Content, String> {
 }
 
 fn scaled(media: &Media, room: Room) -> Result<Content, String> {
-    let (image, _) = crate::art::decode(&media.path, &bytes(media)?).map_err(|e| e.to_string())?;
+    let (image, _) = artgpt_art::decode(&media.path, &bytes(media)?).map_err(|e| e.to_string())?;
     let cells = fit(image.dimensions(), Rect::new(0, 0, room.cells.0, room.cells.1), room.cell);
     let pixels = |cells: u16, cell: u16| (u32::from(cells) * u32::from(cell)).max(1);
     let (width, height) = (pixels(cells.width, room.cell.0), pixels(cells.height, room.cell.1));

@@ -8,9 +8,9 @@ use ratatui::style::Color as Named;
 
 use super::drawing::{Drawing, Kind};
 use super::view::place_in_words;
-use crate::runs::XAxis;
-use crate::text::printable;
-use crate::training::MarkKind;
+use artgpt_base::text::printable;
+use artgpt_rundir::MarkKind;
+use artgpt_runs::XAxis;
 
 const FONT: &str = "monospace";
 /// A legend of more runs hides the curves.
@@ -48,7 +48,7 @@ fn draw<B: DrawingBackend>(
     area: &DrawingArea<B, Shift>,
     ground: Ground,
 ) -> Result<(), PictureError> {
-    crate::fonts::register();
+    artgpt_plot::register();
     plot(drawing, area, ground).map_err(|e| PictureError(e.to_string()))
 }
 

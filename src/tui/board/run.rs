@@ -18,13 +18,13 @@ use super::state::Board;
 use super::steer::Steer;
 use super::update::{Effect, Message, keep, update};
 use super::view::view;
-use crate::config::{GraphicsChoice, NoticeSettings};
 use crate::tui::effect::Ended;
 use crate::tui::graphics::{Environment, PicturePrinter, choose, probe};
 use crate::tui::ring::ring;
 use crate::tui::run::TuiError;
 use crate::tui::screen::Screen;
 use crate::tui::theme::Theme;
+use artgpt_app::settings::{GraphicsChoice, NoticeSettings};
 
 /// Messages handled before the screen is drawn again.
 const BATCH: usize = 256;
@@ -79,7 +79,7 @@ async fn main_loop(options: BoardOptions) -> Result<Ended, TuiError> {
     board.steers = outside.steers();
     let ended = messages.clone();
     tokio::spawn(async move {
-        crate::signals::terminate().await;
+        artgpt_machine::signals::terminate().await;
         let _ = ended.send(Message::Terminate);
     });
     let mut events = EventStream::new();

@@ -9,8 +9,8 @@ use super::export::write_new;
 use super::page::{Asked, Content, Part};
 use super::state::Board;
 use super::view::picture_room;
-use crate::runs::media::{Projection, Rows, bytes};
-use crate::runs::{Bin, Cut, Media};
+use artgpt_runs::media::{Projection, Rows, bytes};
+use artgpt_runs::{Bin, Cut, Media};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Save {

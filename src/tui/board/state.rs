@@ -16,11 +16,11 @@ use super::machine::MachineWindow;
 use super::notes::Notes;
 use super::page::{Asked, Page};
 use super::view::picture_room;
-use crate::machine::Load;
-use crate::runs::{Clock, Run, SYSTEM, Series, Settings, Shared, Smoothed, Standing, XAxis};
-use crate::training::RunState;
 use crate::tui::graphics::ColourDepth;
 use crate::tui::theme::Theme;
+use artgpt_machine::Load;
+use artgpt_rundir::RunState;
+use artgpt_runs::{Clock, Run, SYSTEM, Series, Settings, Shared, Smoothed, Standing, XAxis};
 
 pub struct Board {
     pub theme: Theme,
@@ -531,7 +531,7 @@ impl Board {
             return;
         }
         let all: Vec<_> = listed.into_iter().map(|i| self.run(i)).collect();
-        let mut keys = crate::runs::differing_keys(all.iter().map(|run| &run.config));
+        let mut keys = artgpt_runs::differing_keys(all.iter().map(|run| &run.config));
         drop(all);
         keys.truncate(MOST_KEYS);
         (self.keys, self.keys_of) = (keys, of);
@@ -598,7 +598,7 @@ impl Board {
 }
 
 /// The last point at or before `x`, as exact as it was read.
-pub fn value_at(series: &Series, clock: Clock, x: f64) -> Option<crate::runs::Point> {
+pub fn value_at(series: &Series, clock: Clock, x: f64) -> Option<artgpt_runs::Point> {
     // The next larger number, so that a point at x counts.
     let upto = series.within(clock, f64::NEG_INFINITY, x.next_up()).end;
     series.get(upto.checked_sub(1)?)

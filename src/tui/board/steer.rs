@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::form::Form;
-use crate::jobs::Wanted;
+use artgpt_rundir::job::Wanted;
 
 /// Steers runs; the errors say what to do.
 pub trait Steer: Send + Sync {

@@ -1,7 +1,7 @@
 //! From a curve to the few points that a chart of so many columns needs.
 
 use super::state::Scale;
-use crate::runs::{Clock, Series};
+use artgpt_runs::{Clock, Series};
 
 /// A stretch of the horizontal axis, cut in parts that are one dot wide.
 #[derive(Debug, Clone, Copy)]
@@ -83,7 +83,7 @@ pub fn short(value: f64, step: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runs::{Point, XAxis};
+    use artgpt_runs::{Point, XAxis};
 
     fn series(count: u64, value: impl Fn(u64) -> f64) -> Series {
         let mut series = Series::default();

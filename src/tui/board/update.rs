@@ -17,9 +17,9 @@ use super::page::{Needs, Page, Texts};
 use super::save::Save;
 use super::state::{Board, Focus, Question};
 use super::view::{columns, grid};
-use crate::jobs::Wanted;
-use crate::machine::{Load, Process};
-use crate::runs::{Change, Item, XAxis, in_one_line};
+use artgpt_machine::{Load, Process};
+use artgpt_rundir::job::Wanted;
+use artgpt_runs::{Change, Item, XAxis, in_one_line};
 
 #[derive(Debug)]
 pub enum Message {

@@ -21,7 +21,7 @@ use ratatui::widgets::{Block, Paragraph};
 
 use super::page::Room;
 use super::state::{Board, Focus, Sort};
-use crate::runs::XAxis;
+use artgpt_runs::XAxis;
 
 /// How charts are laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,7 +173,7 @@ fn draw_charts(board: &Board, area: Rect, frame: &mut Frame) {
 
 /// How the list is ordered.
 fn order(board: &Board) -> String {
-    let metric = crate::text::printable(board.metric().unwrap_or("the chart"));
+    let metric = artgpt_base::text::printable(board.metric().unwrap_or("the chart"));
     match board.sort {
         Sort::Found => "as found".to_string(),
         Sort::State => "ordered by state".to_string(),
@@ -186,21 +186,21 @@ fn order(board: &Board) -> String {
 fn status(board: &Board) -> Line<'static> {
     let theme = &board.theme;
     if let Some(notice) = &board.notice {
-        return Line::styled(crate::text::printable(notice), theme.accent);
+        return Line::styled(artgpt_base::text::printable(notice), theme.accent);
     }
     if let Some(focus) = board.filtering {
         let (sign, text) = match focus {
             Focus::List => ("runs with ", &board.filter),
             Focus::Charts => ("charts with ", &board.charts_with),
         };
-        let text = format!("{sign}{}▏", crate::text::printable(text));
+        let text = format!("{sign}{}▏", artgpt_base::text::printable(text));
         return Line::styled(text, theme.accent);
     }
     let mut words = Vec::new();
     // What hides something comes first.
-    let filter = crate::text::printable(&board.filter);
+    let filter = artgpt_base::text::printable(&board.filter);
     words.extend((!filter.is_empty()).then(|| format!("only /{filter} (Esc ends it)")));
-    let charts = crate::text::printable(&board.charts_with);
+    let charts = artgpt_base::text::printable(&board.charts_with);
     words.extend((!charts.is_empty()).then(|| format!("charts with {charts} (Esc ends it)")));
     words.push(match board.scale.axis {
         XAxis::Step => "by step".to_string(),
@@ -237,7 +237,7 @@ fn status(board: &Board) -> Line<'static> {
     let keys = format!("  {keys}  q {}", if board.within { "back" } else { "quit" });
     let room = usize::from(board.screen.width).saturating_sub(keys.len());
     Line::from(vec![
-        Span::styled(crate::text::fit(&words.join(" · "), room), theme.accent),
+        Span::styled(artgpt_base::text::fit(&words.join(" · "), room), theme.accent),
         Span::styled(keys, theme.dim),
     ])
 }

@@ -11,7 +11,7 @@ pub use probe::{Replies, probe};
 
 use ratatui::layout::Rect;
 
-use crate::config::GraphicsChoice;
+use artgpt_app::settings::GraphicsChoice;
 
 /// How pictures are drawn in this terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

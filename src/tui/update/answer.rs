@@ -1,9 +1,9 @@
 //! A question is asked, its answer streams, ends, and becomes durable.
 
-use crate::chat::{Answer, FinishReason, Role, TurnRecord, Usage};
-use crate::inference::{Cancel, Picture, Prompt, Request};
 use crate::tui::app::{ModelState, State, Streaming};
 use crate::tui::effect::Effect;
+use artgpt_chat::{Answer, FinishReason, Role, TurnRecord, Usage};
+use artgpt_engine::{Cancel, Picture, Prompt, Request};
 
 /// Sends the composer's text.
 pub fn ask(state: &mut State) -> Vec<Effect> {

@@ -2,13 +2,13 @@
 
 use ratatui::layout::Rect;
 
-use crate::chat::ArtworkRef;
 use crate::tui::app::{Popup, Shown, State};
 use crate::tui::complete::{Candidate, common_prefix};
 use crate::tui::effect::Effect;
 use crate::tui::graphics::{Protocol, fit};
 use crate::tui::message::Opened;
 use crate::tui::view::layout::{composer_rows, layout};
+use artgpt_chat::ArtworkRef;
 
 /// An artwork was read: it is shown, and goes with the next question.
 pub fn opened(state: &mut State, opened: Opened) -> Vec<Effect> {

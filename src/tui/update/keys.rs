@@ -4,13 +4,13 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui_textarea::CursorMove;
 
 use super::{answer, artwork, models, page, panel, quit, scroll, session};
-use crate::chat::Role;
-use crate::text::{printable, printable_lines};
 use crate::tui::app::{OpenWindow, Popup, State, editor};
 use crate::tui::board;
 use crate::tui::effect::{Effect, Ended};
 use crate::tui::keymap::{Action, action};
 use crate::tui::questions::suggestions;
+use artgpt_base::text::{printable, printable_lines};
+use artgpt_chat::Role;
 
 pub fn key(state: &mut State, key: KeyEvent) -> Vec<Effect> {
     if key.kind == KeyEventKind::Release {
@@ -317,7 +317,7 @@ fn restart_path(input: &mut ratatui_textarea::TextArea<'static>, state: &State) 
 
 fn in_sessions(
     state: &mut State,
-    list: Option<Vec<crate::chat::Session>>,
+    list: Option<Vec<artgpt_chat::Session>>,
     selected: usize,
     confirm: bool,
     key: KeyEvent,

@@ -3,10 +3,10 @@
 use crossterm::event::KeyCode;
 
 use super::keys::step;
-use crate::fetch::catalogue::Choice;
-use crate::inference::ModelInfo;
 use crate::tui::app::{ModelState, Popup, State};
 use crate::tui::effect::Effect;
+use artgpt_app::catalogue::Choice;
+use artgpt_engine::ModelInfo;
 
 pub fn window(state: &mut State) -> Vec<Effect> {
     state.popup = Some(Popup::Models { list: None, selected: 0 });
@@ -67,7 +67,7 @@ pub fn ready(state: &mut State, info: ModelInfo) -> Vec<Effect> {
 
 /// Another one could not be used.
 pub fn kept(state: &mut State, info: ModelInfo, reason: &str) -> Vec<Effect> {
-    let reason = crate::text::printable(reason);
+    let reason = artgpt_base::text::printable(reason);
     state.complain(format!("{reason}; {} stays", info.name));
     state.settings.model.clone_from(&info.reference);
     state.model = ModelState::Ready(info);

@@ -1,9 +1,9 @@
 //! The training panel over the conversation.
 
-use crate::runs::{Item, in_one_line};
 use crate::tui::app::State;
 use crate::tui::board::{Board, Effect as Wanted, Message, keep, update};
 use crate::tui::effect::Effect;
+use artgpt_runs::{Item, in_one_line};
 
 pub fn open(state: &mut State) -> Vec<Effect> {
     let mut board = Board::new(state.theme.clone(), state.screen);

@@ -1,9 +1,9 @@
 //! Beginning, listing and resuming sessions.
 
 use super::answer;
-use crate::chat::{Conversation, Session};
 use crate::tui::app::{ModelState, Popup, State};
 use crate::tui::effect::Effect;
+use artgpt_chat::{Conversation, Session};
 
 pub fn listed(state: &mut State, new: Vec<Session>) -> Vec<Effect> {
     if let Some(Popup::Sessions { list, selected, confirm }) = &mut state.popup {

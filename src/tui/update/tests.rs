@@ -5,13 +5,13 @@ use image::RgbImage;
 use ratatui::layout::Rect;
 
 use super::*;
-use crate::chat::{Answer, FinishReason, Role, Timings, Usage};
-use crate::config::Settings;
-use crate::inference::{ModelInfo, Picture};
 use crate::tui::app::{Popup, Terminal};
 use crate::tui::graphics::{ColourDepth, Protocol};
 use crate::tui::message::Opened;
 use crate::tui::theme::Theme;
+use artgpt_app::settings::Settings;
+use artgpt_chat::{Answer, FinishReason, Role, Timings, Usage};
+use artgpt_engine::{ModelInfo, Picture};
 
 pub fn state(width: u16, height: u16) -> State {
     let terminal =
@@ -269,7 +269,7 @@ fn a_resumed_session_opens_its_artworks_again() {
 fn deleting_a_session_asks_first() {
     let mut s = state(80, 24);
     round(&mut s, "what?", "Red.");
-    let other = crate::chat::Session::new("m", None);
+    let other = artgpt_chat::Session::new("m", None);
     press(&mut s, KeyCode::Char('t'), KeyModifiers::CONTROL);
     update(&mut s, Message::Store(StoreEvent::Sessions(vec![other.clone()])));
     let d = |s: &mut State| press(s, KeyCode::Char('d'), KeyModifiers::NONE);
@@ -300,7 +300,7 @@ fn control_characters_in_messages_never_reach_the_screen() {
 
 #[test]
 fn another_model_answers_from_the_next_question_on() {
-    use crate::fetch::catalogue::Choice;
+    use artgpt_app::catalogue::Choice;
     let mut s = state(80, 24);
     let choice = |reference: &str| Choice {
         reference: reference.into(),
@@ -329,7 +329,7 @@ fn another_model_answers_from_the_next_question_on() {
 
     // Files that name the model they named before do not undo the choice; another one does.
     let settings = |s: &State, model: &str| {
-        let settings = crate::config::Settings { model: model.into(), ..s.settings.clone() };
+        let settings = artgpt_app::settings::Settings { model: model.into(), ..s.settings.clone() };
         Message::Settings(Box::new((settings, s.theme.clone())))
     };
     let same = settings(&s, "artgpt-smol");

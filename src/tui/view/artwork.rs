@@ -7,10 +7,10 @@ use ratatui::text::Line;
 use ratatui::widgets::{Paragraph, Wrap};
 
 use super::layout::Areas;
-use crate::text::printable;
 use crate::tui::app::State;
 use crate::tui::graphics::paint;
 use crate::tui::update::picture_cells;
+use artgpt_base::text::printable;
 
 pub fn draw(state: &State, areas: &Areas, frame: &mut Frame) {
     draw_label(state, areas, frame);

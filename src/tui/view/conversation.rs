@@ -6,9 +6,9 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use crate::chat::{FinishReason, Role, TurnRecord};
-use crate::text::{printable, printable_lines};
 use crate::tui::app::State;
+use artgpt_base::text::{printable, printable_lines};
+use artgpt_chat::{FinishReason, Role, TurnRecord};
 
 pub fn draw(state: &State, area: Rect, frame: &mut Frame) {
     if area.is_empty() {

@@ -5,9 +5,9 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, List, ListItem, ListState, Paragraph};
 
-use crate::text::printable;
 use crate::tui::app::{Popup, State};
 use crate::tui::keymap::BINDINGS;
+use artgpt_base::text::printable;
 
 pub fn draw(state: &State, screen: Rect, frame: &mut Frame) {
     let Some(popup) = &state.popup else { return };

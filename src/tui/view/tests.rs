@@ -5,12 +5,12 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::view;
-use crate::fetch::Progress;
-use crate::inference::Event;
 use crate::tui::app::State;
 use crate::tui::message::{Message, Scaled};
 use crate::tui::update::tests::{answer, open, press, round, state, type_text};
 use crate::tui::update::update;
+use artgpt_engine::Event;
+use artgpt_fetch::Progress;
 
 fn draw(state: &State) -> String {
     let (width, height) = (state.screen.width, state.screen.height);
@@ -96,7 +96,7 @@ fn help_80x24() {
 
 #[test]
 fn models_80x24() {
-    use crate::fetch::catalogue::Choice;
+    use artgpt_app::catalogue::Choice;
     let mut s = state(80, 24);
     press(&mut s, KeyCode::F(2), KeyModifiers::NONE);
     let run = |id: &str| Choice {

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::{Effect, show_where};
-use crate::jobs::Wanted;
-use crate::runs::Standing;
-use crate::training::RunState;
 use crate::tui::board::state::{Asking, Board, Noting, Question};
+use artgpt_rundir::RunState;
+use artgpt_rundir::job::Wanted;
+use artgpt_runs::Standing;
 
 /// Marks the run under the cursor, or no longer, and goes on to the next.
 pub fn mark(board: &mut Board) {

@@ -7,12 +7,12 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::*;
-use crate::runs::catalogue::find;
-use crate::runs::{RunReader, Shared};
-use crate::training::{RunState, Status};
 use crate::tui::board::page::{Content, parts};
 use crate::tui::board::view::view;
 use crate::tui::theme::Theme;
+use artgpt_rundir::{RunState, Status};
+use artgpt_runs::catalogue::find;
+use artgpt_runs::{RunReader, Shared};
 
 fn run(root: &Path, name: &str, lines: impl Iterator<Item = String>) -> Shared {
     let folder = root.join(name);
@@ -614,15 +614,15 @@ fn news_ring_and_gauges_stand_under_the_list() {
     let item = |run: &str| Item {
         run: run.into(),
         name: Some("warm".into()),
-        what: crate::runs::What::Failed,
+        what: artgpt_runs::What::Failed,
         text: "why".into(),
     };
     let effects = update(&mut board, Message::News(vec![item("A"), item("B")]));
     assert_eq!(effects, [Effect::Ring("warm (B) failed: why, and 1 more".into())]);
     assert!(screen(&board).contains("warm (B) failed: why, and 1 more"));
     press(&mut board, "g");
-    let used = crate::machine::Used { used: 4_000_000_000, total: 8_000_000_000 };
-    let gpu = crate::machine::Gpu {
+    let used = artgpt_machine::Used { used: 4_000_000_000, total: 8_000_000_000 };
+    let gpu = artgpt_machine::Gpu {
         index: 1,
         name: "A100".into(),
         memory: used,
@@ -642,12 +642,12 @@ fn news_ring_and_gauges_stand_under_the_list() {
     // The window of the machine: minutes back, and the processes, with the run that one trains.
     assert_eq!(press(&mut board, "m"), [Effect::Processes]);
     assert_eq!(update(&mut board, Message::Tick), [], "one look at a time");
-    let process = |pid, cpu| crate::machine::Process {
+    let process = |pid, cpu| artgpt_machine::Process {
         pid,
         cpu,
         command: "train.py".into(),
         user: "ada".into(),
-        gpu: (pid == 7).then_some(crate::machine::GpuUse { index: 1, memory: 3 << 30, busy: None }),
+        gpu: (pid == 7).then_some(artgpt_machine::GpuUse { index: 1, memory: 3 << 30, busy: None }),
         ..Default::default()
     };
     update(&mut board, Message::Processes(vec![process(8, 1.5), process(7, 0.5)]));

@@ -3,12 +3,12 @@
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::{Effect, edit, load_page, steering};
-use crate::jobs::Wanted;
 use crate::tui::board::form::Asked;
 use crate::tui::board::keys::HELP;
 use crate::tui::board::page::parts;
 use crate::tui::board::save::Save;
 use crate::tui::board::state::{Asking, Board, Question};
+use artgpt_rundir::job::Wanted;
 
 pub fn on_key(board: &mut Board, key: KeyEvent) -> Vec<Effect> {
     let code = key.code;

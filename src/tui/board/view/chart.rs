@@ -7,11 +7,11 @@ use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph};
 
-use crate::runs::XAxis;
-use crate::text::{fit, printable};
-use crate::training::MarkKind;
 use crate::tui::board::drawing::{Drawing, Kind};
 use crate::tui::board::state::{Board, Focus, value_at};
+use artgpt_base::text::{fit, printable};
+use artgpt_rundir::MarkKind;
+use artgpt_runs::XAxis;
 
 pub fn draw(board: &Board, metric: usize, area: Rect, frame: &mut Frame) {
     let theme = &board.theme;

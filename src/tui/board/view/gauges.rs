@@ -5,10 +5,10 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Paragraph};
 
-use crate::machine::Load;
-use crate::text::{fit, printable};
 use crate::tui::board::state::Board;
 use crate::tui::theme::Theme;
+use artgpt_base::text::{fit, printable};
+use artgpt_machine::Load;
 
 /// Cells of a bar.
 const BAR: usize = 6;

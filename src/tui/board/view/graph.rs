@@ -2,10 +2,10 @@
 
 use ratatui::text::{Line, Span};
 
-use crate::runs::Run;
-use crate::text::printable;
 use crate::tui::board::page::{LEVELS, Page};
 use crate::tui::theme::Theme;
+use artgpt_base::text::printable;
+use artgpt_runs::Run;
 
 /// The lines that are seen of it, from the one that the page is scrolled to.
 pub fn lines(run: &Run, page: &Page, room: usize, theme: &Theme) -> Vec<Line<'static>> {

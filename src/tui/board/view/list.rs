@@ -9,11 +9,11 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, List, ListItem, ListState, Paragraph, Wrap};
 use unicode_width::UnicodeWidthStr;
 
-use crate::runs::Standing;
-use crate::text::{duration, fit, number, printable};
-use crate::training::RunState;
 use crate::tui::board::state::{Board, Focus, Listed};
 use crate::tui::theme::Theme;
+use artgpt_base::text::{duration, fit, number, printable};
+use artgpt_rundir::RunState;
+use artgpt_runs::Standing;
 
 /// Rows of this width have room for the last value of the chosen chart.
 const WITH_VALUE: u16 = 60;

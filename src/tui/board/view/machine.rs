@@ -7,11 +7,11 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Paragraph, Sparkline, SparklineBar};
 
-use crate::machine::{Gpu, Load, Process};
-use crate::text::{duration, fit, printable};
 use crate::tui::board::machine::MachineWindow;
 use crate::tui::board::state::Board;
 use crate::tui::theme::Theme;
+use artgpt_base::text::{duration, fit, printable};
+use artgpt_machine::{Gpu, Load, Process};
 
 /// Rows of a chart with its title.
 const CHART: u16 = 4;

@@ -8,13 +8,13 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 
-use crate::runs::Run;
-use crate::text::{fit, printable};
-use crate::training::{MarkKind, RunState};
 use crate::tui::board::page::{PICTURE, Page, Part, parts};
 use crate::tui::board::state::Board;
 use crate::tui::graphics::paint;
 use crate::tui::theme::Theme;
+use artgpt_base::text::{fit, printable};
+use artgpt_rundir::{MarkKind, RunState};
+use artgpt_runs::Run;
 
 pub fn draw(board: &Board, area: Rect, frame: &mut Frame) {
     let Some(page) = &board.page else { return };
@@ -155,7 +155,7 @@ fn overview(board: &Board, run: &Run, page: &Page) -> Vec<Line<'static>> {
     if let Some(title) = run.title() {
         say("name", title.to_string());
     }
-    if let Some(began) = run.curves.began().filter(|began| *began >= crate::runs::CALENDAR) {
+    if let Some(began) = run.curves.began().filter(|began| *began >= artgpt_runs::CALENDAR) {
         let at = jiff::Timestamp::from_second(began as i64).ok();
         let at = at.map(|at| at.to_zoned_datetime(jiff::tz::TimeZone::system()));
         let at = at.map_or(String::new(), |at| at.strftime("%Y-%m-%d %H:%M").to_string());
@@ -163,14 +163,14 @@ fn overview(board: &Board, run: &Run, page: &Page) -> Vec<Line<'static>> {
         let took = last.filter(|wall| wall.is_finite()).fold(began, f64::max) - began;
         say(
             "began",
-            format!("{at}, {} from its first point to its last", crate::text::duration(took)),
+            format!("{at}, {} from its first point to its last", artgpt_base::text::duration(took)),
         );
     }
     if let Some(phase) = run.status.as_ref().and_then(|s| s.phase.clone()) {
         say("phase", phase);
     }
     if let Some(left) = run.left(now) {
-        say("left", format!("about {}", crate::text::duration(left)));
+        say("left", format!("about {}", artgpt_base::text::duration(left)));
     }
     if let Some(reason) = run.status.as_ref().and_then(|s| s.exit_reason.clone()) {
         say("reason", reason);
@@ -216,7 +216,7 @@ fn overview(board: &Board, run: &Run, page: &Page) -> Vec<Line<'static>> {
     lines.push(Line::default());
     // The numbers need 62 columns; the name has the rest.
     let wide = usize::from(board.screen.width).saturating_sub(64).clamp(12, 40);
-    for (i, row) in crate::runs::table(&run.curves).into_iter().enumerate() {
+    for (i, row) in artgpt_runs::table(&run.curves).into_iter().enumerate() {
         let [name, points, last, least, at, greatest, to] = row;
         let text = format!(
             "{:<wide$} {points:>7} {last:>11} {least:>11} {at:>8} {greatest:>11} {to:>8}",

@@ -11,10 +11,10 @@ use ratatui::widgets::canvas::{Canvas, Line as Stroke};
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::runs::Series;
-use crate::text::{fit, number, printable};
 use crate::tui::board::page::Page;
 use crate::tui::board::state::Board;
+use artgpt_base::text::{fit, number, printable};
+use artgpt_runs::Series;
 
 /// Columns between two axes, at least.
 const APART: u16 = 18;

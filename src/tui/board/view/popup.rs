@@ -7,11 +7,11 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 
-use crate::text::printable;
 use crate::tui::board::form::{FIELDS, FormWindow};
 use crate::tui::board::keys::HELP;
 use crate::tui::board::state::{Asking, Board, Question};
 use crate::tui::theme::Theme;
+use artgpt_base::text::printable;
 
 /// Runs that a question names.
 const NAMED: usize = 12;

@@ -10,9 +10,9 @@ use ratatui::text::Span;
 use ratatui::widgets::{Block, Cell, Row, Table};
 
 use super::list::{mark, standing_style};
-use crate::runs::{Run, Series};
-use crate::text::{duration, fit, number, printable};
 use crate::tui::board::state::Board;
+use artgpt_base::text::{duration, fit, number, printable};
+use artgpt_runs::{Run, Series};
 
 /// Columns of a run's name, and of a value of its configuration.
 const NAME: u16 = 30;

@@ -6,9 +6,9 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use crate::runs::{At, Bin};
-use crate::text::number;
 use crate::tui::board::state::Board;
+use artgpt_base::text::number;
+use artgpt_runs::{At, Bin};
 
 /// From nothing to the fullest bar.
 const SHADES: [&str; 5] = [" ", "░", "▒", "▓", "█"];

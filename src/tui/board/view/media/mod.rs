@@ -12,11 +12,11 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{List, ListState, Paragraph, Wrap};
 
 use super::chart::leave;
-use crate::runs::{At, ByTag, Media, Run};
-use crate::text::{fit, printable, printable_lines};
 use crate::tui::board::page::{Content, Page, Part, Room, steps};
 use crate::tui::board::state::Board;
 use crate::tui::graphics::paint;
+use artgpt_base::text::{fit, printable, printable_lines};
+use artgpt_runs::{At, ByTag, Media, Run};
 
 /// Columns of the list of names.
 const NAMES: u16 = 26;

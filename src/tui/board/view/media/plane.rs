@@ -10,9 +10,9 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 use ratatui::widgets::canvas::{Canvas, Points};
 
-use crate::runs::media::Projection;
-use crate::text::{fit, printable};
 use crate::tui::board::state::{Board, COLOURS};
+use artgpt_base::text::{fit, printable};
+use artgpt_runs::media::Projection;
 
 /// Columns of the labels.
 const LABELS: u16 = 26;

@@ -7,8 +7,8 @@ use ratatui::symbols::Marker;
 use ratatui::text::Line;
 use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Paragraph};
 
-use crate::runs::Cut;
 use crate::tui::board::state::Board;
+use artgpt_runs::Cut;
 
 /// Thresholds whose numbers stand beside the curve.
 const TOLD: usize = 11;

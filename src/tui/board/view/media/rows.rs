@@ -7,10 +7,10 @@ use ratatui::widgets::Paragraph;
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::runs::media::Rows;
-use crate::text::{fit, printable};
 use crate::tui::board::page::Page;
 use crate::tui::board::state::Board;
+use artgpt_base::text::{fit, printable};
+use artgpt_runs::media::Rows;
 
 /// Columns of a cell, at most, where the whole table has no room.
 const BROADEST: usize = 40;

@@ -7,8 +7,8 @@ use ratatui::text::Line;
 use ratatui::widgets::Paragraph;
 use ratatui::widgets::canvas::{Canvas, Line as Stroke};
 
-use crate::runs::media::Sound;
 use crate::tui::board::state::Board;
+use artgpt_runs::media::Sound;
 
 /// Rows of the wave, at most.
 const HIGHEST: u16 = 16;

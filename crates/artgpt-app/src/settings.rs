@@ -1,0 +1,247 @@
+//! Layered settings: defaults, then the file, then `ARTGPT_*`, then flags.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use artgpt_manifest::SamplingConfig;
+
+/// Everything a user can set. `config.toml` has these names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    pub model: String,
+    pub device: String,
+    /// A shipped theme's name, or the path of a theme file.
+    pub theme: String,
+    pub graphics: GraphicsChoice,
+    pub max_new_tokens: usize,
+    /// Replaces the template's system text.
+    pub system: Option<String>,
+    pub sampling: SamplingConfig,
+    pub jobs: JobSettings,
+    pub notices: NoticeSettings,
+}
+
+/// Jobs that run at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct JobSettings {
+    /// On the processors.
+    pub per_cpu: usize,
+    /// On each GPU.
+    pub per_gpu: usize,
+}
+
+impl Default for JobSettings {
+    fn default() -> Self {
+        Self { per_cpu: 1, per_gpu: 1 }
+    }
+}
+
+/// What happens when a run finishes, fails or diverges.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NoticeSettings {
+    /// Ring the terminal's bell.
+    pub bell: bool,
+    /// Have the terminal show it, where it can.
+    pub terminal: TerminalNotice,
+    /// A program and its arguments, in which `{run}`, `{what}` and `{text}` are filled in. The
+    /// supervisor of jobs calls it, so that it comes once, and with no terminal open, too.
+    pub command: Vec<String>,
+}
+
+impl Default for NoticeSettings {
+    fn default() -> Self {
+        Self { bell: true, terminal: TerminalNotice::None, command: Vec::new() }
+    }
+}
+
+/// Escape sequences for notices of the desktop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TerminalNotice {
+    None,
+    /// iTerm2, kitty, WezTerm, Windows Terminal.
+    Osc9,
+    /// urxvt, foot, Ghostty, WezTerm.
+    Osc777,
+}
+
+/// How pictures are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GraphicsChoice {
+    Auto,
+    Kitty,
+    Iterm,
+    Sixel,
+    Blocks,
+    None,
+}
+
+impl GraphicsChoice {
+    /// The words of all choices, in the order in which help lists them.
+    pub const WORDS: [&str; 6] = ["auto", "kitty", "iterm", "sixel", "blocks", "none"];
+}
+
+impl std::str::FromStr for GraphicsChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "kitty" => Ok(Self::Kitty),
+            "iterm" => Ok(Self::Iterm),
+            "sixel" => Ok(Self::Sixel),
+            "blocks" => Ok(Self::Blocks),
+            "none" => Ok(Self::None),
+            other => Err(format!("{other:?} is none of {}", Self::WORDS.join(", "))),
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            model: "artgpt-smol".into(),
+            device: "auto".into(),
+            theme: "gallery".into(),
+            graphics: GraphicsChoice::Auto,
+            max_new_tokens: 300,
+            system: None,
+            // Answers of the small default model are best taken as they are.
+            sampling: SamplingConfig { temperature: 0.0, ..SamplingConfig::default() },
+            jobs: JobSettings::default(),
+            notices: NoticeSettings::default(),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("the configuration is wrong: {reason}; mend {file} or the ARTGPT_* variable")]
+    Invalid { file: String, reason: String },
+    #[error("there is no configuration file at {0}; check the path, or leave --config out")]
+    Missing(String),
+}
+
+impl Settings {
+    /// Reads the layers. `file` must exist when it was named by the user.
+    pub fn load(file: &Path, named: bool) -> Result<Self, ConfigError> {
+        Self::layers(file, named, environment())
+    }
+
+    fn layers(file: &Path, named: bool, env: config::Environment) -> Result<Self, ConfigError> {
+        if named && !file.is_file() {
+            return Err(ConfigError::Missing(file.display().to_string()));
+        }
+        let invalid = |e: config::ConfigError| ConfigError::Invalid {
+            file: file.display().to_string(),
+            reason: artgpt_base::text::printable(&e.to_string()),
+        };
+        let defaults = config::Config::try_from(&Self::default()).map_err(invalid)?;
+        let settings: Self = config::Config::builder()
+            .add_source(defaults)
+            .add_source(config::File::from(file).format(config::FileFormat::Toml).required(named))
+            .add_source(env.try_parsing(true))
+            .build()
+            .and_then(config::Config::try_deserialize)
+            .map_err(invalid)?;
+        match settings.sampling.problem() {
+            Some(reason) => Err(ConfigError::Invalid { file: file.display().to_string(), reason }),
+            None => Ok(settings),
+        }
+    }
+}
+
+/// `ARTGPT_MAX_NEW_TOKENS=9`, `ARTGPT_SAMPLING__TOP_K=3`.
+fn environment() -> config::Environment {
+    config::Environment::with_prefix("ARTGPT").prefix_separator("_").separator("__")
+}
+
+/// The folders of DESIGN section 4. Nothing is written anywhere else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    pub data: PathBuf,
+    pub config_file: PathBuf,
+}
+
+impl Paths {
+    /// From the environment (XDG), unless flags say otherwise.
+    pub fn new(data: Option<PathBuf>, config_file: Option<PathBuf>) -> Option<Self> {
+        let base = directories::BaseDirs::new();
+        let data = data.or_else(|| base.as_ref().map(|b| b.data_dir().join("artgpt-tui")))?;
+        let config_file = config_file
+            .or_else(|| base.as_ref().map(|b| b.config_dir().join("artgpt-tui/config.toml")))?;
+        Some(Self { data, config_file })
+    }
+
+    pub fn models(&self) -> PathBuf {
+        self.data.join("models")
+    }
+
+    pub fn runs(&self) -> PathBuf {
+        self.data.join("runs")
+    }
+
+    /// What the supervisor of jobs says.
+    pub fn jobs_log(&self) -> PathBuf {
+        self.data.join("logs/jobs.log")
+    }
+
+    /// Query tokens of pictures; may be deleted at any time.
+    pub fn embeddings(&self) -> PathBuf {
+        self.data.join("cache/embeddings")
+    }
+
+    pub fn sessions(&self) -> PathBuf {
+        self.data.join("sessions.sled")
+    }
+
+    /// Copies of the sessions' pictures, named by content.
+    pub fn pictures(&self) -> PathBuf {
+        self.data.join("pictures")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(pairs: &[(&str, &str)]) -> config::Environment {
+        let map = pairs.iter().map(|(k, v)| ((*k).to_string(), (*v).to_string())).collect();
+        environment().source(Some(map))
+    }
+
+    #[test]
+    fn each_layer_overrides_the_one_before() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let file = dir.path().join("config.toml");
+        std::fs::write(&file, "theme = \"paper\"\nmax_new_tokens = 50\n[sampling]\ntop_k = 3\n")
+            .expect("write");
+        let s = Settings::layers(
+            &file,
+            true,
+            env(&[("ARTGPT_MAX_NEW_TOKENS", "9"), ("ARTGPT_SAMPLING__TOP_P", "0.5")]),
+        )
+        .expect("loads");
+        assert!((s.sampling.top_p - 0.5).abs() < 1e-9);
+        assert_eq!((s.theme.as_str(), s.max_new_tokens, s.sampling.top_k), ("paper", 9, 3));
+        assert_eq!(s.model, Settings::default().model);
+        let none = Settings::layers(&dir.path().join("no.toml"), false, env(&[])).expect("loads");
+        assert_eq!(none, Settings::default());
+    }
+
+    #[test]
+    fn a_wrong_name_or_value_is_told() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let file = dir.path().join("config.toml");
+        for text in ["them = \"paper\"", "max_new_tokens = \"many\"", "[sampling]\ntop_p = 3.0"] {
+            std::fs::write(&file, text).expect("write");
+            assert!(Settings::layers(&file, true, env(&[])).is_err(), "{text}");
+        }
+        assert!(Settings::layers(&dir.path().join("no.toml"), true, env(&[])).is_err());
+    }
+}

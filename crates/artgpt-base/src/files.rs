@@ -1,0 +1,100 @@
+//! Files that are written whole or not at all, and files that are read up to a limit.
+
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Replaces the file at `path` with `bytes`: writes a temporary file in the same folder, syncs it,
+/// and renames it. A reader sees the old content or the new, never a part.
+///
+/// # Errors
+/// Those of creating, writing, syncing and renaming the temporary file.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// [`write_whole`] with `value` as indented JSON.
+///
+/// # Errors
+/// As [`write_whole`]; [`io::ErrorKind::InvalidData`] if `value` cannot be written as JSON.
+pub fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
+    write_whole(path, &serde_json::to_vec_pretty(value)?)
+}
+
+/// Appends `value` to the file at `path` as one line of JSON, in a single write.
+///
+/// # Errors
+/// Those of opening and writing the file.
+pub fn append_json_line(path: &Path, value: &impl Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    std::fs::OpenOptions::new().create(true).append(true).open(path)?.write_all(&line)
+}
+
+/// The values of a JSON Lines file in the order of its lines. Lines that are no `T` are skipped; a
+/// file that cannot be read has none.
+pub fn read_json_lines<T: DeserializeOwned>(path: &Path) -> Vec<T> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// Reads a regular file of at most `limit` bytes.
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidInput`] if it is no regular file (a FIFO or a device may never end),
+/// [`io::ErrorKind::FileTooLarge`] if it is larger than `limit`.
+pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let meta = std::fs::metadata(path)?;
+    if !meta.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > limit {
+        true => Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it is larger than {limit} bytes"),
+        )),
+        false => Ok(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_read_up_to_its_limit() -> io::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("a.json");
+        write_json(&path, &[1, 2])?;
+        write_whole(&path, b"12345")?;
+        assert_eq!(read_limited(&path, 5)?, b"12345");
+        let kind = |read: io::Result<Vec<u8>>| read.err().map(|e| e.kind());
+        assert_eq!(kind(read_limited(&path, 4)), Some(io::ErrorKind::FileTooLarge));
+        assert_eq!(kind(read_limited(folder.path(), 4)), Some(io::ErrorKind::InvalidInput));
+        assert!(write_whole(&folder.path().join("no/a"), b"").is_err());
+        // Nothing half written is left beside it.
+        assert_eq!(folder.path().read_dir()?.count(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn lines_are_appended_and_damaged_ones_are_skipped() -> io::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("a.jsonl");
+        append_json_line(&path, &1)?;
+        std::fs::OpenOptions::new().append(true).open(&path)?.write_all(b"{\n")?;
+        append_json_line(&path, &3)?;
+        assert_eq!(read_json_lines::<u32>(&path), [1, 3]);
+        assert!(read_json_lines::<u32>(folder.path()).is_empty());
+        Ok(())
+    }
+}

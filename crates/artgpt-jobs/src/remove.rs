@@ -1,0 +1,134 @@
+//! Runs that are no longer wanted.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use artgpt_rundir::job::REMOVED;
+
+use super::{Job, JobError, Result, io, list};
+use artgpt_rundir::{RunDir, RunError, RunState, run_folders, run_id};
+
+/// Deletes runs of ours with all that they left: metrics, checkpoints, weights; all of them or none.
+///
+/// Refused while something may come of one (it runs, waits or is paused), while a job that has not
+/// finished comes after it, and while another run's configuration names it.
+pub fn remove(runs: &Path, wanted: &[PathBuf]) -> Result<()> {
+    sweep(runs);
+    // However their paths are spelled.
+    let mut ids: BTreeSet<String> = BTreeSet::new();
+    for run in wanted {
+        ours(runs, run)?;
+        ids.insert(run_id(run));
+    }
+    let all: Vec<PathBuf> = ids.iter().map(|id| runs.join(id)).collect();
+    // Held until they are out of reach: whoever wants to go on with one finds it taken.
+    let held: Vec<RunDir> = all.iter().map(|run| hold(run)).collect::<Result<_>>()?;
+    unneeded(runs, &ids)?;
+    let out = |id: &String| runs.join(format!("{REMOVED}{id}"));
+    let mut moved: Vec<&String> = Vec::new();
+    for id in &ids {
+        if let Err(e) = std::fs::rename(runs.join(id), out(id)) {
+            moved.iter().for_each(|id| drop(std::fs::rename(out(id), runs.join(id))));
+            return Err(io(&runs.join(id))(e));
+        }
+        moved.push(id);
+    }
+    // An open file would stay behind on NFS.
+    drop(held);
+    ids.iter().try_for_each(|id| std::fs::remove_dir_all(out(id)).map_err(io(&out(id))))
+}
+
+/// What an earlier call did not come to the end with.
+fn sweep(runs: &Path) {
+    let entries = runs.read_dir().into_iter().flatten().flatten();
+    let left = entries.filter(|e| e.file_name().to_string_lossy().starts_with(REMOVED));
+    left.for_each(|entry| drop(std::fs::remove_dir_all(entry.path())));
+}
+
+fn refused(run: &Path, state: &'static str, hint: &'static str) -> JobError {
+    JobError::Refused { id: run_id(run), state, hint }
+}
+
+fn ours(runs: &Path, run: &Path) -> Result<()> {
+    let ours = run.parent().and_then(|p| p.canonicalize().ok()) == runs.canonicalize().ok();
+    match ours && run.join("config.toml").is_file() {
+        true => Ok(()),
+        false => Err(refused(run, "no run of this data folder", "delete its folder yourself")),
+    }
+}
+
+/// The lock of a run that is over.
+fn hold(run: &Path) -> Result<RunDir> {
+    let held = RunDir::open(run).map_err(|e| match e {
+        RunError::Busy(_) => refused(run, "in use by a running process", "stop it first"),
+        other => other.into(),
+    })?;
+    match Job::read(run)? {
+        Some(job) if job.is_open() || job.status.state == RunState::Paused => {
+            Err(refused(run, "not over", "stop it first"))
+        }
+        _ => Ok(held),
+    }
+}
+
+/// Whether any other run needs one of these.
+fn unneeded(runs: &Path, ids: &BTreeSet<String>) -> Result<()> {
+    let needed = |id: &String, by: &str| Err(JobError::Needed { id: id.clone(), by: by.into() });
+    for job in list(runs) {
+        let goes_on = job.status.state != RunState::Finished && !ids.contains(&job.id);
+        if let Some(id) = job.spec.after.iter().find(|id| goes_on && ids.contains(*id)) {
+            return needed(id, &job.id);
+        }
+    }
+    // Weights that another run began with, or whose manifest builds on them.
+    for run in run_folders(runs) {
+        let other = run_id(&run);
+        if ids.contains(&other) {
+            continue;
+        }
+        let config = std::fs::read_to_string(run.join("config.toml")).unwrap_or_default();
+        if let Some(id) = ids.iter().find(|id| config.contains(id.as_str())) {
+            return needed(id, &other);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use artgpt_rundir::TrainConfig;
+
+    #[test]
+    fn only_what_is_over_and_needed_by_nobody_is_removed() {
+        let runs = tempfile::tempdir().expect("a folder");
+        let text = "model = \"m\"\ndata = \"d\"\n[[stage]]\nkind = \"align\"\nsteps = 1\nbatch = 1\nlr = 0.1\n";
+        let config: TrainConfig = toml::from_str(text).expect("parses");
+        let make = |id: &str, config: &TrainConfig| {
+            RunDir::create(runs.path(), id, config).expect("makes")
+        };
+        let open = make("AAAA", &config);
+        let path = open.path.clone();
+        let told = |all: &[&PathBuf]| {
+            let all: Vec<PathBuf> = all.iter().map(|path| path.to_path_buf()).collect();
+            remove(runs.path(), &all).map_err(|e| e.to_string())
+        };
+        let over = make("BBBB", &config).path.clone();
+        // All of them, or none.
+        assert!(told(&[&over, &path]).expect_err("is open").contains("in use"));
+        assert!(over.is_dir());
+        drop(open);
+        let other = tempfile::tempdir().expect("a folder");
+        std::fs::write(other.path().join("config.toml"), text).expect("writes");
+        let foreign = other.path().to_path_buf();
+        assert!(told(&[&foreign]).expect_err("is not ours").contains("no run of this"));
+        let init = Some(path.join("weights.safetensors"));
+        let child = make("CCCC", &TrainConfig { init, ..config }).path.clone();
+        assert!(told(&[&path]).expect_err("is needed").contains("CCCC"));
+        // What was left half removed goes with the next one, and is no run.
+        std::fs::create_dir(runs.path().join(".removed-DDDD")).expect("makes");
+        assert_eq!(told(&[&path, &child, &path]), Ok(()));
+        let left: Vec<_> = runs.path().read_dir().expect("reads").flatten().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+    }
+}

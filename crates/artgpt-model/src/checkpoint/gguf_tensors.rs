@@ -1,0 +1,50 @@
+//! A GGUF file of any tensors: what `models convert --rest q8_0` makes of a vision encoder or a
+//! Q-Former. Small on disk; in memory its matrices are 16-bit.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use candle_core::quantized::GgmlDType;
+use candle_core::{DType, Tensor};
+
+use super::GgufFile;
+use super::tensors::{TensorFile, TensorInfo};
+use crate::Result;
+
+pub struct GgufTensors(GgufFile);
+
+impl GgufTensors {
+    pub fn open(path: &Path) -> Result<Self> {
+        GgufFile::open(path).map(Self)
+    }
+}
+
+/// What a tensor is read as.
+fn read_as(dtype: GgmlDType) -> DType {
+    match dtype {
+        GgmlDType::F32 => DType::F32,
+        GgmlDType::BF16 => DType::BF16,
+        _ => DType::F16,
+    }
+}
+
+impl TensorFile for GgufTensors {
+    fn path(&self) -> &Path {
+        self.0.file_path()
+    }
+
+    fn infos(&self) -> BTreeMap<String, TensorInfo> {
+        let named = |name: &str| {
+            let (shape, dtype) = self.0.form(name)?;
+            let plain = matches!(dtype, GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16);
+            let stored = (!plain).then_some(dtype);
+            Some((name.to_string(), TensorInfo { shape, dtype: Some(read_as(dtype)), stored }))
+        };
+        self.0.names().filter_map(named).collect()
+    }
+
+    fn read(&self, name: &str) -> Result<Tensor> {
+        let dtype = self.0.form(name).map_or(DType::F32, |(_, dtype)| read_as(dtype));
+        Ok(self.0.values(name)?.to_dtype(dtype)?)
+    }
+}

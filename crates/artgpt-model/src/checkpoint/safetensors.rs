@@ -1,0 +1,143 @@
+//! Safetensors files, and the shards of a Hugging Face folder.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use artgpt_kernels::mmap::{self, Mmap, forget};
+use candle_core::{DType, Device, Tensor};
+use safetensors::SafeTensors;
+use serde::Deserialize;
+
+use super::tensors::{TensorFile, TensorInfo};
+use crate::{Error, Result};
+
+/// A file, memory-mapped or inside the program; its header is checked when it is opened.
+pub struct SafetensorsFile {
+    path: PathBuf,
+    bytes: Bytes,
+    /// Name, shape, type, and where the data lies.
+    tensors: BTreeMap<String, (TensorInfo, std::ops::Range<usize>)>,
+}
+
+impl SafetensorsFile {
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::of(path, Bytes::Map(map(path)?))
+    }
+
+    /// Of bytes that the program itself holds.
+    pub fn inside(path: &Path, bytes: &'static [u8]) -> Result<Self> {
+        Self::of(path, Bytes::Inside(bytes))
+    }
+
+    fn of(path: &Path, bytes: Bytes) -> Result<Self> {
+        let file = SafeTensors::deserialize(&bytes).map_err(|e| Error::corrupt(path, e))?;
+        let start = bytes.as_ptr() as usize;
+        let tensors = file
+            .tensors()
+            .into_iter()
+            .map(|(name, view)| {
+                let info = TensorInfo {
+                    shape: view.shape().to_vec(),
+                    dtype: DType::try_from(view.dtype()).ok(),
+                    stored: None,
+                };
+                let at = view.data().as_ptr() as usize - start;
+                (name, (info, at..at + view.data().len()))
+            })
+            .collect();
+        Ok(Self { path: path.to_path_buf(), bytes, tensors })
+    }
+}
+
+enum Bytes {
+    Map(Mmap),
+    Inside(&'static [u8]),
+}
+
+impl std::ops::Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Map(map) => map,
+            Self::Inside(bytes) => bytes,
+        }
+    }
+}
+
+/// Maps a file of weights.
+pub fn map(path: &Path) -> Result<Mmap> {
+    mmap::map(path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::UnexpectedEof => Error::corrupt(path, "it is empty"),
+        _ => Error::Io { path: path.display().to_string(), source },
+    })
+}
+
+impl TensorFile for SafetensorsFile {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn infos(&self) -> BTreeMap<String, TensorInfo> {
+        self.tensors.iter().map(|(name, (info, _))| (name.clone(), info.clone())).collect()
+    }
+
+    fn read(&self, name: &str) -> Result<Tensor> {
+        let Some((info, range)) = self.tensors.get(name) else {
+            return Err(Error::corrupt(&self.path, format!("the key {name} is missing")));
+        };
+        let Some(dtype) = info.dtype else {
+            return Err(Error::corrupt(&self.path, format!("{name} has a type no weight has")));
+        };
+        let bytes = &self.bytes[range.clone()];
+        let tensor = Tensor::from_raw_buffer(bytes, dtype, &info.shape, &Device::Cpu)
+            .map_err(|e| Error::corrupt(&self.path, format!("{name}: {e}")));
+        if let Bytes::Map(map) = &self.bytes {
+            forget(map, bytes);
+        }
+        tensor
+    }
+}
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+/// The files with a folder's weights: shards that an index names, or one file.
+pub fn weight_files(dir: &Path) -> Result<Vec<PathBuf>> {
+    for stem in ["model.safetensors", "pytorch_model.bin", "model.gguf"] {
+        let index = dir.join(format!("{stem}.index.json"));
+        if index.is_file() {
+            let text = std::fs::read_to_string(&index)
+                .map_err(|source| Error::Io { path: index.display().to_string(), source })?;
+            let parsed: Index =
+                serde_json::from_str(&text).map_err(|e| Error::corrupt(&index, e))?;
+            let names: BTreeSet<&String> = parsed.weight_map.values().collect();
+            return names
+                .into_iter()
+                .map(|name| {
+                    // An index names files beside it, nothing else.
+                    let plain = Path::new(name).file_name().is_some_and(|n| n == name.as_str());
+                    let path = dir.join(name);
+                    match plain && path.is_file() {
+                        true => Ok(path),
+                        false => Err(Error::corrupt(
+                            &index,
+                            format!("it names the shard {name}, which is not there"),
+                        )),
+                    }
+                })
+                .collect();
+        }
+        let single = dir.join(stem);
+        if single.is_file() {
+            return Ok(vec![single]);
+        }
+    }
+    Err(Error::Unsupported {
+        path: dir.display().to_string(),
+        what: "a folder without model.safetensors or pytorch_model.bin".into(),
+        hint: "name a folder that holds the weights".into(),
+    })
+}

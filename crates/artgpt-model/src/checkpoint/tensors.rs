@@ -1,0 +1,244 @@
+//! Tensors by name, from one file or several, read when they are asked for.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use candle_core::quantized::GgmlDType;
+use candle_core::{DType, Device, Shape, Tensor};
+use candle_nn::var_builder::SimpleBackend;
+use candle_nn::{Init, VarBuilder};
+
+use super::audit::Stored;
+use super::gguf_tensors::GgufTensors;
+use super::pth::PthFile;
+use super::safetensors::SafetensorsFile;
+use crate::peft::package;
+use crate::{Error, Result};
+
+/// What a file says of a tensor before it is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorInfo {
+    pub shape: Vec<usize>,
+    /// What it is read as; `None` for a type that no weight has (such as 64-bit indices).
+    pub dtype: Option<DType>,
+    /// Of a quantised tensor, the type that it has in the file.
+    pub stored: Option<GgmlDType>,
+}
+
+/// One file of tensors.
+pub trait TensorFile: Send + Sync {
+    fn path(&self) -> &Path;
+    fn infos(&self) -> BTreeMap<String, TensorInfo>;
+    /// A tensor in its own type, on the CPU.
+    fn read(&self, name: &str) -> Result<Tensor>;
+}
+
+/// All tensors of a checkpoint.
+#[derive(Clone)]
+pub struct Tensors {
+    /// The file or folder it was opened as, for messages.
+    pub path: PathBuf,
+    files: Vec<Arc<dyn TensorFile>>,
+    by_name: Arc<BTreeMap<String, (usize, TensorInfo)>>,
+}
+
+impl Tensors {
+    /// A `.safetensors`, `.pth`, `.pt`, `.bin` or `.gguf` file, a folder with Hugging Face names in it, or
+    /// one of the package `peft`, whose names become ours.
+    pub fn open(path: &Path) -> Result<Self> {
+        if path.join(package::CONFIG).is_file() {
+            let file = one(&path.join(package::WEIGHTS))?;
+            return Self::of(path, vec![Arc::new(Package::of(file)?)]);
+        }
+        if path.is_dir() {
+            let files = super::safetensors::weight_files(path)?;
+            return Self::of(path, files.iter().map(|f| one(f)).collect::<Result<_>>()?);
+        }
+        Self::of(path, vec![one(path)?])
+    }
+
+    /// A safetensors file that the program itself holds.
+    pub fn inside(path: &Path, bytes: &'static [u8]) -> Result<Self> {
+        Self::of(path, vec![Arc::new(SafetensorsFile::inside(path, bytes)?)])
+    }
+
+    fn of(path: &Path, files: Vec<Arc<dyn TensorFile>>) -> Result<Self> {
+        let mut by_name = BTreeMap::new();
+        for (i, file) in files.iter().enumerate() {
+            by_name.extend(file.infos().into_iter().map(|(name, info)| (name, (i, info))));
+        }
+        Ok(Self { path: path.to_path_buf(), files, by_name: Arc::new(by_name) })
+    }
+
+    /// Both; a tensor of `over` takes the place of one with the same name.
+    pub fn under(&self, over: &Self) -> Self {
+        let shift = self.files.len();
+        let mut by_name = BTreeMap::clone(&self.by_name);
+        by_name.extend(
+            over.by_name.iter().map(|(n, (i, info))| (n.clone(), (i + shift, info.clone()))),
+        );
+        Self {
+            path: self.path.clone(),
+            files: self.files.iter().chain(&over.files).cloned().collect(),
+            by_name: Arc::new(by_name),
+        }
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(String::as_str)
+    }
+
+    /// All that the files hold.
+    pub fn stored(&self) -> BTreeMap<String, Stored> {
+        self.by_name
+            .iter()
+            .map(|(name, (_, info))| {
+                let count: usize = info.shape.iter().product();
+                let (bytes, dtype) = match (info.stored, info.dtype) {
+                    (Some(q), _) => (count / q.block_size() * q.type_size(), format!("{q:?}")),
+                    (None, Some(d)) => (count * d.size_in_bytes(), format!("{d:?}")),
+                    (None, None) => (0, "other".into()),
+                };
+                (name.clone(), Stored { shape: info.shape.clone(), dtype, bytes: bytes as u64 })
+            })
+            .collect()
+    }
+
+    /// The names that each file holds.
+    pub fn names_by_file(&self) -> Vec<(PathBuf, Vec<String>)> {
+        let names = |f: &Arc<dyn TensorFile>| f.infos().into_keys().collect();
+        self.files.iter().map(|f| (f.path().to_path_buf(), names(f))).collect()
+    }
+
+    pub fn info(&self, name: &str) -> Option<&TensorInfo> {
+        self.by_name.get(name).map(|(_, info)| info)
+    }
+
+    /// The file that holds a tensor.
+    pub fn file_of(&self, name: &str) -> &Path {
+        self.by_name.get(name).map_or(&self.path, |(file, _)| self.files[*file].path())
+    }
+
+    /// The tensor in its own type, on the CPU.
+    pub fn read(&self, name: &str) -> Result<Tensor> {
+        let Some((file, _)) = self.by_name.get(name) else {
+            return Err(Error::corrupt(&self.path, format!("the key {name} is missing")));
+        };
+        self.files[*file].read(name)
+    }
+
+    /// The tensor if it has the shape that the network's configuration asks for.
+    pub fn read_shaped(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        match self.by_name.get(name) {
+            Some((file, info)) if info.shape != shape => Err(Error::corrupt(
+                self.files[*file].path(),
+                format!("{name} has the shape {:?}, {shape:?} was expected", info.shape),
+            )),
+            _ => self.read(name),
+        }
+    }
+
+    /// For the network's modules: `rename` turns the name that a module asks for into the file's.
+    pub fn builder(
+        &self,
+        rename: impl Fn(&str) -> String + Send + Sync + 'static,
+        device: &Device,
+    ) -> VarBuilder<'static> {
+        let backend = Renamed { tensors: self.clone(), rename: Box::new(rename) };
+        VarBuilder::from_backend(Box::new(backend), DType::F32, device.clone())
+    }
+}
+
+fn one(path: &Path) -> Result<Arc<dyn TensorFile>> {
+    Ok(match path.extension().and_then(|e| e.to_str()) {
+        Some("safetensors") => Arc::new(SafetensorsFile::open(path)?),
+        Some("gguf") => Arc::new(GgufTensors::open(path)?),
+        _ => Arc::new(PthFile::open(path)?),
+    })
+}
+
+/// A file of the package `peft`, under our names.
+struct Package {
+    file: Arc<dyn TensorFile>,
+    theirs: BTreeMap<String, String>,
+}
+
+impl Package {
+    fn of(file: Arc<dyn TensorFile>) -> Result<Self> {
+        let ours = |name: String| match package::our_name(&name) {
+            Some(ours) => Ok((ours, name)),
+            None => Err(Error::Unsupported {
+                path: file.path().display().to_string(),
+                what: format!("the tensor {}", artgpt_base::text::printable(&name)),
+                hint: "plain LoRA of a language model is read".into(),
+            }),
+        };
+        let theirs = file.infos().into_keys().map(ours).collect::<Result<_>>()?;
+        Ok(Self { theirs, file })
+    }
+}
+
+impl TensorFile for Package {
+    fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    fn infos(&self) -> BTreeMap<String, TensorInfo> {
+        let mut infos = self.file.infos();
+        let ours = self.theirs.iter();
+        ours.filter_map(|(ours, theirs)| Some((ours.clone(), infos.remove(theirs)?))).collect()
+    }
+
+    fn read(&self, name: &str) -> Result<Tensor> {
+        self.file.read(self.theirs.get(name).map_or(name, String::as_str))
+    }
+}
+
+/// Whoever asks for f16 takes any floating type that loses nothing.
+fn in_type(stored: Tensor, asked: DType) -> candle_core::Result<Tensor> {
+    match (asked, stored.dtype()) {
+        (DType::F16, DType::F16 | DType::BF16 | DType::F32) => Ok(stored),
+        (DType::F16, _) => stored.to_dtype(DType::F32),
+        _ => stored.to_dtype(asked),
+    }
+}
+
+struct Renamed {
+    tensors: Tensors,
+    rename: Box<dyn Fn(&str) -> String + Send + Sync>,
+}
+
+impl SimpleBackend for Renamed {
+    fn get(
+        &self,
+        shape: Shape,
+        name: &str,
+        _: Init,
+        dtype: DType,
+        device: &Device,
+    ) -> candle_core::Result<Tensor> {
+        self.tensors
+            .read_shaped(&(self.rename)(name), shape.dims())
+            .map_err(candle_core::Error::wrap)?
+            .to_device(device)
+            .and_then(|t| in_type(t, dtype))
+    }
+
+    fn get_unchecked(
+        &self,
+        name: &str,
+        dtype: DType,
+        device: &Device,
+    ) -> candle_core::Result<Tensor> {
+        self.tensors
+            .read(&(self.rename)(name))
+            .map_err(candle_core::Error::wrap)?
+            .to_device(device)
+            .and_then(|t| in_type(t, dtype))
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        self.tensors.by_name.contains_key(&(self.rename)(name))
+    }
+}

@@ -1,0 +1,167 @@
+//! From a reference (a name, a path) to a manifest and the folder its files lie in.
+
+use std::path::{Path, PathBuf};
+
+pub use artgpt_manifest::{
+    AdaptersPart, LanguageKind, LanguagePart, Manifest, PathPart, PeftMethod, PromptPart,
+    QFormerPart, Requantise, Source, VisionKind, VisionPart, requantised,
+};
+
+use super::checkpoint::Tensors;
+use super::{Error, Result};
+
+/// No manifest is longer.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// The manifests inside the program.
+pub const BUILTIN: &[(&str, &str)] = &[
+    ("artgpt-smol", include_str!("../../../models/artgpt-smol.toml")),
+    ("met-paintings", include_str!("../../../models/met-paintings.toml")),
+];
+
+/// The default model's trained weights: Q-Former, projection, adapters, norms.
+const BUILTIN_WEIGHTS: &[(&str, &[u8])] =
+    &[("artgpt-smol.safetensors", include_bytes!("../../../models/artgpt-smol.safetensors"))];
+
+/// The paintings that the default model never saw, as its training run wrote them.
+pub const BUILTIN_SPLIT: &str = include_str!("../../../models/artgpt-smol.split.json");
+
+/// A manifest and where its files are.
+#[derive(Debug, Clone)]
+pub struct Model {
+    pub manifest: Manifest,
+    /// Relative paths start here.
+    pub dir: PathBuf,
+    builtin: bool,
+}
+
+impl Model {
+    /// `reference` is a name (built in or installed), a manifest's path, or a directory.
+    pub fn find(reference: &str, models_dir: &Path) -> Result<Self> {
+        if let Some((name, text)) = BUILTIN.iter().find(|(name, _)| *name == reference) {
+            let manifest = parse(text, Path::new(name))?;
+            return Ok(Self { manifest, dir: models_dir.join(name), builtin: true });
+        }
+        let path = Path::new(reference);
+        if path.is_file() && path.extension().is_some_and(|e| e == "gguf") {
+            let dir = path.parent().unwrap_or(Path::new("")).to_path_buf();
+            return Ok(Self { manifest: super::checkpoint::of_gguf(path), dir, builtin: false });
+        }
+        if path.is_dir()
+            && !path.join("manifest.toml").is_file()
+            && let Some(manifest) = super::checkpoint::recognise(path)?
+        {
+            return Ok(Self { manifest, dir: path.to_path_buf(), builtin: false });
+        }
+        let file = [
+            path.is_dir().then(|| path.join("manifest.toml")),
+            path.is_file().then(|| path.to_path_buf()),
+            Some(models_dir.join(reference).join("manifest.toml")).filter(|p| p.is_file()),
+        ]
+        .into_iter()
+        .flatten()
+        .next()
+        .ok_or_else(|| match reference.contains(std::path::MAIN_SEPARATOR) {
+            true if !path.exists() => Error::Io {
+                path: artgpt_base::text::printable(reference),
+                source: std::io::ErrorKind::NotFound.into(),
+            },
+            _ => Error::Unsupported {
+            path: artgpt_base::text::printable(reference),
+            what: "a model of this name".into(),
+            hint: "`artgpt-tui models list` shows what there is; the path of a folder (a run's, too), a manifest or a .gguf file works as well"
+                .into(),
+        }})?;
+        let io = |source| Error::Io { path: file.display().to_string(), source };
+        if file.metadata().map_err(io)?.len() > MAX_BYTES {
+            return Err(Error::Unsupported {
+                path: file.display().to_string(),
+                what: "a file of this size as a manifest".into(),
+                hint: "name a manifest, a folder with a model in it, or a .gguf file".into(),
+            });
+        }
+        let text = std::fs::read_to_string(&file).map_err(io)?;
+        let dir = file.parent().unwrap_or(Path::new(".")).to_path_buf();
+        Ok(Self { manifest: parse(&text, &file)?, dir, builtin: false })
+    }
+
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.dir.join(relative)
+    }
+
+    /// The language model's file as it is loaded: after requantising, where that is asked for.
+    pub fn language_path(&self) -> Option<PathBuf> {
+        let language = self.manifest.language.as_ref()?;
+        let path = self.path(&language.path);
+        Some(match language.requantise {
+            Some(Requantise::Q8_0) => requantised(&path),
+            None => path,
+        })
+    }
+
+    /// A weights file of tensors: the program's own where it has one of this name.
+    pub fn tensors(&self, relative: &str) -> Result<Tensors> {
+        let path = self.path(relative);
+        match self.inside(relative) {
+            Some(bytes) => Tensors::inside(&path, bytes),
+            None => Tensors::open(&path),
+        }
+    }
+
+    /// Whether a file is part of the program.
+    pub fn is_inside(&self, relative: &str) -> bool {
+        self.inside(relative).is_some()
+    }
+
+    /// A file that is part of the program.
+    pub(super) fn inside(&self, relative: &str) -> Option<&'static [u8]> {
+        let found = BUILTIN_WEIGHTS.iter().find(|(name, _)| self.builtin && *name == relative);
+        found.map(|(_, bytes)| *bytes)
+    }
+}
+
+/// A name becomes a folder's name.
+pub fn check_name(name: &str, path: &Path) -> Result<()> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
+        return Err(Error::Unsupported {
+            path: path.display().to_string(),
+            what: format!("the name `{}`", artgpt_base::text::printable(name)),
+            hint: "use letters, digits, `-`, `_` and `.`".into(),
+        });
+    }
+    Ok(())
+}
+
+fn parse(text: &str, path: &Path) -> Result<Manifest> {
+    let manifest: Manifest = toml::from_str(text).map_err(|e| Error::Unsupported {
+        path: path.display().to_string(),
+        what: format!("a file that is no manifest ({})", e.message().trim()),
+        hint: "a manifest is TOML, as `artgpt-tui models show artgpt-smol` prints it".into(),
+    })?;
+    check_name(&manifest.name, path)?;
+    Ok(manifest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_builtin_manifests_parse_and_name_their_files() {
+        for (name, text) in BUILTIN {
+            let manifest = parse(text, Path::new(name)).expect("parses");
+            assert_eq!(manifest.name, *name);
+            assert!(manifest.source.iter().all(|s| s.sha256.len() == 64));
+        }
+        let model = Model::find("artgpt-smol", Path::new("/data")).expect("is built in");
+        let language = model.language_path().expect("has one");
+        assert!(language.ends_with("artgpt-smol/SmolLM2-135M-Instruct.Q8_0.gguf"));
+        assert_eq!(model.manifest.source[0].file_name(), Some("SmolLM2-135M-Instruct.Q4_1.gguf"));
+    }
+
+    #[test]
+    fn a_name_cannot_leave_the_models_folder() {
+        assert!(parse("name = \"../x\"", Path::new("m")).is_err());
+    }
+}

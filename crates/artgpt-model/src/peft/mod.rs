@@ -1,0 +1,13 @@
+//! Fine-tuning methods, one file each, and what they share.
+
+mod bottleneck;
+mod linear;
+pub mod merge;
+pub mod package;
+mod prefix;
+mod tuning;
+
+pub use bottleneck::Bottleneck;
+pub use linear::Additions;
+pub use prefix::Prefix;
+pub use tuning::Tuning;

@@ -1,0 +1,52 @@
+//! Prefix tuning (arXiv 2101.00190): keys and values that every token sees before all others.
+
+use candle_core::{Result, Tensor};
+use candle_nn::{Init, VarBuilder};
+
+use crate::llama::LlamaConfig;
+use crate::rows::interleave;
+use artgpt_kernels::mode::RopeLayout;
+
+/// Of one block; each (tokens, kv heads, head width). They take no position, so keys are not
+/// rotated.
+#[derive(Debug, Clone)]
+pub struct Prefix {
+    keys: Tensor,
+    values: Tensor,
+    /// The model keeps a head's values in another order than Hugging Face's.
+    reordered: bool,
+}
+
+impl Prefix {
+    /// New ones are small, so that they hardly change what the model says at step 0.
+    pub fn load(tokens: usize, config: &LlamaConfig, block: &VarBuilder) -> Result<Self> {
+        let shape = (tokens, config.num_key_value_heads, config.head_dim);
+        let start = Init::Randn { mean: 0.0, stdev: 0.02 };
+        let vb = block.pp("self_attn.prefix");
+        Ok(Self {
+            keys: vb.get_with_hints(shape, "keys", start)?,
+            values: vb.get_with_hints(shape, "values", start)?,
+            reordered: config.rope_layout == RopeLayout::Interleaved,
+        })
+    }
+
+    /// Puts them before `k` and `v`, (batch, kv heads, tokens, head width).
+    pub fn before(&self, k: &Tensor, v: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (batch, heads, _, width) = k.dims4()?;
+        let first = |t: &Tensor| -> Result<Tensor> {
+            let (tokens, ..) = t.dims3()?;
+            t.transpose(0, 1)?.unsqueeze(0)?.broadcast_as((batch, heads, tokens, width))
+        };
+        let keys = match self.reordered {
+            true => {
+                // A head's values are as rows of one column.
+                interleave(&self.keys.reshape(((), 1))?, width)?.reshape(self.keys.shape())?
+            }
+            false => self.keys.clone(),
+        };
+        Ok((
+            Tensor::cat(&[first(&keys)?, k.contiguous()?], 2)?,
+            Tensor::cat(&[first(&self.values)?, v.contiguous()?], 2)?,
+        ))
+    }
+}

@@ -1,0 +1,62 @@
+//! `job/` of a run: the records that make it a job, and how runs are found by name.
+
+mod ending;
+mod named;
+mod record;
+
+use std::path::Path;
+
+pub use ending::{asked, begun, ending, note_asked};
+pub use named::{REMOVED, called, named};
+pub use record::{JOB, OUTPUT, Place, Progress, Record, Request, Spec, Wanted, read, write};
+
+use crate::RunError;
+
+/// What can go wrong with the records of a job.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// No run has this id, unique id prefix, name or path.
+    #[error("there is no run {name}; name a folder, or one of {runs}")]
+    NoRun {
+        /// What was asked for.
+        name: String,
+        /// The folder that was searched.
+        runs: String,
+    },
+    /// Several runs match.
+    #[error("more than one run is called {name}: {ids}; give one's id")]
+    Ambiguous {
+        /// What was asked for.
+        name: String,
+        /// Ids of the runs that match.
+        ids: String,
+    },
+    /// A record is damaged.
+    #[error("{path} cannot be read: {reason}; stop the job and submit it again")]
+    Damaged {
+        /// The record's file.
+        path: String,
+        /// What the parser says.
+        reason: String,
+    },
+    /// A record cannot be read.
+    #[error("cannot read or write {path}: {source}; check permissions and free space")]
+    Io {
+        /// The record's file.
+        path: String,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A record cannot be written.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+/// A result whose error is about the records of a job.
+pub type Result<T> = std::result::Result<T, RecordError>;
+
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> RecordError {
+    let path = path.display().to_string();
+    |source| RecordError::Io { path, source }
+}

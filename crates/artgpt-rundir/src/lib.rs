@@ -1,0 +1,107 @@
+//! The folder of a training run, as data: configuration, state, metrics, marks, event files,
+//! checkpoints, and the records that make a run a job.
+//!
+//! Whoever shows, queues or trains runs shares these types. This crate knows no tensors and no
+//! screens: what a checkpoint holds of tensors is behind [`LearnerState`].
+
+mod blocks;
+mod captions;
+mod checkpoints;
+mod config;
+mod data;
+pub mod events;
+mod guard;
+pub mod job;
+mod listing;
+mod marks;
+mod metrics;
+mod position;
+mod run_dir;
+mod samples;
+mod status;
+mod update;
+mod usage;
+
+use std::path::Path;
+
+pub use blocks::{Block, Look, looks};
+pub use captions::Captions;
+pub use checkpoints::{LearnerState, best_weights};
+pub use config::{
+    BridgeParts, Resources, Stage, StageKind, TrainConfig, TrainPrecision, VISION_NORM, Weigh,
+};
+pub use data::{DataConfig, PairsConfig, PairsKind};
+pub use guard::{Guard, OnBad, Watch};
+pub use listing::{run_folders, run_id, run_name};
+pub use marks::{MARKS, Mark, MarkKind, note_mark};
+pub use metrics::Metrics;
+pub use position::{Best, Position};
+pub use run_dir::RunDir;
+pub use samples::{PICTURES, SAMPLES, Sample, Samples, samples};
+pub use status::{RunState, Status};
+pub use update::Update;
+pub use usage::ResourceUsage;
+
+/// Steps between measurements of how large the updates of each block are.
+pub const LOOK_EVERY: usize = 20;
+
+/// What can go wrong with the folder of a run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A value of the configuration is out of range.
+    #[error(
+        "the training configuration is wrong: {0}; compare it with examples/train/artgpt-smol.toml"
+    )]
+    Config(String),
+    /// A file of the run cannot be read or written.
+    #[error("cannot read or write {path}: {source}; check permissions and free space")]
+    Io {
+        /// The file.
+        path: String,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another process holds the lock of this run.
+    #[error("another process is training in {0}; stop it first, or start a new run")]
+    Busy(String),
+    /// A checkpoint or a record is damaged.
+    #[error(
+        "the checkpoint {path} cannot be used ({reason}); remove its folder to go on from the one before"
+    )]
+    Checkpoint {
+        /// The checkpoint's folder or the record.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The base model's hash is not the one the run began with.
+    #[error(
+        "base-model hash mismatch: {0} was trained on another base model; use the original base, or start a new run"
+    )]
+    OtherBase(String),
+}
+
+/// A result whose error is about the folder of a run.
+pub type Result<T> = std::result::Result<T, RunError>;
+
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> RunError {
+    let path = path.display().to_string();
+    |source| RunError::Io { path, source }
+}
+
+/// [`artgpt_base::files::write_whole`] with an error that names the file.
+///
+/// # Errors
+/// [`RunError::Io`].
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    artgpt_base::files::write_whole(path, bytes).map_err(io(path))
+}
+
+/// [`artgpt_base::files::write_json`] with an error that names the file.
+///
+/// # Errors
+/// [`RunError::Io`].
+pub fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
+    artgpt_base::files::write_json(path, value).map_err(io(path))
+}

@@ -1,0 +1,316 @@
+//! What a run's files tell of it besides numbers: its name and configuration, what it printed, and what
+//! it logged by step for people to look at.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+use std::path::PathBuf;
+
+use super::graph::Graph;
+use super::settings::Settings;
+
+/// Of one run, in whatever format it was told.
+#[derive(Debug, Default)]
+pub struct About {
+    pub name: Option<String>,
+    pub project: Option<String>,
+    pub note: Option<String>,
+    pub tags: Vec<String>,
+    pub settings: Settings,
+    /// Of the machine and the program: `host`, `python`, …
+    pub environment: BTreeMap<String, String>,
+    /// What the run itself holds for its result.
+    pub summary: BTreeMap<String, String>,
+    /// The exit code of a run that has said that it is over.
+    pub exit: Option<i64>,
+    pub console: Console,
+    pub alerts: Vec<At<String>>,
+    pub texts: ByTag<String>,
+    /// Bytes of all texts that came.
+    text_bytes: usize,
+    pub pictures: ByTag<Media>,
+    pub sounds: ByTag<Media>,
+    pub tables: ByTag<Media>,
+    pub histograms: ByTag<Vec<Bin>>,
+    /// Precision against recall, at thresholds.
+    pub precision: ByTag<Vec<Cut>>,
+    /// Thresholds of all of them.
+    cuts: usize,
+    pub graph: Option<Graph>,
+}
+
+/// What was logged under a name, in the order of steps.
+pub type ByTag<T> = BTreeMap<String, Vec<At<T>>>;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct At<T> {
+    pub step: u64,
+    pub what: T,
+}
+
+/// Where a picture, a sound or a table is; its bytes are read when somebody looks at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Media {
+    pub path: PathBuf,
+    /// The part of the file, where it holds more.
+    pub bytes: Option<Range<u64>>,
+    pub caption: String,
+}
+
+impl Media {
+    pub fn new(path: PathBuf, bytes: Option<Range<u64>>, caption: &str) -> Self {
+        let caption = caption.chars().take(LONGEST_CAPTION).collect();
+        Self { path, bytes, caption }
+    }
+}
+
+/// A bar of a histogram: as many values from `low` to `high`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bin {
+    pub low: f64,
+    pub high: f64,
+    pub count: f64,
+}
+
+/// A classifier of two kinds at one threshold.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cut {
+    pub threshold: f64,
+    pub precision: f64,
+    pub recall: f64,
+}
+
+/// Entries of one name, and histograms of one: a model has hundreds of tensors.
+const MOST: usize = 400;
+const MOST_HISTOGRAMS: usize = 100;
+const MOST_BINS: usize = 40;
+/// Thresholds of a curve of precision; TensorFlow has 201 as a rule.
+const MOST_CUTS: usize = 256;
+/// Thresholds of all such curves of a run.
+const MOST_PRECISION: usize = 1 << 20;
+/// Letters of a caption.
+const LONGEST_CAPTION: usize = 300;
+/// Names of a kind; more are not kept.
+const MOST_TAGS: usize = 1_000;
+/// Bytes of a text; the rest is cut.
+const LONGEST_TEXT: usize = 64 << 10;
+/// Bytes of all texts of a run; later ones are not kept.
+const MOST_TEXT: usize = 256 << 20;
+/// Alerts that are kept: the first ones tell most.
+const MOST_ALERTS: usize = 1_000;
+/// Lines of a console that are kept.
+const LINES: usize = 500;
+/// A line that is longer is cut.
+const LONGEST: usize = 4096;
+
+impl About {
+    pub fn alert(&mut self, step: u64, what: String) {
+        if self.alerts.len() < MOST_ALERTS {
+            self.alerts.push(At { step, what });
+        }
+    }
+
+    /// Note and tags as our own notes have them.
+    pub fn remarks(&self) -> String {
+        let note = self.note.iter().cloned();
+        note.chain(self.tags.iter().map(|tag| format!("#{tag}"))).collect::<Vec<_>>().join(" ")
+    }
+
+    /// What the run holds for its result, but what stands for a picture or a table.
+    pub fn results(&self) -> Vec<(&str, &str)> {
+        let media: Vec<&str> =
+            self.summary.keys().filter_map(|key| key.strip_suffix("._type")).collect();
+        let is_media = |key: &str| {
+            media.iter().any(|m| key.strip_prefix(m).is_some_and(|rest| rest.starts_with('.')))
+        };
+        let all = self.summary.iter().filter(|(key, _)| !is_media(key));
+        all.map(|(key, value)| (key.as_str(), value.as_str())).collect()
+    }
+
+    /// Forgets what was said of this step and later ones.
+    pub fn restart(&mut self, step: u64) {
+        fn cut<T>(all: &mut ByTag<T>, step: u64) {
+            all.values_mut().for_each(|all| all.retain(|at| at.step < step));
+        }
+        cut(&mut self.texts, step);
+        cut(&mut self.pictures, step);
+        cut(&mut self.sounds, step);
+        cut(&mut self.tables, step);
+        cut(&mut self.precision, step);
+        cut(&mut self.histograms, step);
+        self.alerts.retain(|at| at.step < step);
+        self.text_bytes = self.texts.values().flatten().map(|at| at.what.len()).sum();
+        self.cuts = self.precision.values().flatten().map(|at| at.what.len()).sum();
+    }
+}
+
+/// Adds what was logged at a step; several of one step stay together. What was said of later steps is
+/// taken back: the run was resumed. Of too many steps the one that is missed least goes.
+pub fn keep<T>(all: &mut ByTag<T>, tag: &str, step: u64, what: T) {
+    keep_some(all, tag, step, what, MOST, (&mut 0, usize::MAX), |_| 0);
+}
+
+pub fn keep_text(about: &mut About, tag: &str, step: u64, mut text: String) {
+    let end = (0..=text.len().min(LONGEST_TEXT)).rev().find(|end| text.is_char_boundary(*end));
+    text.truncate(end.unwrap_or(0));
+    text.shrink_to_fit();
+    let budget = (&mut about.text_bytes, MOST_TEXT);
+    keep_some(&mut about.texts, tag, step, text, MOST, budget, String::len);
+}
+
+pub fn keep_histogram(about: &mut About, tag: &str, step: u64, mut bins: Vec<Bin>) {
+    // More bars than rows of a screen tell nothing: neighbours become one.
+    while bins.len() > MOST_BINS {
+        let join = |pair: &[Bin]| Bin {
+            low: pair[0].low,
+            high: pair[pair.len() - 1].high,
+            count: pair.iter().map(|bin| bin.count).sum(),
+        };
+        bins = bins.chunks(2).map(join).collect();
+    }
+    let budget = (&mut 0, usize::MAX);
+    keep_some(&mut about.histograms, tag, step, bins, MOST_HISTOGRAMS, budget, |_| 0);
+}
+
+pub fn keep_precision(about: &mut About, tag: &str, step: u64, cuts: &[Cut]) {
+    // As many points as a screen tells apart, from end to end.
+    let stride = cuts.len().div_ceil(MOST_CUTS).max(1);
+    let last = cuts.len().saturating_sub(1);
+    let kept = cuts.iter().enumerate().filter(|(at, _)| at % stride == 0 || *at == last);
+    let cuts: Vec<Cut> = kept.map(|(_, cut)| *cut).collect();
+    let budget = (&mut about.cuts, MOST_PRECISION);
+    keep_some(&mut about.precision, tag, step, cuts, MOST_HISTOGRAMS, budget, Vec::len);
+}
+
+/// Of what has a `size`, no more is kept than its budget allows: what is used of it, and the whole.
+fn keep_some<T>(
+    all: &mut ByTag<T>,
+    tag: &str,
+    step: u64,
+    what: T,
+    most: usize,
+    (used, whole): (&mut usize, usize),
+    size: impl Fn(&T) -> usize,
+) {
+    if !all.contains_key(tag) && (all.len() >= MOST_TAGS || tag.len() > LONGEST) {
+        return;
+    }
+    let list = all.entry(tag.to_string()).or_default();
+    // A step that falls to the first one counts anew, as in each epoch of some programs.
+    if list.first().is_some_and(|first| first.step < step) {
+        while let Some(later) = list.pop_if(|last| last.step > step) {
+            *used -= size(&later.what);
+        }
+    }
+    if *used + size(&what) > whole {
+        return;
+    }
+    *used += size(&what);
+    list.push(At { step, what });
+    if list.len() <= most {
+        return;
+    }
+    let mut steps: Vec<u64> = list.iter().map(|at| at.step).collect();
+    steps.dedup();
+    let gaps = steps.windows(3).map(|w| (w[2].abs_diff(w[0]), w[1]));
+    // Where all are of one or two steps, the first one goes.
+    let gone: Vec<At<T>> = match gaps.min() {
+        Some((_, missed_least)) => list.extract_if(.., |at| at.step == missed_least).collect(),
+        None => vec![list.remove(0)],
+    };
+    *used -= gone.iter().map(|at| size(&at.what)).sum::<usize>();
+}
+
+/// The last lines that a run printed, put together from the pieces in which it printed them.
+#[derive(Debug, Default)]
+pub struct Console {
+    pub lines: VecDeque<String>,
+    /// Of standard output and of standard error, what has no end yet.
+    open: [String; 2],
+}
+
+impl Console {
+    pub fn print(&mut self, is_error: bool, piece: &str) {
+        let open = &mut self.open[usize::from(is_error)];
+        for letter in piece.chars() {
+            match letter {
+                '\n' => {
+                    if self.lines.len() == LINES {
+                        self.lines.pop_front();
+                    }
+                    self.lines.push_back(last_of(open));
+                    open.clear();
+                }
+                letter if open.len() < LONGEST => open.push(letter),
+                // A progress bar begins its line again.
+                '\r' => {
+                    open.clear();
+                    open.push('\r');
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// All lines, the unfinished ones last.
+    pub fn told(&self) -> Vec<String> {
+        let open = self.open.iter().map(|line| last_of(line)).filter(|line| !line.is_empty());
+        self.lines.iter().cloned().chain(open).collect()
+    }
+}
+
+/// What a terminal would leave of a line that was written over, without colours.
+pub fn last_of(line: &str) -> String {
+    let line = line.trim_end_matches('\r');
+    let last = line.rsplit('\r').next().unwrap_or(line);
+    artgpt_base::text::printable(&anstream::adapter::strip_str(last).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_console_shows_what_a_terminal_would_leave() {
+        let mut console = Console::default();
+        console.print(false, "first\n10%\r20");
+        console.print(true, "\u{1b}[31mred\u{1b}[0m\n");
+        console.print(false, "%\r30%");
+        assert_eq!(console.told(), ["first", "red", "30%"]);
+        (0..LINES).for_each(|i| console.print(true, &format!("{i}\n")));
+        assert_eq!(console.lines.len(), LINES);
+        assert_eq!(console.lines[0], "0");
+    }
+
+    #[test]
+    fn what_comes_too_often_is_thinned_out_evenly_and_a_restart_takes_back() {
+        let mut about = About::default();
+        for step in 0..2_000 {
+            for _ in 0..2 {
+                keep(&mut about.texts, "a", step, step.to_string());
+            }
+        }
+        let mut steps: Vec<u64> = about.texts["a"].iter().map(|at| at.step).collect();
+        assert!(steps.len() <= MOST && steps.len() > MOST / 2, "{}", steps.len());
+        assert!(steps.chunks(2).all(|pair| pair[0] == pair[1]), "both of a step, or none");
+        steps.dedup();
+        assert_eq!((steps[0], steps.last()), (0, Some(&1_999)));
+        let widest = steps.windows(2).map(|w| w[1] - w[0]).max();
+        assert!(widest <= Some(40), "{widest:?}");
+        // Resumed from an earlier step.
+        keep(&mut about.texts, "a", 10, "again".into());
+        assert_eq!(about.texts["a"].last().map(|at| at.step), Some(10));
+        about.restart(5);
+        assert!(about.texts["a"].iter().all(|at| at.step < 5));
+        // Neither one long text nor many names fill the memory.
+        keep_text(&mut about, "b", 0, "é".repeat(LONGEST_TEXT));
+        assert_eq!(about.texts["b"][0].what.len(), LONGEST_TEXT);
+        (0..2 * MOST_TAGS).for_each(|i| keep(&mut about.texts, &i.to_string(), 0, String::new()));
+        assert_eq!(about.texts.len(), MOST_TAGS);
+        let bin = |i: u32| Bin { low: i.into(), high: f64::from(i) + 1.0, count: 1.0 };
+        keep_histogram(&mut about, "w", 0, (0..100).map(bin).collect());
+        let kept = &about.histograms["w"][0].what;
+        assert!(kept.len() <= MOST_BINS);
+        assert_eq!((kept[0].low, kept[kept.len() - 1].high), (0.0, 100.0));
+        assert_eq!(kept.iter().map(|bin| bin.count).sum::<f64>(), 100.0);
+    }
+}

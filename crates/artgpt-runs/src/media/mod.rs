@@ -1,0 +1,38 @@
+//! What runs log besides numbers, read from where it lies when somebody looks at it.
+
+mod embedding;
+mod sound;
+mod table;
+
+use std::path::Path;
+
+pub use embedding::{Embedding, Projection, embeddings, project};
+pub use sound::{Sound, sound};
+pub use table::{LARGEST as LARGEST_TABLE, Rows, table};
+
+use super::about::Media;
+
+/// The bytes of a file, or of the part of it that is meant; why not, where they cannot be had.
+pub fn bytes(media: &Media) -> Result<Vec<u8>, String> {
+    artgpt_art::read_part(&media.path, media.bytes.clone()).map_err(|e| e.to_string())
+}
+
+/// The same, where they are no more than that many.
+pub fn bytes_within(media: &Media, most: u64) -> Result<Vec<u8>, String> {
+    let length = match &media.bytes {
+        Some(part) => part.end.saturating_sub(part.start),
+        None => media.path.metadata().map_or(0, |about| about.len()),
+    };
+    match length <= most {
+        true => bytes(media),
+        false => Err(format!("it is larger than {} MB; e copies it to a file", most >> 20)),
+    }
+}
+
+/// A text file that is no larger than that.
+fn text(path: &Path, most: u64) -> Result<String, String> {
+    let media = Media::new(path.to_path_buf(), None, "");
+    // Not the lossy reading at once, which copies all of it.
+    String::from_utf8(bytes_within(&media, most)?)
+        .or_else(|e| Ok(String::from_utf8_lossy(e.as_bytes()).into_owned()))
+}

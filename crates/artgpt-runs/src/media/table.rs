@@ -1,0 +1,155 @@
+//! W&B's tables: `media/table/*.table.json` beside a run's log (`wandb/data_types.py`).
+
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::readers::{repaired, unrepaired};
+
+/// Larger ones are not read.
+pub const LARGEST: u64 = 32 << 20;
+/// More rows and columns than this nobody turns over.
+const MOST_ROWS: usize = 10_000;
+const MOST_COLUMNS: usize = 500;
+/// Letters of a cell; the rest is cut.
+const LONGEST: usize = 1_000;
+/// Bytes of a cell that is looked into.
+const LARGEST_CELL: usize = 16 << 10;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rows {
+    pub columns: Vec<String>,
+    /// Each at most as long as the columns.
+    pub rows: Vec<Vec<String>>,
+    /// Rows that are not among them.
+    pub left_out: usize,
+    /// Nothing is left out or cut.
+    pub is_whole: bool,
+}
+
+#[derive(serde::Deserialize)]
+struct File {
+    columns: First<Cell, MOST_COLUMNS>,
+    data: First<First<Cell, MOST_COLUMNS>, MOST_ROWS>,
+}
+
+/// A table as W&B writes it; the error says why it cannot be read.
+pub fn table(json: &[u8]) -> Result<Rows, String> {
+    let file: File = serde_json::from_slice(&repaired(json))
+        .map_err(|e| format!("it is no table that can be read: {e}"))?;
+    let whole =
+        |cells: &First<Cell, MOST_COLUMNS>| cells.more == 0 && !cells.kept.iter().any(|c| c.cut);
+    let is_whole = whole(&file.columns) && file.data.more == 0 && file.data.kept.iter().all(whole);
+    let text = |cells: First<Cell, MOST_COLUMNS>| -> Vec<String> {
+        cells.kept.into_iter().map(|cell| cell.text).collect()
+    };
+    let columns = text(file.columns);
+    let is_whole = is_whole && file.data.kept.iter().all(|row| row.kept.len() <= columns.len());
+    let rows = file.data.kept.into_iter().map(|row| {
+        let mut row = text(row);
+        row.truncate(columns.len());
+        row
+    });
+    Ok(Rows { rows: rows.collect(), columns, left_out: file.data.more, is_whole })
+}
+
+/// The first `N` of a list, and how many more there were: those are passed over unread.
+struct First<T, const N: usize> {
+    kept: Vec<T>,
+    more: usize,
+}
+
+impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for First<T, N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Some<T, const N: usize>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>, const N: usize> Visitor<'de> for Some<T, N> {
+            type Value = First<T, N>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let (mut kept, mut more) = (Vec::new(), 0);
+                while kept.len() < N {
+                    let Option::Some(item) = list.next_element()? else { break };
+                    kept.push(item);
+                }
+                while list.next_element::<IgnoredAny>()?.is_some() {
+                    more += 1;
+                }
+                Ok(First { kept, more })
+            }
+        }
+        deserializer.deserialize_seq(Some(PhantomData))
+    }
+}
+
+struct Cell {
+    text: String,
+    cut: bool,
+}
+
+impl<'de> Deserialize<'de> for Cell {
+    /// A picture or another file in a cell is told by its place. What is large is cut before it is
+    /// understood.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        let value = if raw.len() <= LARGEST_CELL { serde_json::from_str(raw).ok() } else { None };
+        let mut text = match value {
+            None => raw.chars().take(LONGEST + 1).collect(),
+            Some(value) => plain(&value),
+        };
+        let end = text.char_indices().nth(LONGEST).map(|(end, _)| end);
+        if let Some(end) = end {
+            text.truncate(end);
+            text.shrink_to_fit();
+        }
+        Ok(Self { text, cut: end.is_some() })
+    }
+}
+
+fn plain(value: &Value) -> String {
+    let path = value.get("_type").and_then(|_| value.get("path"));
+    match path.unwrap_or(value) {
+        Value::String(text) => match unrepaired(text) {
+            Some(number) => number.to_string(),
+            None => text.clone(),
+        },
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_told_by_their_place_and_what_is_too_much_is_passed_over() {
+        let json = r#"{"columns": ["id", 2], "data": [[1, "a", "too much"], [null],
+            [NaN, {"_type": "image-file", "path": "media/images/x.png", "sha256": "00"}]]}"#;
+        let rows = table(json.as_bytes()).expect("a table");
+        assert_eq!(rows.columns, ["id", "2"]);
+        assert_eq!(rows.rows[0], ["1", "a"]);
+        assert_eq!(rows.rows[1], [""]);
+        assert_eq!(rows.rows[2], ["NaN", "media/images/x.png"]);
+        assert!(!rows.is_whole, "a cell has no column");
+        assert!(table(br#"{"columns": ["a"], "data": [[1], []]}"#).expect("a table").is_whole);
+        // A cell of many megabytes costs no more than it shows.
+        let large =
+            format!(r#"{{"columns": ["a"], "data": [[[{}0]]]}}"#, "{\"\":0},".repeat(1_000_000));
+        let rows = table(large.as_bytes()).expect("a table");
+        assert!(rows.rows[0][0].len() == LONGEST && !rows.is_whole);
+        // A million columns with ten thousand rows under them.
+        let wide = format!("[{}0]", "0,".repeat(1_000_000));
+        let high = format!("[{}[]]", "[],".repeat(20_000));
+        let json = format!(r#"{{"columns": {wide}, "data": {high}}}"#);
+        let rows = table(json.as_bytes()).expect("a table");
+        assert_eq!((rows.columns.len(), rows.rows.len(), rows.left_out), (500, 10_000, 10_001));
+        assert!(!rows.is_whole);
+        assert!(table(b"[]").is_err());
+    }
+}

@@ -1,0 +1,312 @@
+//! Captions of pictures: the paper's two stages (`minigpt4/models/mini_gpt4.py`).
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::Tensor;
+use rand::Rng;
+
+use super::ahead::{Ahead, Cut, Ready};
+use super::cache::FrozenCache;
+use super::data::{Feed, Pair};
+use super::pack::{end_of, pack_pieces};
+use super::samples::Asked;
+use super::task::{At, Batch, Network, Task, UnitLoss};
+use super::{Packed, Result, TrainError, answer_loss};
+use artgpt_chat::{IMAGE_MARKER, Piece, Role, Turn, count_markers, raw_prompt};
+use artgpt_kernels::mode::Differentiable;
+use artgpt_rundir::DataConfig;
+use artgpt_rundir::{BridgeParts, Stage, StageKind, TrainConfig, Weigh};
+use artgpt_rundir::{Captions, Sample};
+
+/// Held-out pictures that a validation looks at.
+const VALIDATION_PICTURES: usize = 32;
+
+pub struct CaptionTask<'a> {
+    network: Network<'a>,
+    ahead: Mutex<Ahead>,
+    cut: Cut,
+    cache: Arc<FrozenCache<()>>,
+    /// The Q-Former is frozen, so its outputs are kept, not the encoder's.
+    keeps_queries: bool,
+    held_out: Vec<Pair>,
+    feed: Mutex<Feed>,
+    /// Of the first stage.
+    first: Captions,
+    /// Pairs in a pass, where that is known.
+    length: Option<usize>,
+}
+
+impl<'a> CaptionTask<'a> {
+    /// `feed` was opened by the same configuration.
+    pub fn new(network: Network<'a>, config: &TrainConfig, feed: Feed) -> Result<Self> {
+        let cut = Cut { seed: config.seed, side: network.vision.side() as u32 };
+        let cache = Arc::new(FrozenCache::new(config.cache_mb << 20));
+        let ahead = Ahead::new(Arc::new(config.clone()), cut.clone(), cache.clone());
+        let held_out = match config.validate_every {
+            0 => Vec::new(),
+            _ => feed.held_out(VALIDATION_PICTURES)?,
+        };
+        if held_out.is_empty() && config.early_stop.is_some() {
+            return Err(TrainError::Config(
+                "early_stop needs held-out pictures, and data.held_out leaves none".into(),
+            ));
+        }
+        Ok(Self {
+            network,
+            ahead: Mutex::new(ahead),
+            cut,
+            cache,
+            keeps_queries: config.bridge != BridgeParts::All,
+            held_out,
+            first: config.stage[0].captions(),
+            length: feed.pass_length(),
+            feed: Mutex::new(feed),
+        })
+    }
+
+    /// What is frozen of a picture: the Q-Former's outputs or the encoder's.
+    fn frozen(&self, ready: &Ready, captions: &Captions) -> Result<Tensor> {
+        let look = || {
+            let view = match &ready.view {
+                Some(Ok(view)) => self.network.encode(view)?,
+                // It has left the cache since it was found there.
+                _ => {
+                    let name = ready.name.as_deref();
+                    let view = self.cut.view(&ready.pair, captions, name, 0);
+                    self.network.encode(&view.map_err(TrainError::Picture)?)?
+                }
+            };
+            let kept = match self.keeps_queries {
+                true => self.network.bridge.query::<Differentiable>(&view, &[])?.detach(),
+                false => view,
+            };
+            Ok((kept, ()))
+        };
+        match &ready.name {
+            Some(name) => Ok(self.cache.get(name, look)?.0),
+            None => Ok(look()?.0),
+        }
+    }
+
+    fn batch<'s>(
+        &'s self,
+        at: At<'s>,
+        ready: Vec<Ready>,
+        position: u64,
+    ) -> Result<Box<dyn Batch + 's>> {
+        if at.stage.kind != StageKind::Caption {
+            return Err(TrainError::Config(
+                "align and answer stages need a museum (data = \"met-paintings\"), not [data] with captions"
+                    .into(),
+            ));
+        }
+        let captions = at.stage.captions();
+        let mut rng = self.network.rng("prompts", position);
+        let mut items = Vec::with_capacity(ready.len());
+        let mut left_out = Vec::new();
+        for ready in ready {
+            // Drawn for each, so that a picture that cannot be read changes no other's.
+            let draw = rng.random::<u32>() as usize;
+            if let Some(Err(reason)) = &ready.view {
+                left_out.push(reason.clone());
+                continue;
+            }
+            let Some(packed) = self.packed(&ready.pair, &captions, draw)? else {
+                left_out.push(format!("{}: nothing is left of its caption", ready.pair.picture));
+                continue;
+            };
+            let here = at.share.has(items.len());
+            let kept = here.then(|| self.frozen(&ready, &captions)).transpose()?;
+            items.push((kept, packed));
+        }
+        Ok(Box::new(CaptionBatch { task: self, items, left_out }))
+    }
+
+    /// What stands before a caption.
+    fn prompt(&self, captions: &Captions, draw: usize) -> Result<Vec<Piece>> {
+        let (tokenizer, template) = (self.network.tokenizer, self.network.template);
+        if let Some(n) = captions.instructions.len().checked_sub(1) {
+            let mut turn = Turn::new(Role::User, &captions.instructions[draw % (n + 1)]);
+            turn.images.push((0, "none".into()));
+            return Ok(template.render(None, &[turn], tokenizer)?);
+        }
+        let prompt = match captions.prompts.len() {
+            0 => IMAGE_MARKER,
+            n => captions.prompts[draw % n].as_str(),
+        };
+        Ok(raw_prompt(prompt, 1, tokenizer)?)
+    }
+
+    /// `None` if cleaning leaves nothing of the caption.
+    fn packed(&self, pair: &Pair, captions: &Captions, draw: usize) -> Result<Option<Packed>> {
+        let network = &self.network;
+        let (tokenizer, template) = (network.tokenizer, network.template);
+        let pieces = self.prompt(captions, draw)?;
+        let caption = match captions.clean {
+            true => clean(&pair.caption, captions.words),
+            false => pair.caption.clone(),
+        };
+        if caption.is_empty() {
+            return Ok(None);
+        }
+        let mut answer = match &captions.end {
+            // As the reference does: caption and end symbol are tokenised as one text.
+            Some(end) if tokenizer.special(end).is_none() => {
+                tokenizer.encode(&format!("{caption}{end}"))?
+            }
+            end => {
+                let end = end.as_deref().unwrap_or(template.stop_strings()[0]);
+                let mut answer = tokenizer.encode(&caption)?;
+                answer.extend(end_of(end, tokenizer)?);
+                answer
+            }
+        };
+        answer.truncate(captions.answer_length);
+        let queries = network.bridge.query_tokens();
+        let packed = pack_pieces(vec![(pieces, answer)], queries)?;
+        network.check_fits(&packed)?;
+        Ok(Some(packed))
+    }
+}
+
+impl Task for CaptionTask<'_> {
+    fn draw<'s>(&'s self, at: At<'s>, micro: usize) -> Result<Box<dyn Batch + 's>> {
+        let ready = {
+            let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+            ahead.take(at.step, micro)?
+        };
+        self.batch(at, ready, (at.step * at.stage.accumulate + micro) as u64)
+    }
+
+    fn held_out<'s>(&'s self, at: At<'s>) -> Result<Option<Box<dyn Batch + 's>>> {
+        if self.held_out.is_empty() {
+            return Ok(None);
+        }
+        let whole = Captions { crop: None, ..at.stage.captions() };
+        let ready = self.held_out.iter().map(|pair| {
+            let name = format!("{} whole", pair.key);
+            let known = self.cache.contains(&name);
+            let view = (!known).then(|| self.cut.view(pair, &whole, Some(&name), 0));
+            Ready { pair: pair.clone(), name: Some(name), view }
+        });
+        self.batch(at, ready.collect(), u64::MAX >> 20).map(Some)
+    }
+
+    fn samples(&self, stage: &Stage, count: usize) -> Result<Vec<Asked>> {
+        let network = &self.network;
+        let whole = Captions { crop: None, ..stage.captions() };
+        let end = whole.end.as_deref().unwrap_or(network.template.stop_strings()[0]);
+        let end = end_of(end, network.tokenizer)?;
+        let mut all = Vec::new();
+        for pair in self.held_out.iter().take(count) {
+            // One that cannot be read is told where it is trained on.
+            let Ok(view) = self.cut.view(pair, &whole, None, 0) else { continue };
+            let tokens = network.encode(&view)?;
+            let image = network.bridge.forward::<Differentiable>(&tokens, &[])?;
+            let sample = Sample {
+                artwork: pair.key.clone(),
+                question: whole.instructions.first().cloned().unwrap_or_default(),
+                answer: network.say(&self.prompt(&whole, 0)?, &image, &end)?,
+            };
+            all.push(Asked { sample, picture: view });
+        }
+        Ok(all)
+    }
+
+    fn views(&self, number: usize, count: usize) -> Result<Tensor> {
+        let mut feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut views = Vec::new();
+        for place in number * count..(number + 1) * count {
+            let pair = feed.at(place as u64)?;
+            if let Ok(view) = self.cut.view(&pair, &self.first, None, place as u64) {
+                views.push(self.network.encode(&view)?);
+            }
+        }
+        if views.is_empty() {
+            return Err(TrainError::Picture("none of the first pictures can be read".into()));
+        }
+        Ok(Tensor::cat(&views, 0)?)
+    }
+
+    fn epoch(&self, samples: usize) -> f64 {
+        self.length.map_or(0.0, |length| samples as f64 / length.max(1) as f64)
+    }
+}
+
+struct CaptionBatch<'s> {
+    task: &'s CaptionTask<'s>,
+    /// What is frozen of a picture, where it is learned here.
+    items: Vec<(Option<Tensor>, Packed)>,
+    left_out: Vec<String>,
+}
+
+impl Batch for CaptionBatch<'_> {
+    fn units(&self) -> usize {
+        self.items.len()
+    }
+
+    /// The reference's loss is the mean over all scored tokens of a batch.
+    fn weight(&self, unit: usize) -> f64 {
+        let scored = |(_, packed): &(_, Packed)| packed.targets.len();
+        let all: usize = self.items.iter().map(scored).sum();
+        scored(&self.items[unit]) as f64 / all.max(1) as f64
+    }
+
+    fn loss(&self, unit: usize) -> Result<UnitLoss> {
+        let (Some(kept), packed) = &self.items[unit] else {
+            return Err(TrainError::Config("another process learns this picture".into()));
+        };
+        let network = &self.task.network;
+        let image = match self.task.keeps_queries {
+            true => network.bridge.project(kept)?,
+            false => network.bridge.forward::<Differentiable>(kept, &[])?,
+        };
+        let loss = answer_loss(network.language, packed, &image, None, Weigh::Tokens)?;
+        Ok(UnitLoss { loss, tokens: packed.len(), accuracy: None })
+    }
+
+    fn remarks(&self) -> &[String] {
+        &self.left_out
+    }
+}
+
+/// BLIP's caption processor (`lavis/processors/blip_processors.py`).
+fn clean(caption: &str, words: usize) -> String {
+    let plain: String = caption
+        .to_lowercase()
+        .chars()
+        .map(|c| if ".!\"()*#:;~".contains(c) { ' ' } else { c })
+        .collect();
+    plain.split_whitespace().take(words).collect::<Vec<_>>().join(" ")
+}
+
+/// The pairs of a configuration, opened before a model is loaded.
+pub fn open_feed(config: &TrainConfig) -> Result<Option<Feed>> {
+    match &config.data {
+        DataConfig::Pairs(pairs) => {
+            Ok(Some(Feed::open(pairs, config.seed, config.split_drawn_by())?))
+        }
+        DataConfig::Museum(_) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn captions_are_cleaned_as_blip_does() {
+        // `BlipCaptionProcessor()(…)` of LAVIS 1.0.2.
+        assert_eq!(clean("A Man, (old) sat:  \"here\"!\n", 50), "a man, old sat here");
+        assert_eq!(clean("one two three", 2), "one two");
+    }
+
+    #[test]
+    fn a_prompt_without_its_picture_is_told() {
+        let of = |text: &str| toml::from_str::<Captions>(text).expect("parses").problem();
+        assert_eq!(of("prompts = [\"###Human: <Img><image></Img> Say. ###Assistant: \"]"), None);
+        assert!(of("prompts = [\"Say.\"]").expect("is told").contains("<image>"));
+        assert!(of("prompts = [\"<image>\"]\ninstructions = [\"Say.\"]").is_some());
+        assert!(of("crop = [0.0, 1.0]").is_some() && of("answer_length = 1").is_some());
+    }
+}

@@ -1,0 +1,78 @@
+//! A picture by where its bytes are.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use image::RgbImage;
+
+use super::tables::PICTURES;
+use artgpt_art::{ArtError, decode, read_limited};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Picture {
+    File(PathBuf),
+    /// In a tar file.
+    Member {
+        shard: Arc<Path>,
+        name: String,
+        offset: u64,
+        bytes: u64,
+    },
+}
+
+impl Picture {
+    pub fn read(&self) -> Result<Vec<u8>, ArtError> {
+        match self {
+            Self::File(path) => read_limited(path),
+            Self::Member { shard, offset, bytes, .. } => {
+                let io = |source| ArtError::Io { path: self.to_string(), source };
+                let mut file = File::open(shard).map_err(io)?;
+                file.seek(SeekFrom::Start(*offset)).map_err(io)?;
+                let mut out = Vec::new();
+                file.take(*bytes).read_to_end(&mut out).map_err(io)?;
+                match out.len() as u64 == *bytes {
+                    true => Ok(out),
+                    false => Err(ArtError::Damaged {
+                        path: self.to_string(),
+                        reason: "the shard ends within it".into(),
+                    }),
+                }
+            }
+        }
+    }
+
+    /// Without the folder it lies in.
+    pub fn short_name(&self) -> String {
+        match self {
+            Self::File(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            Self::Member { shard, name, .. } => {
+                format!("{}!{name}", shard.file_name().unwrap_or_default().to_string_lossy())
+            }
+        }
+    }
+
+    pub fn decode(&self) -> Result<RgbImage, ArtError> {
+        decode(Path::new(&self.to_string()), &self.read()?).map(|(image, _)| image)
+    }
+}
+
+impl std::fmt::Display for Picture {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Member { shard, name, .. } => write!(f, "{}!{name}", shard.display()),
+        }
+    }
+}
+
+/// The file `name` in `folder`; its ending may be left out.
+pub fn find(folder: &Path, name: &str) -> Option<PathBuf> {
+    let plain = folder.join(name);
+    if plain.is_file() {
+        return Some(plain);
+    }
+    let with = |ending: &&str| folder.join(format!("{name}.{ending}"));
+    PICTURES.iter().map(with).find(|path| path.is_file())
+}

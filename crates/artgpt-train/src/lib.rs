@@ -1,0 +1,108 @@
+//! Training the small parts: data, schedule, optimiser, step loop, checkpoints, metrics.
+
+mod ahead;
+mod align;
+mod answer;
+mod cache;
+mod captions;
+pub mod data;
+mod examples;
+mod learner;
+mod meter;
+#[cfg(feature = "mpi")]
+mod mpi;
+mod museum;
+#[cfg(feature = "nccl")]
+mod nccl;
+mod optimiser;
+pub mod outcome;
+mod pack;
+mod params;
+mod peers;
+mod samples;
+mod schedule;
+mod settings;
+mod task;
+mod trainer;
+mod update;
+
+pub use answer::answer_loss;
+pub use captions::{CaptionTask, open_feed};
+pub use examples::{Example, NO_PICTURE, NOT_ON_LABEL};
+#[cfg(feature = "mpi")]
+pub use mpi::MpiPeers;
+pub use museum::MuseumTask;
+#[cfg(feature = "nccl")]
+pub use nccl::NcclPeers;
+pub use optimiser::{AdamW, Gradients};
+pub use pack::{Packed, pack};
+pub use params::{Params, name_hash};
+pub use peers::{Alone, Peers};
+pub use schedule::Schedule;
+pub use settings::{precision, thread_pool};
+pub use task::{At, Batch, Network, Task, UnitLoss};
+pub use trainer::{Outcome, Trainer};
+
+/// What can go wrong in a run.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    #[error(
+        "the training configuration is wrong: {0}; compare it with examples/train/artgpt-smol.toml"
+    )]
+    Config(String),
+    #[error("cannot read or write {path}: {source}; check permissions and free space")]
+    Io {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(
+        "{reason} at step {step}; lower the learning rate, or let [guard] skip such steps, and resume from the last checkpoint"
+    )]
+    Diverged { step: usize, reason: String },
+    #[error(transparent)]
+    Run(#[from] artgpt_rundir::RunError),
+    #[error(transparent)]
+    Data(#[from] data::DataError),
+    #[error(
+        "the other processes of this run do not answer: one was lost, or all are stopping; resume the run from its last checkpoint"
+    )]
+    LostPeer,
+    #[error("no picture of a whole batch can be read, first of all: {0}")]
+    Picture(String),
+    #[error(transparent)]
+    Model(#[from] artgpt_model::Error),
+    #[error(transparent)]
+    Chat(#[from] artgpt_chat::ChatError),
+    #[error(
+        "tensor computation failed: {}; if memory is short, lower batch or threads",
+        artgpt_base::text::first_line(.0)
+    )]
+    Tensor(#[from] candle_core::Error),
+}
+
+pub type Result<T> = std::result::Result<T, TrainError>;
+
+/// Of tensors that cannot be written: candle says neither where nor what to do.
+fn unwritten(path: &std::path::Path) -> impl FnOnce(candle_core::Error) -> TrainError {
+    use candle_core::Error::{Context, Io, SafeTensor, WithBacktrace, WithPath};
+    fn is_of_files(e: &candle_core::Error) -> bool {
+        match e {
+            Io(_) | SafeTensor(_) => true,
+            Context { inner, .. } | WithPath { inner, .. } | WithBacktrace { inner, .. } => {
+                is_of_files(inner)
+            }
+            _ => false,
+        }
+    }
+    let io = io(path);
+    |e| match is_of_files(&e) {
+        true => io(std::io::Error::other(artgpt_base::text::first_line(&e))),
+        false => TrainError::Tensor(e),
+    }
+}
+
+fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> TrainError {
+    let path = path.display().to_string();
+    |source| TrainError::Io { path, source }
+}
