@@ -24,6 +24,17 @@ impl Failure {
         Self { kind, message, hint, code: 1 }
     }
 
+    /// For errors that know their hint.
+    fn with_hint(kind: &'static str, e: impl std::fmt::Display, hint: Option<String>) -> Self {
+        match hint {
+            Some(hint) => {
+                let clean = artgpt_base::text::printable;
+                Self { kind, message: clean(&e.to_string()), hint: clean(&hint), code: 1 }
+            }
+            None => Self::new(kind, e),
+        }
+    }
+
     pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         let clean = |s: String| artgpt_base::text::printable(&s);
         Self { kind: "usage", message: clean(message.into()), hint: clean(hint.into()), code: 2 }
@@ -74,17 +85,48 @@ macro_rules! failure_from {
 
 failure_from! {
     artgpt_art::ArtError => "artwork",
-    artgpt_chat::ChatError => "prompt",
     artgpt_app::settings::ConfigError => "config",
     artgpt_fetch::FetchError => "fetch",
     artgpt_model::Error => "model",
-    artgpt_engine::InferenceError => "inference",
     artgpt_jobs::JobError => "jobs",
     artgpt_rundir::RunError => "training",
     artgpt_rundir::job::RecordError => "jobs",
     artgpt_app::CheckError => "jobs",
-    artgpt_store::StoreError => "sessions",
-    artgpt_train::TrainError => "training",
     artgpt_train::data::DataError => "data",
-    crate::tui::TuiError => "terminal",
+}
+
+macro_rules! hinted_failure_from {
+    ($($error:ty => $kind:literal),+ $(,)?) => {
+        $(impl From<$error> for Failure {
+            fn from(e: $error) -> Self {
+                let hint = e.hint();
+                Self::with_hint($kind, e, hint)
+            }
+        })+
+    };
+}
+
+hinted_failure_from! {
+    artgpt_chat::ChatError => "prompt",
+    artgpt_engine::InferenceError => "inference",
+    artgpt_store::StoreError => "sessions",
+}
+
+impl From<artgpt_train::TrainError> for Failure {
+    fn from(e: artgpt_train::TrainError) -> Self {
+        let hint = match &e {
+            artgpt_train::TrainError::Chat(e) => e.hint(),
+            _ => None,
+        };
+        Self::with_hint("training", e, hint)
+    }
+}
+
+impl From<crate::tui::TuiError> for Failure {
+    fn from(e: crate::tui::TuiError) -> Self {
+        match e {
+            crate::tui::TuiError::Store(e) => e.into(),
+            e => Self::new("terminal", e),
+        }
+    }
 }

@@ -98,7 +98,7 @@ fn open(context: &Context) -> Result<Reader, Failure> {
             Ok(Reader::Database(Box::new(opened.database)))
         }
         Err(e @ (StoreError::Locked(_) | StoreError::Io { .. })) => {
-            eprintln!("artgpt-tui: {e}");
+            eprintln!("artgpt-tui: {}", Failure::from(e));
             eprintln!("artgpt-tui: this is what has been saved so far");
             Ok(Reader::Mirror(read_mirror(&mirror_path(&folder))?))
         }
@@ -156,9 +156,8 @@ fn parse(text: &str) -> Result<Conversation, String> {
     if ulid::Ulid::from_string(id).is_err() || *id != id.to_ascii_uppercase() {
         return Err("its id is no ULID".into());
     }
-    let rising = conversation.turns.windows(2).all(|w| w[0].seq < w[1].seq);
     let rooted = conversation.turns.iter().all(|t| t.parent.is_none_or(|p| p < t.seq));
-    if !rising || !rooted {
+    if !rooted {
         return Err("its turns are out of order".into());
     }
     let artworks = conversation.session.artworks.len();

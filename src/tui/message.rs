@@ -12,7 +12,7 @@ use super::theme::Theme;
 use artgpt_app::catalogue::Choice;
 use artgpt_app::settings::Settings;
 use artgpt_art::Label;
-use artgpt_engine::{Event, Picture};
+use artgpt_engine::{Picture, WorkerEvent};
 use artgpt_runs::Item;
 use artgpt_store::StoreEvent;
 
@@ -21,7 +21,7 @@ pub enum Message {
     Key(KeyEvent),
     Paste(String),
     Resize(u16, u16),
-    Model(Event),
+    Model(WorkerEvent),
     Store(StoreEvent),
     Opened(Box<Opened>),
     /// A picture could not be opened; the text says why and what to do.

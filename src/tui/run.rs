@@ -55,6 +55,8 @@ pub enum TuiError {
     Terminal(io::Error),
     #[error("a thread cannot be started: {0}; close other programs")]
     Thread(io::Error),
+    #[error(transparent)]
+    Store(artgpt_store::StoreError),
 }
 
 type Backend = ratatui::Terminal<CrosstermBackend<io::Stdout>>;
@@ -181,10 +183,10 @@ async fn main_loop(options: Options) -> Result<Ended, TuiError> {
             for effect in update(&mut state, message) {
                 match effect {
                     Effect::Quit(ended) => {
-                        drop(runner); // waits for the store
+                        let saved = runner.store.close();
                         printer.forget().ok();
                         drop(screen_guard);
-                        return Ok(ended);
+                        return saved.map(|()| ended).map_err(TuiError::Store);
                     }
                     Effect::Redraw => redraw_all = true,
                     Effect::OpenPanel => {

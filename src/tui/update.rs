@@ -15,7 +15,7 @@ use super::effect::{Effect, Ended};
 use super::message::Message;
 use super::view::layout::{composer_rows, layout};
 use artgpt_app::settings::Settings;
-use artgpt_engine::Event;
+use artgpt_engine::WorkerEvent as Event;
 use artgpt_fetch::Progress;
 use artgpt_store::StoreEvent;
 
@@ -106,7 +106,7 @@ fn model(state: &mut State, event: Event) -> Vec<Effect> {
             Vec::new()
         }
         Event::Ready(info) => models::ready(state, info),
-        Event::Kept(info, reason) => models::kept(state, info, &reason),
+        Event::SwitchFailed(info, reason) => models::kept(state, info, &reason),
         Event::Unusable(reason) => {
             let reason = artgpt_base::text::printable(&reason);
             state.complain(format!("{reason}; Ctrl-R tries again"));

@@ -35,6 +35,14 @@ pub fn first_line(e: &impl std::fmt::Display) -> String {
     e.to_string().lines().next().unwrap_or_default().to_string()
 }
 
+/// An error's message and its hint in one line.
+pub fn with_hint(message: &impl std::fmt::Display, hint: Option<String>) -> String {
+    match hint {
+        Some(hint) => format!("{message}; {hint}"),
+        None => message.to_string(),
+    }
+}
+
 /// Seconds in words, to two units.
 pub fn duration(seconds: f64) -> String {
     let all = seconds.max(0.0).round() as u64;

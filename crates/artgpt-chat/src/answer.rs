@@ -1,4 +1,4 @@
-//! What is known of one answer, in the words of the JSON contract (DESIGN section 2).
+//! An answer with its token counts and timings, as `ask --json` prints them.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,45 +6,62 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FinishReason {
-    /// The model said that it was done, or a stop string came.
+    /// The model generated an end token or a stop string.
     Stop,
-    /// The token limit or the end of the context window.
+    /// It reached the token limit or the end of the context window.
     Length,
+    /// The user stopped it.
     Cancelled,
 }
 
-/// Milliseconds of each phase.
+/// Duration of each phase.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timings {
+    /// Loading the model.
     pub load_ms: f64,
-    /// Vision encoder, Q-Former and projection; 0 for an image that was seen before.
+    /// Vision encoder, Q-Former and projection; 0 if the image tokens were cached.
     pub encode_ms: f64,
+    /// Computing the prompt.
     pub prefill_ms: f64,
+    /// Generating the answer.
     pub decode_ms: f64,
-    /// Of decoding.
+    /// Answer tokens over `decode_ms`.
     pub tokens_per_second: f64,
+}
+
+impl Timings {
+    /// Tokens per second; 0 if no time has passed.
+    pub fn rate(tokens: usize, milliseconds: f64) -> f64 {
+        if milliseconds > 0.0 { tokens as f64 * 1000.0 / milliseconds } else { 0.0 }
+    }
 }
 
 /// Token counts of one answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// All that the model was to read, images included.
+    /// Tokens of the whole prompt, image tokens included.
     pub prompt_tokens: usize,
-    /// Of these, what the KV cache still held.
+    /// Of these, the tokens that the KV cache held already.
     pub cached_tokens: usize,
+    /// Of the prompt, the image tokens.
     pub image_tokens: usize,
+    /// Tokens of the answer.
     pub answer_tokens: usize,
 }
 
 /// A finished answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
+    /// The text, without the stop string.
     pub text: String,
-    /// Without the token that ended it.
+    /// The tokens, without the end token; empty from a server.
     pub token_ids: Vec<u32>,
+    /// Why it ended.
     pub finish_reason: FinishReason,
+    /// Token counts.
     pub usage: Usage,
+    /// Duration of each phase.
     pub timings: Timings,
-    /// Turns that no longer fitted the context window.
+    /// Number of old turns that did not fit into the context window.
     pub dropped_turns: usize,
 }

@@ -1,36 +1,42 @@
-//! A conversation: artworks, and turns that form a tree (an edit or a second answer is a branch).
+//! Sessions, their turns, and the tree that the turns form: an edit or a second answer is a branch.
 
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, FinishReason, Role, Timings, Turn, Usage};
+use super::{Answer, FinishReason, Role, Timings, Turn, Turns, Usage};
 use artgpt_art::Label;
 
-/// All of a conversation but its turns.
+/// What is stored of a conversation besides its turns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Session {
-    /// A ULID: sorts by the time of its making.
+    /// A ULID, so that ids sort by creation time.
     pub id: String,
+    /// Empty until the first question; see [`Conversation::derive_title`].
     pub title: String,
+    /// The model's name, path or server, as `--model` takes it.
     pub model: String,
-    /// Replaces the template's system text.
+    /// Replaces the template's system prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
+    /// When the session began.
     pub created: Timestamp,
+    /// When its last turn was stored.
     pub updated: Timestamp,
+    /// The artworks of all its turns.
     #[serde(default)]
     pub artworks: Vec<ArtworkRef>,
 }
 
-/// An artwork of a session. The picture itself is a file.
+/// An artwork of a session. The image itself is a file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ArtworkRef {
-    /// Where it was opened.
+    /// The file that the user opened.
     pub path: PathBuf,
-    /// Of the file's bytes; names the copy in the data folder.
+    /// SHA-256 of the file's bytes, in hex; names the copy in the data folder.
     pub sha256: String,
+    /// Title, artist and so on, where a file gave them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<Label>,
 }
@@ -38,43 +44,53 @@ pub struct ArtworkRef {
 /// One stored turn.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TurnRecord {
-    /// Position in the session, from 0.
+    /// Sequence number in the session, from 0.
     pub seq: u64,
-    /// The turn this one follows; `None` for the first.
+    /// The `seq` of the turn that this one follows; `None` for the first.
     pub parent: Option<u64>,
+    /// Who wrote it.
     pub role: Role,
+    /// The question or the answer.
     pub text: String,
-    /// Artworks shown with this turn, as indices into the session's.
+    /// Artworks sent with this turn, as indices into the session's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub artworks: Vec<usize>,
+    /// When the turn was made.
     pub created: Timestamp,
+    /// Token counts of an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// Timings of an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timings: Option<Timings>,
+    /// Why an answer ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<FinishReason>,
+    /// The user's rating of an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rating: Option<i8>,
-    /// False for an answer whose process ended while it was written.
-    #[serde(default = "yes")]
+    /// False for an answer whose process was killed during generation.
+    #[serde(default = "complete_by_default")]
     pub complete: bool,
 }
 
-fn yes() -> bool {
+fn complete_by_default() -> bool {
     true
 }
 
 /// A session with its turns, as export and import carry it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Conversation {
+    /// The session's own record.
     #[serde(flatten)]
     pub session: Session,
+    /// Its turns, sorted by `seq`.
     #[serde(default)]
-    pub turns: Vec<TurnRecord>,
+    pub turns: Turns,
 }
 
 impl Session {
+    /// An empty session with a new id, for `model`.
     pub fn new(model: &str, system: Option<String>) -> Self {
         let now = Timestamp::now();
         Self {
@@ -88,7 +104,7 @@ impl Session {
         }
     }
 
-    /// The number of an artwork in this session, which is added if it is new.
+    /// Returns the index of an artwork in this session; adds the artwork if it is new.
     pub fn add_artwork(&mut self, artwork: ArtworkRef) -> usize {
         let known = self
             .artworks
@@ -102,7 +118,7 @@ impl Session {
 }
 
 impl TurnRecord {
-    /// This turn with the answer that was made for it.
+    /// Completes this turn with the generated answer.
     pub fn finished(mut self, answer: &Answer) -> Self {
         self.text.clone_from(&answer.text);
         self.usage = Some(answer.usage);
@@ -114,27 +130,21 @@ impl TurnRecord {
 }
 
 impl Conversation {
+    /// A conversation without turns.
     pub fn new(session: Session) -> Self {
-        Self { session, turns: Vec::new() }
+        Self { session, turns: Turns::default() }
     }
 
-    /// The next free position.
-    pub fn next_seq(&self) -> u64 {
+    /// The next free sequence number.
+    pub(crate) fn next_seq(&self) -> u64 {
         self.turns.last().map_or(0, |t| t.seq + 1)
     }
 
-    /// The turns that lead to `leaf` (the newest turn for `None`), oldest first.
+    /// The turns from the root to `leaf` (the newest turn for `None`), oldest first. Takes time
+    /// linear in the number of turns.
     pub fn path(&self, leaf: Option<u64>) -> Vec<&TurnRecord> {
-        let mut out = Vec::new();
-        let mut next = leaf.or_else(|| self.turns.last().map(|t| t.seq));
-        while let Some(seq) = next {
-            let Some(turn) = self.turns.iter().find(|t| t.seq == seq) else { break };
-            out.push(turn);
-            // A parent comes before its child, so a damaged file cannot make a circle.
-            next = turn.parent.filter(|p| *p < seq);
-        }
-        out.reverse();
-        out
+        let leaf = leaf.or_else(|| self.turns.last().map(|t| t.seq));
+        leaf.map_or_else(Vec::new, |seq| self.turns.path(seq))
     }
 
     /// A user's turn at the end of the current branch.
@@ -163,7 +173,7 @@ impl Conversation {
         }
     }
 
-    /// The branch that ends in `leaf` as templates see it, empty answers left out.
+    /// The branch that ends in `leaf` as templates read it, without empty answers.
     pub fn template_turns(&self, leaf: Option<u64>) -> Vec<Turn> {
         self.path(leaf)
             .into_iter()
@@ -183,7 +193,8 @@ impl Conversation {
             .collect()
     }
 
-    /// A title from the first question and what it is about, at most 60 characters.
+    /// Sets a title from the first question and its artwork, at most 60 characters, unless the
+    /// session has one.
     pub fn derive_title(&mut self) {
         if !self.session.title.is_empty() {
             return;
@@ -213,11 +224,11 @@ mod tests {
             let t = c.user_turn(text, vec![]);
             c.turns.push(t);
         }
-        c.turns[2].parent = Some(0); // a branch beside b
+        c.turns.update(2, |turn| turn.parent = Some(0)); // a branch beside b
         let texts: Vec<_> = c.path(None).iter().map(|t| t.text.as_str()).collect();
         assert_eq!(texts, ["a", "c"]);
         assert_eq!(c.path(Some(1)).len(), 2);
-        c.turns[0].parent = Some(2);
+        c.turns.update(0, |turn| turn.parent = Some(2));
         assert_eq!(c.path(None).len(), 2);
     }
 

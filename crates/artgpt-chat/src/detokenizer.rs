@@ -1,17 +1,17 @@
-//! Token ids to text as they come, never half a character.
+//! Token ids to text as they come, in whole characters.
 
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::Tokenizer;
 
-/// Turns a stream of ids into text to show.
+/// Turns a stream of token ids into text.
 ///
 /// A byte-level token can end inside a UTF-8 character, and an emoji can be several characters
 /// (a family is seven). Text is held back until what follows cannot change how it looks.
 #[derive(Debug, Default)]
 pub struct Detokenizer {
     ids: Vec<u32>,
-    /// Ids before this are shown and only give context.
+    /// Ids before this index are in the text already.
     start: usize,
     /// Text of `ids[start..]` that is complete UTF-8 but not shown.
     held: String,
@@ -20,6 +20,7 @@ pub struct Detokenizer {
 }
 
 impl Detokenizer {
+    /// A detokenizer at the beginning of an answer.
     pub fn new() -> Self {
         Self::default()
     }
@@ -40,7 +41,7 @@ impl Detokenizer {
         std::mem::replace(&mut self.held, rest)
     }
 
-    /// What is left at the end.
+    /// Returns what was held back, at the end of the answer.
     pub fn finish(mut self, tokenizer: &Tokenizer) -> String {
         let before = tokenizer.decode(&self.ids[self.start..self.read]);
         let now = tokenizer.decode(&self.ids[self.start..]);

@@ -22,11 +22,11 @@ struct TokenizerConfig {
     tokenizer_class: String,
     /// Tokens by id; a `tokenizer.model` does not hold the added ones.
     #[serde(default)]
-    added_tokens_decoder: BTreeMap<u32, Added>,
+    added_tokens_decoder: BTreeMap<u32, AddedTokenConfig>,
 }
 
 #[derive(Deserialize)]
-struct Added {
+struct AddedTokenConfig {
     content: String,
     #[serde(default)]
     special: bool,
@@ -51,44 +51,43 @@ impl TokenText {
 #[derive(Deserialize, Default)]
 struct ModelConfig {
     bos_token_id: Option<u32>,
-    eos_token_id: Option<OneOrMore>,
+    eos_token_id: Option<OneOrManyIds>,
     text_config: Option<Box<ModelConfig>>,
 }
 
 #[derive(Deserialize, Clone)]
 #[serde(untagged)]
-enum OneOrMore {
+enum OneOrManyIds {
     One(u32),
-    More(Vec<u32>),
+    Many(Vec<u32>),
 }
 
-impl OneOrMore {
+impl OneOrManyIds {
     fn all(self) -> Vec<u32> {
         match self {
             Self::One(id) => vec![id],
-            Self::More(ids) => ids,
+            Self::Many(ids) => ids,
         }
     }
 }
 
-fn fail(path: &Path, reason: impl std::fmt::Display) -> ChatError {
-    ChatError::Tokenizer { path: path.display().to_string(), reason: reason.to_string() }
-}
-
-/// Reads `tokenizer.json`, else `tokenizer.model`, and which tokens begin and end a text.
-pub fn open(dir: &Path, named: Option<&Path>) -> Result<Tokenizer, ChatError> {
+/// Reads `tokenizer.json`, else `tokenizer.model`, and the tokens that begin and end a text.
+///
+/// `named` is the tokenizer that the manifest names.
+pub(super) fn open(dir: &Path, named: Option<&Path>) -> Result<Tokenizer, ChatError> {
     let json = named.map_or_else(|| dir.join("tokenizer.json"), Path::to_path_buf);
     let model = dir.join("tokenizer.model");
     let (mut inner, sentencepiece) = if json.extension().is_some_and(|e| e == "model") {
-        (sentencepiece::open(&json).map_err(|e| fail(&json, e))?, true)
+        (sentencepiece::open(&json).map_err(|e| ChatError::tokenizer(&json, e))?, true)
     } else if json.is_file() {
-        (Inner::from_file(&json).map_err(|e| fail(&json, e))?, false)
+        (Inner::from_file(&json).map_err(|e| ChatError::tokenizer(&json, e))?, false)
     } else if model.is_file() {
-        (sentencepiece::open(&model).map_err(|e| fail(&model, e))?, true)
+        (sentencepiece::open(&model).map_err(|e| ChatError::tokenizer(&model, e))?, true)
     } else {
-        return Err(fail(
+        return Err(ChatError::tokenizer_with_hint(
             dir,
-            "it has neither tokenizer.json nor tokenizer.model; copy one from where the weights come from",
+            "the folder has neither tokenizer.json nor tokenizer.model",
+            "copy one of them from where the weights come from",
         ));
     };
     let read = |name: &str| dir.join(name);
@@ -137,7 +136,7 @@ pub fn open(dir: &Path, named: Option<&Path>) -> Result<Tokenizer, ChatError> {
         .into_iter()
         .flatten()
         .filter(|_| !old)
-        .flat_map(OneOrMore::all)
+        .flat_map(OneOrManyIds::all)
         .chain(id_of(&config.eos_token).or_else(|| id_of(&map.eos_token)))
         .chain(own("</s>"))
         .collect();
@@ -151,33 +150,37 @@ pub fn open(dir: &Path, named: Option<&Path>) -> Result<Tokenizer, ChatError> {
 }
 
 fn json_or_default<T: serde::de::DeserializeOwned + Default>(path: &Path) -> Result<T, ChatError> {
-    Ok(read_json(path).map_err(|e| fail(path, e))?.unwrap_or_default())
+    Ok(read_json(path).map_err(|e| ChatError::tokenizer(path, e))?.unwrap_or_default())
 }
 
-/// What a Q-Former with a text branch reads: BERT's tokens, with its own first and last one.
+/// BERT's tokenizer, for the instruction that a Q-Former with a text branch reads.
 pub struct InstructionTokenizer(Inner);
 
 impl InstructionTokenizer {
-    /// From a folder's `qformer_tokenizer/`: `tokenizer.json`, else `vocab.txt`.
+    /// Reads `qformer_tokenizer/` in a model's folder: `tokenizer.json`, else `vocab.txt`.
+    ///
+    /// # Errors
+    /// [`ChatError::Tokenizer`], if neither file can be used.
     pub fn open(dir: &Path) -> Result<Self, ChatError> {
         let dir = dir.join("qformer_tokenizer");
         let (json, vocab) = (dir.join("tokenizer.json"), dir.join("vocab.txt"));
         if json.is_file() {
-            let mut inner = Inner::from_file(&json).map_err(|e| fail(&json, e))?;
+            let mut inner = Inner::from_file(&json).map_err(|e| ChatError::tokenizer(&json, e))?;
             inner.with_padding(None);
             let _ = inner.with_truncation(None);
             return Ok(Self(inner));
         }
         if !vocab.is_file() {
-            return Err(fail(
+            return Err(ChatError::tokenizer_with_hint(
                 &dir,
-                "the Q-Former reads the instruction with a tokenizer of its own; copy qformer_tokenizer from where the weights come from",
+                "the Q-Former's own tokenizer is missing",
+                "copy the folder qformer_tokenizer from where the weights come from",
             ));
         }
         let words = WordPiece::from_file(&vocab.display().to_string())
             .unk_token("[UNK]".into())
             .build()
-            .map_err(|e| fail(&vocab, e))?;
+            .map_err(|e| ChatError::tokenizer(&vocab, e))?;
         let mut inner = Inner::new(words);
         inner.with_normalizer(Some(BertNormalizer::default()));
         inner.with_pre_tokenizer(Some(BertPreTokenizer));
@@ -185,14 +188,18 @@ impl InstructionTokenizer {
             inner
                 .token_to_id(token)
                 .map(|id| (token.to_string(), id))
-                .ok_or_else(|| fail(&vocab, format!("it has no {token}")))
+                .ok_or_else(|| ChatError::tokenizer(&vocab, format!("it has no {token}")))
         };
         let processor = BertProcessing::new(special("[SEP]")?, special("[CLS]")?);
         inner.with_post_processor(Some(processor));
         Ok(Self(inner))
     }
 
-    /// The ids of an instruction, at most `limit`; what does not fit is cut, its end kept.
+    /// Encodes an instruction with its first and last special token. If it has more than `limit`
+    /// tokens, its end is cut off, except for the last special token.
+    ///
+    /// # Errors
+    /// [`ChatError::Encode`].
     pub fn encode(&self, text: &str, limit: usize) -> Result<Vec<u32>, ChatError> {
         let encoding =
             self.0.encode_fast(text, true).map_err(|e| ChatError::Encode(e.to_string()))?;

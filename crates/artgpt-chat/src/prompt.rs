@@ -5,27 +5,34 @@ use serde::{Deserialize, Serialize};
 use super::{ChatError, Tokenizer};
 use artgpt_manifest::Manifest;
 
-/// Where an image's tokens go in a text.
+/// Marks where an image's tokens go in a text.
 pub const IMAGE_MARKER: &str = "<image>";
 
+/// Who wrote a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
+    /// Instructions for the model.
     System,
+    /// The person who asks.
     User,
+    /// The model.
     Assistant,
 }
 
-/// One turn as the template sees it. `images` are indices into the conversation's artworks.
+/// One turn as the template reads it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Turn {
+    /// Who wrote it.
     pub role: Role,
+    /// The question or the answer.
     pub text: String,
-    /// Each image with the label text that follows it.
+    /// Each image, as an index into the request's, with the label text that follows it.
     pub images: Vec<(usize, String)>,
 }
 
 impl Turn {
+    /// A turn without images.
     pub fn new(role: Role, text: impl Into<String>) -> Self {
         Self { role, text: text.into(), images: Vec::new() }
     }
@@ -34,10 +41,13 @@ impl Turn {
 /// A part of a prompt, ready for the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
+    /// Tokens of the vocabulary.
     Tokens(Vec<u32>),
+    /// The tokens of an image, by its index in the request.
     Image(usize),
 }
 
+/// How a conversation is written for a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Template {
@@ -50,7 +60,10 @@ pub enum Template {
 }
 
 impl Template {
-    /// By the name a manifest uses.
+    /// Finds a template by the name that a manifest uses.
+    ///
+    /// # Errors
+    /// [`ChatError::Template`] for an unknown name.
     pub fn by_name(name: &str) -> Result<Self, ChatError> {
         match name {
             "chatml" => Ok(Self::ChatMl),
@@ -60,7 +73,10 @@ impl Template {
         }
     }
 
-    /// The manifest's; without one, by the tokens that the vocabulary has.
+    /// The manifest's template; without one, ChatML if the vocabulary has its tokens, else Vicuna.
+    ///
+    /// # Errors
+    /// [`ChatError::Template`] for an unknown name.
     pub fn of(manifest: &Manifest, tokenizer: &Tokenizer) -> Result<Self, ChatError> {
         match &manifest.prompt {
             Some(prompt) => Self::by_name(&prompt.template),
@@ -69,7 +85,7 @@ impl Template {
         }
     }
 
-    /// What ends an answer, besides the end-of-sequence token.
+    /// Strings that end an answer, besides the end-of-sequence token.
     pub fn stop_strings(self) -> &'static [&'static str] {
         match self {
             Self::ChatMl => &["<|im_end|>"],
@@ -78,8 +94,8 @@ impl Template {
         }
     }
 
-    /// The system text when the user gives none.
-    pub fn default_system(self) -> &'static str {
+    /// The system prompt if the user gives none.
+    pub(crate) fn default_system(self) -> &'static str {
         match self {
             Self::ChatMl => "You look at artworks and answer in few words.",
             Self::MiniGpt4 => {
@@ -91,7 +107,10 @@ impl Template {
         }
     }
 
-    /// The whole conversation, open for the assistant's next answer.
+    /// Renders the whole conversation up to where the assistant's next answer begins.
+    ///
+    /// # Errors
+    /// [`ChatError::Encode`], if the vocabulary lacks a token of the template.
     pub fn render(
         self,
         system: Option<&str>,
@@ -164,8 +183,8 @@ impl Template {
         Ok(())
     }
 
-    /// A turn's images and text. Markers in the text place the images when their numbers agree;
-    /// otherwise the images come first and a marker is plain text.
+    /// A turn's images and text. Markers in the text place the images if there is one for each;
+    /// otherwise the images come first, and a marker is plain text.
     fn content(self, turn: &Turn, out: &mut PieceWriter) -> Result<(), ChatError> {
         if !turn.images.is_empty() && count_markers(&turn.text) == turn.images.len() {
             for (i, part) in turn.text.split(IMAGE_MARKER).enumerate() {
@@ -183,8 +202,8 @@ impl Template {
         Ok(())
     }
 
-    /// An image and its label. ChatML is the default model's, which was trained to be told that
-    /// there is none; the others hear of a label only where there is one.
+    /// An image and its label. The default model, which uses ChatML, was trained with `none` for a
+    /// missing label; the other templates write a label only if there is one.
     fn image(
         self,
         (index, label): &(usize, String),
@@ -213,7 +232,10 @@ impl Template {
     }
 }
 
-/// `--raw-prompt`: BOS where the model has one, then the text as given, around its images.
+/// Renders a raw prompt: BOS where the model has one, then the text as given, around its images.
+///
+/// # Errors
+/// [`ChatError::Markers`], unless there is one marker for each of `images`.
 pub fn raw_prompt(
     text: &str,
     images: usize,
@@ -238,12 +260,13 @@ pub fn raw_prompt(
     out.finish()
 }
 
+/// The number of image markers in a text.
 pub fn count_markers(text: &str) -> usize {
     text.matches(IMAGE_MARKER).count()
 }
 
-/// Joins what is written into pieces. Text between two images or special tokens is tokenised as
-/// one, as the reference does it.
+/// Builds pieces. Text between two images or special tokens is tokenised as one string, as in the
+/// reference.
 struct PieceWriter<'a> {
     tokenizer: &'a Tokenizer,
     pieces: Vec<Piece>,

@@ -15,19 +15,19 @@ use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::normalizers::{NormalizerWrapper, Prepend, Replace, Sequence as Normalizers};
 use tokenizers::{AddedToken, Tokenizer as Inner};
 
-/// SentencePiece's mark of a space.
+/// How SentencePiece writes a space.
 const SPACE: &str = "\u{2581}";
 
-/// One entry of the vocabulary; its id is its place.
+/// One entry of the vocabulary; its id is its index.
 #[derive(Debug, Clone)]
-pub struct Piece {
-    pub text: String,
-    pub score: f32,
-    pub kind: PieceKind,
+pub(super) struct Piece {
+    pub(super) text: String,
+    pub(super) score: f32,
+    pub(super) kind: PieceKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PieceKind {
+pub(super) enum PieceKind {
     Normal,
     Unknown,
     /// `<s>`, `</s>`: never made from text.
@@ -84,7 +84,7 @@ struct NormalizerProto {
 }
 
 /// Reads a `tokenizer.model`.
-pub fn open(path: &Path) -> Result<Inner, String> {
+pub(super) fn open(path: &Path) -> Result<Inner, String> {
     let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
     let model = ModelProto::decode(bytes.as_slice()).map_err(|e| e.to_string())?;
     if model.trainer.and_then(|t| t.model_type) != Some(2) {
@@ -106,7 +106,7 @@ pub fn open(path: &Path) -> Result<Inner, String> {
 }
 
 /// A BPE tokenizer with these pieces. `prefix` puts a space before each text.
-pub fn bpe(pieces: Vec<Piece>, prefix: bool) -> Result<Inner, String> {
+pub(super) fn bpe(pieces: Vec<Piece>, prefix: bool) -> Result<Inner, String> {
     let vocab: Vocab =
         pieces.iter().enumerate().map(|(id, p)| (p.text.clone(), id as u32)).collect();
     let mut merges = Vec::new();

@@ -1,6 +1,6 @@
 //! Stop strings in a stream of text.
 
-/// Lets text through until a stop string comes; never shows a part of one.
+/// Passes text on until a stop string comes; holds back what may be the beginning of one.
 #[derive(Debug)]
 pub struct StopFilter {
     stops: Vec<String>,
@@ -8,12 +8,13 @@ pub struct StopFilter {
 }
 
 impl StopFilter {
+    /// A filter for these stop strings; empty ones are ignored.
     pub fn new(stops: impl IntoIterator<Item = String>) -> Self {
         let stops = stops.into_iter().filter(|s| !s.is_empty()).collect();
         Self { stops, held: String::new() }
     }
 
-    /// Adds text; returns what can be shown, and whether a stop string was met.
+    /// Adds text; returns what can be shown, and whether a stop string came.
     pub fn push(&mut self, text: &str) -> (String, bool) {
         self.held.push_str(text);
         if let Some(at) = self.stops.iter().filter_map(|s| self.held.find(s.as_str())).min() {
@@ -31,7 +32,7 @@ impl StopFilter {
         (std::mem::replace(&mut self.held, rest), false)
     }
 
-    /// What was held back, at the end of the stream.
+    /// Returns what was held back, at the end of the stream.
     pub fn finish(self) -> String {
         self.held
     }

@@ -1,14 +1,18 @@
-//! A model that answers, here or on a server.
+//! A model in this process or on a server.
 
 use super::{Cancel, Engine, GenerateEvent, Remote, Request, Result};
 use artgpt_chat::Answer;
 
+/// What answers requests.
 pub enum Backend {
+    /// A model in this process.
     Local(Box<Engine>),
+    /// A model on a server.
     Remote(Remote),
 }
 
 impl Backend {
+    /// The model's name, or the server's address.
     pub fn name(&self) -> &str {
         match self {
             Self::Local(engine) => &engine.name,
@@ -16,7 +20,7 @@ impl Backend {
         }
     }
 
-    /// Whether it takes pictures. A server says so only when it gets one.
+    /// Whether it takes images. A server refuses one only when it comes.
     pub fn sees(&self) -> bool {
         match self {
             Self::Local(engine) => engine.sees(),
@@ -25,6 +29,9 @@ impl Backend {
     }
 
     /// Generates one answer. `on_event` gets the text as it comes.
+    ///
+    /// # Errors
+    /// See [`Engine::generate`] and [`Remote::generate`].
     pub fn generate(
         &mut self,
         request: &Request,

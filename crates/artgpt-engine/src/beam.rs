@@ -1,15 +1,16 @@
 //! Beam search: which answers go on, and which are done.
 //!
 //! The rules are those of transformers' `_beam_search` with `early_stopping=False`: of the best
-//! `2 * beams` continuations (more, if there are several end tokens), those that end are hypotheses, scored by log-probability over length
-//! to the power of the length penalty; the best `beams` others go on.
+//! `2 * beams` continuations (more, if there are several end tokens), those that end are hypotheses,
+//! scored by log-probability over length to the power of the length penalty; the best `beams`
+//! others go on.
 
-/// A continuation: the beam it comes from, its next token, its log-probability so far.
+/// A continuation: the beam that it comes from, its next token, its log-probability.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Next {
-    pub from: usize,
-    pub token: u32,
-    pub sum: f64,
+pub(crate) struct Continuation {
+    pub(crate) from: usize,
+    pub(crate) token: u32,
+    pub(crate) sum: f64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -18,25 +19,25 @@ struct Hypothesis {
     score: f64,
 }
 
-/// The search over the answers to one prompt.
+/// The state of the search for one prompt.
 #[derive(Debug)]
-pub struct BeamSearch {
+pub(crate) struct BeamSearch {
     beams: usize,
     length_penalty: f64,
     ends: Vec<u32>,
-    /// Answers that go on, best first.
+    /// Answers that are not finished, with their log-probability, best first.
     open: Vec<(Vec<u32>, f64)>,
     done: Vec<Hypothesis>,
 }
 
 impl BeamSearch {
-    pub fn new(beams: usize, length_penalty: f64, ends: Vec<u32>) -> Self {
+    pub(crate) fn new(beams: usize, length_penalty: f64, ends: Vec<u32>) -> Self {
         let open = vec![(Vec::new(), 0.0)];
         Self { beams, length_penalty, ends, open, done: Vec::new() }
     }
 
-    /// Token ids of the answers that go on.
-    pub fn open(&self) -> impl Iterator<Item = &[u32]> {
+    /// Token ids of the unfinished answers.
+    pub(crate) fn open(&self) -> impl Iterator<Item = &[u32]> {
         self.open.iter().map(|(ids, _)| ids.as_slice())
     }
 
@@ -44,11 +45,15 @@ impl BeamSearch {
     /// the new open answers follow from the old ones.
     ///
     /// `stops` says whether an answer's tokens hold a stop string, which ends it, too.
-    pub fn step(&mut self, rows: &[Vec<f32>], stops: &dyn Fn(&[u32]) -> bool) -> Vec<Next> {
+    pub(crate) fn step(
+        &mut self,
+        rows: &[Vec<f32>],
+        stops: &dyn Fn(&[u32]) -> bool,
+    ) -> Vec<Continuation> {
         let width = (self.ends.len() + 1).max(2) * self.beams;
-        let mut best: Vec<Next> = Vec::new();
+        let mut best: Vec<Continuation> = Vec::new();
         for (from, (row, (_, sum))) in rows.iter().zip(&self.open).enumerate() {
-            best.extend(top(row, width).into_iter().map(|(token, logprob)| Next {
+            best.extend(top(row, width).into_iter().map(|(token, logprob)| Continuation {
                 from,
                 token,
                 sum: sum + f64::from(logprob),
@@ -80,7 +85,7 @@ impl BeamSearch {
         }
         self.open = next
             .iter()
-            .map(|n: &Next| {
+            .map(|n: &Continuation| {
                 let mut ids = self.open[n.from].0.clone();
                 ids.push(n.token);
                 (ids, n.sum)
@@ -97,14 +102,14 @@ impl BeamSearch {
     }
 
     /// Whether no open answer can still beat the hypotheses.
-    pub fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         let Some((ids, sum)) = self.open.first() else { return true };
         let attainable = sum / (ids.len().max(1) as f64).powf(self.length_penalty);
         self.done.len() >= self.beams && self.done.last().is_some_and(|w| w.score >= attainable)
     }
 
     /// The best answer, and whether it ended by itself.
-    pub fn best(mut self) -> (Vec<u32>, bool) {
+    pub(crate) fn best(mut self) -> (Vec<u32>, bool) {
         let ended: Vec<Vec<u32>> = self.done.iter().map(|h| h.ids.clone()).collect();
         if !self.is_done() {
             for (ids, sum) in std::mem::take(&mut self.open) {

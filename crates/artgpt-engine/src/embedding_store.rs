@@ -1,5 +1,5 @@
-//! Query tokens of pictures on disk, so that a picture seen in an earlier session need not be
-//! encoded again. Only a cache: whatever cannot be read or written is computed anew.
+//! Image tokens on disk, so that an image of an earlier session is not encoded again. Only a cache:
+//! what cannot be read or written is computed again.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -8,12 +8,13 @@ use candle_core::{DType, Device, Tensor};
 
 use artgpt_base::hash::sha256;
 
-/// Bytes kept; pictures used longest ago go. 32 query tokens of 4096 are half a megabyte.
+/// Bytes of the folder; the least recently used files go first. 32 query tokens of width 4096 take
+/// half a megabyte.
 const LIMIT: u64 = 256 << 20;
 
-/// A folder of small safetensors files, named by what was encoded and by which weights.
+/// A folder of small safetensors files, named by the image and by the weights that encoded it.
 #[derive(Debug)]
-pub struct EmbeddingStore {
+pub(crate) struct EmbeddingStore {
     folder: PathBuf,
     /// See `Model::seeing_fingerprint`.
     model: String,
@@ -21,7 +22,7 @@ pub struct EmbeddingStore {
 }
 
 impl EmbeddingStore {
-    pub fn new(folder: &Path, model: String) -> Self {
+    pub(crate) fn new(folder: &Path, model: String) -> Self {
         Self { folder: folder.to_path_buf(), model, limit: LIMIT }
     }
 
@@ -29,20 +30,21 @@ impl EmbeddingStore {
         self.folder.join(sha256(format!("{}\n{key}", self.model).as_bytes()))
     }
 
-    /// (1, queries, hidden), if it is kept.
-    pub fn get(&self, key: &str, device: &Device) -> Option<Tensor> {
+    /// The tokens of `key`, (1, queries, hidden), if they are stored.
+    pub(crate) fn get(&self, key: &str, device: &Device) -> Option<Tensor> {
         let path = self.path(key);
         let mut tensors = candle_core::safetensors::load(&path, device).ok()?;
         let tensor = tensors.remove("query_tokens").filter(|t| t.dtype() == DType::F32)?;
-        // Used now: the time says what goes first.
+        // The modification time is the time of the last use.
         if let Ok(file) = std::fs::File::options().append(true).open(&path) {
             let _ = file.set_modified(SystemTime::now());
         }
         Some(tensor)
     }
 
-    pub fn insert(&self, key: &str, tensor: &Tensor) {
-        // A full or read-only disk keeps nothing, and that is all.
+    /// Stores tokens, then removes old files until the folder is within its limit.
+    pub(crate) fn insert(&self, key: &str, tensor: &Tensor) {
+        // On a full or read-only disk nothing is stored.
         let _ = self.write(key, tensor);
         self.shrink();
     }
@@ -56,7 +58,7 @@ impl EmbeddingStore {
         Some(())
     }
 
-    /// Removes what was used longest ago, until the rest fits.
+    /// Removes the least recently used files until the rest fits.
     fn shrink(&self) {
         let Ok(entries) = self.folder.read_dir() else { return };
         let mut files: Vec<(SystemTime, u64, PathBuf)> = entries

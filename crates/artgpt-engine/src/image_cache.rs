@@ -1,31 +1,36 @@
-//! Projected query tokens of the pictures seen last.
+//! Image tokens in memory, the most recently used ones.
 
-use std::collections::VecDeque;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use candle_core::Tensor;
+use lru::LruCache;
 
-/// Pictures kept; 32 queries of 576 are 74 kB each.
-const CAPACITY: usize = 32;
+/// Entries; 32 query tokens of width 576 take 74 kB.
+const CAPACITY: NonZeroUsize = match NonZeroUsize::new(32) {
+    Some(capacity) => capacity,
+    None => NonZeroUsize::MIN,
+};
 
-/// Oldest use goes first.
-#[derive(Debug, Default)]
-pub struct ImageCache(VecDeque<(Arc<str>, Tensor)>);
+/// Tokens by a key that names all that determines them; the least recently used entry goes first.
+#[derive(Debug)]
+pub(crate) struct ImageCache(LruCache<Arc<str>, Tensor>);
+
+impl Default for ImageCache {
+    fn default() -> Self {
+        Self(LruCache::new(CAPACITY))
+    }
+}
 
 impl ImageCache {
-    pub fn get(&mut self, key: &str) -> Option<Tensor> {
-        let at = self.0.iter().position(|(k, _)| &**k == key)?;
-        let entry = self.0.remove(at)?;
-        let tensor = entry.1.clone();
-        self.0.push_back(entry);
-        Some(tensor)
+    /// The tokens of `key`, which become the most recently used ones.
+    pub(crate) fn get(&mut self, key: &str) -> Option<Tensor> {
+        self.0.get(key).cloned()
     }
 
-    pub fn insert(&mut self, key: Arc<str>, tensor: Tensor) {
-        if self.0.len() >= CAPACITY {
-            self.0.pop_front();
-        }
-        self.0.push_back((key, tensor));
+    /// Stores tokens; those that `key` had are replaced.
+    pub(crate) fn insert(&mut self, key: Arc<str>, tensor: Tensor) {
+        self.0.put(key, tensor);
     }
 }
 
@@ -33,16 +38,28 @@ impl ImageCache {
 mod tests {
     use super::*;
 
+    fn tensor() -> Tensor {
+        Tensor::zeros(1, candle_core::DType::F32, &candle_core::Device::Cpu).expect("a tensor")
+    }
+
     #[test]
-    fn the_one_used_longest_ago_goes() -> candle_core::Result<()> {
+    fn the_least_recently_used_entry_goes() {
         let mut cache = ImageCache::default();
-        let t = Tensor::zeros(1, candle_core::DType::F32, &candle_core::Device::Cpu)?;
-        for i in 0..CAPACITY {
-            cache.insert(i.to_string().into(), t.clone());
+        for i in 0..CAPACITY.get() {
+            cache.insert(i.to_string().into(), tensor());
         }
         assert!(cache.get("0").is_some());
-        cache.insert("new".into(), t);
+        cache.insert("new".into(), tensor());
         assert!(cache.get("0").is_some() && cache.get("1").is_none());
-        Ok(())
+    }
+
+    #[test]
+    fn inserting_a_key_again_evicts_nothing() {
+        let mut cache = ImageCache::default();
+        cache.insert("first".into(), tensor());
+        for _ in 0..2 * CAPACITY.get() {
+            cache.insert("same".into(), tensor());
+        }
+        assert!(cache.get("first").is_some());
     }
 }

@@ -1,26 +1,28 @@
-//! What the KV cache holds, place by place, so that a next prompt reads only what is new.
+//! What the KV cache holds, position by position, so that a next prompt computes only what is new.
 
 use std::sync::Arc;
 
 use artgpt_chat::Piece;
 
-/// One place in the sequence.
+/// What stands at one position of the sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Position {
+    /// A token of the vocabulary.
     Token(u32),
-    /// A query token of the picture with this key.
+    /// An image token, by the key of its image and its index there.
     Query(Arc<str>, usize),
 }
 
-/// A prompt as places. `keys` are the pictures' keys, `queries` the tokens of one picture.
-pub fn places(pieces: &[Piece], keys: &[Arc<str>], queries: usize) -> Vec<Place> {
+/// The positions of a prompt. `keys` are those of the pictures, `queries` is the number of tokens
+/// of one image.
+pub(crate) fn positions(pieces: &[Piece], keys: &[Arc<str>], queries: usize) -> Vec<Position> {
     pieces
         .iter()
-        .flat_map(|piece| -> Vec<Place> {
+        .flat_map(|piece| -> Vec<Position> {
             match piece {
-                Piece::Tokens(ids) => ids.iter().map(|id| Place::Token(*id)).collect(),
+                Piece::Tokens(ids) => ids.iter().map(|id| Position::Token(*id)).collect(),
                 Piece::Image(i) => match keys.get(*i) {
-                    Some(key) => (0..queries).map(|q| Place::Query(key.clone(), q)).collect(),
+                    Some(key) => (0..queries).map(|q| Position::Query(key.clone(), q)).collect(),
                     None => Vec::new(),
                 },
             }
@@ -28,10 +30,10 @@ pub fn places(pieces: &[Piece], keys: &[Arc<str>], queries: usize) -> Vec<Place>
         .collect()
 }
 
-/// How many places of `held` the prompt begins with. The last place of a prompt is always read
-/// again: its output says the first token of the answer.
-pub fn reusable(held: &[Place], prompt: &[Place]) -> usize {
-    let same = held.iter().zip(prompt).take_while(|(a, b)| a == b).count();
+/// How many of the cached positions the prompt begins with. The last position of a prompt is
+/// always computed again: its output gives the first token of the answer.
+pub(crate) fn reusable(cached: &[Position], prompt: &[Position]) -> usize {
+    let same = cached.iter().zip(prompt).take_while(|(a, b)| a == b).count();
     same.min(prompt.len().saturating_sub(1))
 }
 
@@ -42,13 +44,13 @@ mod tests {
     #[test]
     fn a_longer_prompt_keeps_its_beginning_and_another_picture_does_not() {
         let pieces = [Piece::Tokens(vec![1, 2]), Piece::Image(0), Piece::Tokens(vec![3])];
-        let held = places(&pieces, &["a".into()], 2);
-        assert_eq!(held.len(), 5);
-        assert_eq!(reusable(&held, &held), 4);
-        let mut longer = held.clone();
-        longer.push(Place::Token(9));
-        assert_eq!(reusable(&held, &longer), 5);
-        assert_eq!(reusable(&held, &places(&pieces, &["b".into()], 2)), 2);
-        assert_eq!(reusable(&[], &held), 0);
+        let cached = positions(&pieces, &["a".into()], 2);
+        assert_eq!(cached.len(), 5);
+        assert_eq!(reusable(&cached, &cached), 4);
+        let mut longer = cached.clone();
+        longer.push(Position::Token(9));
+        assert_eq!(reusable(&cached, &longer), 5);
+        assert_eq!(reusable(&cached, &positions(&pieces, &["b".into()], 2)), 2);
+        assert_eq!(reusable(&[], &cached), 0);
     }
 }

@@ -11,55 +11,68 @@ use artgpt_fetch::{self as fetch, Progress};
 use artgpt_model::LoadStage;
 use artgpt_model::manifest::Model;
 
-/// What the thread tells.
+/// What the thread reports. The events of an answer carry their request's id.
 #[derive(Debug)]
-pub enum Event {
-    /// Files of the model are being fetched.
+pub enum WorkerEvent {
+    /// The model's files are being installed.
     Fetching(Progress),
+    /// The model is being loaded; the fraction of the stage that is done.
     Loading(LoadStage, f32),
+    /// The model answers from now on.
     Ready(ModelInfo),
     /// The model cannot be used; the text says why and what to do.
     Unusable(String),
-    /// Another model cannot be used, so the one before it still is; the text says why.
-    Kept(ModelInfo, String),
+    /// Another model cannot be used (the text says why), so this one stays in use.
+    SwitchFailed(ModelInfo, String),
+    /// The KV cache holds the prompt of this request.
     Prefilled(u64, Usage),
     /// New text, the answer's tokens so far, and tokens per second.
     Text(u64, String, usize, f64),
+    /// The answer is complete.
     Finished(u64, Box<Answer>),
+    /// There is no answer, or no more of it; the text says why.
     Failed(u64, String),
 }
 
+/// The model in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelInfo {
-    /// What it was found by: a name or a path.
+    /// The name, path or address that it was found by.
     pub reference: String,
+    /// The name in its manifest.
     pub name: String,
+    /// Whether it takes images.
     pub sees: bool,
 }
 
 enum Command {
     Generate(u64, Request, Cancel),
-    /// This model takes the place of the one that is there; `None` is the same one again.
+    /// Replace the model by this one; `None` loads the same one again.
     Load(Option<String>),
 }
 
-/// Where the thread finds things.
+/// The folders that the thread uses.
 #[derive(Debug, Clone)]
 pub struct Folders {
+    /// Installed models.
     pub models: PathBuf,
+    /// Image tokens of earlier sessions.
     pub embeddings: PathBuf,
 }
 
-/// The handle. Dropping it ends the thread after its current answer.
+/// A handle of the thread. Dropping it ends the thread after its current answer.
 pub struct Worker(Sender<Command>);
 
 impl Worker {
-    /// Starts the thread, which fetches what is missing and loads the model at once.
+    /// Starts the thread. It installs the model, if files are missing, and loads it at once.
+    ///
+    /// # Errors
+    /// If the thread cannot be started.
     pub fn spawn(
         model: String,
         folders: Folders,
         device: String,
-        on_event: impl FnMut(Event) + Send + 'static,
+        on_event: impl FnMut(WorkerEvent) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
         let _ = sender.send(Command::Load(None));
@@ -71,16 +84,16 @@ impl Worker {
 
     /// Asks for an answer; its events carry `id`.
     pub fn generate(&self, id: u64, request: Request, cancel: Cancel) {
-        // A thread that has ended has told why.
+        // A thread that has ended has reported why.
         let _ = self.0.send(Command::Generate(id, request, cancel));
     }
 
-    /// Goes on with another model. One of the same base costs only its trained parts.
+    /// Switches to another model. With the same base only the adapter set is read.
     pub fn use_model(&self, reference: String) {
         let _ = self.0.send(Command::Load(Some(reference)));
     }
 
-    /// Tries again after [`Event::Unusable`].
+    /// Tries again after [`WorkerEvent::Unusable`].
     pub fn reload(&self) {
         let _ = self.0.send(Command::Load(None));
     }
@@ -91,10 +104,10 @@ fn run(
     folders: &Folders,
     device: &str,
     commands: &Receiver<Command>,
-    mut on_event: impl FnMut(Event),
+    mut on_event: impl FnMut(WorkerEvent),
 ) {
     let mut backend: Option<Backend> = None;
-    let mut unusable = String::from("the model is not loaded; Ctrl-R tries again");
+    let mut unusable = String::from("the model is not loaded; press Ctrl-R to load it");
     while let Ok(command) = commands.recv() {
         match command {
             Command::Load(other) => {
@@ -113,19 +126,19 @@ fn run(
                 match (changed, before.filter(|_| backend.is_some())) {
                     (Ok(info), _) => {
                         name = other;
-                        on_event(Event::Ready(info));
+                        on_event(WorkerEvent::Ready(info));
                     }
-                    (Err(reason), Some(info)) => on_event(Event::Kept(info, reason)),
+                    (Err(reason), Some(info)) => on_event(WorkerEvent::SwitchFailed(info, reason)),
                     (Err(reason), None) => {
                         name = other;
                         unusable.clone_from(&reason);
-                        on_event(Event::Unusable(reason));
+                        on_event(WorkerEvent::Unusable(reason));
                     }
                 }
             }
             Command::Generate(id, request, cancel) => {
                 let Some(loaded) = &mut backend else {
-                    on_event(Event::Failed(id, unusable.clone()));
+                    on_event(WorkerEvent::Failed(id, unusable.clone()));
                     continue;
                 };
                 let mut decoding = Instant::now();
@@ -133,28 +146,29 @@ fn run(
                     loaded.generate(&request, &cancel, |e| match e {
                         GenerateEvent::Prefilled(usage) => {
                             decoding = Instant::now();
-                            on_event(Event::Prefilled(id, usage));
+                            on_event(WorkerEvent::Prefilled(id, usage));
                         }
                         GenerateEvent::Text(text, n) => {
                             let rate = n as f64 / decoding.elapsed().as_secs_f64().max(1e-6);
-                            on_event(Event::Text(id, text.to_string(), n, rate));
+                            on_event(WorkerEvent::Text(id, text.to_string(), n, rate));
                         }
                     })
                 });
                 match result {
-                    Ok(answer) => on_event(Event::Finished(id, Box::new(answer))),
-                    Err(reason) => on_event(Event::Failed(id, reason)),
+                    Ok(answer) => on_event(WorkerEvent::Finished(id, Box::new(answer))),
+                    Err(reason) => on_event(WorkerEvent::Failed(id, reason)),
                 }
             }
         }
     }
 }
 
-/// An error's or a panic's words. A panic in a tensor library must not leave the screen waiting.
+/// Turns an error or a panic into text. A panic in a tensor library must not leave the caller
+/// waiting.
 fn caught<T>(work: impl FnOnce() -> Result<T, InferenceError>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(result) => result.map_err(|e| e.to_string()),
-        Err(_) => Err("the model crashed; choose it again (F2) or load it again (Ctrl-R), and please report this".into()),
+        Ok(result) => result.map_err(|e| artgpt_base::text::with_hint(&e, e.hint())),
+        Err(_) => Err("the model crashed; load it again (Ctrl-R), or choose another (F2), and please report this".into()),
     }
 }
 
@@ -165,14 +179,14 @@ impl ModelInfo {
     }
 }
 
-/// Puts the model `name` into `backend`. One of another base is loaded when the first one is gone, as
-/// memory may not hold both.
+/// Puts the model `name` into `backend`. If it has another base, the model in `backend` is dropped
+/// first, as memory may not hold both.
 fn change(
     backend: &mut Option<Backend>,
     name: &str,
     folders: &Folders,
     device: &str,
-    on_event: &mut impl FnMut(Event),
+    on_event: &mut impl FnMut(WorkerEvent),
 ) -> Result<ModelInfo, InferenceError> {
     if let Some(remote) = Remote::parse(name) {
         let remote = Backend::Remote(remote?);
@@ -180,7 +194,7 @@ fn change(
     }
     let model = Model::find(name, &folders.models)?;
     if !fetch::is_installed(&model) {
-        fetch::install(&model, |p| on_event(Event::Fetching(p)))?;
+        fetch::install(&model, |p| on_event(WorkerEvent::Fetching(p)))?;
     }
     if let Some(loaded) = backend
         && let Backend::Local(engine) = loaded
@@ -191,7 +205,7 @@ fn change(
     *backend = None;
     let device = artgpt_model::device::open(device)?;
     let engine =
-        Engine::load(&model, &device, |stage, part| on_event(Event::Loading(stage, part)))?
+        Engine::load(&model, &device, |stage, part| on_event(WorkerEvent::Loading(stage, part)))?
             .keep_embeddings(&folders.embeddings);
     Ok(ModelInfo::of(backend.insert(Backend::Local(Box::new(engine))), name))
 }

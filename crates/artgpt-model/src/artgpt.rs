@@ -17,8 +17,8 @@ use artgpt_kernels::matrix::TrainPrecision;
 use artgpt_kernels::mode::{Fused, Mode};
 use artgpt_manifest::Method;
 
-/// What training made of a model, without the frozen base: small beside it, and the same base wears
-/// one after another.
+/// What training made of a model, without the frozen base: small beside it, and one base
+/// takes different ones in turn.
 pub struct Trained {
     bridge: Option<Bridge>,
     /// Of each block.
@@ -76,8 +76,8 @@ impl ArtGpt {
         Ok(Trained { bridge, tunings: blocks, image_tokens: image_tokens(model) })
     }
 
-    /// Puts trained parts in the place of its own, and gives those back.
-    pub fn wear(&mut self, mut trained: Trained) -> Trained {
+    /// Replaces the trained parts and returns those that were there before.
+    pub fn swap_trained(&mut self, mut trained: Trained) -> Trained {
         std::mem::swap(&mut self.bridge, &mut trained.bridge);
         std::mem::swap(&mut self.image_tokens, &mut trained.image_tokens);
         for (block, tuning) in self.language.layers.iter_mut().zip(&mut trained.tunings) {

@@ -2,28 +2,41 @@
 //! (`generation/logits_process.py`): penalties, temperature, top-k, top-p, min-p.
 
 pub use artgpt_manifest::{MAX_BEAMS, SamplingConfig};
-use candle_core::{DType, Result, Tensor};
+use candle_core::{DType, Tensor};
 use candle_transformers::utils::apply_repeat_penalty;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+/// Why no next token can be sampled.
+#[derive(Debug, thiserror::Error)]
+pub enum SamplingError {
+    /// A weight is damaged.
+    #[error("the model computed no finite logits")]
+    NotFinite,
+    /// An operation on the logits failed.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+}
+
+type Result<T> = std::result::Result<T, SamplingError>;
 
 /// The logits after the penalties, `ends` forbidden while the answer is too short.
 pub fn adjusted(
     config: &SamplingConfig,
     logits: &Tensor,
-    said: Said,
+    history: TokenHistory,
     ends: &[u32],
 ) -> Result<Vec<f32>> {
     let at = |id: &u32| *id as usize;
-    let answer = said.answer;
+    let answer = history.answer;
     let mut logits: Vec<f32> = if (config.repetition_penalty - 1.0).abs() > f32::EPSILON {
-        let all = [said.prompt, answer].concat();
+        let all = [history.prompt, answer].concat();
         apply_repeat_penalty(logits, config.repetition_penalty, &all)?.to_vec1()?
     } else {
         logits.to_dtype(DType::F32)?.to_vec1()?
     };
     if logits.iter().any(|l| l.is_nan()) {
-        candle_core::bail!("{NO_LOGITS}");
+        return Err(SamplingError::NotFinite);
     }
     if config.presence_penalty != 0.0 {
         let mut said = answer.to_vec();
@@ -45,11 +58,9 @@ pub fn adjusted(
     Ok(logits)
 }
 
-/// What weights with numbers that are not finite lead to.
-pub const NO_LOGITS: &str = "the model computed no finite logits";
-/// What stands before the next token.
+/// The tokens before the next one.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Said<'a> {
+pub struct TokenHistory<'a> {
     /// Of a prompt of tokens alone; transformers penalises their repetition, too, and cannot where
     /// a picture makes the prompt a matrix.
     pub prompt: &'a [u32],
@@ -69,8 +80,8 @@ impl<'a> Sampler<'a> {
     }
 
     /// `logits` is (vocabulary), `ends` the tokens that end an answer.
-    pub fn next(&mut self, logits: &Tensor, said: Said, ends: &[u32]) -> Result<u32> {
-        let logits = adjusted(&self.config, logits, said, ends)?;
+    pub fn next(&mut self, logits: &Tensor, history: TokenHistory, ends: &[u32]) -> Result<u32> {
+        let logits = adjusted(&self.config, logits, history, ends)?;
         let best = argmax(&logits)?;
         if self.config.is_greedy() {
             return Ok(best as u32);
@@ -96,7 +107,7 @@ fn argmax(logits: &[f32]) -> Result<usize> {
     });
     match best {
         Some((id, l)) if *l > f32::NEG_INFINITY => Ok(id),
-        _ => candle_core::bail!("{NO_LOGITS}"),
+        _ => Err(SamplingError::NotFinite),
     }
 }
 
@@ -193,7 +204,7 @@ mod tests {
         let config = SamplingConfig { top_k: 2, seed: Some(7), ..SamplingConfig::default() };
         let draw = |config: &SamplingConfig| -> Result<Vec<u32>> {
             let mut sampler = Sampler::new(config);
-            (0..50).map(|_| sampler.next(&logits, Said::default(), &[])).collect()
+            (0..50).map(|_| sampler.next(&logits, TokenHistory::default(), &[])).collect()
         };
         let first = draw(&config)?;
         assert!(first.contains(&1) && first.contains(&2));
@@ -207,7 +218,7 @@ mod tests {
     fn penalties_turn_away_from_what_was_said_and_an_end_waits() -> Result<()> {
         let logits = Tensor::new(&[0f32, 5.0, 4.9], &Device::Cpu)?;
         let next = |config: &SamplingConfig, answer: &[u32]| {
-            Sampler::new(config).next(&logits, Said { prompt: &[], answer }, &[1])
+            Sampler::new(config).next(&logits, TokenHistory { prompt: &[], answer }, &[1])
         };
         let greedy = SamplingConfig::greedy;
         assert_eq!(next(&greedy(), &[1])?, 1);
@@ -219,11 +230,12 @@ mod tests {
         let penalty = SamplingConfig { repetition_penalty: 1.3, ..greedy() };
         let long: Vec<u32> = std::iter::once(1).chain([0; 100]).collect();
         assert_eq!(next(&penalty, &long)?, 2);
-        let prompt = Said { prompt: &[1], answer: &[] };
+        let prompt = TokenHistory { prompt: &[1], answer: &[] };
         assert_eq!(Sampler::new(&penalty).next(&logits, prompt, &[])?, 2);
         // One number that is none is enough: a weight is damaged.
         let broken = Tensor::new(&[f32::NAN, 1.0], &Device::Cpu)?;
-        assert!(Sampler::new(&greedy()).next(&broken, Said::default(), &[]).is_err());
+        let result = Sampler::new(&greedy()).next(&broken, TokenHistory::default(), &[]);
+        assert!(matches!(result, Err(SamplingError::NotFinite)));
         Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! The sled trees: `meta`, `sessions`, `messages`, `drafts`.
 
+use std::convert::Infallible;
+use std::fs::{File, TryLockError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -7,17 +9,17 @@ use sled::transaction::{ConflictableTransactionError, TransactionError, Transact
 use sled::{Db, Tree};
 
 use super::mirror::Mirror;
-use super::{Result, StoreError, io, read_mirror};
+use super::{Result, StorageError, StoreError, io, read_mirror};
 use artgpt_chat::{Conversation, Session, TurnRecord};
 
-/// Raised when records change their form.
+/// Rises when the format of records changes.
 const SCHEMA: u32 = 1;
 /// sled's default cache is 1 GiB.
 const CACHE_BYTES: u64 = 8 << 20;
 /// Bytes of a ULID as text.
 const ID_BYTES: usize = 26;
 
-/// An open store. One process at a time can have it.
+/// An open store. Only one process at a time can have it open.
 pub struct Database {
     pub(super) db: Db,
     sessions: Tree,
@@ -27,36 +29,43 @@ pub struct Database {
     pub(super) path: PathBuf,
 }
 
-/// A store, and what a user should know about how it opened.
+/// A store that has been opened.
 pub struct Opened {
+    /// The store.
     pub database: Database,
+    /// What was recovered, in words for the user.
     pub notice: Option<String>,
 }
 
 impl Database {
-    /// Opens `folder` (`sessions.sled`), making it if need be, and finishes what a killed process
-    /// left behind. A damaged store is moved aside and rebuilt from the mirror.
+    /// Opens `folder` (`sessions.sled`), creates it if it is missing, and turns the drafts of a
+    /// killed process into turns. A damaged store is moved aside and rebuilt from the mirror.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] while another process has it, [`StoreError::Newer`] for a later
+    /// schema, [`StoreError::Io`].
     pub fn open(folder: &Path) -> Result<Opened> {
         match Self::try_open(folder) {
-            Err(Trouble::Told(e)) => Err(e),
+            Err(OpenError::Final(e)) => Err(e),
             Ok((database, recovered)) => {
                 // sled opens a damaged log as an empty or shorter one and says nothing.
                 let restored = database.restore_lost(&read_mirror(&mirror_path(folder))?)?;
                 let notice = match (restored, recovered) {
                     (0, 0) => None,
-                    (0, n) => Some(format!("{n} unfinished answer(s) of an earlier run were kept")),
+                    (0, n) => Some(format!("recovered {n} unfinished answer(s) of an earlier run")),
                     (n, _) => Some(format!(
                         "the session store was damaged; {n} turn(s) were restored from its mirror"
                     )),
                 };
                 Ok(Opened { database, notice })
             }
-            Err(Trouble::Corrupt(reason)) => {
+            Err(OpenError::Corrupt(reason)) => {
                 let stamp = jiff::Timestamp::now().as_second();
                 let aside = folder.with_extension(format!("sled.damaged-{stamp}"));
                 std::fs::rename(folder, &aside).map_err(io(folder))?;
                 let saved = read_mirror(&mirror_path(folder))?;
-                let (database, _) = Self::try_open(folder).map_err(|t| t.told(folder))?;
+                let (database, _) =
+                    Self::try_open(folder).map_err(|e| e.into_store_error(folder))?;
                 // The mirror has them already, so only the store is written.
                 database.restore_lost(&saved)?;
                 let notice = Some(format!(
@@ -69,7 +78,7 @@ impl Database {
         }
     }
 
-    fn try_open(folder: &Path) -> std::result::Result<(Self, usize), Trouble> {
+    fn try_open(folder: &Path) -> std::result::Result<(Self, usize), OpenError> {
         if let Some(parent) = folder.parent() {
             std::fs::create_dir_all(parent).map_err(io(parent))?;
         }
@@ -78,16 +87,16 @@ impl Database {
         }));
         let db = match opened {
             Ok(Ok(db)) => db,
-            Ok(Err(e)) => return Err(Trouble::of(folder, &e)),
-            Err(_) => return Err(Trouble::Corrupt("its log cannot be read".into())),
+            Ok(Err(e)) => return Err(OpenError::of(folder, e)),
+            Err(_) => return Err(OpenError::Corrupt(StorageError::UnreadableLog)),
         };
-        let trouble = |e: sled::Error| Trouble::of(folder, &e);
-        let meta = db.open_tree("meta").map_err(trouble)?;
-        match meta.get("schema").map_err(trouble)? {
+        let failed = |e: sled::Error| OpenError::of(folder, e);
+        let meta = db.open_tree("meta").map_err(failed)?;
+        match meta.get("schema").map_err(failed)? {
             Some(bytes) => {
                 let found = bytes.as_ref().try_into().map(u32::from_be_bytes).unwrap_or(u32::MAX);
                 if found > SCHEMA {
-                    return Err(Trouble::Told(StoreError::Newer {
+                    return Err(OpenError::Final(StoreError::Newer {
                         path: folder.display().to_string(),
                         found,
                         known: SCHEMA,
@@ -95,14 +104,14 @@ impl Database {
                 }
             }
             None => {
-                meta.insert("schema", &SCHEMA.to_be_bytes()).map_err(trouble)?;
-                meta.insert("app", env!("CARGO_PKG_VERSION")).map_err(trouble)?;
+                meta.insert("schema", &SCHEMA.to_be_bytes()).map_err(failed)?;
+                meta.insert("app", env!("CARGO_PKG_VERSION")).map_err(failed)?;
             }
         }
         let database = Self {
-            sessions: db.open_tree("sessions").map_err(trouble)?,
-            messages: db.open_tree("messages").map_err(trouble)?,
-            drafts: db.open_tree("drafts").map_err(trouble)?,
+            sessions: db.open_tree("sessions").map_err(failed)?,
+            messages: db.open_tree("messages").map_err(failed)?,
+            drafts: db.open_tree("drafts").map_err(failed)?,
             mirror: Mirror::open(&mirror_path(folder))?,
             path: folder.to_path_buf(),
             db,
@@ -111,7 +120,10 @@ impl Database {
         Ok((database, recovered))
     }
 
-    /// All sessions, newest change first.
+    /// All sessions, the last updated first.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
     pub fn list(&self) -> Result<Vec<Session>> {
         let mut all: Vec<Session> = self
             .sessions
@@ -123,9 +135,12 @@ impl Database {
         Ok(all)
     }
 
-    /// A session by its id or an unambiguous beginning of it.
+    /// Finds a session by its id or a unique prefix of it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`], [`StoreError::Ambiguous`], [`StoreError::Io`].
     pub fn get(&self, id: &str) -> Result<Conversation> {
-        // A whole id needs no look at the other sessions.
+        // For a whole id the other sessions need not be read.
         let exact = self.sessions.get(id).map_err(io(&self.path))?;
         let session = match exact.and_then(|v| serde_json::from_slice(&v).ok()) {
             Some(session) => session,
@@ -141,13 +156,16 @@ impl Database {
     }
 
     /// Writes a session's own record.
-    pub fn put_session(&self, session: &Session) -> Result<()> {
+    fn put_session(&self, session: &Session) -> Result<()> {
         self.sessions.insert(&session.id, encode(session)).map_err(io(&self.path))?;
         self.flush()?;
         self.mirror.session(session)
     }
 
-    /// Deletes a draft that came to nothing.
+    /// Deletes a draft of which nothing came.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
     pub fn drop_draft(&self, key: &super::DraftKey) -> Result<()> {
         for key in self.drafts.scan_prefix(turn_key(&key.session, key.seq)).keys().flatten() {
             self.drafts.remove(key).map_err(io(&self.path))?;
@@ -156,7 +174,10 @@ impl Database {
     }
 
     /// Adds a finished turn, in one transaction with its session's record; durable on return.
-    /// The turn's draft, if it had one, goes in the same transaction.
+    /// The same transaction deletes the turn's draft.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]; the turn is then not in the store, or not in its mirror.
     pub fn put_turn(&self, session: &Session, turn: &TurnRecord) -> Result<()> {
         let key = turn_key(&session.id, turn.seq);
         let draft: Vec<_> = self.drafts.scan_prefix(&key).keys().flatten().collect();
@@ -168,11 +189,11 @@ impl Database {
                 for key in &draft {
                     drafts.remove(key)?;
                 }
-                Ok::<(), ConflictableTransactionError<()>>(())
+                Ok::<(), ConflictableTransactionError<Infallible>>(())
             })
             .map_err(|e| match e {
                 TransactionError::Storage(e) => io(&self.path)(e),
-                TransactionError::Abort(()) => io(&self.path)("the transaction was refused"),
+                TransactionError::Abort(never) => match never {},
             })?;
         self.flush()?;
         self.mirror.session(session)?;
@@ -180,6 +201,9 @@ impl Database {
     }
 
     /// Writes a whole conversation, as import does.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
     pub fn insert(&self, conversation: &Conversation) -> Result<()> {
         self.put_session(&conversation.session)?;
         for turn in &conversation.turns {
@@ -188,7 +212,7 @@ impl Database {
         Ok(())
     }
 
-    /// Writes what `saved` has and the store lacks. Returns how many turns that were.
+    /// Writes the turns of `saved` that the store lacks; returns their number.
     fn restore_lost(&self, saved: &[Conversation]) -> Result<usize> {
         let mut restored = 0;
         for conversation in saved {
@@ -211,10 +235,13 @@ impl Database {
         Ok(restored)
     }
 
-    /// Removes a session and its turns.
+    /// Removes a session with its turns and drafts; returns its record.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`], [`StoreError::Ambiguous`], [`StoreError::Io`].
     pub fn remove(&self, id: &str) -> Result<Session> {
         let session = find(&self.list()?, id)?.clone();
-        // First: what the mirror still has would come back at the next start.
+        // First: the next start restores what only the mirror has.
         self.mirror.remove(&session.id)?;
         self.sessions.remove(&session.id).map_err(io(&self.path))?;
         for tree in [&self.messages, &self.drafts] {
@@ -232,42 +259,51 @@ impl Database {
 }
 
 /// Why a store did not open.
-enum Trouble {
-    Told(StoreError),
-    Corrupt(String),
+enum OpenError {
+    /// Another attempt would end in the same way.
+    Final(StoreError),
+    /// The store is damaged, so that it can be rebuilt.
+    Corrupt(StorageError),
 }
 
-impl From<StoreError> for Trouble {
+impl From<StoreError> for OpenError {
     fn from(e: StoreError) -> Self {
-        Self::Told(e)
+        Self::Final(e)
     }
 }
 
-impl Trouble {
-    fn of(folder: &Path, e: &sled::Error) -> Self {
-        let path = folder.display().to_string();
+impl OpenError {
+    fn of(folder: &Path, e: sled::Error) -> Self {
         match e {
             sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) => {
-                Self::Corrupt(e.to_string())
+                Self::Corrupt(e.into())
             }
-            // sled wraps the failed lock in an Io error with this text.
-            e if e.to_string().contains("could not acquire lock") => {
-                Self::Told(StoreError::Locked(path))
+            sled::Error::Io(e) if e.kind() == std::io::ErrorKind::Other && is_locked(folder) => {
+                Self::Final(StoreError::Locked(folder.display().to_string()))
             }
-            e => Self::Told(StoreError::Io { path, reason: e.to_string() }),
+            e => Self::Final(io(folder)(e)),
         }
     }
 
-    fn told(self, folder: &Path) -> StoreError {
+    fn into_store_error(self, folder: &Path) -> StoreError {
         match self {
-            Self::Told(e) => e,
-            Self::Corrupt(reason) => StoreError::Io { path: folder.display().to_string(), reason },
+            Self::Final(e) => e,
+            Self::Corrupt(source) => io(folder)(source),
         }
     }
 }
 
-/// A session by its id or the beginning of it.
-pub fn find<'a>(all: &'a [Session], id: &str) -> Result<&'a Session> {
+/// Whether another process has the store open.
+///
+/// sled reports a lock that it cannot get as an I/O error of kind `Other` with nothing but a text.
+/// So the same lock is tried again here: the operating system's answer decides.
+fn is_locked(folder: &Path) -> bool {
+    let Ok(file) = File::open(folder.join("db")) else { return false };
+    matches!(file.try_lock(), Err(TryLockError::WouldBlock))
+}
+
+/// Finds a session by its id or a unique prefix of it.
+pub(super) fn find<'a>(all: &'a [Session], id: &str) -> Result<&'a Session> {
     let wanted = id.to_ascii_uppercase();
     let shown = || artgpt_base::text::printable(id);
     if wanted.is_empty() {

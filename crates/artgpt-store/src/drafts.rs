@@ -1,19 +1,24 @@
-//! A streaming answer on disk: a header and pieces of text, appended about once a second. A value
-//! is never rewritten, because sled keeps every version of a growing one.
+//! An answer on disk while it streams: a header and pieces of text, appended about once a second. No
+//! value is rewritten, because sled keeps every version of one.
 
 use super::database::{Database, encode, turn_key};
 use super::{Result, io};
 use artgpt_chat::{Session, TurnRecord};
 
-/// The turn a draft will become.
+/// The turn that a draft becomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DraftKey {
+    /// The session's id.
     pub session: String,
+    /// The turn's number in the session.
     pub seq: u64,
 }
 
 impl Database {
     /// Begins a draft. `turn` has no text yet.
+    ///
+    /// # Errors
+    /// [`super::StoreError::Io`].
     pub fn begin_draft(&self, session: &Session, turn: &TurnRecord) -> Result<DraftKey> {
         let key = DraftKey { session: session.id.clone(), seq: turn.seq };
         self.drafts.insert(key.piece(0), encode(turn)).map_err(io(&self.path))?;
@@ -22,6 +27,9 @@ impl Database {
     }
 
     /// Appends piece `number` (from 1). Durable on return.
+    ///
+    /// # Errors
+    /// [`super::StoreError::Io`].
     pub fn append_draft(&self, key: &DraftKey, number: u32, text: &str) -> Result<()> {
         self.drafts.insert(key.piece(number), text.as_bytes()).map_err(io(&self.path))?;
         self.flush()

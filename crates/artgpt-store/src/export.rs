@@ -5,7 +5,7 @@ use std::fmt::Write;
 use artgpt_base::text::{printable, printable_lines};
 use artgpt_chat::{Conversation, FinishReason, Role};
 
-/// For readers. Only the current branch.
+/// The current branch as Markdown.
 pub fn to_markdown(c: &Conversation) -> String {
     let mut out = String::new();
     let title = if c.session.title.is_empty() { "Untitled" } else { &c.session.title };
@@ -46,7 +46,7 @@ pub fn to_markdown(c: &Conversation) -> String {
     out
 }
 
-/// Lossless; `sessions import` reads it back.
+/// The whole conversation as JSON; `sessions import` reads it back without loss.
 pub fn to_json(c: &Conversation) -> String {
     serde_json::to_string_pretty(c).unwrap_or_default()
 }

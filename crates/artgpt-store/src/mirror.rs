@@ -1,5 +1,5 @@
-//! `sessions.jsonl`: every change, a line each, in plain text. It rebuilds a damaged store, and it
-//! can be read while another process holds the store.
+//! `sessions.jsonl`: one line for each change, as JSON. It rebuilds a damaged store, and it can be
+//! read while another process has the store open.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -14,7 +14,7 @@ use artgpt_chat::{Conversation, Session, TurnRecord};
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
-enum Line {
+enum MirrorRecord {
     Session { session: Session },
     Turn { id: String, turn: TurnRecord },
     Remove { id: String },
@@ -26,8 +26,8 @@ pub(super) struct Mirror {
 }
 
 impl Mirror {
-    pub fn open(path: &Path) -> Result<Self> {
-        // A line that a full disk cut must not swallow the next one.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        // Without its line break, a line that a full disk cut off would spoil the next one.
         let torn = last_byte(path).is_some_and(|b| b != b'\n');
         let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(io(path))?;
         if torn {
@@ -36,26 +36,26 @@ impl Mirror {
         Ok(Self { path: path.to_path_buf(), file: Mutex::new(file) })
     }
 
-    pub fn session(&self, session: &Session) -> Result<()> {
-        self.write(&Line::Session { session: session.clone() })
+    pub(super) fn session(&self, session: &Session) -> Result<()> {
+        self.write(&MirrorRecord::Session { session: session.clone() })
     }
 
-    pub fn turn(&self, id: &str, turn: &TurnRecord) -> Result<()> {
-        self.write(&Line::Turn { id: id.to_string(), turn: turn.clone() })
+    pub(super) fn turn(&self, id: &str, turn: &TurnRecord) -> Result<()> {
+        self.write(&MirrorRecord::Turn { id: id.to_string(), turn: turn.clone() })
     }
 
-    pub fn remove(&self, id: &str) -> Result<()> {
-        self.write(&Line::Remove { id: id.to_string() })?;
-        // What was removed shall not stay on disk.
+    pub(super) fn remove(&self, id: &str) -> Result<()> {
+        self.write(&MirrorRecord::Remove { id: id.to_string() })?;
+        // A removed session must not stay on disk.
         let kept = read_mirror(&self.path)?;
         let dir = self.path.parent().unwrap_or(Path::new("."));
         let mut whole = tempfile::NamedTempFile::new_in(dir).map_err(io(&self.path))?;
         for Conversation { session, turns } in kept {
             let id = session.id.clone();
-            whole.write_all(&line(&Line::Session { session })).map_err(io(&self.path))?;
+            whole.write_all(&line(&MirrorRecord::Session { session })).map_err(io(&self.path))?;
             for turn in turns {
                 let id = id.clone();
-                whole.write_all(&line(&Line::Turn { id, turn })).map_err(io(&self.path))?;
+                whole.write_all(&line(&MirrorRecord::Turn { id, turn })).map_err(io(&self.path))?;
             }
         }
         whole.as_file().sync_all().map_err(io(&self.path))?;
@@ -65,7 +65,7 @@ impl Mirror {
         Ok(())
     }
 
-    fn write(&self, record: &Line) -> Result<()> {
+    fn write(&self, record: &MirrorRecord) -> Result<()> {
         let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         file.write_all(&line(record)).map_err(io(&self.path))
     }
@@ -79,13 +79,16 @@ fn last_byte(path: &Path) -> Option<u8> {
     Some(byte[0])
 }
 
-fn line(record: &Line) -> Vec<u8> {
+fn line(record: &MirrorRecord) -> Vec<u8> {
     let mut bytes = super::database::encode(record);
     bytes.push(b'\n');
     bytes
 }
 
-/// One of them, by its id or an unambiguous beginning of it.
+/// Finds a conversation by its id or a unique prefix of it.
+///
+/// # Errors
+/// [`StoreError::Unknown`], [`StoreError::Ambiguous`].
 pub fn find_saved(saved: &[Conversation], id: &str) -> Result<Conversation> {
     let sessions: Vec<Session> = saved.iter().map(|c| c.session.clone()).collect();
     let id = &super::find(&sessions, id)?.id;
@@ -93,7 +96,10 @@ pub fn find_saved(saved: &[Conversation], id: &str) -> Result<Conversation> {
     found.cloned().ok_or_else(|| StoreError::Unknown(id.clone()))
 }
 
-/// All conversations the mirror knows. Lines that are cut or damaged are passed over.
+/// Reads all conversations in the mirror, the last updated first. Skips damaged lines.
+///
+/// # Errors
+/// [`StoreError::Io`]; a missing file is an empty mirror.
 pub fn read_mirror(path: &Path) -> Result<Vec<Conversation>> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -103,29 +109,25 @@ pub fn read_mirror(path: &Path) -> Result<Vec<Conversation>> {
     let mut all: BTreeMap<String, Conversation> = BTreeMap::new();
     for text in BufReader::new(file).split(b'\n') {
         let text = text.map_err(io(path))?;
-        let Ok(record) = serde_json::from_slice::<Line>(&text) else { continue };
+        let Ok(record) = serde_json::from_slice::<MirrorRecord>(&text) else { continue };
         match record {
-            Line::Session { session } => match all.get_mut(&session.id) {
+            MirrorRecord::Session { session } => match all.get_mut(&session.id) {
                 Some(known) => known.session = session,
                 None => {
                     all.insert(session.id.clone(), Conversation::new(session));
                 }
             },
-            Line::Turn { id, turn } => {
+            MirrorRecord::Turn { id, turn } => {
                 if let Some(c) = all.get_mut(&id) {
-                    c.turns.retain(|t| t.seq != turn.seq);
                     c.turns.push(turn);
                 }
             }
-            Line::Remove { id } => {
+            MirrorRecord::Remove { id } => {
                 all.remove(&id);
             }
         }
     }
     let mut all: Vec<_> = all.into_values().collect();
-    for conversation in &mut all {
-        conversation.turns.sort_by_key(|t| t.seq);
-    }
     all.sort_by_key(|c| std::cmp::Reverse(c.session.updated));
     Ok(all)
 }

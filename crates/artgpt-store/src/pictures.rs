@@ -1,5 +1,5 @@
-//! Copies of the pictures that sessions talk about, named by their content, so that a session
-//! can be resumed after the original has moved.
+//! Copies of the images that sessions are about, named by their SHA-256, so that a session can be
+//! resumed after the original has moved.
 
 use std::path::{Path, PathBuf};
 
@@ -11,11 +11,15 @@ use artgpt_chat::{ArtworkRef, Session};
 pub struct Pictures(PathBuf);
 
 impl Pictures {
+    /// The copies in this folder, which need not exist.
     pub fn new(folder: PathBuf) -> Self {
         Self(folder)
     }
 
-    /// Keeps a copy of the picture at `path`. A picture that is there is not written again.
+    /// Copies the image at `path`, unless there is a copy already.
+    ///
+    /// # Errors
+    /// [`super::StoreError::Io`].
     pub fn keep(&self, path: &Path, sha256: &str) -> Result<()> {
         let target = self.0.join(sha256);
         if target.exists() {
@@ -29,7 +33,10 @@ impl Pictures {
         Ok(())
     }
 
-    /// Deletes the copies that none of `sessions` names.
+    /// Deletes the copies that no session uses.
+    ///
+    /// # Errors
+    /// [`super::StoreError::Io`].
     pub fn drop_unused(&self, sessions: &[Session]) -> Result<()> {
         let Ok(entries) = std::fs::read_dir(&self.0) else { return Ok(()) };
         for entry in entries.flatten() {
@@ -42,7 +49,7 @@ impl Pictures {
         Ok(())
     }
 
-    /// Where the picture can be read: the copy if there is one, else the original.
+    /// The file of an artwork's image: the copy if there is one, else the original.
     pub fn locate(&self, artwork: &ArtworkRef) -> PathBuf {
         let copy = self.0.join(&artwork.sha256);
         if copy.exists() { copy } else { artwork.path.clone() }

@@ -161,10 +161,8 @@ pub fn finished(state: &mut State, id: u64, made: &Answer) -> Vec<Effect> {
     }
     state.conversation.session.updated = jiff::Timestamp::now();
     let session = state.conversation.session.clone();
-    let Some(turn) = state.conversation.turns.iter_mut().find(|t| t.seq == seq) else {
-        return Vec::new();
-    };
-    *turn = turn.clone().finished(made);
+    let finish = |turn: &mut TurnRecord| *turn = turn.clone().finished(made);
+    let Some(turn) = state.conversation.turns.update(seq, finish) else { return Vec::new() };
     vec![Effect::PutTurn(Box::new((session, turn.clone())))]
 }
 
@@ -216,12 +214,12 @@ pub fn cut_off(state: &mut State) -> Vec<Effect> {
 
 fn keep_partial(state: &mut State, seq: u64, text: String) -> Vec<Effect> {
     let session = state.conversation.session.clone();
-    let Some(turn) = state.conversation.turns.iter_mut().find(|t| t.seq == seq) else {
-        return Vec::new();
+    let end = |turn: &mut TurnRecord| {
+        turn.text = text;
+        turn.finish_reason = Some(FinishReason::Cancelled);
+        turn.complete = true;
     };
-    turn.text = text;
-    turn.finish_reason = Some(FinishReason::Cancelled);
-    turn.complete = true;
+    let Some(turn) = state.conversation.turns.update(seq, end) else { return Vec::new() };
     vec![Effect::PutTurn(Box::new((session, turn.clone())))]
 }
 

@@ -322,7 +322,7 @@ fn another_model_answers_from_the_next_question_on() {
     assert_eq!(s.settings.model, "runs/1");
 
     // One that cannot be used leaves the other where it was, and says why.
-    update(&mut s, Message::Model(Event::Kept(info("runs/1"), "a file is damaged".into())));
+    update(&mut s, Message::Model(Event::SwitchFailed(info("runs/1"), "a file is damaged".into())));
     let notice = s.notice.clone().expect("says so");
     assert!(notice.error && notice.text.contains("damaged; runs/1 stays"), "{}", notice.text);
     assert!(matches!(&s.model, crate::tui::app::ModelState::Ready(i) if i.name == "runs/1"));

@@ -9,7 +9,7 @@ use crate::tui::app::State;
 use crate::tui::message::{Message, Scaled};
 use crate::tui::update::tests::{answer, open, press, round, state, type_text};
 use crate::tui::update::update;
-use artgpt_engine::Event;
+use artgpt_engine::WorkerEvent as Event;
 use artgpt_fetch::Progress;
 
 fn draw(state: &State) -> String {

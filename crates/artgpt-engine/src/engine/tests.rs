@@ -1,0 +1,78 @@
+//! What goes through the network, on the small reference checkpoints.
+
+use std::path::Path;
+
+use candle_core::Device;
+
+use super::*;
+use crate::Picture;
+use artgpt_art::Artwork;
+use artgpt_manifest::SamplingConfig;
+
+fn root() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/checkpoints")
+}
+
+fn load(name: &str) -> Engine {
+    let model = Model::find(&root().join(name).display().to_string(), &root()).expect("finds");
+    Engine::load(&model, &Device::Cpu, |_, _| {}).expect("loads")
+}
+
+fn picture(name: &str) -> Picture {
+    Picture::of(&Artwork::open(&root().join(name)).expect("opens"))
+}
+
+fn values(t: &candle_core::Tensor) -> Vec<f32> {
+    t.flatten_all().expect("flattens").to_vec1().expect("values")
+}
+
+#[test]
+fn only_what_the_cache_lacks_is_embedded() {
+    let mut engine = load("blip2");
+    let pictures = [picture("picture.png")];
+    let prompt = Prompt::Raw("a <image> b c".into());
+    let prepared = engine.prepare(&prompt, &pictures, 4).expect("prepares");
+    let count = prepared.positions.len();
+    let all = engine.embed_from(&prepared, 0).expect("embeds");
+    assert_eq!(all.dim(1).expect("positions"), count);
+    // From the middle of text, of the image's tokens, and the last position alone.
+    for from in 1..count {
+        let rest = engine.embed_from(&prepared, from).expect("embeds");
+        assert_eq!(rest.dim(1).expect("positions"), count - from, "from {from}");
+        let expected = all.narrow(1, from, count - from).expect("narrows");
+        assert_eq!(values(&rest), values(&expected), "from {from}");
+    }
+}
+
+#[test]
+fn a_second_round_continues_as_a_fresh_engine_does() {
+    let mut engine = load("blip2");
+    let request = |text: &str| Request {
+        prompt: Prompt::Raw(text.into()),
+        pictures: vec![picture("picture.png")],
+        sampling: SamplingConfig::greedy(),
+        max_new_tokens: 3,
+    };
+    let cancel = Cancel::default();
+    engine.generate(&request("a <image> b"), &cancel, |_| {}).expect("answers");
+    let next = request("a <image> b c d");
+    let second = engine.generate(&next, &cancel, |_| {}).expect("answers");
+    let fresh = load("blip2").generate(&next, &cancel, |_| {}).expect("answers");
+    assert!(second.usage.cached_tokens > second.usage.image_tokens);
+    assert_eq!(second.token_ids, fresh.token_ids);
+}
+
+#[test]
+fn many_instructions_about_one_image_leave_another_image_in_memory() {
+    let mut engine = load("instructblip");
+    let (asked, other) = (picture("picture.png"), picture("other.png"));
+    let encode = |engine: &mut Engine, picture: &Picture, instruction: u32| {
+        let key = encode::query_key(&picture.key, &[instruction]);
+        engine.encode(picture, &key, &[instruction]).expect("encodes").1
+    };
+    assert!(encode(&mut engine, &other, 5));
+    for instruction in 5..30 {
+        assert!(encode(&mut engine, &asked, instruction));
+    }
+    assert!(!encode(&mut engine, &other, 5), "its tokens were evicted");
+}
