@@ -242,11 +242,12 @@ fn runs_are_listed_shown_and_exported_to_tensorboard_and_back() {
         .assert()
         .success();
     same(&exported(&to, "loss"), &values(), 1e-7);
-    // Mistakes are told.
-    for (args, word) in [
-        (vec!["runs", "show", "nowhere"], "there is no run nowhere"),
-        (vec!["runs", "list", "nowhere"], "there is no nowhere"),
-        (vec!["runs", "list", "--pattern", "loss ("], "--pattern cannot be used"),
+    // An unknown run is a failure, a wrong argument is wrong usage.
+    for (args, word, code) in [
+        (vec!["runs", "show", "nowhere"], "there is no run nowhere", 1),
+        (vec!["runs", "remove", "nowhere"], "there is no run nowhere", 1),
+        (vec!["runs", "list", "nowhere"], "there is no nowhere", 2),
+        (vec!["runs", "list", "--pattern", "loss ("], "--pattern cannot be used", 2),
         (
             vec![
                 "runs",
@@ -256,11 +257,12 @@ fn runs_are_listed_shown_and_exported_to_tensorboard_and_back() {
                 reference("csv").to_str().expect("text"),
             ],
             "--out DIR",
+            2,
         ),
     ] {
         let output = program(dir.path()).args(&args).output().expect("runs");
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.code() == Some(2) && told.contains(word), "{args:?}: {told}");
+        assert!(output.status.code() == Some(code) && told.contains(word), "{args:?}: {told}");
     }
 }
 

@@ -8,8 +8,8 @@ use image::DynamicImage;
 use indicatif::ProgressBar;
 
 use super::args::DataCommand;
-use super::train::read_config;
 use super::{Context, Failure, out};
+use artgpt_app::{models, train_config};
 use artgpt_art::Paintings;
 use artgpt_base::text::printable;
 use artgpt_rundir::DataConfig;
@@ -21,7 +21,7 @@ const PICTURE: (u32, u32) = (48, 16);
 
 pub fn run(context: &Context, command: DataCommand) -> Result<ExitCode, Failure> {
     let DataCommand::Check { config_file, set, no_pictures } = command;
-    let config = read_config(&config_file, &set)?;
+    let config = train_config::read(&config_file, &set)?;
     config.check()?;
     match &config.data {
         DataConfig::Museum(name) => museum(context, name, &config),
@@ -41,7 +41,7 @@ pub fn run(context: &Context, command: DataCommand) -> Result<ExitCode, Failure>
             match report.pairs {
                 // The report is the one document on stdout.
                 0 if context.json => Ok(ExitCode::FAILURE),
-                0 => Err(Failure::new("data", "no pair can train; mend what is named above")),
+                0 => Err(Failure::new("data", "no pair can train", "fix what is named above")),
                 _ => Ok(ExitCode::SUCCESS),
             }
         }
@@ -49,7 +49,7 @@ pub fn run(context: &Context, command: DataCommand) -> Result<ExitCode, Failure>
 }
 
 fn museum(context: &Context, name: &str, config: &TrainConfig) -> Result<ExitCode, Failure> {
-    let folder = super::input::data_folder(context, name)?;
+    let folder = models::data_folder(&context.app, name)?;
     let paintings = Paintings::open(&folder)?;
     let split = paintings.split(config.split_drawn_by(), config.held_out)?;
     let tags = paintings.common_tags(&split).len();
@@ -125,7 +125,7 @@ fn samples(report: &Report, draw: bool) -> Result<(), Failure> {
                 ..viuer::Config::default()
             };
             viuer::print(&DynamicImage::ImageRgb8(pixels.clone()), &config)
-                .map_err(|e| Failure::new("terminal", e))?;
+                .map_err(|e| Failure::new("terminal", e, ""))?;
         }
         out::line(printable(&sample.caption));
     }

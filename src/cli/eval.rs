@@ -4,10 +4,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::args::{EvalCommand, SeeingArgs};
-use super::{Context, Failure, input, out};
+use super::{Context, Failure, out};
+use artgpt_app::ask::AskError;
+use artgpt_app::{backend, models};
 use artgpt_art::{Label, Paintings, Split};
 use artgpt_chat::{Role, Turn};
-use artgpt_engine::{Cancel, Engine, InferenceError, Picture, Prompt, Request};
+use artgpt_engine::{Cancel, Engine, InferenceError, Picture, Prompt, Request, SCHEME};
 use artgpt_eval::{Answerer, Extent, Shown, seeing};
 use artgpt_manifest::SamplingConfig;
 use artgpt_model::manifest::BUILTIN_SPLIT;
@@ -34,7 +36,7 @@ fn see(context: &Context, args: &SeeingArgs) -> Result<ExitCode, Failure> {
     };
     let split: Split = serde_json::from_str(&text)
         .map_err(|e| Failure::usage(format!("the split is not valid: {e}"), "name a split.json"))?;
-    let paintings = Paintings::open(&input::data_folder(context, &args.data)?)?;
+    let paintings = Paintings::open(&models::data_folder(&context.app, &args.data)?)?;
     let held_out: Vec<_> = split.held_out.iter().filter_map(|id| paintings.get(*id)).collect();
     if held_out.is_empty() {
         return Err(Failure::usage(
@@ -43,7 +45,11 @@ fn see(context: &Context, args: &SeeingArgs) -> Result<ExitCode, Failure> {
         ));
     }
     let tags = paintings.common_tags(&split);
-    let mut engine = input::engine(context, args.model.as_deref())?;
+    let name = args.model.as_deref().unwrap_or(&context.app.settings.model);
+    if name.starts_with(SCHEME) {
+        return Err(AskError::RemoteScore(name.to_string()).into());
+    }
+    let mut engine = backend::engine(&context.app, name)?;
     let name = engine.name.clone();
     let table = seeing(
         &mut Local(&mut engine),

@@ -6,9 +6,10 @@ use std::process::{Command, ExitCode, Stdio};
 
 use super::args::PeftArgs;
 use super::eval::Local;
-use super::overrides::with_overrides;
-use super::train::rooted;
-use super::{Context, Failure, input, out};
+use super::{Context, Failure, out};
+use artgpt_app::models;
+use artgpt_app::overrides::with_overrides;
+use artgpt_app::train_config::rooted;
 use artgpt_art::{Paintings, Split};
 use artgpt_engine::Engine;
 use artgpt_eval::peft::{Comparison, Measured, Trial, accuracy_plot, csv, loss_plot, markdown};
@@ -126,12 +127,12 @@ fn ask(
 ) -> Result<Vec<Row>, Failure> {
     let DataConfig::Museum(museum) = &config.data else { return Ok(Vec::new()) };
     let name = run.display().to_string();
-    let model = Model::find(&name, &context.paths.models())?;
-    let device = artgpt_model::device::open(&context.settings.device)?;
+    let model = Model::find(&name, &context.app.paths.models())?;
+    let device = artgpt_model::device::open(&context.app.settings.device)?;
     let mut engine = Engine::load(&model, &device, |_, _| {})?;
     let split = std::fs::read_to_string(run.join("split.json")).map_err(io(run))?;
     let split: Split = serde_json::from_str(&split).map_err(|e| fault(run, e))?;
-    let paintings = Paintings::open(&input::data_folder(context, museum)?)?;
+    let paintings = Paintings::open(&models::data_folder(&context.app, museum)?)?;
     let held_out: Vec<_> = split.held_out.iter().filter_map(|id| paintings.get(*id)).collect();
     let tags = paintings.common_tags(&split);
     let table = seeing(&mut Local(&mut engine), &name, &held_out, &tags, extent, |_, _| {})?;
@@ -161,7 +162,7 @@ fn train(
     std::fs::create_dir_all(&home).map_err(io(&home))?;
     let models = home.join("models");
     if !models.exists() {
-        let from = std::path::absolute(context.paths.models()).map_err(io(&models))?;
+        let from = std::path::absolute(context.app.paths.models()).map_err(io(&models))?;
         std::fs::create_dir_all(&from).map_err(io(&from))?;
         std::os::unix::fs::symlink(from, &models).map_err(io(&models))?;
     }
@@ -179,12 +180,12 @@ fn train(
     std::fs::write(&path, text).map_err(io(&path))?;
     let program = std::env::current_exe().map_err(io(Path::new("this program")))?;
     let mut command = Command::new(program);
-    command.arg("--data-dir").arg(&home).args(["--device", &context.settings.device, "train"]);
+    command.arg("--data-dir").arg(&home).args(["--device", &context.app.settings.device, "train"]);
     match run(&home) {
         Some(begun) => command.arg("--resume").arg(begun),
         None => command.arg(&path).args(["--name", name]),
     };
-    for name in &context.own_variables {
+    for name in &context.app.own_variables {
         command.env_remove(name);
     }
     let status = command.stdout(Stdio::null()).status().map_err(io(&home))?;
@@ -193,7 +194,8 @@ fn train(
         None if status.code() == Some(130) => Err(Failure::interrupted()),
         None => Err(Failure::new(
             "training",
-            format!("the run {name} ended with {status}; its reason stands above"),
+            format!("the run {name} ended with {status}"),
+            "its reason stands above",
         )),
     }
 }
@@ -207,7 +209,7 @@ fn metrics(run: &Path) -> Result<Vec<Metrics>, Failure> {
 /// Writes the tables and plots of what there is so far.
 fn report(root: &Path, all: &[Measured]) -> Result<(), Failure> {
     let plot = |drawn: Result<String, Box<dyn std::error::Error>>| {
-        drawn.map_err(|e| Failure::new("evaluation", format!("cannot draw: {e}")))
+        drawn.map_err(|e| Failure::new("evaluation", format!("cannot draw: {e}"), ""))
     };
     for (name, text) in [
         ("report.md", markdown(all)),
@@ -225,12 +227,17 @@ fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Failure {
     move |e| {
         Failure::new(
             "evaluation",
-            format!("cannot read or write {path}: {e}; check permissions and free space"),
+            format!("cannot read or write {path}: {e}"),
+            "check permissions and free space",
         )
     }
 }
 
 fn fault(path: &Path, reason: impl std::fmt::Display) -> Failure {
     let path = path.display();
-    Failure::new("evaluation", format!("{path} cannot be used: {reason}; remove it to begin anew"))
+    Failure::new(
+        "evaluation",
+        format!("{path} cannot be used: {reason}"),
+        "remove it to start again",
+    )
 }

@@ -1,50 +1,59 @@
-//! How a command fails: one clear sentence, what to do, the right exit code.
+//! How a command fails: what went wrong, what to do, and the exit code.
 
+use std::fmt::{self, Display};
 use std::process::ExitCode;
+
+use artgpt_app::ask::AskError;
+use artgpt_app::jobs::{SteerError, SubmitError};
+use artgpt_app::overrides::OverrideError;
+use artgpt_app::runs::RunsError;
+use artgpt_app::train::ForegroundError;
+use artgpt_app::train_config::ConfigFileError;
+use artgpt_app::{AppError, hint, message};
+use artgpt_base::text::printable;
 
 /// An error at the edge of the program.
 #[derive(Debug)]
 pub struct Failure {
     /// A stable word for scripts.
     pub kind: &'static str,
+    /// What failed, on which file or value.
     pub message: String,
+    /// What to do; may be empty.
     pub hint: String,
     /// 1 failure, 2 wrong usage, 130 interrupted.
     pub code: u8,
 }
 
 impl Failure {
-    /// `message` may hold its advice after a semicolon, as the library's errors do.
-    pub fn new(kind: &'static str, message: impl std::fmt::Display) -> Self {
-        let text = artgpt_base::text::printable(&message.to_string());
-        let (message, hint) = match text.rsplit_once("; ") {
-            Some((message, hint)) => (message.to_string(), hint.to_string()),
-            None => (text, String::new()),
-        };
+    /// A failure with exit code 1.
+    pub fn new(kind: &'static str, message: impl Display, hint: impl Display) -> Self {
+        let [message, hint] = [message.to_string(), hint.to_string()].map(|s| printable(&s));
         Self { kind, message, hint, code: 1 }
     }
 
-    /// For errors that know their hint.
-    fn with_hint(kind: &'static str, e: impl std::fmt::Display, hint: Option<String>) -> Self {
-        match hint {
-            Some(hint) => {
-                let clean = artgpt_base::text::printable;
-                Self { kind, message: clean(&e.to_string()), hint: clean(&hint), code: 1 }
-            }
-            None => Self::new(kind, e),
+    /// Wrong usage: exit code 2.
+    pub fn usage(message: impl Display, hint: impl Display) -> Self {
+        Self { code: 2, ..Self::new("usage", message, hint) }
+    }
+
+    /// The user ended the command: exit code 130.
+    pub fn interrupted() -> Self {
+        Self { code: 130, ..Self::new("interrupted", "interrupted", "") }
+    }
+
+    /// An error of the application layer as a command reports it.
+    pub fn of(error: &AppError) -> Self {
+        match kind(error) {
+            "usage" => Self::usage(message(error), hint(error).unwrap_or_default()),
+            "interrupted" => Self::interrupted(),
+            kind => Self::new(kind, message(error), hint(error).unwrap_or_default()),
         }
     }
 
-    pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        let clean = |s: String| artgpt_base::text::printable(&s);
-        Self { kind: "usage", message: clean(message.into()), hint: clean(hint.into()), code: 2 }
-    }
-
-    pub fn interrupted() -> Self {
-        Self { kind: "interrupted", message: "interrupted".into(), hint: String::new(), code: 130 }
-    }
-
+    /// Prints the failure, as JSON to stdout or as text to stderr, and returns its exit code.
     pub fn report(&self, json: bool) -> ExitCode {
+        tracing::error!(kind = self.kind, code = self.code, "{}", self.message);
         if json {
             let error = serde_json::json!({
                 "error": { "kind": self.kind, "message": self.message, "hint": self.hint }
@@ -57,8 +66,8 @@ impl Failure {
     }
 }
 
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self.hint.is_empty() {
             true => f.write_str(&self.message),
             false => write!(f, "{}; {}", self.message, self.hint),
@@ -66,67 +75,117 @@ impl std::fmt::Display for Failure {
     }
 }
 
-impl From<candle_core::Error> for Failure {
-    fn from(e: candle_core::Error) -> Self {
-        Self::new("tensor", artgpt_base::text::first_line(&e))
-    }
-}
-
-/// Library errors keep their words; the room gives the kind.
+/// All errors pass [`AppError`] on their way here.
 macro_rules! failure_from {
-    ($($error:ty => $kind:literal),+ $(,)?) => {
+    ($($error:ty),+ $(,)?) => {
         $(impl From<$error> for Failure {
-            fn from(e: $error) -> Self {
-                Self::new($kind, e)
+            fn from(error: $error) -> Self {
+                Self::of(&error.into())
             }
         })+
     };
 }
 
 failure_from! {
-    artgpt_art::ArtError => "artwork",
-    artgpt_app::settings::ConfigError => "config",
-    artgpt_fetch::FetchError => "fetch",
-    artgpt_model::Error => "model",
-    artgpt_jobs::JobError => "jobs",
-    artgpt_rundir::RunError => "training",
-    artgpt_rundir::job::RecordError => "jobs",
-    artgpt_app::CheckError => "jobs",
-    artgpt_train::data::DataError => "data",
+    AppError,
+    OverrideError,
+    RunsError,
+    artgpt_art::ArtError,
+    artgpt_app::settings::ConfigError,
+    artgpt_engine::InferenceError,
+    artgpt_jobs::JobError,
+    artgpt_model::Error,
+    artgpt_rundir::RunError,
+    artgpt_rundir::job::RecordError,
+    artgpt_app::CheckError,
+    artgpt_store::StoreError,
+    artgpt_train::TrainError,
+    artgpt_train::data::DataError,
+    AskError,
 }
 
-macro_rules! hinted_failure_from {
-    ($($error:ty => $kind:literal),+ $(,)?) => {
-        $(impl From<$error> for Failure {
-            fn from(e: $error) -> Self {
-                let hint = e.hint();
-                Self::with_hint($kind, e, hint)
-            }
-        })+
-    };
-}
-
-hinted_failure_from! {
-    artgpt_chat::ChatError => "prompt",
-    artgpt_engine::InferenceError => "inference",
-    artgpt_store::StoreError => "sessions",
-}
-
-impl From<artgpt_train::TrainError> for Failure {
-    fn from(e: artgpt_train::TrainError) -> Self {
-        let hint = match &e {
-            artgpt_train::TrainError::Chat(e) => e.hint(),
-            _ => None,
-        };
-        Self::with_hint("training", e, hint)
+/// A stable word for what failed. `usage` is what a user can only fix on the command line.
+fn kind(error: &AppError) -> &'static str {
+    match error {
+        AppError::Ask(e) => match e {
+            AskError::EmptyPrompt
+            | AskError::EmptyAnswer
+            | AskError::NoLength
+            | AskError::Sampling(_)
+            | AskError::RemoteScore(_) => "usage",
+        },
+        AppError::ConfigFile(ConfigFileError::Read { .. }) => "usage",
+        AppError::ConfigFile(_) => "training",
+        AppError::Foreground(e) => match e {
+            ForegroundError::Incomplete { .. } | ForegroundError::NoData => "training",
+            _ => "usage",
+        },
+        AppError::Models(_) | AppError::Model(_) => "model",
+        AppError::Override(e) => match e {
+            OverrideError::Config(_) | OverrideError::StageKey { .. } => "training",
+            _ => "usage",
+        },
+        AppError::Runs(e) => match e {
+            RunsError::Partial(_) | RunsError::Io { .. } | RunsError::Csv { .. } => "runs",
+            _ => "usage",
+        },
+        AppError::Steer(SteerError::OtherDataFolder(_)) => "usage",
+        AppError::Steer(_) => "jobs",
+        AppError::Submit(SubmitError::NoInit(_)) => "training",
+        AppError::Submit(_) => "usage",
+        AppError::Interrupted => "interrupted",
+        AppError::WorkingFolder(_) => "system",
+        AppError::Art(_) => "artwork",
+        AppError::Chat(_) => "prompt",
+        AppError::Config(_) => "config",
+        AppError::Data(_) => "data",
+        AppError::Fetch(_) => "fetch",
+        AppError::Inference(_) => "inference",
+        AppError::Jobs(_) | AppError::Record(_) | AppError::NotInstalled(_) => "jobs",
+        AppError::Store(_) => "sessions",
+        AppError::Tensor(_) => "tensor",
+        AppError::Training(_) | AppError::Run(_) => "training",
     }
 }
 
-impl From<crate::tui::TuiError> for Failure {
-    fn from(e: crate::tui::TuiError) -> Self {
-        match e {
-            crate::tui::TuiError::Store(e) => e.into(),
-            e => Self::new("terminal", e),
+/// The terminal interface belongs to the edge, so its errors do not pass the application layer.
+pub fn of_terminal(error: crate::tui::TuiError) -> Failure {
+    use crate::tui::TuiError::{Store, Terminal, Theme, Thread};
+    match error {
+        Theme(e) => Failure::new("terminal", e, ""),
+        Store(e) => e.into(),
+        Terminal(e) => Failure::new(
+            "terminal",
+            format!("the terminal cannot be used ({e})"),
+            "run this in a terminal, or use `artgpt-tui ask`",
+        ),
+        Thread(e) => Failure::new(
+            "terminal",
+            format!("a thread cannot be started: {e}"),
+            "close other programs",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use artgpt_jobs::JobError;
+    use artgpt_store::StoreError;
+
+    #[test]
+    fn an_unknown_id_exits_with_1_in_every_command_and_wrong_usage_with_2() {
+        let run = JobError::NoRun { name: "x".into(), runs: "runs".into() };
+        let failures: [Failure; 3] = [
+            run.into(),
+            JobError::Unknown("x".into()).into(),
+            StoreError::Unknown("x".into()).into(),
+        ];
+        for failure in failures {
+            assert_eq!(failure.code, 1, "{failure:?}");
+            assert!(!failure.hint.is_empty() && !failure.message.contains("; "), "{failure:?}");
         }
+        assert_eq!(Failure::from(AskError::EmptyPrompt).code, 2);
+        assert_eq!(Failure::from(AppError::Interrupted).code, 130);
     }
 }

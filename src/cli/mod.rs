@@ -3,44 +3,44 @@
 mod args;
 mod ask;
 mod data;
+#[cfg(test)]
+mod docs;
 mod eval;
 mod eval_peft;
 mod failure;
 mod input;
+mod invocation;
 mod jobs;
 mod models;
-mod notice;
+mod observer;
 mod out;
-mod overrides;
-mod progress;
 mod runs;
 mod score;
 mod sessions;
 mod steering;
 mod train;
 mod tui;
+mod words;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 
 pub use failure::Failure;
 
 use args::{Args, Command};
+use artgpt_app::App;
 use artgpt_app::settings::{Paths, Settings};
 use artgpt_kernels::runtime::{self, Workload};
+use observer::Printer;
 
-/// What a subcommand runs with.
+/// What a command runs with.
 #[derive(Clone)]
 pub struct Context {
-    pub settings: Settings,
-    pub paths: Paths,
+    pub app: App,
     pub json: bool,
     pub verbose: u8,
-    /// `--device auto` stands on the command line: whoever asks is told what was chosen.
-    pub asked_auto: bool,
-    /// Environment variables that this process set for itself; see [`runtime::prepare`].
-    pub own_variables: Vec<&'static str>,
 }
 
 /// Parses the command line and runs it.
@@ -58,8 +58,7 @@ pub fn main() -> ExitCode {
     match std::panic::catch_unwind(|| run(args, own_variables)) {
         Ok(Ok(code)) => code,
         Ok(Err(failure)) => failure.report(json),
-        Err(_) => Failure::new("internal", "the program met a fault of its own; please report it")
-            .report(json),
+        Err(_) => Failure::new("internal", "internal error", "please report it").report(json),
     }
 }
 
@@ -68,14 +67,27 @@ fn run(args: Args, own_variables: Vec<&'static str>) -> Result<ExitCode, Failure
     let paths = Paths::new(args.common.data_dir, args.common.config).ok_or_else(|| {
         Failure::usage("no home directory is known", "set HOME, or give --data-dir and --config")
     })?;
+    // Whoever asks for `auto` is told what was chosen.
     let asked_auto = args.common.device.as_deref() == Some("auto");
     let mut settings = Settings::load(&paths.config_file, named)?;
     if let Some(device) = args.common.device {
         settings.device = device;
     }
     let (json, verbose) = (args.common.json, args.common.verbose);
-    let context = Context { settings, paths, json, verbose, asked_auto, own_variables };
-    match args.command {
+    artgpt_app::log::start(&paths.logs(), settings.log.with_verbosity(verbose));
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        command = invocation::invocation(words),
+        "started"
+    );
+    let observer = Arc::new(Printer::new(json, verbose > 0 || asked_auto));
+    let app = App { settings, paths, own_variables, observer };
+    dispatch(Context { app, json, verbose }, args.command)
+}
+
+fn dispatch(context: Context, command: Option<Command>) -> Result<ExitCode, Failure> {
+    match command {
         Some(Command::Models(command)) => models::run(&context, command),
         Some(Command::Watch(command)) => runs::watch(&context, command),
         Some(Command::Runs(command)) => runs::run(&context, command),

@@ -1,99 +1,50 @@
 //! `models list | show | install | verify | convert | remove`.
 
 use std::fmt::Write;
-use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use candle_core::Device;
-
-use super::args::ModelsCommand;
-use super::progress::install_with_bar;
+use super::args::{ConvertArgs, ModelsCommand};
 use super::{Context, Failure, out};
-use artgpt_app::catalogue::names;
-use artgpt_chat::Tokenizer;
-use artgpt_engine::{Engine, Picture, Prompt};
-use artgpt_fetch::{check_installed, is_installed, remove};
-use artgpt_model::checkpoint::LanguageFile;
-use artgpt_model::convert::{FloatType, Fold, LanguageType, convert};
-use artgpt_model::inspect::{Inspection, inspect};
+use artgpt_app::models::{self, ConvertRequest, MergeRequest};
+use artgpt_base::text::{printable, printable_lines};
+use artgpt_model::inspect::Inspection;
 use artgpt_model::manifest::Model;
-use artgpt_model::peft::merge::Delta;
-use artgpt_model::verify::first_damaged;
 
 pub fn run(context: &Context, command: ModelsCommand) -> Result<ExitCode, Failure> {
-    let dir = context.paths.models();
+    let app = &context.app;
     match command {
-        ModelsCommand::List => list(context),
-        ModelsCommand::Show { model } => {
-            let model = Model::find(&model, &dir)?;
-            show(context, &model)
-        }
+        ModelsCommand::List => list(context)?,
+        ModelsCommand::Show { model } => show(context, &model)?,
         ModelsCommand::Install { model } => {
-            let model = Model::find(&model, &dir)?;
-            install_with_bar(&model)?;
-            done(context, &model, "installed")
+            done(context, &models::install(app, &model)?, "installed");
         }
-        ModelsCommand::Verify { model } => {
-            let model = Model::find(&model, &dir)?;
-            check_installed(&model)?;
-            if model.manifest.language.is_some() {
-                let device = artgpt_model::device::open(&context.settings.device)?;
-                numbers(&model, &device)?;
-            }
-            done(context, &model, "intact")
+        ModelsCommand::Verify { model } => done(context, &models::verify(app, &model)?, "intact"),
+        ModelsCommand::Remove { model } => done(context, &models::remove(app, &model)?, "removed"),
+        ModelsCommand::Convert(args) => {
+            done(context, &models::convert(app, &request(args))?, "converted");
         }
-        ModelsCommand::Convert { source, target, language, rest, merge, unmerge } => {
-            let model = Model::find(&source, &dir)?;
-            if !is_installed(&model) {
-                install_with_bar(&model)?;
-            }
-            let fold = match (merge, unmerge) {
-                (_, Some(folder)) => Fold::Other(Delta::open(&folder)?.negated()),
-                (Some(Some(folder)), None) => Fold::Other(Delta::open(&folder)?),
-                (Some(None), None) => Fold::Own,
-                (None, None) => Fold::No,
-            };
-            convert_model(&model, &target, language.into(), rest.into(), fold)?;
-            done(context, &Model::find(&target.display().to_string(), &dir)?, "converted")
-        }
-        ModelsCommand::Remove { model } => {
-            let model = Model::find(&model, &dir)?;
-            remove(&model)?;
-            done(context, &model, "removed")
-        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn request(args: ConvertArgs) -> ConvertRequest {
+    ConvertRequest {
+        merge: match (args.merge, args.unmerge) {
+            (_, Some(folder)) => MergeRequest::Subtract(folder),
+            (Some(Some(folder)), None) => MergeRequest::Add(folder),
+            (Some(None), None) => MergeRequest::Own,
+            (None, None) => MergeRequest::Keep,
+        },
+        source: args.source,
+        target: args.target,
+        language: args.language.into(),
+        rest: args.rest.into(),
     }
 }
 
-fn convert_model(
-    model: &Model,
-    target: &Path,
-    language: LanguageType,
-    rest: FloatType,
-    fold: Fold,
-) -> Result<(), Failure> {
-    let tokenizer = |json: &Path| {
-        let path = model.language_path().unwrap_or_default();
-        let wrong = |e: String| std::io::Error::other(e);
-        let mut file = LanguageFile::open(&path).map_err(|e| wrong(e.to_string()))?;
-        let tokenizer = Tokenizer::of(model, &mut file).map_err(|e| wrong(e.to_string()))?;
-        tokenizer.save(json).map_err(|e| wrong(e.to_string()))?;
-        Ok((tokenizer.bos, tokenizer.eos.clone()))
-    };
-    convert(model, target, language, rest, fold, &tokenizer, &mut |part| {
-        eprintln!("writing the {part}")
-    })?;
-    Ok(())
-}
-
 /// The manifest, and, where the files are here, what is in them.
-fn show(context: &Context, model: &Model) -> Result<ExitCode, Failure> {
-    let installed = is_installed(model);
-    let device = artgpt_model::device::open(&context.settings.device)?;
-    let weights = match installed && model.manifest.language.is_some() {
-        true => Some(inspect(model, &device)?),
-        false => None,
-    };
+fn show(context: &Context, name: &str) -> Result<(), Failure> {
+    let models::Shown { model, installed, weights, device } = models::show(&context.app, name)?;
     if context.json {
         out::line(serde_json::json!({
             "manifest": model.manifest,
@@ -101,21 +52,22 @@ fn show(context: &Context, model: &Model) -> Result<ExitCode, Failure> {
             "installed": installed,
             "weights": weights,
         }));
-        return Ok(ExitCode::SUCCESS);
+        return Ok(());
     }
-    let text = toml::to_string(&model.manifest).map_err(|e| Failure::new("model", e))?;
-    out::write(artgpt_base::text::printable_lines(&text));
+    let text = toml::to_string(&model.manifest)
+        .map_err(|e| Failure::new("model", format!("cannot print the manifest: {e}"), ""))?;
+    out::write(printable_lines(&text));
     match weights {
         Some(weights) => {
-            out::write(artgpt_base::text::printable_lines(&describe(&weights)));
-            out::line(artgpt_model::device::reason(&context.settings.device, &device));
+            out::write(printable_lines(&describe(&weights)));
+            out::line(device);
         }
         None if model.manifest.language.is_some() => {
             eprintln!("not installed: artgpt-tui models install {}", model.manifest.name);
         }
         None => {}
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn describe(weights: &Inspection) -> String {
@@ -157,34 +109,6 @@ fn describe(weights: &Inspection) -> String {
     text
 }
 
-/// `models verify`: every tensor finite and sane, and one forward pass that gives finite logits.
-fn numbers(model: &Model, device: &Device) -> Result<(), Failure> {
-    let weights = inspect(model, device)?;
-    let broken = |reason: String| {
-        Failure::new("model", format!("{reason}; fetch the file again from where it came"))
-    };
-    if let Some((path, problem)) = weights.first_problem() {
-        return Err(broken(format!("{}: {problem}", path.display())));
-    }
-    if let Some(problem) = first_damaged(&weights, model)? {
-        return Err(broken(problem));
-    }
-    let mut engine = Engine::load(model, device, |_, _| {})?;
-    let mut prompts = vec![(Prompt::Raw("a".into()), Vec::new())];
-    if engine.sees() {
-        let grey = image::RgbImage::from_pixel(64, 64, image::Rgb([128, 128, 128]));
-        let picture = Picture { key: "grey".into(), image: Arc::new(grey) };
-        prompts.push((Prompt::Raw("a <image>".into()), vec![picture]));
-    }
-    for (prompt, pictures) in prompts {
-        let score = engine.score(&prompt, &pictures, "a")?;
-        if !score.logprobs.iter().all(|l| l.is_finite()) {
-            return Err(broken("the model computes numbers that are not finite".into()));
-        }
-    }
-    Ok(())
-}
-
 fn thousands(n: u64) -> String {
     indicatif::HumanCount(n).to_string()
 }
@@ -193,7 +117,7 @@ fn bytes(n: u64) -> String {
     indicatif::HumanBytes(n).to_string()
 }
 
-fn done(context: &Context, model: &Model, what: &str) -> Result<ExitCode, Failure> {
+fn done(context: &Context, model: &Model, what: &str) {
     if context.json {
         let answer =
             serde_json::json!({"model": model.manifest.name, "state": what, "dir": model.dir});
@@ -201,35 +125,25 @@ fn done(context: &Context, model: &Model, what: &str) -> Result<ExitCode, Failur
     } else {
         out::line(format_args!("{} {what} in {}", model.manifest.name, model.dir.display()));
     }
-    Ok(ExitCode::SUCCESS)
 }
 
-fn list(context: &Context) -> Result<ExitCode, Failure> {
-    let dir = context.paths.models();
-    let models: Vec<Model> =
-        names(&dir).iter().map(|n| Model::find(n, &dir)).collect::<Result<_, _>>()?;
+fn list(context: &Context) -> Result<(), Failure> {
+    let models = models::list(&context.app)?;
     if context.json {
-        let rows: Vec<_> = models
-            .iter()
-            .map(|m| {
-                serde_json::json!({
-                    "name": m.manifest.name,
-                    "description": m.manifest.description,
-                    "license": m.manifest.license,
-                    "installed": is_installed(m),
-                })
+        let row = |m: &models::Listed| {
+            serde_json::json!({
+                "name": m.name,
+                "description": m.description,
+                "license": m.license,
+                "installed": m.installed,
             })
-            .collect();
-        out::line(serde_json::Value::from(rows));
-        return Ok(ExitCode::SUCCESS);
+        };
+        out::line(serde_json::Value::from_iter(models.iter().map(row)));
+        return Ok(());
     }
     for m in &models {
-        let state = if is_installed(m) { "installed" } else { "-" };
-        out::line(format_args!(
-            "{:<16} {state:<10} {}",
-            m.manifest.name,
-            artgpt_base::text::printable(&m.manifest.description)
-        ));
+        let state = if m.installed { "installed" } else { "-" };
+        out::line(format_args!("{:<16} {state:<10} {}", m.name, printable(&m.description)));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

@@ -4,29 +4,30 @@ use std::process::ExitCode;
 
 use super::args::ScoreArgs;
 use super::{Context, Failure, input, out};
+use artgpt_app::score::{ScoreRequest, score};
+use artgpt_base::text::printable;
 
 pub fn run(context: &Context, args: ScoreArgs) -> Result<ExitCode, Failure> {
-    let text = input::text_or_stdin(&args.prompt, args.input.raw_prompt)?;
-    if args.answer.is_empty() {
-        return Err(Failure::usage("--answer is empty", "give the text to score"));
-    }
-    let art = input::artworks(&args.input.images)?;
-    let mut engine = input::engine(context, args.input.model.as_deref())?;
-    let prompt = input::prompt(&args.input, context.settings.system.clone(), &text, &art);
-    let pictures = input::pictures(&art);
-    let score = engine.score(&prompt, &pictures, &args.answer)?;
-    let sum: f64 = score.logprobs.iter().map(|l| f64::from(*l)).sum();
+    let request = ScoreRequest {
+        prompt: input::text_or_stdin(&args.prompt, args.input.raw_prompt)?,
+        model: args.input.model,
+        raw: args.input.raw_prompt,
+        images: args.input.images,
+        answer: args.answer,
+    };
+    let tokens = score(&context.app, &request)?;
+    let sum: f64 = tokens.iter().map(|token| f64::from(token.logprob)).sum();
     if context.json {
         out::line(serde_json::json!({
-            "token_ids": score.token_ids,
-            "logprobs": score.logprobs,
+            "token_ids": tokens.iter().map(|token| token.id).collect::<Vec<_>>(),
+            "logprobs": tokens.iter().map(|token| token.logprob).collect::<Vec<_>>(),
             "sum": sum,
         }));
         return Ok(ExitCode::SUCCESS);
     }
-    for (id, logprob) in score.token_ids.iter().zip(&score.logprobs) {
-        let token = artgpt_base::text::printable(&engine.tokenizer.decode(&[*id]));
-        out::line(format_args!("{logprob:>10.4}  {id:>6}  {token}"));
+    for token in &tokens {
+        let text = printable(&token.text);
+        out::line(format_args!("{:>10.4}  {:>6}  {text}", token.logprob, token.id));
     }
     out::line(format_args!("{sum:>10.4}  sum"));
     Ok(ExitCode::SUCCESS)

@@ -1,32 +1,32 @@
-//! Jobs, steered from the training panel as from the command line.
+//! The training panel's requests, as calls of the application layer.
 
 use std::path::{Path, PathBuf};
 
-use super::args::SubmitArgs;
-use super::{Context, Failure, jobs};
+use super::Failure;
+use super::words::needs;
 use crate::tui::{Form, Steer};
-use artgpt_jobs::Job;
-use artgpt_rundir::job::{Place, Wanted, ending};
-use artgpt_rundir::{RunDir, RunState, Status};
+use artgpt_app::jobs::{self, SteerError, Steered, SubmitRequest};
+use artgpt_app::overrides::OverrideError;
+use artgpt_app::{App, AppError, explain, message};
+use artgpt_rundir::job::{Place, Wanted};
 
+/// Steers jobs and runs of one data folder.
 pub struct Steering {
-    context: Context,
+    app: App,
 }
 
 impl Steering {
-    /// Paths are made whole: the panel may outlive the working folder.
-    pub fn of(context: &Context) -> Result<Self, Failure> {
-        let mut context = context.clone();
-        context.paths.data = jobs::absolute(&context.paths.data)?;
-        Ok(Self { context })
+    pub fn of(app: &App) -> Result<Self, Failure> {
+        Ok(Self { app: app.detached()? })
     }
 
-    fn arguments(form: &Form) -> Result<SubmitArgs, Failure> {
+    fn request(form: &Form) -> Result<SubmitRequest, String> {
         let wrong = |field: &str, hint: &str| {
-            Failure::usage(format!("{field} `{}` cannot be used", form.value(field)), hint)
+            format!("{field} `{}` cannot be used; {hint}", form.value(field))
         };
+        let pair = |e: OverrideError| explain(&e.into());
         if form.value("configuration").is_empty() {
-            return Err(Failure::usage("no configuration is named", "type the path of one"));
+            return Err("no configuration is named; type the path of one".into());
         }
         let priority = match form.value("priority") {
             "" => 0,
@@ -37,107 +37,88 @@ impl Steering {
             "slurm" => Place::Slurm,
             _ => return Err(wrong("on", "local or slurm")),
         };
-        Ok(SubmitArgs {
+        let (set, sweep) = (form.words("changes"), form.words("sweep"));
+        Ok(SubmitRequest {
             config_file: crate::tui::expand(form.value("configuration")),
-            set: form.words("changes"),
-            sweep: form.words("sweep"),
+            set: set.iter().map(|w| w.parse()).collect::<Result<_, _>>().map_err(pair)?,
+            sweep: sweep.iter().map(|w| w.parse()).collect::<Result<_, _>>().map_err(pair)?,
             name: Some(form.value("name").to_string()).filter(|name| !name.is_empty()),
             priority,
             after: form.words("after"),
-            retries: SubmitArgs::RETRIES,
+            retries: SubmitRequest::RETRIES,
             on,
         })
     }
 
-    fn context(&self, form: &Form) -> Result<Context, Failure> {
-        let mut context = self.context.clone();
+    fn app(&self, form: &Form) -> App {
+        let mut app = self.app.clone();
         let device = form.value("device");
         if !device.is_empty() {
-            context.settings.device = device.into();
+            app.settings.device = device.into();
         }
-        Ok(context)
+        app
+    }
+}
+
+impl Steer for Steering {
+    fn wish(&self, run: &Path, wanted: Wanted) -> Result<String, String> {
+        let steered = jobs::steer_run(&self.app, run, wanted).map_err(|e| panel_words(&e))?;
+        Ok(match steered {
+            Steered::Resumes(id) => format!("{id} resumes when its device is free"),
+            Steered::Pauses(id) => format!("{id} pauses after the current step"),
+            Steered::Stops(id) => format!("{id} stops after the current step"),
+            Steered::TakenOver(id) => format!("{id} resumes as a job when its device is free"),
+            Steered::ForegroundStops(_) => {
+                "it stops after the current step; P then resumes it as a job".into()
+            }
+        })
     }
 
-    fn submit_form(&self, form: &Form) -> Result<(String, Vec<PathBuf>), Failure> {
-        let (context, args) = (self.context(form)?, Self::arguments(form)?);
-        let checked = jobs::check(&context, &args)?;
-        let made = jobs::queue(&context, &args, &checked)?;
+    fn remove(&self, runs: &[PathBuf]) -> Result<String, String> {
+        let names: Vec<String> = runs.iter().map(|run| run.display().to_string()).collect();
+        let removed = artgpt_app::runs::remove(&self.app, &names).map_err(|e| explain(&e))?;
+        Ok(match removed.as_slice() {
+            [one] => format!("{one} is deleted"),
+            several => format!("{} runs are deleted", several.len()),
+        })
+    }
+
+    fn check(&self, form: &Form) -> Result<String, String> {
+        let checked = jobs::check(&self.app(form), &Self::request(form)?);
+        let checked = checked.map_err(|e| explain(&e))?;
+        let count = checked.len();
+        let each = if count > 1 { format!("{count} jobs, each ") } else { String::new() };
+        let needs = checked.first().map(|c| needs(&c.estimate)).unwrap_or_default();
+        Ok(each + &needs)
+    }
+
+    fn submit(&self, form: &Form) -> Result<(String, Vec<PathBuf>), String> {
+        let (app, request) = (self.app(form), Self::request(form)?);
+        let made = jobs::check(&app, &request)
+            .and_then(|checked| jobs::queue(&app, &request, &checked))
+            .map_err(|e| explain(&e))?;
         let ids: Vec<&str> = made.iter().map(|job| job.id.as_str()).collect();
         let are = if ids.len() == 1 { "is" } else { "are" };
         let told = format!("{} {are} queued", ids.join(", "));
         Ok((told, made.iter().map(|job| job.path.clone()).collect()))
     }
 
-    fn check_form(&self, form: &Form) -> Result<String, Failure> {
-        let (context, args) = (self.context(form)?, Self::arguments(form)?);
-        let checked = jobs::check(&context, &args)?;
-        let count = checked.len();
-        let each = if count > 1 { format!("{count} jobs, each ") } else { String::new() };
-        let needs = checked.first().map(|c| jobs::in_words(&c.estimate)).unwrap_or_default();
-        Ok(each + &needs)
-    }
-
-    fn wish_of(&self, run: &Path, wanted: Wanted) -> Result<String, Failure> {
-        let Some(job) = Job::read(run)? else { return self.foreground(run, wanted) };
-        jobs::wish(&self.context, &job, wanted)?;
-        Ok(match wanted {
-            Wanted::Run => format!("{} goes on when its device is free", job.id),
-            Wanted::Pause => format!("{} pauses after its present step", job.id),
-            Wanted::Stop => format!("{} stops after its present step", job.id),
-        })
-    }
-}
-
-impl Steering {
-    /// A run that is no job.
-    fn foreground(&self, run: &Path, wanted: Wanted) -> Result<String, Failure> {
-        match wanted {
-            Wanted::Run => {
-                let running = Status::read(run).filter(|s| s.state == RunState::Running);
-                let stops = running.is_some_and(|status| ending(run, status.pid).is_some());
-                // One that was killed meanwhile stops no more.
-                if stops && RunDir::is_open(run) {
-                    let hint = "P goes on with it when it says stopped";
-                    return Err(Failure::usage("it is still stopping", hint));
-                }
-                let job = jobs::take_over(&self.context, run)?;
-                Ok(format!("{} goes on as a job when its device is free", job.id))
-            }
-            Wanted::Stop => {
-                artgpt_jobs::stop_foreground(run)?;
-                Ok("it stops after its present step; P goes on with it as a job".into())
-            }
-            Wanted::Pause => Err(Failure::usage(
-                "it runs in somebody's terminal",
-                "X stops it, and P then goes on with it as a job",
-            )),
-        }
-    }
-}
-
-impl Steer for Steering {
-    fn wish(&self, run: &Path, wanted: Wanted) -> Result<String, String> {
-        self.wish_of(run, wanted).map_err(|e| e.to_string())
-    }
-
-    fn remove(&self, runs: &[PathBuf]) -> Result<String, String> {
-        artgpt_jobs::remove(&self.context.paths.runs(), runs).map_err(|e| e.to_string())?;
-        Ok(match runs {
-            [one] => format!("{} is deleted", artgpt_rundir::run_id(one)),
-            several => format!("{} runs are deleted", several.len()),
-        })
-    }
-
-    fn check(&self, form: &Form) -> Result<String, String> {
-        self.check_form(form).map_err(|e| e.to_string())
-    }
-
-    fn submit(&self, form: &Form) -> Result<(String, Vec<PathBuf>), String> {
-        self.submit_form(form).map_err(|e| e.to_string())
-    }
-
     fn adopt(&self) {
-        // What stands against it is told when a job is asked for something.
-        let _ = jobs::adopt(&self.context);
+        // Why it cannot is reported when something is requested of a job.
+        let _ = jobs::adopt(&self.app);
+    }
+}
+
+/// In the panel a key does what elsewhere a command does.
+fn panel_words(error: &AppError) -> String {
+    let what = message(error);
+    match error {
+        AppError::Steer(SteerError::StillStopping(_)) => {
+            format!("{what}; P resumes it once it has stopped")
+        }
+        AppError::Steer(SteerError::InForeground(_)) => {
+            format!("{what}; X stops it, and P then resumes it as a job")
+        }
+        _ => explain(error),
     }
 }

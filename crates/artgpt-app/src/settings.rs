@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::log::LogLevel;
 use artgpt_manifest::SamplingConfig;
 
 /// Everything a user can set. `config.toml` has these names.
@@ -21,6 +22,8 @@ pub struct Settings {
     pub sampling: SamplingConfig,
     pub jobs: JobSettings,
     pub notices: NoticeSettings,
+    /// How much goes into the log file: off, error, warn, info, debug or trace.
+    pub log: LogLevel,
 }
 
 /// Jobs that run at the same time.
@@ -115,6 +118,7 @@ impl Default for Settings {
             sampling: SamplingConfig { temperature: 0.0, ..SamplingConfig::default() },
             jobs: JobSettings::default(),
             notices: NoticeSettings::default(),
+            log: LogLevel::default(),
         }
     }
 }
@@ -189,6 +193,11 @@ impl Paths {
     /// What the supervisor of jobs says.
     pub fn jobs_log(&self) -> PathBuf {
         self.data.join("logs/jobs.log")
+    }
+
+    /// The folder of log files.
+    pub fn logs(&self) -> PathBuf {
+        self.data.join("logs")
     }
 
     /// Query tokens of pictures; may be deleted at any time.

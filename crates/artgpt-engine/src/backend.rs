@@ -38,9 +38,21 @@ impl Backend {
         cancel: &Cancel,
         on_event: impl FnMut(GenerateEvent),
     ) -> Result<Answer> {
-        match self {
+        let answer = match self {
             Self::Local(engine) => engine.generate(request, cancel, on_event),
             Self::Remote(remote) => remote.generate(request, cancel, on_event),
+        };
+        let model = self.name();
+        match &answer {
+            Ok(answer) => tracing::info!(
+                model,
+                end = ?answer.finish_reason,
+                prompt_tokens = answer.usage.prompt_tokens,
+                answer_tokens = answer.usage.answer_tokens,
+                "answered"
+            ),
+            Err(error) => tracing::warn!(model, %error, "gave no answer"),
         }
+        answer
     }
 }

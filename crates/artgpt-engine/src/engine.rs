@@ -127,6 +127,7 @@ impl Engine {
         let format = PromptFormat::of(model, &tokenizer)?;
         let model = ArtGpt::load(model, &mut file, device, progress)?;
         let cache = model.language.new_cache()?;
+        tracing::info!(model = %name, ms = ms(started), "loaded the model");
         Ok(Self {
             name,
             model,

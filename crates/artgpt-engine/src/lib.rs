@@ -99,7 +99,7 @@ impl From<artgpt_fetch::FetchError> for InferenceError {
     }
 }
 
-pub(crate) type Result<T> = std::result::Result<T, InferenceError>;
+pub type Result<T> = std::result::Result<T, InferenceError>;
 
 /// An image as a request carries it.
 #[derive(Debug, Clone)]

@@ -86,18 +86,48 @@ fn unneeded(runs: &Path, ids: &BTreeSet<String>) -> Result<()> {
         if ids.contains(&other) {
             continue;
         }
-        let config = std::fs::read_to_string(run.join("config.toml")).unwrap_or_default();
-        if let Some(id) = ids.iter().find(|id| config.contains(id.as_str())) {
+        let text = std::fs::read_to_string(run.join("config.toml")).unwrap_or_default();
+        // One that cannot be parsed names nothing.
+        let config: toml::Table = text.parse().unwrap_or_default();
+        if let Some(id) = ids.iter().find(|id| builds_on(&config, id)) {
             return needed(id, &other);
         }
     }
     Ok(())
 }
 
+/// The settings of a run that can name another run.
+const SOURCES: [&str; 3] = ["model", "init", "data"];
+
+/// Whether a configuration takes its model, its first weights or its data from a run.
+fn builds_on(config: &toml::Table, id: &str) -> bool {
+    SOURCES.iter().filter_map(|key| config.get(*key)).any(|value| names_run(value, id))
+}
+
+/// Whether a name or a path leads to or into a run's directory.
+fn names_run(value: &toml::Value, id: &str) -> bool {
+    match value {
+        toml::Value::String(text) => Path::new(text).components().any(|c| c.as_os_str() == id),
+        toml::Value::Table(table) => table.values().any(|value| names_run(value, id)),
+        toml::Value::Array(values) => values.iter().any(|value| names_run(value, id)),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use artgpt_rundir::TrainConfig;
+
+    #[test]
+    fn a_configuration_names_a_run_by_a_whole_part_of_a_path() {
+        let config = |text: &str| text.parse::<toml::Table>().expect("parses");
+        assert!(builds_on(&config("init = \"/data/runs/01AB/weights.safetensors\""), "01AB"));
+        assert!(builds_on(&config("model = \"01AB\""), "01AB"));
+        assert!(builds_on(&config("[data]\nkind = \"csv\"\npath = \"runs/01AB/c.csv\""), "01AB"));
+        assert!(!builds_on(&config("init = \"/data/runs/01ABC/weights.safetensors\""), "01AB"));
+        assert!(!builds_on(&config("model = \"m\"\n[slurm]\nname = \"01AB\""), "01AB"));
+    }
 
     #[test]
     fn only_what_is_over_and_needed_by_nobody_is_removed() {

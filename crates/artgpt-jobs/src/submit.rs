@@ -3,14 +3,8 @@
 use std::path::Path;
 
 use super::{Job, JobError, Result, io};
-use artgpt_app::{Estimate, estimate};
-use artgpt_fetch::is_installed;
-use artgpt_model::checkpoint::LanguageFile;
-use artgpt_model::manifest::Model;
-use artgpt_rundir::DataConfig;
 use artgpt_rundir::job::{self as record, JOB, Record, Request, Spec};
 use artgpt_rundir::{RunDir, RunState, Status, TrainConfig, run_id};
-use artgpt_train::open_feed;
 
 /// Makes a job of a run that was begun in the foreground and stands still; it goes on where it stands.
 pub fn enlist(path: &Path, spec: &Spec) -> Result<Job> {

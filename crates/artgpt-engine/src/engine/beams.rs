@@ -7,7 +7,7 @@ use crate::beam::BeamSearch;
 use crate::{Cancel, GenerateEvent, InferenceError, Request, Result};
 use artgpt_chat::{FinishReason, StopFilter};
 use artgpt_kernels::matrix::Precision;
-use artgpt_model::sampling::{adjusted, TokenHistory};
+use artgpt_model::sampling::{TokenHistory, adjusted};
 
 /// The best answer of a beam search.
 struct BestBeam {

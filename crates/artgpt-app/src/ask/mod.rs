@@ -1,0 +1,200 @@
+//! One question and its answer, in a stored session or outside any.
+//!
+//! The order matters: everything that can fail comes before the question is stored; the answer's draft
+//! is written once a second; the finished turn is stored last.
+
+mod round;
+mod sampling;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+pub use sampling::SamplingRequest;
+
+use super::{App, AppError, Event, Result, backend};
+use artgpt_art::{Artwork, Label};
+use artgpt_chat::{Answer, Role, Turn};
+use artgpt_engine::{
+    Backend, Cancel, GenerateEvent, Picture, Prompt, Request, Result as InferenceResult,
+};
+use artgpt_manifest::SamplingConfig;
+use artgpt_store::StoreError;
+use round::OpenSession;
+
+/// What is wrong with a question.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    #[error("the prompt is empty")]
+    EmptyPrompt,
+    #[error("the answer is empty")]
+    EmptyAnswer,
+    #[error("the length limit of the answer is 0 tokens")]
+    NoLength,
+    #[error("{0}")]
+    Sampling(String),
+    #[error("{0} runs on a server, which gives no log-probabilities")]
+    RemoteScore(String),
+}
+
+/// The session that a question belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionChoice {
+    New,
+    /// An ID, or a unique prefix of one.
+    Existing(String),
+}
+
+/// A question.
+#[derive(Debug, Clone)]
+pub struct AskRequest {
+    pub question: String,
+    /// Skips the chat template.
+    pub raw: bool,
+    pub images: Vec<PathBuf>,
+    /// The session's model or the settings' model where it is `None`.
+    pub model: Option<String>,
+    /// Nothing is stored where it is `None`.
+    pub session: Option<SessionChoice>,
+    /// Replaces the system text of the session, the settings or the template.
+    pub system: Option<String>,
+    pub sampling: SamplingConfig,
+    pub max_new_tokens: usize,
+}
+
+/// An answer, and whether it could be stored.
+#[derive(Debug)]
+pub struct Asked {
+    pub model: String,
+    pub answer: Answer,
+    /// Why the answer or its draft was not stored.
+    pub not_saved: Option<StoreError>,
+}
+
+/// What generates answers.
+pub trait Generate {
+    /// The model's name.
+    fn name(&self) -> &str;
+
+    /// Generates one answer; `on_event` receives the text as it comes.
+    fn generate(
+        &mut self,
+        request: &Request,
+        cancel: &Cancel,
+        on_event: &mut dyn FnMut(GenerateEvent<'_>),
+    ) -> InferenceResult<Answer>;
+}
+
+impl Generate for Backend {
+    fn name(&self) -> &str {
+        Self::name(self)
+    }
+
+    fn generate(
+        &mut self,
+        request: &Request,
+        cancel: &Cancel,
+        on_event: &mut dyn FnMut(GenerateEvent<'_>),
+    ) -> InferenceResult<Answer> {
+        Self::generate(self, request, cancel, on_event)
+    }
+}
+
+/// Asks the model; `on_text` receives the answer as it comes.
+pub fn ask(
+    app: &App,
+    request: &AskRequest,
+    cancel: &Cancel,
+    on_text: impl FnMut(&str),
+) -> Result<Asked> {
+    ask_with(app, request, cancel, |model| backend::backend(app, model), on_text)
+}
+
+/// The same with any source of answers. `open` gets the name of the model, if one is named.
+pub fn ask_with<G: Generate>(
+    app: &App,
+    request: &AskRequest,
+    cancel: &Cancel,
+    open: impl FnOnce(Option<&str>) -> Result<G>,
+    mut on_text: impl FnMut(&str),
+) -> Result<Asked> {
+    check(request)?;
+    let art = artworks(app, &request.images)?;
+    let system = request.system.clone().or_else(|| app.settings.system.clone());
+    let session = request.session.as_ref();
+    let session = session.map(|choice| OpenSession::open(app, choice, request, &system));
+    let session = session.transpose()?;
+    let model = request.model.as_deref().or(session.as_ref().map(OpenSession::model));
+    let mut backend = open(model)?;
+    if cancel.is_cancelled() {
+        return Err(AppError::Interrupted);
+    }
+    let mut round = session.map(|s| s.question(app, &request.question, &art)).transpose()?;
+    let (prompt, pictures) = match &round {
+        Some(round) => (round.prompt(), round.pictures().to_vec()),
+        None => {
+            let prompt = single_prompt(request.raw, system, &request.question, &art);
+            (prompt, art.iter().map(Picture::of).collect())
+        }
+    };
+    let to_model = Request {
+        prompt,
+        pictures,
+        sampling: request.sampling.clone(),
+        max_new_tokens: request.max_new_tokens,
+    };
+    let mut not_saved = None;
+    let answer = backend.generate(&to_model, cancel, &mut |event| {
+        let GenerateEvent::Text(text, _) = event else { return };
+        on_text(text);
+        if let Some(Err(e)) = round.as_mut().map(|round| round.draft(text)) {
+            not_saved.get_or_insert(e);
+        }
+    });
+    let answer = match (answer, &mut round) {
+        (Ok(answer), _) => answer,
+        (Err(e), Some(round)) => {
+            round.give_up()?;
+            return Err(e.into());
+        }
+        (Err(e), None) => return Err(e.into()),
+    };
+    if let Some(Err(e)) = round.as_ref().map(|round| round.finish(&answer)) {
+        not_saved = Some(e);
+    }
+    Ok(Asked { model: backend.name().to_string(), answer, not_saved })
+}
+
+fn check(request: &AskRequest) -> std::result::Result<(), AskError> {
+    if request.question.trim().is_empty() {
+        return Err(AskError::EmptyPrompt);
+    }
+    if request.max_new_tokens == 0 {
+        return Err(AskError::NoLength);
+    }
+    match request.sampling.problem() {
+        Some(problem) => Err(AskError::Sampling(problem)),
+        None => Ok(()),
+    }
+}
+
+/// Opens all pictures; remarks go to the observer.
+pub fn artworks(app: &App, paths: &[PathBuf]) -> Result<Vec<Artwork>> {
+    let open = |path: &PathBuf| {
+        let artwork = Artwork::open(path)?;
+        artwork.notes.iter().for_each(|note| app.tell(&Event::Artwork(note)));
+        Ok(artwork)
+    };
+    paths.iter().map(open).collect()
+}
+
+/// A prompt with pictures outside any session.
+pub fn single_prompt(raw: bool, system: Option<String>, text: &str, art: &[Artwork]) -> Prompt {
+    if raw {
+        return Prompt::Raw(text.to_string());
+    }
+    let mut turn = Turn::new(Role::User, text);
+    let labels = art.iter().map(|a| Label::as_prompt(a.label.as_ref()));
+    turn.images = labels.enumerate().collect();
+    Prompt::Chat { system, turns: vec![turn] }
+}

@@ -1,0 +1,54 @@
+//! What happens during a use case, for whoever shows it.
+
+use std::path::Path;
+
+use super::AppError;
+use artgpt_fetch::Progress;
+use artgpt_rundir::Metrics;
+
+/// One thing that happened.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A model's files are being fetched.
+    Fetching(&'a Progress),
+    /// The installation has ended, with or without success.
+    Fetched,
+    /// A model is about to be loaded on a device, and why on this one.
+    Device { model: &'a str, reason: &'a str },
+    /// A remark about a picture, such as an animation of which only the first frame is used.
+    Artwork(&'a str),
+    /// A session was created for this question.
+    SessionCreated(&'a str),
+    /// The store reports what it found when it was opened.
+    Store(&'a str),
+    /// The store cannot be opened, so that its text copy is read.
+    ReadingMirror(&'a AppError),
+    /// An imported session has a new ID, because its own is taken.
+    ImportedAsCopy,
+    /// A conversion writes this part.
+    Writing(&'a str),
+    /// Slurm does not answer; its jobs are reported as last seen.
+    SlurmSilent(&'a AppError),
+    /// The user's notification command cannot be started.
+    NoticeFailed { program: &'a str, error: &'a std::io::Error },
+    /// A training run starts or resumes in this directory.
+    RunStarted(&'a Path),
+    /// A model is being loaded to train it.
+    Loading(&'a str),
+    /// A training or evaluation step has ended.
+    Step { metrics: &'a Metrics, total: usize },
+}
+
+/// Receives the events of use cases.
+pub trait Observer: Send + Sync {
+    /// Called once for each event, on the thread of the use case.
+    fn observe(&self, event: &Event<'_>);
+}
+
+/// Ignores all events.
+#[derive(Debug, Clone, Copy)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn observe(&self, _: &Event<'_>) {}
+}

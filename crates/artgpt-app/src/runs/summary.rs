@@ -1,0 +1,82 @@
+//! What a list shows of a run, without its curves.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use artgpt_runs::{Run, Standing};
+
+/// One metric of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetricSummary {
+    pub name: String,
+    pub points: usize,
+    /// Of the last point.
+    pub step: Option<u64>,
+    pub last: Option<f64>,
+    pub min: Option<f64>,
+    pub max: Option<f64>,
+}
+
+/// One run.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    pub name: String,
+    pub path: PathBuf,
+    /// The name it was submitted under.
+    pub title: Option<String>,
+    pub standing: Standing,
+    pub step: u64,
+    pub total_steps: Option<u64>,
+    /// The steps as people read them.
+    pub steps: String,
+    pub exit_reason: Option<String>,
+    /// Lines that cannot be parsed.
+    pub skipped: usize,
+    /// Why it could not be read to its end.
+    pub trouble: Option<String>,
+    pub metrics: Vec<MetricSummary>,
+}
+
+impl Summary {
+    pub fn of(run: &Run) -> Self {
+        let metrics = run.curves.iter().map(|(name, series)| {
+            let (last, extremes) = (series.last(), series.extremes(0..series.len()));
+            MetricSummary {
+                name: name.to_string(),
+                points: series.len(),
+                step: last.map(|p| p.step),
+                last: last.map(|p| p.value),
+                min: extremes.map(|e| e.min),
+                max: extremes.map(|e| e.max),
+            }
+        });
+        let (step, total_steps) = run.progress();
+        Self {
+            name: run.name.clone(),
+            path: run.path.clone(),
+            title: run.title().map(String::from),
+            standing: run.standing(SystemTime::now()),
+            step,
+            total_steps,
+            steps: run.steps(),
+            exit_reason: run.status.as_ref().and_then(|s| s.exit_reason.clone()),
+            skipped: run.skipped,
+            trouble: run.trouble.clone(),
+            metrics: metrics.collect(),
+        }
+    }
+
+    /// The metric that a line has room for: a training loss if there is one, then any loss.
+    pub fn main_metric(&self) -> Option<(&str, f64)> {
+        let rank = |metric: &&MetricSummary| {
+            let name = metric.name.to_lowercase();
+            match name.contains("loss") {
+                true if name.contains("val") || name.contains("eval") || name.contains("held") => 1,
+                true => 0,
+                false => 2,
+            }
+        };
+        let metric = self.metrics.iter().min_by_key(rank)?;
+        Some((&metric.name, metric.last?))
+    }
+}

@@ -1,0 +1,66 @@
+//! The base model, opened to train.
+
+use candle_core::Device;
+
+use super::ForegroundError;
+use crate::Result;
+use artgpt_chat::{Template, Tokenizer};
+use artgpt_kernels::mode::Differentiable;
+use artgpt_model::artgpt::{load_trainable, load_vision};
+use artgpt_model::bridge::Bridge;
+use artgpt_model::checkpoint::{LanguageFile, copy_trained};
+use artgpt_model::llama::Llama;
+use artgpt_model::manifest::Model;
+use artgpt_model::source::bridge_source;
+use artgpt_model::vision::VisionEncoder;
+use artgpt_rundir::TrainConfig;
+use artgpt_train::{Network, Params};
+
+/// What a trainer borrows.
+pub(super) struct Parts {
+    vision: Box<dyn VisionEncoder>,
+    bridge: Bridge,
+    language: Llama<Differentiable>,
+    pub(super) params: Params,
+    tokenizer: Tokenizer,
+    template: Template,
+}
+
+impl Parts {
+    pub(super) fn load(model: &Model, config: &TrainConfig, device: &Device) -> Result<Self> {
+        let lacks = |part| ForegroundError::Incomplete { model: config.model.clone(), part };
+        let manifest = &model.manifest;
+        let qformer = manifest.qformer.as_ref().ok_or_else(|| lacks("[qformer]"))?;
+        let path = model.language_path().ok_or_else(|| lacks("[language]"))?;
+        let mut file = LanguageFile::open(&path)?;
+        let chosen = config.clone();
+        let params = Params::new(config.seed, device).training(move |name| chosen.trains(name));
+        let (method, norms) = (&config.method, config.opens_norms());
+        copy_trained(file.weights(), method, norms, |name, t| params.set(name, t), device)?;
+        let (weights, precision) = (params.builder(), artgpt_train::precision(config));
+        let language =
+            load_trainable(&mut file, weights, method.clone(), precision, device, |_, _| {})?;
+        let tokenizer = Tokenizer::of(model, &mut file)?;
+        let bridge = Bridge::load(&qformer.config, language.config.hidden_size, params.builder())?;
+        // What is frozen is the base model's; a base without weights of its own leaves new ones.
+        if let Ok(base) = bridge_source(model, qformer) {
+            params.freeze_from(&base.tensors, |name| (base.rename)(name))?;
+        }
+        config.check_trains(&params.trainable())?;
+        let vision = load_vision(model, device)?.ok_or_else(|| lacks("[vision]"))?;
+        let template = Template::of(manifest, &tokenizer)?;
+        Ok(Self { vision, bridge, language, params, tokenizer, template })
+    }
+
+    pub(super) fn network(&self, config: &TrainConfig, device: &Device) -> Network<'_> {
+        Network {
+            vision: self.vision.as_ref(),
+            bridge: &self.bridge,
+            language: &self.language,
+            tokenizer: &self.tokenizer,
+            template: self.template,
+            device: device.clone(),
+            seed: config.seed,
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! A run's configuration file.
+
+use std::path::{Path, PathBuf};
+
+use super::overrides::{Override, with_overrides};
+use super::{AppError, Result};
+use artgpt_rundir::TrainConfig;
+
+/// Why a configuration file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigFileError {
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the training configuration is wrong: {}{}: {reason}", path.display(), line_words(*line))]
+    Invalid { path: PathBuf, line: Option<usize>, reason: String },
+    /// A comparison of methods, which holds a run's configuration as a table.
+    #[error("the training configuration is wrong: {}{}: {reason}", path.display(), line_words(*line))]
+    Comparison { path: PathBuf, line: Option<usize>, reason: String },
+}
+
+fn line_words(line: Option<usize>) -> String {
+    line.map_or(String::new(), |line| format!(", line {line}"))
+}
+
+/// Reads a configuration, with values replaced and paths made absolute.
+pub fn read(path: &Path, set: &[Override]) -> Result<TrainConfig> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigFileError::Read { path: path.to_path_buf(), source })?;
+    let config: TrainConfig = toml::from_str(&text).map_err(|e| invalid(path, &text, &e))?;
+    rooted(with_overrides(config, set)?)
+}
+
+fn invalid(path: &Path, text: &str, e: &toml::de::Error) -> ConfigFileError {
+    let before = e.span().and_then(|at| text.get(..at.start));
+    let line = before.map(|before| before.matches('\n').count() + 1);
+    let (path, reason) = (path.to_path_buf(), e.message().to_string());
+    let compares = text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("train"));
+    match compares {
+        true => ConfigFileError::Comparison { path, line, reason },
+        false => ConfigFileError::Invalid { path, line, reason },
+    }
+}
+
+/// Makes paths absolute, so that they hold in any working directory.
+pub fn rooted(config: TrainConfig) -> Result<TrainConfig> {
+    let here = std::env::current_dir().map_err(AppError::WorkingFolder)?;
+    let data = config.data.absolute(&here);
+    Ok(TrainConfig { data, init: config.init.map(|init| here.join(init)), ..config })
+}

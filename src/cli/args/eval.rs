@@ -1,0 +1,54 @@
+//! `eval`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use artgpt_app::overrides::Override;
+
+#[derive(Debug, Subcommand)]
+pub enum EvalCommand {
+    /// Measure whether a model sees: held-out paintings with the right image, a wrong one and none
+    #[command(after_help = "Example: artgpt-tui eval seeing --model artgpt-smol --views 1")]
+    Seeing(SeeingArgs),
+    /// Train with several methods on the same data, steps and seeds, and compare them
+    #[command(
+        after_help = "Example: artgpt-tui eval peft examples/peft/smol.toml --out comparison"
+    )]
+    Peft(PeftArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct PeftArgs {
+    /// Comparison to run, such as examples/peft/smol.toml
+    #[arg(value_name = "CONFIG")]
+    pub config_file: PathBuf,
+    /// Output directory for runs and report; finished runs in it are kept
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Override a value of the comparison, such as train.data.path=objects.json; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<Override>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct SeeingArgs {
+    /// Model name, manifest or directory [default: the setting `model`]
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// Data set name, or a directory with images and `objects.json`
+    #[arg(long, value_name = "DATA", default_value = "met-paintings")]
+    pub data: String,
+    /// Split file of a training run [default: the default model's, which is built in]
+    #[arg(long, value_name = "FILE")]
+    pub split: Option<PathBuf>,
+    /// Views of each painting: the whole, then crops (1 to 100)
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub views: u16,
+    /// Number of objects to ask about that are in a painting, and as many that are not (0 to 100)
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(0..=100))]
+    pub things: u16,
+    /// Ask with the wordings of the training data instead of the held-out wording
+    #[arg(long)]
+    pub trained_wording: bool,
+}

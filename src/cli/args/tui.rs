@@ -1,0 +1,50 @@
+//! `tui`.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use artgpt_app::settings::GraphicsChoice;
+
+#[derive(Debug, Default, clap::Args)]
+pub struct TuiArgs {
+    /// Model name, manifest or directory [default: the setting `model`]
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// How to draw pictures [default: the setting `graphics`, or auto]
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub graphics: Option<GraphicsArg>,
+    /// Continue the stored session with this ID or unique ID prefix
+    #[arg(long, value_name = "ID")]
+    pub session: Option<String>,
+    /// Artwork to open
+    #[arg(value_name = "IMAGE")]
+    pub image: Option<PathBuf>,
+}
+
+/// How pictures are drawn.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum GraphicsArg {
+    /// What the terminal reports
+    Auto,
+    Kitty,
+    Iterm,
+    Sixel,
+    /// Half-block characters, which work everywhere
+    Blocks,
+    /// No pictures
+    None,
+}
+
+impl From<GraphicsArg> for GraphicsChoice {
+    fn from(arg: GraphicsArg) -> Self {
+        match arg {
+            GraphicsArg::Auto => Self::Auto,
+            GraphicsArg::Kitty => Self::Kitty,
+            GraphicsArg::Iterm => Self::Iterm,
+            GraphicsArg::Sixel => Self::Sixel,
+            GraphicsArg::Blocks => Self::Blocks,
+            GraphicsArg::None => Self::None,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What happens during a command, on stderr (and training steps with `--json` on stdout).
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::out;
+use artgpt_app::{Event, Observer, explain, message};
+use artgpt_base::text::printable;
+use artgpt_fetch::Progress;
+use artgpt_rundir::Metrics;
+
+/// Prints events.
+pub struct Printer {
+    pub json: bool,
+    /// Tell which device a model is loaded on.
+    pub tell_device: bool,
+    /// The bar of the file that is being fetched.
+    bar: Mutex<ProgressBar>,
+}
+
+impl Printer {
+    pub fn new(json: bool, tell_device: bool) -> Self {
+        Self { json, tell_device, bar: Mutex::new(ProgressBar::hidden()) }
+    }
+
+    fn with_bar(&self, change: impl FnOnce(&mut ProgressBar)) {
+        if let Ok(mut bar) = self.bar.lock() {
+            change(&mut bar);
+        }
+    }
+
+    fn step(&self, m: &Metrics, total: usize) {
+        if self.json {
+            if let Ok(line) = serde_json::to_string(m) {
+                out::line(line);
+            }
+        } else if m.split != "train" || m.step.is_multiple_of(10) || m.step == 1 {
+            let accuracy =
+                m.accuracy.map_or(String::new(), |a| format!(" accuracy {:.1}%", a * 100.0));
+            eprintln!(
+                "{:>6}/{total} {:<6} {:<8} loss {:.4}{accuracy} lr {:.2e} grad norm {:.2} {:.1} tokens/s {:.0} s, {:.0} s left",
+                m.step,
+                m.stage,
+                m.split,
+                m.loss,
+                m.lr,
+                m.grad_norm,
+                m.tokens_per_second,
+                m.elapsed_s,
+                m.elapsed_s / m.step as f64 * (total - m.step.min(total)) as f64
+            );
+        }
+    }
+}
+
+impl Observer for Printer {
+    fn observe(&self, event: &Event<'_>) {
+        match event {
+            Event::Fetching(progress) => self.with_bar(|bar| show(bar, progress)),
+            Event::Fetched => self.with_bar(|bar| bar.finish_and_clear()),
+            Event::Device { model, reason } if self.tell_device => eprintln!("{model}: {reason}"),
+            Event::Device { .. } => {}
+            Event::Artwork(note) => eprintln!("artgpt-tui: {}", printable(note)),
+            Event::SessionCreated(id) => eprintln!("session {id}"),
+            Event::Store(notice) => eprintln!("artgpt-tui: {notice}"),
+            Event::ReadingMirror(error) => {
+                eprintln!("artgpt-tui: {}", explain(error));
+                eprintln!("artgpt-tui: showing what was saved so far");
+            }
+            Event::ImportedAsCopy => {
+                eprintln!("artgpt-tui: a session with that ID exists; imported as a copy");
+            }
+            Event::Writing(part) => eprintln!("writing the {part}"),
+            Event::SlurmSilent(error) => {
+                let why = message(error);
+                eprintln!("artgpt-tui: Slurm does not answer, its jobs are as last seen: {why}");
+            }
+            Event::NoticeFailed { program, error } => {
+                eprintln!("cannot start {program}: {error}; see [notices] command");
+            }
+            Event::RunStarted(path) => eprintln!("run {}", path.display()),
+            Event::Loading(model) => eprintln!("loading {model}"),
+            Event::Step { metrics, total } => self.step(metrics, *total),
+        }
+    }
+}
+
+/// Shows the progress of an installation; where stderr is no terminal, only the files' names.
+fn show(bar: &mut ProgressBar, progress: &Progress) {
+    match progress {
+        Progress::File { name, bytes } => {
+            bar.finish_and_clear();
+            *bar = ProgressBar::new(*bytes);
+            let style = ProgressStyle::with_template(
+                "{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}",
+            );
+            if let Ok(style) = style {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            bar.set_message(name.clone());
+            if bar.is_hidden() {
+                eprintln!("fetching {name} ({bytes} bytes)");
+            }
+        }
+        Progress::Bytes(n) => bar.set_position((*n).min(bar.length().unwrap_or(*n))),
+        Progress::Step(step) => {
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+                bar.set_style(style);
+            }
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar.set_message(step.clone());
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! `runs list | show | diff | remove | export`, and `watch`.
+
+mod show;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use super::args::{LogArgs, RunsCommand, RunsFormat, WatchArgs};
+use super::failure::of_terminal;
+use super::steering::Steering;
+use super::{Context, Failure, out};
+use crate::tui::{BoardOptions, Ended, Places, run_board};
+use artgpt_app::NO_METRICS;
+use artgpt_app::runs::{self, ExportTarget, Summary};
+use artgpt_base::text::printable;
+use artgpt_runs::Pattern;
+
+const NONE_YET: &str = "no runs yet; `artgpt-tui train CONFIG` starts one";
+
+pub fn run(context: &Context, command: RunsCommand) -> Result<ExitCode, Failure> {
+    let app = &context.app;
+    match command {
+        RunsCommand::List { paths, logs } => {
+            let all = runs::list(app, &paths, pattern(logs)?.as_ref())?;
+            if all.is_empty() && !context.json {
+                eprintln!("{}", if paths.is_empty() { NONE_YET } else { NO_METRICS });
+            }
+            show::list(context, &all);
+        }
+        RunsCommand::Show { run, logs } => {
+            let run = runs::open(app, &run, pattern(logs)?.as_ref())?;
+            match context.json {
+                true => out::line(show::to_json(&Summary::of(&run))),
+                false => show::show(&run),
+            }
+        }
+        RunsCommand::Remove { runs } => removed(context, &runs::remove(app, &runs)?),
+        RunsCommand::Diff { runs } => diff(context, &runs)?,
+        RunsCommand::Export { run, format, out, logs } => {
+            let run = runs::open(app, &run, pattern(logs)?.as_ref())?;
+            export(&run, format, out)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `watch`
+pub fn watch(context: &Context, args: WatchArgs) -> Result<ExitCode, Failure> {
+    let app = &context.app;
+    let pattern = pattern(args.logs)?;
+    let paths = runs::folders(app, &args.paths)?;
+    let exports = std::env::current_dir().unwrap_or_default();
+    let data = app.paths.data.clone();
+    let options = BoardOptions {
+        places: Places { paths, pattern, data, exports },
+        theme: app.settings.theme.clone(),
+        graphics: app.settings.graphics,
+        notices: app.settings.notices.clone(),
+        steer: Some(Arc::new(Steering::of(app)?)),
+    };
+    Ok(match run_board(options).map_err(of_terminal)? {
+        Ended::ByUser => ExitCode::SUCCESS,
+        Ended::BySystem => ExitCode::from(130),
+    })
+}
+
+/// Says which runs were deleted.
+pub fn removed(context: &Context, ids: &[String]) {
+    for id in ids {
+        match context.json {
+            true => out::line(serde_json::json!({ "removed": id })),
+            false => out::line(format!("{}  removed", printable(id))),
+        }
+    }
+}
+
+fn pattern(logs: LogArgs) -> Result<Option<Pattern>, Failure> {
+    logs.pattern.map(|text| Pattern::new(&text)).transpose().map_err(|reason| {
+        Failure::usage(
+            format!("--pattern cannot be used: {reason}"),
+            "see `artgpt-tui runs list --help`",
+        )
+    })
+}
+
+fn diff(context: &Context, names: &[String]) -> Result<(), Failure> {
+    let rows = runs::diff(&context.app, names)?;
+    if context.json {
+        out::line(serde_json::json!(rows.into_iter().collect::<BTreeMap<_, _>>()));
+        return Ok(());
+    }
+    if rows.is_empty() {
+        eprintln!("the configurations are the same");
+    }
+    show::differences(names, rows);
+    Ok(())
+}
+
+fn export(run: &artgpt_runs::Run, format: RunsFormat, to: Option<PathBuf>) -> Result<(), Failure> {
+    match (format, to) {
+        (RunsFormat::Csv, None) => {
+            let mut stdout = std::io::stdout().lock();
+            runs::export(run, ExportTarget::CsvStream(&mut stdout))?;
+        }
+        (RunsFormat::Csv, Some(path)) => runs::export(run, ExportTarget::CsvFile(path))?,
+        (RunsFormat::Tensorboard, None) => {
+            return Err(Failure::usage(
+                "TensorBoard reads a directory",
+                "name a new one with --out DIR",
+            ));
+        }
+        (RunsFormat::Tensorboard, Some(folder)) => {
+            runs::export(run, ExportTarget::TensorBoard(folder.clone()))?;
+            out::line(folder.display());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! Runs as text and as JSON.
+
+use std::time::SystemTime;
+
+use crate::cli::{Context, out};
+use artgpt_app::runs::{Difference, MetricSummary, Summary};
+use artgpt_base::text::{fit, printable};
+use artgpt_runs::Run;
+
+/// Longer names and values are cut in tables; `--json` has them whole.
+const MAX_WIDTH: usize = 80;
+
+pub fn list(context: &Context, runs: &[Summary]) {
+    if context.json {
+        return out::line(serde_json::Value::from_iter(runs.iter().map(to_json)));
+    }
+    let cut = |text: &str| fit(&printable(text), MAX_WIDTH);
+    let title = |run: &Summary| cut(run.title.as_deref().unwrap_or_default());
+    let widest = |cells: &mut dyn Iterator<Item = String>| {
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let width = widest(&mut runs.iter().map(|run| cut(&run.name)));
+    let titles = widest(&mut runs.iter().map(title));
+    if !runs.is_empty() {
+        let (run, title) = ("run", if titles > 0 { "name" } else { "" });
+        out::head(format!("{run:width$}  state     {:>13}  {title:titles$}  last", "steps"));
+    }
+    for run in runs {
+        let (name, title, steps) = (cut(&run.name), title(run), &run.steps);
+        let metric = run.main_metric().map(|(name, v)| format!("{name} {v:.4}"));
+        let last = printable(&run.trouble.clone().or(metric).unwrap_or_default());
+        let standing = run.standing.word();
+        let line = format!("{name:width$}  {standing:8}  {steps:>13}  {title:titles$}  {last}");
+        out::line(line.trim_end());
+    }
+}
+
+pub fn to_json(run: &Summary) -> serde_json::Value {
+    let metric = |m: &MetricSummary| {
+        let about = serde_json::json!({
+            "points": m.points,
+            "step": m.step,
+            "last": m.last,
+            "min": m.min,
+            "max": m.max,
+        });
+        (m.name.clone(), about)
+    };
+    let metrics: serde_json::Map<String, serde_json::Value> =
+        run.metrics.iter().map(metric).collect();
+    serde_json::json!({
+        "run": run.name,
+        "path": run.path,
+        "name": run.title,
+        "state": run.standing.state(),
+        "step": run.step,
+        "total_steps": run.total_steps,
+        "exit_reason": run.exit_reason,
+        "skipped": run.skipped,
+        "trouble": run.trouble,
+        "metrics": metrics,
+    })
+}
+
+pub fn show(run: &Run) {
+    let say = |key: &str, value: &str| out::line(format!("{key:8}  {}", printable(value)));
+    say("run", &run.name);
+    if let Some(title) = run.title() {
+        say("name", title);
+    }
+    say("path", &run.path.display().to_string());
+    say("state", run.standing(SystemTime::now()).word());
+    let (step, total) = run.progress();
+    say("step", &total.map_or(step.to_string(), |total| format!("{step} of {total}")));
+    if let Some(reason) = run.status.as_ref().and_then(|s| s.exit_reason.as_ref()) {
+        say("reason", reason);
+    }
+    if let Some(trouble) = &run.trouble {
+        say("trouble", trouble);
+    }
+    if run.skipped > 0 {
+        say("skipped", &format!("{} lines that cannot be parsed", run.skipped));
+    }
+    let about = &run.curves.about;
+    let remarks = about.remarks();
+    for (key, value) in [("project", about.project.as_ref()), ("note", Some(&remarks))] {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            say(key, value);
+        }
+    }
+    about.environment.iter().for_each(|(key, value)| say(key, value));
+    for (key, value) in run.results() {
+        say("result", &fit(&format!("{key} = {value}"), 3 * MAX_WIDTH));
+    }
+    out::line("");
+    let rows = artgpt_runs::table(&run.curves);
+    let cut = |name: &str| fit(&printable(name), MAX_WIDTH);
+    let width = rows.iter().map(|[name, ..]| cut(name).chars().count()).max().unwrap_or(0);
+    for [name, points, last, min, at, max, to] in rows {
+        let name = cut(&name);
+        out::line(format!(
+            "{name:width$}  {points:>8}  {last:>12}  {min:>12} {at:>8}  {max:>12} {to:>8}"
+        ));
+    }
+}
+
+/// A row for each setting that differs, with a column a run.
+pub fn differences(names: &[String], rows: Vec<Difference>) {
+    let cut = |text: &str| fit(&printable(text), MAX_WIDTH);
+    let cell = |value: &Option<String>| cut(value.as_deref().unwrap_or("-"));
+    let head = (String::new(), names.iter().cloned().map(Some).collect());
+    let rows: Vec<Difference> = std::iter::once(head).chain(rows).collect();
+    let key = rows.iter().map(|(key, _)| cut(key).chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..names.len())
+        .map(|i| rows.iter().map(|(_, values)| cell(&values[i]).chars().count()).max().unwrap_or(0))
+        .collect();
+    for (name, values) in rows.iter().filter(|_| rows.len() > 1) {
+        let cells =
+            values.iter().zip(&widths).map(|(value, width)| format!("{:width$}", cell(value)));
+        let line = format!("{:key$}  {}", cut(name), cells.collect::<Vec<_>>().join("  "));
+        out::line(line.trim_end());
+    }
+}
