@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn an_unknown_id_exits_with_1_in_every_command_and_wrong_usage_with_2() {
-        let run = JobError::NoRun { name: "x".into(), runs: "runs".into() };
+        let run = artgpt_rundir::job::RecordError::NoRun { name: "x".into(), runs: "runs".into() };
         let failures: [Failure; 3] = [
             run.into(),
             JobError::Unknown("x".into()).into(),

@@ -1,19 +1,14 @@
 //! A data folder with jobs in it, and what a user asks of them.
-#![allow(dead_code)] // each test file uses its part
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::common::{fresh_data, program};
-
-/// Generous: a test machine may be busy.
-pub const PATIENCE: Duration = Duration::from_secs(240);
+use crate::common::{fresh_data, program, wait};
 
 /// A run that needs no language model: a step takes a moment.
-pub const QUICK: &str = r#"
+pub(crate) const QUICK: &str = r#"
 model = "artgpt-smol"
 data = "met-paintings"
 seed = 5
@@ -31,7 +26,7 @@ lr = 1e-3
 "#;
 
 /// The paper's adapters in the default model.
-pub const ADAPTERS: &str = r#"
+pub(crate) const ADAPTERS: &str = r#"
 model = "artgpt-smol"
 data = "met-paintings"
 seed = 5
@@ -49,14 +44,14 @@ questions = 1
 lr = 1e-3
 "#;
 
-pub struct Home {
+pub(crate) struct Home {
     data: tempfile::TempDir,
     /// Variables that the program sees besides.
     env: Vec<(String, String)>,
 }
 
 impl Home {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let data = fresh_data();
         // The paintings are installed once.
         let installed = program(data.path())
@@ -67,36 +62,41 @@ impl Home {
         Self { data, env: Vec::new() }
     }
 
-    pub fn with(mut self, name: &str, value: &str) -> Self {
+    /// Empty: without a model and without paintings.
+    pub(crate) fn bare() -> Self {
+        Self { data: tempfile::tempdir().expect("temp dir"), env: Vec::new() }
+    }
+
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.into(), value.into()));
         self
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.data.path()
     }
 
-    pub fn config(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn config(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path().join(name);
         std::fs::write(&path, text).expect("writes");
         path
     }
 
-    pub fn run(&self, args: &[&str]) -> (Option<i32>, String, String) {
+    pub(crate) fn run(&self, args: &[&str]) -> (Option<i32>, String, String) {
         let env = self.env.iter().map(|(k, v)| (k, v));
         let output = program(self.path()).envs(env).args(args).output().expect("runs");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (output.status.code(), text(&output.stdout), text(&output.stderr))
     }
 
-    pub fn json(&self, args: &[&str]) -> Value {
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
         let all: Vec<&str> = ["--json"].iter().chain(args).copied().collect();
         let (code, out, err) = self.run(&all);
         assert_eq!(code, Some(0), "{args:?}: {out} {err}");
         serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out} {err}"))
     }
 
-    pub fn submit(&self, config: &Path, more: &[&str]) -> Vec<String> {
+    pub(crate) fn submit(&self, config: &Path, more: &[&str]) -> Vec<String> {
         let config = config.display().to_string();
         let args: Vec<&str> =
             ["jobs", "submit", "train", &config].iter().chain(more).copied().collect();
@@ -105,50 +105,45 @@ impl Home {
         jobs.iter().map(|job| job["id"].as_str().expect("an id").to_string()).collect()
     }
 
-    pub fn job(&self, id: &str) -> Value {
+    pub(crate) fn job(&self, id: &str) -> Value {
         self.json(&["jobs", "show", id])
     }
 
-    pub fn until(&self, id: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
+    pub(crate) fn until(&self, id: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        wait::until(what, || {
             let job = self.job(id);
-            if wanted(&job) {
-                return job;
-            }
-            assert!(Instant::now() < deadline, "never came: {what}\n{job:#}\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(100));
-        }
+            if wanted(&job) { Ok(job) } else { Err(format!("{job:#}\n{}", self.log())) }
+        })
     }
 
-    pub fn until_state(&self, id: &str, state: &str) -> Value {
+    pub(crate) fn until_state(&self, id: &str, state: &str) -> Value {
         self.until(id, state, |job| job["state"] == state)
     }
 
-    pub fn until_step(&self, id: &str, step: u64) -> Value {
+    pub(crate) fn until_step(&self, id: &str, step: u64) -> Value {
         self.until(id, "its steps", |job| {
             assert_ne!(job["state"], "failed", "{job:#}");
             job["step"].as_u64() >= Some(step)
         })
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.path().join("logs/jobs.log")).unwrap_or_default()
     }
 
     /// The run's events, a line each.
-    pub fn marks(&self, id: &str) -> String {
+    pub(crate) fn marks(&self, id: &str) -> String {
         let path = self.path().join("runs").join(id).join("marks.jsonl");
         std::fs::read_to_string(path).unwrap_or_default()
     }
 
     /// How often a process of it came to train.
-    pub fn beginnings(&self, id: &str) -> usize {
+    pub(crate) fn beginnings(&self, id: &str) -> usize {
         self.marks(id).matches("begins after step").count()
     }
 
     /// Loss by step.
-    pub fn losses(&self, id: &str) -> BTreeMap<u64, String> {
+    pub(crate) fn losses(&self, id: &str) -> BTreeMap<u64, String> {
         let path = self.path().join("runs").join(id).join("metrics.jsonl");
         let text = std::fs::read_to_string(path).expect("metrics");
         text.lines()
@@ -158,7 +153,7 @@ impl Home {
     }
 
     /// The same run in the foreground, from its beginning to its end.
-    pub fn unbroken(&self, config: &Path) -> BTreeMap<u64, String> {
+    pub(crate) fn unbroken(&self, config: &Path) -> BTreeMap<u64, String> {
         let (code, out, err) = self.run(&["--json", "train", &config.display().to_string()]);
         assert_eq!(code, Some(0), "{out} {err}");
         let last = out.lines().last().expect("a line");
@@ -166,11 +161,21 @@ impl Home {
         self.losses(told["run"].as_str().expect("an id"))
     }
 
-    pub fn supervisors(&self) -> Vec<u32> {
+    pub(crate) fn supervisors(&self) -> Vec<u32> {
+        self.processes("supervise")
+    }
+
+    /// Processes that train a job.
+    pub(crate) fn trainers(&self, id: &str) -> Vec<u32> {
+        self.processes(id)
+    }
+
+    /// Processes of this data folder that have a word in their command line.
+    fn processes(&self, word: &str) -> Vec<u32> {
         let data = self.path().display().to_string();
         processes()
             .into_iter()
-            .filter(|(_, c)| c.contains(&data) && c.contains("supervise"))
+            .filter(|(_, c)| c.contains(&data) && c.contains(word))
             .map(|(p, _)| p)
             .collect()
     }
@@ -188,7 +193,7 @@ impl Drop for Home {
 }
 
 /// Numbers and command lines of all processes.
-pub fn processes() -> Vec<(u32, String)> {
+pub(crate) fn processes() -> Vec<(u32, String)> {
     let all = std::fs::read_dir("/proc").expect("Linux").flatten();
     all.filter_map(|entry| {
         let pid = entry.file_name().to_str()?.parse().ok()?;
@@ -198,16 +203,16 @@ pub fn processes() -> Vec<(u32, String)> {
     .collect()
 }
 
-pub fn kill(pid: u32) {
+pub(crate) fn kill(pid: u32) {
     let pid = rustix::process::Pid::from_raw(pid as i32).expect("a number");
     let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
 }
 
-pub fn pid(job: &Value) -> u32 {
+pub(crate) fn pid(job: &Value) -> u32 {
     job["pid"].as_u64().expect("a number") as u32
 }
 
-pub fn terminate(pid: u32) {
+pub(crate) fn terminate(pid: u32) {
     let pid = rustix::process::Pid::from_raw(pid as i32).expect("a number");
     let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
 }

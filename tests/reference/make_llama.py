@@ -1,4 +1,4 @@
-"""What llama.cpp and transformers make of the default GGUF, for tests/reference_llama.rs.
+"""What llama.cpp and transformers make of the default GGUF, for tests/default_model/reference_llama.rs.
 
     pip install xllamacpp torch transformers gguf accelerate
     python tests/reference/make_llama.py DATA/models/artgpt-smol/SmolLM2-135M-Instruct.Q8_0.gguf

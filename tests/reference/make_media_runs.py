@@ -1,5 +1,5 @@
 """Sounds, tables, curves of precision, networks and embeddings as the real packages log them
-(tests/runs.rs).
+(tests/light/runs/).
 
     pip install torch tensorboard numpy wandb soundfile
     python tests/reference/make_media_runs.py

@@ -1,4 +1,4 @@
-"""Random small modules in PyTorch and what they compute, for tests/reference_modules.rs.
+"""Random small modules in PyTorch and what they compute, for tests/light/reference_modules.rs.
 
     pip install torch transformers safetensors
     python tests/reference/make_modules.py

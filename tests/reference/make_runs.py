@@ -1,4 +1,4 @@
-"""Run files as the real packages write them, and the values that were put in (tests/runs.rs).
+"""Run files as the real packages write them, and the values that were put in (tests/light/runs/).
 
     pip install torch tensorboard transformers numpy wandb
     python tests/reference/make_runs.py

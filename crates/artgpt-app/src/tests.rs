@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{App, AppError, Silent, runs, sessions};
 use crate::settings::{Paths, Settings};
 use artgpt_jobs::JobError;
+use artgpt_rundir::job::RecordError;
 use artgpt_store::StoreError;
 
 pub(super) const CONFIG: &str = "model = \"MODEL\"\ndata = \"DATA\"\nmethod = { kind = \"projection\" }\n\
@@ -48,7 +49,7 @@ fn an_unknown_id_is_the_same_error_in_each_use_case() {
         unknown(runs::diff(&app, &names).map(drop)),
         unknown(runs::remove(&app, &names).map(drop)),
     ] {
-        assert!(matches!(error, AppError::Jobs(JobError::NoRun { .. })), "{error:?}");
+        assert!(matches!(error, AppError::Record(RecordError::NoRun { .. })), "{error:?}");
     }
     for error in [
         unknown(super::jobs::one(&app, "nowhere").map(drop)),

@@ -70,7 +70,6 @@ mod tests {
     #[test]
     fn work_is_told_from_waiting() {
         let mut meter = Meter::start(&Device::Cpu);
-        std::thread::sleep(Duration::from_millis(50));
         let mut sum = 0u64;
         meter.read();
         while meter.at.elapsed() < Duration::from_millis(200) {

@@ -100,7 +100,7 @@ fn what_is_used_is_not_removed() {
     assert!(matches!(refused(&[&first.id]), JobError::Needed { .. }));
     assert!(first.path.is_dir());
     let both = ["CHILD".to_string(), first.id.clone()];
-    let mut removed = runs::remove(&app, &both).expect("removes both");
+    let mut removed = crate::runs::remove(&app, &both).expect("removes both");
     removed.sort();
     assert!(removed.contains(&"CHILD".to_string()) && !first.path.exists());
 }

@@ -1,0 +1,8 @@
+//! Jobs with the default model: on this machine, from the panel, and in a real Slurm.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod local;
+mod panel;
+mod slurm;

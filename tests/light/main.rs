@@ -1,0 +1,16 @@
+//! Tests that need neither the default model, nor the network, nor Slurm; in one binary, because
+//! each binary links the whole program.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod architecture;
+mod bad_checkpoints;
+mod file_sizes;
+mod full_size;
+mod old_home;
+mod reference_checkpoints;
+mod reference_gradients;
+mod reference_modules;
+mod remote;
+mod runs;
