@@ -1,11 +1,11 @@
-"""Prefill and decode beside llama.cpp on the same GGUF, turn by turn in one run.
+"""Benchmarks prefill and decode against llama.cpp on the same GGUF, alternating within one run.
 
     pip install xllamacpp
     cargo build --release --example speed
     python scripts/beside_llama_cpp.py MANIFEST_OR_NAME DATA_DIR [GGUF [ROUNDS]]
 
-MANIFEST_OR_NAME is what `--model` takes, GGUF its language model (the default model's if it is not
-given). Prints tokens per second and the ratios.
+MANIFEST_OR_NAME is what `--model` takes, GGUF is its language model (default: the default model's).
+Prints tokens per second and ratios.
 """
 
 import json

@@ -1,11 +1,11 @@
-"""Times a training step beside PyTorch's eager one, in one run: same sizes, same tokens, two threads.
+"""Benchmarks a training step against PyTorch's eager mode in one run: same sizes, same tokens, two threads.
 
     pip install torch transformers peft
     python scripts/beside_pytorch.py target/release/artgpt-tui DATA_DIR
 
-The language model is of SmolLM2-135M's size; PyTorch's has random weights, in f32. For each method
-our program trains a few steps (bridge frozen, so that both do the same work), and PyTorch trains as
-many on sequences of the same length; both step AdamW. Prints tokens a second, and peak memory.
+The language model has SmolLM2-135M's sizes; PyTorch's has random weights, in f32. For each method our
+program trains a few steps with a frozen bridge, so that both do the same work, and PyTorch trains as many
+steps on sequences of the same length; both use AdamW. Prints tokens per second and peak memory.
 """
 
 import json
@@ -79,7 +79,7 @@ def theirs(method, length):
             down, up = torch.nn.Linear(576, 144), torch.nn.Linear(144, 576)
             block.post_attention_layernorm.adapter = torch.nn.ModuleList([down, up])
             plain = block.post_attention_layernorm.forward
-            # On the way into the norm; the residual around it is left out, which costs nothing.
+            # Applied to the norm's input; the residual connection costs nothing and is left out.
             block.post_attention_layernorm.forward = (
                 lambda x, plain=plain, down=down, up=up:
                 plain(x + up(torch.nn.functional.gelu(down(x)))))
@@ -104,7 +104,7 @@ def theirs(method, length):
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "--theirs":  # a process of its own, for its memory
+    if sys.argv[1] == "--theirs":  # in a process of its own, to measure its memory
         print(json.dumps(theirs(sys.argv[2], int(sys.argv[3]))))
         sys.exit()
     program, data = sys.argv[1], sys.argv[2]

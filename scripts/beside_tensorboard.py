@@ -1,14 +1,14 @@
-"""Loads the same event files with this program and with TensorBoard's own data server, in one run.
+"""Benchmarks loading event files against TensorBoard's own data server, in one run.
 
     pip install tensorboard tensorboard-data-server
     cargo build --release --example load_runs
     python scripts/beside_tensorboard.py target/release/examples/load_runs [RUNS ...]
 
-Each run is one file of 100,000 points as the real `tensorboard` package writes them; by default 1, 100
-and 1,000 runs, which take 6 GB of disk in the folder for temporary files. The server keeps all points
-(samples-per-plugin scalars=all), as we do; by default it keeps 1,000 of each curve, which is shown, too.
-Prints seconds until all is loaded, and the most memory resident. The files are read once before, so
-that both find them in memory; each measurement is the best of three, in turns.
+Each run is one file of 100,000 points written by the `tensorboard` package. RUNS are counts of runs
+(default: 1, 100, 1000, which need 6 GB in the temporary directory). The server keeps all points
+(`samples-per-plugin scalars=all`), as we do; its default of 1,000 points a curve is measured, too. Prints
+seconds until everything is loaded, and peak resident memory. The page cache is warm for both; each
+measurement is the best of three, alternating.
 """
 
 import os

@@ -1,12 +1,12 @@
-"""Chats with llama.cpp's own server through `--model openai:`, text only.
+"""Tests `--model openai:` against llama.cpp's own server, text only.
 
     pip install xllamacpp
     cargo build --release
     target/release/artgpt-tui models install artgpt-smol
     python scripts/check_remote.py DATA_DIR
 
-Ends with exit code 0 when the server's greedy answer came back streamed, with its token counts, a
-second round was answered from the server's cache, and a wrong path was refused in its own words.
+Exits with 0 if the greedy answer is streamed with its token counts, a second request hits the server's
+prompt cache, and a wrong path fails with the server's own message.
 """
 
 import json

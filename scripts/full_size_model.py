@@ -1,11 +1,11 @@
 """Writes a full-size model with random weights: Vicuna-7B's shape as Q4_K, EVA-ViT-g and Q-Former
-in f16, and a manifest that joins them. For speed and memory only; its answers mean nothing.
+in f16, and a manifest that joins them. For benchmarks of speed and memory; its answers are meaningless.
 
     pip install numpy gguf safetensors
     python scripts/full_size_model.py FOLDER VOCABULARY.gguf
 
 VOCABULARY is any GGUF with LLaMA's vocabulary, for example the small one in
-tests/reference/tokenizers; it is filled up to 32000 tokens.
+tests/reference/tokenizers; it is padded to 32000 tokens.
 """
 
 import json
@@ -20,7 +20,7 @@ folder, vocabulary = pathlib.Path(sys.argv[1]), sys.argv[2]
 folder.mkdir(parents=True, exist_ok=True)
 rng = np.random.default_rng(1)
 HIDDEN, INNER, BLOCKS, HEADS, VOCAB = 4096, 11008, 32, 32, 32000
-# Random blocks are drawn once and used again: drawing gigabytes takes longer than writing them.
+# Random blocks are reused: generating gigabytes takes longer than writing them.
 POOL = 4096
 
 

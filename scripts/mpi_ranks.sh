@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# One run by 1, 2 and 4 processes under MPI, and by one without it: the losses must be the same within
-# float error.
+# Trains one configuration with 1, 2 and 4 MPI processes and once without MPI, and checks that the losses
+# agree within float error.
 #   cargo build --release --features mpi && scripts/mpi_ranks.sh
 # Needs Open MPI (Debian: openmpi-bin) and the installed default model.
 set -euo pipefail

@@ -1,9 +1,9 @@
-"""Writes conversations about held-out paintings as Markdown: what the default model really says.
+"""Writes unedited conversations of the default model about held-out paintings, as Markdown.
 
     python scripts/transcripts.py target/release/artgpt-tui DATA_DIR > docs/transcripts.md
 
-Each painting is one session of greedy answers; nothing is chosen or mended. The wordings are those
-that the held-out table asks, which training never used, and two that it did.
+Each painting is one session with greedy decoding; nothing is selected or edited. The wordings are those
+of the held-out table, which training never used, and two that training used.
 """
 
 import json
