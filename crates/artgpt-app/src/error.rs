@@ -11,43 +11,62 @@ use super::train_config::ConfigFileError;
 /// How a use case fails: what the use case itself found wrong, or a library's error.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
+    /// A question is wrong.
     #[error(transparent)]
     Ask(#[from] AskError),
+    /// A configuration file cannot be used.
     #[error(transparent)]
     ConfigFile(#[from] ConfigFileError),
+    /// A run cannot start in this process.
     #[error(transparent)]
     Foreground(#[from] ForegroundError),
+    /// A model or data set is wrong.
     #[error(transparent)]
     Models(#[from] ModelsError),
+    /// A value cannot be replaced.
     #[error(transparent)]
     Override(#[from] OverrideError),
+    /// A run cannot be used.
     #[error(transparent)]
     Runs(#[from] RunsError),
+    /// A request about a run is refused.
     #[error(transparent)]
     Steer(#[from] SteerError),
+    /// Jobs cannot be queued.
     #[error(transparent)]
     Submit(#[from] SubmitError),
+    /// The user interrupted.
     #[error("interrupted")]
     Interrupted,
+    /// The working directory is gone.
     #[error("the working directory is gone: {0}")]
     WorkingFolder(#[source] std::io::Error),
 
+    /// An artwork cannot be used.
     #[error(transparent)]
     Art(#[from] artgpt_art::ArtError),
+    /// A prompt or tokenizer is wrong.
     #[error(transparent)]
     Chat(#[from] artgpt_chat::ChatError),
+    /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] crate::settings::ConfigError),
+    /// Training data is wrong.
     #[error(transparent)]
     Data(#[from] artgpt_train::data::DataError),
+    /// Files cannot be installed.
     #[error(transparent)]
     Fetch(Box<artgpt_fetch::FetchError>),
+    /// A model gives no answer.
     #[error(transparent)]
     Inference(#[from] artgpt_engine::InferenceError),
+    /// A job cannot be used.
     #[error(transparent)]
     Jobs(#[from] artgpt_jobs::JobError),
+    /// Weights cannot be used.
     #[error(transparent)]
     Model(#[from] artgpt_model::Error),
+    /// Sessions cannot be used.
     #[error(transparent)]
     Record(#[from] artgpt_rundir::job::RecordError),
     #[error("{0} is not installed")]
@@ -56,8 +75,10 @@ pub enum AppError {
     Run(#[from] artgpt_rundir::RunError),
     #[error(transparent)]
     Store(#[from] artgpt_store::StoreError),
+    /// A tensor computation failed.
     #[error("{}", artgpt_base::text::first_line(.0))]
     Tensor(#[from] candle_core::Error),
+    /// A run failed.
     #[error(transparent)]
     Training(#[from] artgpt_train::TrainError),
 }

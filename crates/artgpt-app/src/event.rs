@@ -14,7 +14,12 @@ pub enum Event<'a> {
     /// The installation has ended, with or without success.
     Fetched,
     /// A model is about to be loaded on a device, and why on this one.
-    Device { model: &'a str, reason: &'a str },
+    Device {
+        /// The model.
+        model: &'a str,
+        /// The device, and why it was chosen.
+        reason: &'a str,
+    },
     /// A remark about a picture, such as an animation of which only the first frame is used.
     Artwork(&'a str),
     /// A session was created for this question.
@@ -30,13 +35,23 @@ pub enum Event<'a> {
     /// Slurm does not answer; its jobs are reported as last seen.
     SlurmSilent(&'a AppError),
     /// The user's notification command cannot be started.
-    NoticeFailed { program: &'a str, error: &'a std::io::Error },
+    NoticeFailed {
+        /// The program.
+        program: &'a str,
+        /// What went wrong.
+        error: &'a std::io::Error,
+    },
     /// A training run starts or resumes in this directory.
     RunStarted(&'a Path),
     /// A model is being loaded to train it.
     Loading(&'a str),
     /// A training or evaluation step has ended.
-    Step { metrics: &'a Metrics, total: usize },
+    Step {
+        /// The metrics.
+        metrics: &'a Metrics,
+        /// The total number of steps.
+        total: usize,
+    },
 }
 
 /// Receives the events of use cases.

@@ -39,10 +39,13 @@ use crate::settings::{Paths, Settings};
 /// What every use case needs: settings, folders, and somebody to tell about progress.
 #[derive(Clone)]
 pub struct App {
+    /// The settings, with flags applied.
     pub settings: Settings,
+    /// The folders of data and settings.
     pub paths: Paths,
     /// Environment variables that this process set for itself; child processes must not inherit them.
     pub own_variables: Vec<&'static str>,
+    /// Receives events.
     pub observer: Arc<dyn Observer>,
 }
 

@@ -20,12 +20,21 @@ use artgpt_model::verify::first_damaged;
 /// What is wrong with a model or a data set.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelsError {
+    /// There is no data set of this name.
     #[error("{0}: there is no data set of this name")]
     NoDataSet(String),
+    /// A tensor is missing or has the wrong shape.
     #[error("{}: {problem}", path.display())]
-    BadTensor { path: PathBuf, problem: String },
+    BadTensor {
+        /// The file or directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A tensor holds wrong numbers.
     #[error("{0}")]
     Damaged(String),
+    /// A forward pass gives numbers that are not finite.
     #[error("{0} computes numbers that are not finite")]
     NotFinite(String),
 }
@@ -33,16 +42,22 @@ pub enum ModelsError {
 /// A model as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
+    /// The name.
     pub name: String,
+    /// What it is.
     pub description: String,
+    /// Its license.
     pub license: String,
+    /// Whether its files are here.
     pub installed: bool,
 }
 
 /// All that is known of one model.
 #[derive(Debug)]
 pub struct Shown {
+    /// The model.
     pub model: Model,
+    /// Whether its files are here.
     pub installed: bool,
     /// What is in its files; `None` where they are not here, or where it has no language model.
     pub weights: Option<Inspection>,
@@ -70,8 +85,11 @@ pub struct ConvertRequest {
     pub source: String,
     /// The directory to write; it must not exist.
     pub target: PathBuf,
+    /// Type of the language model's matrices.
     pub language: LanguageType,
+    /// Type of all other tensors.
     pub rest: FloatType,
+    /// What happens to a LoRA.
     pub merge: MergeRequest,
 }
 

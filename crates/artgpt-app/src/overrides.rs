@@ -36,7 +36,9 @@ impl fmt::Display for Override {
 /// One key with all values that it takes in turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sweep {
+    /// A dotted path such as `stage.0.lr`.
     pub key: String,
+    /// The values, in order.
     pub values: Vec<String>,
 }
 
@@ -52,16 +54,22 @@ impl FromStr for Sweep {
 /// Why a value cannot be replaced.
 #[derive(Debug, thiserror::Error)]
 pub enum OverrideError {
+    /// Not KEY=VALUE.
     #[error("`{0}` is not KEY=VALUE")]
     NotAPair(String),
+    /// Not KEY=VALUE,...
     #[error("`{0}` is not KEY=VALUE,...")]
     NotASweep(String),
+    /// The key leads nowhere.
     #[error("there is nothing at {0} to set")]
     Nowhere(String),
+    /// A value does not fit.
     #[error("the training configuration is wrong: {0}")]
     Config(String),
+    /// A key of a stage, without the number of the stage.
     #[error("the training configuration is wrong: {reason}")]
     StageKey {
+        /// Why.
         reason: String,
         /// The same override with the stage in its key.
         instead: Override,

@@ -9,18 +9,24 @@ use artgpt_engine::{Picture, SCHEME};
 /// What to score.
 #[derive(Debug, Clone)]
 pub struct ScoreRequest {
+    /// The settings' model where it is `None`.
     pub model: Option<String>,
+    /// The text before the answer.
     pub prompt: String,
     /// Skips the chat template.
     pub raw: bool,
+    /// Image files of the prompt.
     pub images: Vec<PathBuf>,
+    /// The text to score.
     pub answer: String,
 }
 
 /// One token of the answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScoredToken {
+    /// The token's ID.
     pub id: u32,
+    /// The token as text.
     pub text: String,
     /// Natural logarithm.
     pub logprob: f32,

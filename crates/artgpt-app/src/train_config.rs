@@ -9,17 +9,35 @@ use artgpt_rundir::TrainConfig;
 /// Why a configuration file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigFileError {
+    /// The file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
+        /// The file or directory.
         path: PathBuf,
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
+    /// The file is not a valid configuration.
     #[error("the training configuration is wrong: {}{}: {reason}", path.display(), line_words(*line))]
-    Invalid { path: PathBuf, line: Option<usize>, reason: String },
+    Invalid {
+        /// The file or directory.
+        path: PathBuf,
+        /// The line, where it is known.
+        line: Option<usize>,
+        /// Why.
+        reason: String,
+    },
     /// A comparison of methods, which holds a run's configuration as a table.
     #[error("the training configuration is wrong: {}{}: {reason}", path.display(), line_words(*line))]
-    Comparison { path: PathBuf, line: Option<usize>, reason: String },
+    Comparison {
+        /// The file or directory.
+        path: PathBuf,
+        /// The line, where it is known.
+        line: Option<usize>,
+        /// Why.
+        reason: String,
+    },
 }
 
 fn line_words(line: Option<usize>) -> String {

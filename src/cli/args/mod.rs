@@ -39,22 +39,25 @@ pub struct Args {
     pub command: Option<Command>,
 }
 
+/// Their heading in help texts.
+const GLOBAL: &str = "Global options";
+
 #[derive(Debug, clap::Args)]
 pub struct Common {
     /// Settings file [default: artgpt-tui/config.toml in the XDG config directory]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Directory of models, sessions and runs [default: artgpt-tui in the XDG data directory]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Compute device: cpu, cuda, cuda:N or auto [default: the setting `device`, or auto]
-    #[arg(long, global = true, value_name = "DEVICE")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "DEVICE")]
     pub device: Option<String>,
     /// Report more on stderr, and log more to logs/ in the data directory; -vv logs everything
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, help_heading = GLOBAL, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Print JSON to stdout, also for an error
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub json: bool,
 }
 

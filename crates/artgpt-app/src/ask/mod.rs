@@ -25,14 +25,19 @@ use round::OpenSession;
 /// What is wrong with a question.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
+    /// The question is empty.
     #[error("the prompt is empty")]
     EmptyPrompt,
+    /// There is no answer to score.
     #[error("the answer is empty")]
     EmptyAnswer,
+    /// An answer of no tokens was requested.
     #[error("the length limit of the answer is 0 tokens")]
     NoLength,
+    /// A sampling parameter is out of range.
     #[error("{0}")]
     Sampling(String),
+    /// A model on a server was named to score with.
     #[error("{0} runs on a server, which gives no log-probabilities")]
     RemoteScore(String),
 }
@@ -40,6 +45,7 @@ pub enum AskError {
 /// The session that a question belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionChoice {
+    /// A session that is created now.
     New,
     /// An ID, or a unique prefix of one.
     Existing(String),
@@ -48,9 +54,11 @@ pub enum SessionChoice {
 /// A question.
 #[derive(Debug, Clone)]
 pub struct AskRequest {
+    /// The text of the question.
     pub question: String,
     /// Skips the chat template.
     pub raw: bool,
+    /// Image files to show.
     pub images: Vec<PathBuf>,
     /// The session's model or the settings' model where it is `None`.
     pub model: Option<String>,
@@ -58,14 +66,18 @@ pub struct AskRequest {
     pub session: Option<SessionChoice>,
     /// Replaces the system text of the session, the settings or the template.
     pub system: Option<String>,
+    /// The sampling parameters.
     pub sampling: SamplingConfig,
+    /// Max length of the answer in tokens.
     pub max_new_tokens: usize,
 }
 
 /// An answer, and whether it could be stored.
 #[derive(Debug)]
 pub struct Asked {
+    /// The name of the model that answered.
     pub model: String,
+    /// The answer.
     pub answer: Answer,
     /// Why the answer or its draft was not stored.
     pub not_saved: Option<StoreError>,

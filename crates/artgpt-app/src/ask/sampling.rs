@@ -5,18 +5,29 @@ use artgpt_manifest::SamplingConfig;
 /// What a question asks for; `None` keeps the settings' value.
 #[derive(Debug, Clone, Default)]
 pub struct SamplingRequest {
+    /// Temperature 0.
     pub greedy: bool,
+    /// Sampling temperature.
     pub temperature: Option<f64>,
+    /// Nucleus sampling.
     pub top_p: Option<f64>,
+    /// Sample from so many tokens.
     pub top_k: Option<usize>,
+    /// Min probability relative to the most likely token.
     pub min_p: Option<f64>,
+    /// Repetition penalty; 1 is off.
     pub repetition_penalty: Option<f32>,
+    /// Presence penalty; 0 is off.
     pub presence_penalty: Option<f32>,
+    /// Beams of a beam search.
     pub beams: Option<usize>,
+    /// Length penalty of a beam search.
     pub length_penalty: Option<f64>,
+    /// Min length of the answer in tokens.
     pub min_new_tokens: Option<usize>,
     /// Added to the settings' stop strings.
     pub stop: Vec<String>,
+    /// RNG seed.
     pub seed: Option<u64>,
 }
 

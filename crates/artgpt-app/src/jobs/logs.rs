@@ -12,6 +12,7 @@ use artgpt_rundir::job::OUTPUT;
 /// Which log.
 #[derive(Debug, Clone, Copy)]
 pub struct LogRequest<'a> {
+    /// Job ID, unique prefix or name.
     pub job: &'a str,
     /// Follow until the job ends.
     pub follow: bool,
@@ -20,7 +21,9 @@ pub struct LogRequest<'a> {
 /// How reading ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogEnd {
+    /// All of it was read.
     Complete,
+    /// The user interrupted.
     Interrupted,
 }
 

@@ -11,6 +11,7 @@ use artgpt_runs::{RunReader, Standing};
 /// The status of a job as people read it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Outlook {
+    /// The state, as it is now.
     pub standing: Standing,
     /// Where it is known.
     pub seconds_left: Option<f64>,

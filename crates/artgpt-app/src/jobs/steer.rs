@@ -20,10 +20,13 @@ const SLURM_POLL: Duration = Duration::from_secs(2);
 /// Why a request about a run is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum SteerError {
+    /// The run belongs to another data folder.
     #[error("{} is no run of this data folder", .0.display())]
     OtherDataFolder(PathBuf),
+    /// The run has not stopped yet.
     #[error("{0} is still stopping")]
     StillStopping(String),
+    /// The run cannot pause, because it is no job.
     #[error("{0} runs in somebody's terminal")]
     InForeground(String),
 }

@@ -19,7 +19,9 @@ use super::adopt;
 /// Training runs to queue.
 #[derive(Debug, Clone)]
 pub struct SubmitRequest {
+    /// The configuration.
     pub config_file: PathBuf,
+    /// Values to replace in the configuration.
     pub set: Vec<Override>,
     /// A job for each combination of the values.
     pub sweep: Vec<Sweep>,
@@ -31,6 +33,7 @@ pub struct SubmitRequest {
     pub after: Vec<String>,
     /// Restarts after so many crashes in a row without progress.
     pub retries: u32,
+    /// Where to run.
     pub on: Place,
 }
 
@@ -42,18 +45,28 @@ impl SubmitRequest {
 /// Why jobs cannot be queued.
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {
+    /// The file of first weights is missing.
     #[error("init: there is no file {}", .0.display())]
     NoInit(PathBuf),
+    /// A predecessor runs in another place.
     #[error("{0} does not run in the same place")]
     OtherPlace(String),
+    /// A predecessor has failed or was stopped.
     #[error("{id}, which it comes after, is {state}")]
-    Ended { id: String, state: &'static str },
+    Ended {
+        /// The ID.
+        id: String,
+        /// Its state.
+        state: &'static str,
+    },
 }
 
 /// A run that may be queued.
 #[derive(Debug, Clone)]
 pub struct Checked {
+    /// The configuration.
     pub config: TrainConfig,
+    /// What it will need.
     pub estimate: Estimate,
     /// The name of its job.
     pub name: String,

@@ -34,6 +34,7 @@ pub enum LogLevel {
     Info,
     /// Also details for developers.
     Debug,
+    /// Everything.
     Trace,
 }
 

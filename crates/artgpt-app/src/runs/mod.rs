@@ -19,32 +19,46 @@ use artgpt_runs::{Pattern, Run, RunReader};
 /// What is wrong with a run, or with where it goes.
 #[derive(Debug, thiserror::Error)]
 pub enum RunsError {
+    /// A file or directory does not exist.
     #[error("there is no {}", .0.display())]
     Missing(PathBuf),
+    /// A path holds several runs.
     #[error("{name} holds {count} runs")]
     Several {
+        /// The name.
         name: String,
+        /// How many.
         count: usize,
         /// Some of their paths.
         such_as: Vec<PathBuf>,
     },
+    /// A path holds no metrics.
     #[error("{0} holds no metrics")]
     NoMetrics(String),
+    /// There is no configuration.
     #[error("{0} keeps no configuration that can be read")]
     NoConfiguration(String),
+    /// A run could not be read to its end.
     #[error("{0}")]
     Partial(String),
+    /// The target directory is not empty.
     #[error("{} is not empty", .0.display())]
     NotEmpty(PathBuf),
+    /// A file cannot be written.
     #[error("cannot write {}: {source}", path.display())]
     Io {
+        /// The file or directory.
         path: PathBuf,
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
+    /// A CSV file cannot be written.
     #[error("cannot write {}: {source}", path.display())]
     Csv {
+        /// The file or directory.
         path: PathBuf,
+        /// The cause.
         #[source]
         source: csv::Error,
     },

@@ -8,36 +8,49 @@ use artgpt_runs::{Run, Standing};
 /// One metric of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MetricSummary {
+    /// The name.
     pub name: String,
+    /// Number of points.
     pub points: usize,
     /// Of the last point.
     pub step: Option<u64>,
+    /// The last value.
     pub last: Option<f64>,
+    /// The smallest value.
     pub min: Option<f64>,
+    /// The largest value.
     pub max: Option<f64>,
 }
 
 /// One run.
 #[derive(Debug, Clone)]
 pub struct Summary {
+    /// The name.
     pub name: String,
+    /// The file or directory of the run.
     pub path: PathBuf,
     /// The name it was submitted under.
     pub title: Option<String>,
+    /// The state, as it is now.
     pub standing: Standing,
+    /// The last step.
     pub step: u64,
+    /// The total number of steps, where it is known.
     pub total_steps: Option<u64>,
     /// The steps as people read them.
     pub steps: String,
+    /// Why it ended.
     pub exit_reason: Option<String>,
     /// Lines that cannot be parsed.
     pub skipped: usize,
     /// Why it could not be read to its end.
     pub trouble: Option<String>,
+    /// All metrics.
     pub metrics: Vec<MetricSummary>,
 }
 
 impl Summary {
+    /// Summarises a run.
     pub fn of(run: &Run) -> Self {
         let metrics = run.curves.iter().map(|(name, series)| {
             let (last, extremes) = (series.last(), series.extremes(0..series.len()));

@@ -31,22 +31,46 @@ use start::Start;
 /// Why a run cannot start or resume in this process.
 #[derive(Debug, thiserror::Error)]
 pub enum ForegroundError {
+    /// No configuration is named.
     #[error("no configuration is named")]
     NoConfiguration,
+    /// A path is no training run of ours.
     #[error("{} is no training run of ours", path.display())]
-    NotOurs { path: PathBuf, runs: PathBuf },
+    NotOurs {
+        /// The file or directory.
+        path: PathBuf,
+        /// Where our runs are.
+        runs: PathBuf,
+    },
+    /// A job does not train in the foreground.
     #[error("{0} is a job")]
     IsJob(String),
+    /// The given configuration is not the run's own.
     #[error("{} has another configuration: {}", run.display(), differences.join(", "))]
-    OtherConfiguration { run: PathBuf, differences: Vec<String> },
+    OtherConfiguration {
+        /// The run's directory.
+        run: PathBuf,
+        /// Keys that differ, with both values.
+        differences: Vec<String>,
+    },
+    /// Keys that a resumed run may not change.
     #[error("a run cannot be resumed with another {}", .0.join(", "))]
     Fixed(Vec<String>),
+    /// The base model lacks a part.
     #[error("{model} has no {part}")]
-    Incomplete { model: String, part: &'static str },
+    Incomplete {
+        /// The model.
+        model: String,
+        /// The missing section of its manifest.
+        part: &'static str,
+    },
+    /// Several processes were started, and this build has no MPI.
     #[error("this program was built without MPI")]
     NoMpi,
+    /// Several processes were started that cannot find each other.
     #[error("srun started several processes that do not know of each other")]
     NotJoined,
+    /// The configuration names no data.
     #[error("there is nothing to learn from")]
     NoData,
 }
@@ -54,6 +78,7 @@ pub enum ForegroundError {
 /// A run to start or to resume.
 #[derive(Debug, Clone, Default)]
 pub struct TrainRequest {
+    /// The configuration.
     pub config_file: Option<PathBuf>,
     /// Replaces values of the configuration.
     pub set: Vec<Override>,
@@ -68,14 +93,20 @@ pub struct TrainRequest {
 /// How training ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trained {
+    /// The run is finished.
     Finished {
+        /// The run's directory.
         run: PathBuf,
+        /// The trained weights.
         weights: PathBuf,
     },
     /// A process other than the first has nothing to report.
     Followed,
+    /// The run was stopped, and can be resumed.
     Stopped {
+        /// The run's directory.
         run: PathBuf,
+        /// Whether it is a job.
         is_job: bool,
     },
 }
