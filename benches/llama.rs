@@ -13,7 +13,7 @@ use artgpt_kernels::runtime::{self, Workload};
 use artgpt_manifest::Method;
 use artgpt_model::artgpt::{ArtGpt, load_trainable};
 use artgpt_model::bridge::Bridge;
-use artgpt_model::checkpoint::LanguageFile;
+use artgpt_model::checkpoint::{LanguageFile, tokenizer_data};
 use artgpt_model::llama::Llama;
 use artgpt_model::manifest::Model;
 use artgpt_rundir::Weigh;
@@ -95,7 +95,7 @@ fn training_pass(bencher: Bencher, precision: TrainPrecision) {
         |_, _| {},
     )
     .expect("loads");
-    let tokenizer = Tokenizer::of(&model, &mut file).expect("reads");
+    let tokenizer = Tokenizer::new(&tokenizer_data(&model, &mut file)).expect("reads");
     let config = &model.manifest.qformer.as_ref().expect("has one").config;
     let bridge =
         Bridge::load(config, language.config.hidden_size, params.builder()).expect("makes");

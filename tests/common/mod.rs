@@ -77,8 +77,8 @@ pub(crate) fn plain_model() -> String {
 
 pub(crate) fn tokenizer() -> Tokenizer {
     let path = model("artgpt-smol").language_path().expect("has one");
-    let file = GgufFile::open(&path).expect("opens");
-    Tokenizer::from_gguf(&path, |key| file.metadata(key)).expect("reads")
+    let mut file = GgufFile::open(&path).expect("opens");
+    Tokenizer::new(&artgpt_model::checkpoint::gguf_tokenizer_data(&mut file)).expect("reads")
 }
 
 /// Runs the program with the default model; its stdout is one JSON value.

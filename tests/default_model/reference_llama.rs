@@ -32,9 +32,10 @@ fn cases() -> Vec<Case> {
 fn prompts_have_llama_cpps_token_ids() {
     let model = common::model("artgpt-smol");
     let path = model.language_path().expect("has one");
-    let file = artgpt_model::checkpoint::GgufFile::open(&path).expect("opens");
+    let mut file = artgpt_model::checkpoint::GgufFile::open(&path).expect("opens");
     let tokenizer =
-        artgpt_chat::Tokenizer::from_gguf(&path, |key| file.metadata(key)).expect("reads");
+        artgpt_chat::Tokenizer::new(&artgpt_model::checkpoint::gguf_tokenizer_data(&mut file))
+            .expect("reads");
     let prompts = cases().into_iter().map(|c| (c.prompt, c.prompt_ids));
     for (text, ids) in prompts.chain(reference().texts) {
         assert_eq!(tokenizer.encode_with_special(&text).expect("encodes"), ids, "{text}");

@@ -10,7 +10,7 @@ use crate::catalogue::names;
 use artgpt_chat::Tokenizer;
 use artgpt_engine::{Engine, Picture, Prompt};
 use artgpt_fetch::{check_installed, install as fetch_files, is_installed};
-use artgpt_model::checkpoint::LanguageFile;
+use artgpt_model::checkpoint::{LanguageFile, tokenizer_data};
 use artgpt_model::convert::{self, FloatType, LanguageType};
 use artgpt_model::inspect::{Inspection, inspect};
 use artgpt_model::manifest::Model;
@@ -156,7 +156,8 @@ pub fn convert(app: &App, request: &ConvertRequest) -> Result<Model> {
     let tokenizer = |json: &Path| {
         let path = model.language_path().unwrap_or_default();
         let mut file = LanguageFile::open(&path).map_err(std::io::Error::other)?;
-        let tokenizer = Tokenizer::of(&model, &mut file).map_err(std::io::Error::other)?;
+        let tokenizer =
+            Tokenizer::new(&tokenizer_data(&model, &mut file)).map_err(std::io::Error::other)?;
         tokenizer.save(json).map_err(std::io::Error::other)?;
         Ok((tokenizer.bos, tokenizer.eos.clone()))
     };

@@ -11,7 +11,6 @@ use tokenizers::processors::bert::BertProcessing;
 use tokenizers::{AddedToken, Tokenizer as Inner};
 
 use super::{ChatError, Tokenizer, sentencepiece};
-use artgpt_model::checkpoint::hf::read_json;
 
 #[derive(Deserialize, Default)]
 struct TokenizerConfig {
@@ -149,8 +148,13 @@ pub(super) fn open(dir: &Path, named: Option<&Path>) -> Result<Tokenizer, ChatEr
     Ok(Tokenizer::wrap(inner, bos.filter(|_| adds), eos))
 }
 
+/// The values of a JSON file, or the defaults where the folder lacks it.
 fn json_or_default<T: serde::de::DeserializeOwned + Default>(path: &Path) -> Result<T, ChatError> {
-    Ok(read_json(path).map_err(|e| ChatError::tokenizer(path, e))?.unwrap_or_default())
+    match std::fs::read_to_string(path) {
+        Ok(text) => serde_json::from_str(&text).map_err(|e| ChatError::tokenizer(path, e)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(T::default()),
+        Err(e) => Err(ChatError::tokenizer(path, e)),
+    }
 }
 
 /// BERT's tokenizer, for the instruction that a Q-Former with a text branch reads.

@@ -162,7 +162,7 @@ mod tests {
 
     use super::*;
     use crate::Tokenizer;
-    use artgpt_model::checkpoint::GgufFile;
+    use artgpt_model::checkpoint::{GgufFile, gguf_tokenizer_data};
 
     /// What SentencePiece says (`tests/reference/make_tokenizers.py`).
     #[derive(Deserialize)]
@@ -187,8 +187,8 @@ mod tests {
         let inner = open(&folder.join("tokenizer.model")).expect("opens");
         agrees(&Tokenizer::wrap(inner, None, Vec::new()), &folder);
         let path = folder.join("vocabulary.gguf");
-        let file = GgufFile::open(&path).expect("opens");
-        let tokenizer = Tokenizer::from_gguf(&path, |key| file.metadata(key)).expect("reads");
+        let mut file = GgufFile::open(&path).expect("opens");
+        let tokenizer = Tokenizer::new(&gguf_tokenizer_data(&mut file)).expect("reads");
         agrees(&tokenizer, &folder);
     }
 }

@@ -3,13 +3,10 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use candle_core::quantized::gguf_file::Value;
 use tokenizers::Tokenizer as Inner;
 
 use super::ChatError;
-use super::gguf_tokenizer::GgufVocabulary;
-use artgpt_model::checkpoint::{EOS_IDS, LanguageFile};
-use artgpt_model::manifest::Model;
+use artgpt_manifest::{TokenizerData, TokenizerSource};
 
 /// A tokenizer with its special tokens. Text from a user never becomes a special token.
 pub struct Tokenizer {
@@ -26,53 +23,29 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Reads a model's tokenizer: the file that its manifest names, else the one beside or in the
-    /// language model.
+    /// Builds a tokenizer from the data of a checkpoint.
     ///
     /// # Errors
-    /// [`ChatError::Tokenizer`], also if it has more tokens than the embedding table has rows.
-    pub fn of(model: &Model, file: &mut LanguageFile) -> Result<Self, ChatError> {
-        let named = model.manifest.language.as_ref().and_then(|l| l.tokenizer.as_deref());
-        let named = named.map(|name| model.path(name));
-        let rows = file.weights().config().map(|c| c.vocab_size).unwrap_or(usize::MAX);
-        let tokenizer = match (named, &*file) {
-            (Some(path), LanguageFile::Gguf(file)) => {
-                let id = |key: &str| file.metadata(key).and_then(|v| v.to_u32().ok());
-                let all = file.metadata(EOS_IDS).and_then(|v| v.to_vec().ok());
-                let mut eos: Vec<u32> =
-                    all.into_iter().flatten().filter_map(|v| v.to_u32().ok()).collect();
-                if eos.is_empty() {
-                    eos.extend(id("tokenizer.ggml.eos_token_id"));
-                }
-                Self::from_file(&path, id("tokenizer.ggml.bos_token_id"), eos)?
+    /// [`ChatError::Tokenizer`], if the data is incomplete, of an unknown kind, or has more tokens
+    /// than the embedding table has rows.
+    pub fn new(data: &TokenizerData) -> Result<Self, ChatError> {
+        let tokenizer = match &data.source {
+            TokenizerSource::File { path, bos, eos } => Self::from_file(path, *bos, eos.clone())?,
+            TokenizerSource::Gguf(vocabulary) => {
+                super::gguf_tokenizer::open(&data.path, vocabulary)?
             }
-            (None, LanguageFile::Gguf(file)) => {
-                Self::from_gguf(file.file_path(), |key| file.metadata(key))?
-            }
-            (named, LanguageFile::HuggingFace(folder)) => {
-                super::hf_tokenizer::open(folder.dir(), named.as_deref())?
+            TokenizerSource::HuggingFace { folder, named } => {
+                super::hf_tokenizer::open(folder, named.as_deref())?
             }
         };
         // Added tokens that no row stands for (a processor's `<image>`) are never used.
         match tokenizer.inner.get_vocab_size(false) {
-            tokens if tokens > rows => Err(ChatError::tokenizer(
-                file.weights().path(),
-                format!("it has {tokens} tokens, the embedding table has {rows} rows"),
+            tokens if tokens > data.rows => Err(ChatError::tokenizer(
+                &data.path,
+                format!("it has {tokens} tokens, the embedding table has {} rows", data.rows),
             )),
-            _ => Ok(tokenizer.within(rows)),
+            _ => Ok(tokenizer.within(data.rows)),
         }
-    }
-
-    /// Builds the tokenizer that a GGUF file describes: byte-level BPE (`gpt2`) or LLaMA's
-    /// SentencePiece vocabulary (`llama`).
-    ///
-    /// # Errors
-    /// [`ChatError::Tokenizer`], if the metadata is incomplete or of another kind.
-    pub fn from_gguf<'a>(
-        path: &Path,
-        metadata: impl Fn(&str) -> Option<&'a Value>,
-    ) -> Result<Self, ChatError> {
-        GgufVocabulary::new(path, &metadata)?.tokenizer()
     }
 
     /// Reads a `tokenizer.json`.

@@ -31,7 +31,7 @@ use artgpt_chat::{
 use artgpt_kernels::matrix::Precision;
 use artgpt_model::LoadStage;
 use artgpt_model::artgpt::ArtGpt;
-use artgpt_model::checkpoint::LanguageFile;
+use artgpt_model::checkpoint::{LanguageFile, tokenizer_data};
 use artgpt_model::kv_cache::KvCache;
 use artgpt_model::manifest::Model;
 use artgpt_model::sampling::SamplingError;
@@ -122,7 +122,7 @@ impl Engine {
         let mut file = LanguageFile::open(&path)?;
         // First: an unsupported architecture is reported as that, not as an unknown tokenizer.
         file.weights().config()?;
-        let tokenizer = Tokenizer::of(model, &mut file)?;
+        let tokenizer = Tokenizer::new(&tokenizer_data(model, &mut file))?;
         let (base, active_adapter) = (model.base_fingerprint()?, AdapterId::of(model));
         let format = PromptFormat::of(model, &tokenizer)?;
         let model = ArtGpt::load(model, &mut file, device, progress)?;

@@ -9,6 +9,7 @@ mod method;
 mod qformer;
 mod sampling;
 mod target;
+mod tokenizer;
 
 pub use manifest::{
     AdaptersPart, LanguageKind, LanguagePart, Manifest, PathPart, PeftMethod, PromptPart,
@@ -18,3 +19,4 @@ pub use method::Method;
 pub use qformer::{QFormerConfig, QFormerTextConfig};
 pub use sampling::{MAX_BEAMS, SamplingConfig};
 pub use target::Target;
+pub use tokenizer::{GgufVocabulary, TokenizerData, TokenizerSource};

@@ -8,7 +8,7 @@ use artgpt_chat::{Template, Tokenizer};
 use artgpt_kernels::mode::Differentiable;
 use artgpt_model::artgpt::{load_trainable, load_vision};
 use artgpt_model::bridge::Bridge;
-use artgpt_model::checkpoint::{LanguageFile, copy_trained};
+use artgpt_model::checkpoint::{LanguageFile, copy_trained, tokenizer_data};
 use artgpt_model::llama::Llama;
 use artgpt_model::manifest::Model;
 use artgpt_model::source::bridge_source;
@@ -40,7 +40,7 @@ impl Parts {
         let (weights, precision) = (params.builder(), artgpt_train::precision(config));
         let language =
             load_trainable(&mut file, weights, method.clone(), precision, device, |_, _| {})?;
-        let tokenizer = Tokenizer::of(model, &mut file)?;
+        let tokenizer = Tokenizer::new(&tokenizer_data(model, &mut file))?;
         let bridge = Bridge::load(&qformer.config, language.config.hidden_size, params.builder())?;
         // What is frozen is the base model's; a base without weights of its own leaves new ones.
         if let Ok(base) = bridge_source(model, qformer) {

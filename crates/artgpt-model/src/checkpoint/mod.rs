@@ -9,6 +9,7 @@ mod layout;
 mod pth;
 mod safetensors;
 mod tensors;
+mod tokenizer;
 
 use std::path::Path;
 
@@ -17,6 +18,7 @@ pub use hf::HfLanguage;
 pub use language::{BLOCKS, Extras, LanguageWeights, copy_trained, read_llama, replaces_base};
 pub use layout::{of_gguf, recognise, vit_config};
 pub use tensors::{TensorInfo, Tensors};
+pub use tokenizer::{gguf_tokenizer_data, tokenizer_data};
 
 use super::Result;
 
