@@ -7,7 +7,7 @@ use candle_core::{D, DType, Device, Result, Tensor};
 use super::kv_cache::KvCache;
 use super::peft::Tuning;
 use artgpt_kernels::matrix::{Matrix, Precision};
-use artgpt_kernels::mode::{Mode, RopeLayout};
+use artgpt_kernels::mode::Mode;
 use artgpt_kernels::ops::{self as kernels, attention::Sight};
 
 use super::llama_config::plain_frequency;

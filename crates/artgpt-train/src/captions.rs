@@ -12,7 +12,7 @@ use super::pack::{end_of, pack_pieces};
 use super::samples::Asked;
 use super::task::{At, Batch, Network, Task, UnitLoss};
 use super::{Packed, Result, TrainError, answer_loss};
-use artgpt_chat::{IMAGE_MARKER, Piece, Role, Turn, count_markers, raw_prompt};
+use artgpt_chat::{IMAGE_MARKER, Piece, Role, Turn, raw_prompt};
 use artgpt_kernels::mode::Differentiable;
 use artgpt_rundir::DataConfig;
 use artgpt_rundir::{BridgeParts, Stage, StageKind, TrainConfig, Weigh};

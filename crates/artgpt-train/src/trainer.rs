@@ -13,7 +13,6 @@ use super::params::Params;
 use super::peers::Peers;
 use super::task::{At, Batch, Share, Task};
 use super::{Result, Schedule, TrainError, outcome};
-use artgpt_kernels::runtime;
 use artgpt_rundir::Look;
 use artgpt_rundir::Update;
 use artgpt_rundir::{Best, Position, best_weights};
