@@ -21,14 +21,13 @@ fn main() -> anyhow::Result<()> {
     for change in inbox {
         match change {
             Change::Found(new) => runs.extend(new),
-            Change::Grown(_) => {}
+            Change::Grown(grown) => grown.into_iter().for_each(|(i, run)| runs[i] = run),
             Change::Loaded => break,
         }
     }
     let seconds = begun.elapsed().as_secs_f64();
     let mut points = 0;
     for run in &runs {
-        let run = run.read().ok().context("a reader has failed")?;
         points += run.curves.iter().map(|(_, series)| series.len()).sum::<usize>();
     }
     let memory = artgpt_machine::peak_memory().map_or(f64::NAN, |bytes| bytes as f64 / 1e6);

@@ -1,222 +1,183 @@
-//! The state of the program.
+//! The whole interface: the chat, and the training panel over it or alone.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use crossterm::event::KeyEvent;
-use image::RgbImage;
+use crossterm::event::{KeyEvent, KeyEventKind};
+use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
-use ratatui_textarea::{TextArea, WrapMode};
 
-use super::board::Board;
-use super::complete::Candidate;
-use super::graphics::{ColourDepth, Protocol};
-use super::message::Scaled;
-use super::questions::Suggestion;
-use super::theme::Theme;
-use artgpt_app::catalogue::Choice;
-use artgpt_app::settings::Settings;
-use artgpt_chat::{Conversation, Session, Usage};
-use artgpt_engine::{Cancel, ModelInfo, Picture};
+use super::chat;
+use super::effect::{Effect, Ended};
+use super::keys::GlobalAction;
+use super::message::Message;
+use super::moment::Moment;
+use super::panel::{self, Panel};
+use artgpt_app::settings::NoticeSettings;
+use artgpt_runs::{Item, in_one_line};
 
-/// Everything the screen shows.
-pub struct State {
-    /// With the model that is in use.
-    pub settings: Settings,
-    /// The model that files and flags name.
-    pub configured_model: String,
-    pub theme: Theme,
-    pub screen: Rect,
-    pub terminal: Terminal,
-    pub model: ModelState,
-    pub conversation: Conversation,
-    /// Pictures of the session's artworks, by sha256.
-    pub pictures: HashMap<String, Shown>,
-    /// The artwork on the screen: its number in the session.
-    pub shown: Option<usize>,
-    /// Artworks that go with the next question.
-    pub pending: Vec<usize>,
-    /// The next artwork that opens goes beside those, not in their place.
-    pub opens_beside: bool,
-    /// The picture at the size on the screen.
-    pub scaled: Option<Scaled>,
-    /// The size last asked for.
-    pub scaling: Option<(String, (u32, u32))>,
-    pub composer: TextArea<'static>,
-    /// Where the window for artworks begins: the installed paintings, or the working directory.
-    pub start_folder: String,
-    /// A picture that joins the session which is being loaded.
-    pub open_after_loading: Option<PathBuf>,
-    /// Earlier questions for the Up key, and the place in them.
-    pub recall: Option<usize>,
-    pub answer: Option<Streaming>,
-    /// Lines scrolled up from the newest.
-    pub scroll: usize,
-    pub popup: Option<Popup>,
-    /// The training panel, over all else.
-    pub panel: Option<Box<Board>>,
-    pub notice: Option<Notice>,
-    /// Why nothing is kept, where that is so.
-    pub unsaved: Option<String>,
-    pub last_usage: Option<(Usage, f64)>,
-    pub next_request: u64,
-    /// Set by one Ctrl-C on an idle screen; the next one quits.
-    pub quitting: bool,
+/// The screens. The panel is on top where it is open; `watch` has no chat.
+pub(crate) struct App {
+    pub(crate) chat: Option<chat::State>,
+    pub(crate) panel: Option<Box<Panel>>,
+    /// What the bell does without a chat; the chat has its own settings.
+    pub(crate) notices: NoticeSettings,
 }
 
-/// What the terminal can do.
-#[derive(Debug, Clone, Copy)]
-pub struct Terminal {
-    pub protocol: Protocol,
-    pub colours: ColourDepth,
-    /// A cell's size in pixels; a guess where the terminal did not say.
-    pub cell: (u16, u16),
-}
-
-/// A picture in memory.
-#[derive(Debug, Clone)]
-pub struct Shown {
-    pub image: Arc<RgbImage>,
-    pub picture: Picture,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub enum ModelState {
-    Fetching { name: String, done: u64, bytes: u64 },
-    Preparing(String),
-    Loading { part: &'static str, fraction: f32 },
-    Ready(ModelInfo),
-    Unusable(String),
-}
-
-/// An answer that is being made.
-#[derive(Debug)]
-pub struct Streaming {
-    pub request: u64,
-    pub seq: u64,
-    pub text: String,
-    /// How much of `text` is in the draft on disk.
-    pub drafted: usize,
-    pub tokens: usize,
-    pub tokens_per_second: f64,
-    pub usage: Option<Usage>,
-    pub cancel: Cancel,
-    /// The model is done; the turn is on its way to disk.
-    pub saving: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
-    pub text: String,
-    pub error: bool,
-}
-
-/// Where an artwork is chosen.
-pub struct OpenWindow {
-    pub input: TextArea<'static>,
-    pub candidates: Vec<Candidate>,
-    /// The text that they were found for; `None` until the first ones are there.
-    pub found_for: Option<String>,
-    pub selected: Option<usize>,
-    /// Keys that need the candidates of the text as it is now.
-    pub waiting: Vec<KeyEvent>,
-}
-
-impl OpenWindow {
-    pub fn new(input: TextArea<'static>) -> Self {
-        let (candidates, waiting) = (Vec::new(), Vec::new());
-        Self { input, candidates, found_for: None, selected: None, waiting }
+/// Applies one message. Pure: what has to happen outside comes back as effects.
+pub(crate) fn update(app: &mut App, at: &Moment, message: Message) -> Vec<Effect> {
+    let mut effects = apply(app, at, message);
+    if effects.iter().any(|effect| matches!(effect, Effect::OpenPanel)) {
+        app.open_panel(at);
     }
-
-    pub fn typed(&self) -> String {
-        self.input.lines().join("")
+    if let Some(chat) = &mut app.chat {
+        effects.extend(chat::scale_if_needed(chat));
     }
+    app.restyle_panel();
+    effects
+}
 
-    /// Whether the candidates are those of the text.
-    pub fn is_fresh(&self) -> bool {
-        self.found_for.as_ref().is_some_and(|text| *text == self.typed())
+fn apply(app: &mut App, at: &Moment, message: Message) -> Vec<Effect> {
+    match message {
+        Message::Key(key) if key.kind == KeyEventKind::Release => Vec::new(),
+        Message::Key(key) if app.panel.is_some() => app.panel_key(key),
+        Message::Key(key) => app.chat(|chat| chat::on_key(chat, at, key)),
+        Message::Paste(text) if app.panel.is_some() => app.panel(panel::Message::Paste(text)),
+        Message::Paste(text) => app.chat(|chat| chat::paste(chat, &text)),
+        Message::Resize(width, height) => {
+            if let Some(chat) = &mut app.chat {
+                chat::resize(chat, Rect::new(0, 0, width, height));
+            }
+            let mut effects = app.panel(panel::Message::Resize(width, height));
+            // The terminal may have moved or dropped an image by itself.
+            effects.push(Effect::Redraw);
+            effects
+        }
+        Message::Chat(message) => app.chat(|chat| chat::update(chat, at, message)),
+        Message::Panel(message) => app.panel(*message),
+        Message::News(items) => app.news(items),
+        Message::Tick => {
+            let mut effects = app.chat(chat::tick);
+            effects.extend(app.panel(panel::Message::Tick(at.system_time)));
+            effects
+        }
+        Message::Terminate => app.quit(Ended::BySystem),
     }
 }
 
-/// A window over the conversation.
-pub enum Popup {
-    Help { scroll: u16 },
-    Open(Box<OpenWindow>),
-    Sessions { list: Option<Vec<Session>>, selected: usize, confirm: bool },
-    Questions { list: Vec<Suggestion>, selected: usize },
-    Models { list: Option<Vec<Choice>>, selected: usize },
-}
+impl App {
+    /// Draws the screen on top.
+    pub(crate) fn view(&self, frame: &mut Frame) {
+        match (&self.panel, &self.chat) {
+            (Some(panel), _) => panel::view(panel, frame),
+            (None, Some(chat)) => chat::view(chat, frame),
+            (None, None) => {}
+        }
+    }
 
-impl State {
-    pub fn new(settings: Settings, theme: Theme, screen: Rect, terminal: Terminal) -> Self {
-        let session = Session::new(&settings.model, settings.system.clone());
-        let mut state = Self {
-            configured_model: settings.model.clone(),
-            settings,
-            theme,
-            screen,
-            terminal,
-            model: ModelState::Preparing("starting".into()),
-            conversation: Conversation::new(session),
-            pictures: HashMap::new(),
-            shown: None,
-            pending: Vec::new(),
-            opens_beside: false,
-            scaled: None,
-            scaling: None,
-            composer: TextArea::default(),
-            start_folder: String::new(),
-            open_after_loading: None,
-            recall: None,
-            answer: None,
-            scroll: 0,
-            popup: None,
-            panel: None,
-            notice: None,
-            unsaved: None,
-            last_usage: None,
-            next_request: 0,
-            quitting: false,
+    pub(crate) fn screen(&self) -> Rect {
+        match (&self.panel, &self.chat) {
+            (Some(panel), _) => panel.screen,
+            (None, Some(chat)) => chat.ui.screen,
+            (None, None) => Rect::default(),
+        }
+    }
+
+    /// Whether time alone changes something.
+    pub(crate) fn ticks(&self) -> bool {
+        self.panel.is_some() || self.chat.as_ref().is_some_and(|chat| chat.answer.is_some())
+    }
+
+    pub(crate) fn notices(&self) -> &NoticeSettings {
+        self.chat.as_ref().map_or(&self.notices, |chat| &chat.settings.notices)
+    }
+
+    fn chat(&mut self, update: impl FnOnce(&mut chat::State) -> Vec<Effect>) -> Vec<Effect> {
+        self.chat.as_mut().map(update).unwrap_or_default()
+    }
+
+    /// Gives a message to the panel. One that is on its way when the panel closes comes too late.
+    fn panel(&mut self, message: panel::Message) -> Vec<Effect> {
+        let Some(panel) = &mut self.panel else { return Vec::new() };
+        let mut effects = Vec::new();
+        for wanted in panel::update(panel, message) {
+            effects.push(match wanted {
+                panel::Effect::Quit { by_user } => {
+                    let ended = if by_user { Ended::ByUser } else { Ended::BySystem };
+                    effects.extend(self.close_panel(ended));
+                    return effects;
+                }
+                panel::Effect::Redraw => Effect::Redraw,
+                panel::Effect::Ring(text) => Effect::Ring(text),
+                other => Effect::Panel(other),
+            });
+        }
+        effects
+    }
+
+    /// Quits the program, also where the panel covers the chat; all other keys are the panel's.
+    fn panel_key(&mut self, key: KeyEvent) -> Vec<Effect> {
+        let keymap = self.panel.as_ref().map(|panel| panel.keymap.clone()).unwrap_or_default();
+        match keymap.action::<GlobalAction>(&key) {
+            Some(GlobalAction::Quit) => self.quit(Ended::ByUser),
+            _ => self.panel(panel::Message::Key(key)),
+        }
+    }
+
+    /// Settings that were read again are for the panel, too.
+    fn restyle_panel(&mut self) {
+        if let (Some(panel), Some(chat)) = (&mut self.panel, &self.chat)
+            && !Arc::ptr_eq(&panel.keymap, &chat.ui.keymap)
+        {
+            panel.keymap = chat.ui.keymap.clone();
+            panel.theme = chat.ui.theme.clone();
+        }
+    }
+
+    fn open_panel(&mut self, at: &Moment) {
+        let Some(chat) = &self.chat else { return };
+        let terminal = chat.ui.terminal;
+        let mut panel = Panel::new(chat.ui.theme.clone(), chat.ui.screen, at.system_time);
+        (panel.within, panel.steers) = (true, true);
+        panel.keymap = chat.ui.keymap.clone();
+        panel.colours = terminal.colours;
+        panel.cell = (!terminal.protocol.in_buffer()).then_some(terminal.cell);
+        self.panel = Some(Box::new(panel));
+    }
+
+    /// Goes back to the chat; without one the program ends.
+    fn close_panel(&mut self, ended: Ended) -> Vec<Effect> {
+        let change = self.panel.as_mut().and_then(|panel| panel::save_state(panel)).map(Box::new);
+        let then = match self.chat {
+            Some(_) => {
+                self.panel = None;
+                Effect::Redraw
+            }
+            None => Effect::Quit(ended),
         };
-        state.composer = state.new_composer("");
-        state
+        vec![Effect::ClosePanel(change), then]
     }
 
-    /// An editor for a question.
-    pub fn new_composer(&self, text: &str) -> TextArea<'static> {
-        let mut area = editor(text, &self.theme);
-        area.set_wrap_mode(WrapMode::WordOrGlyph);
-        area.set_placeholder_text("Ask about the artwork");
-        area.set_placeholder_style(self.theme.dim);
-        area
+    /// Shows news of runs on whatever screen is on top.
+    fn news(&mut self, items: Vec<Item>) -> Vec<Effect> {
+        if self.panel.is_some() {
+            return self.panel(panel::Message::News(items));
+        }
+        let (Some(chat), Some(text)) = (&mut self.chat, in_one_line(&items)) else {
+            return Vec::new();
+        };
+        chat::news(chat, &text);
+        vec![Effect::Ring(text)]
     }
 
-    /// The picture on the screen, with its key.
-    pub fn shown_picture(&self) -> Option<(&str, &Shown)> {
-        let artwork = self.conversation.session.artworks.get(self.shown?)?;
-        let shown = self.pictures.get(&artwork.sha256)?;
-        Some((artwork.sha256.as_str(), shown))
+    fn quit(&mut self, ended: Ended) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if let Some(panel) = &mut self.panel {
+            effects.push(Effect::ClosePanel(panel::save_state(panel).map(Box::new)));
+        }
+        match &mut self.chat {
+            Some(chat) => effects.extend(chat::quit(chat, ended)),
+            None => effects.push(Effect::Quit(ended)),
+        }
+        effects
     }
-
-    pub fn tell(&mut self, text: impl Into<String>) {
-        self.notice =
-            Some(Notice { text: artgpt_base::text::printable(&text.into()), error: false });
-    }
-
-    pub fn complain(&mut self, text: impl Into<String>) {
-        self.notice =
-            Some(Notice { text: artgpt_base::text::printable(&text.into()), error: true });
-    }
-}
-
-/// A text editor in the theme's colours.
-pub fn editor(text: &str, theme: &Theme) -> TextArea<'static> {
-    let mut area = TextArea::new(text.split('\n').map(String::from).collect());
-    area.move_cursor(ratatui_textarea::CursorMove::Bottom);
-    area.move_cursor(ratatui_textarea::CursorMove::End);
-    area.set_style(theme.text);
-    area.set_cursor_line_style(Style::new());
-    area
 }

@@ -1,31 +1,34 @@
-//! What to do outside the state.
+//! What an update wants done outside.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use image::RgbImage;
 
-use super::board;
+use super::panel;
 use artgpt_chat::{ArtworkRef, Session, TurnRecord};
 use artgpt_engine::{Cancel, Request};
 
+/// One thing to do. Results come back as messages.
 #[derive(Debug)]
-pub enum Effect {
-    /// Read a picture.
+pub(crate) enum Effect {
+    /// Read an image.
     OpenArtwork(PathBuf),
-    /// Read a picture of a resumed session (its id), with its number there.
+    /// Read an image of a resumed session (its ID), with its index there.
     ResumeArtwork(ArtworkRef, String, usize),
+    /// Find the files that a path could mean.
     Complete(String),
-    /// Scale a picture to pixels.
+    /// Scale an image to pixels.
     Scale {
         sha256: String,
         image: Arc<RgbImage>,
         size: (u32, u32),
     },
     Generate(u64, Box<Request>, Cancel),
+    StopAnswer(Cancel),
     ReloadModel,
     ListModels,
-    /// By name or path.
+    /// Switch to a model, by name or path.
     UseModel(String),
     PutTurn(Box<(Session, TurnRecord)>),
     BeginDraft(Box<(Session, TurnRecord)>),
@@ -36,12 +39,12 @@ pub enum Effect {
     RemoveSession(String),
     /// Follow our own runs for the training panel, until it is closed.
     OpenPanel,
-    /// With what has changed since the panel was kept last.
-    ClosePanel(Option<Box<board::Change>>),
-    Panel(board::Effect),
+    /// Stop following them; save what has changed since the panel's state was saved last.
+    ClosePanel(Option<Box<panel::Change>>),
+    Panel(panel::Effect),
     /// Ring the bell, or what the user wants instead.
     Ring(String),
-    /// Draw every cell and picture again.
+    /// Draw every cell and image again.
     Redraw,
     Quit(Ended),
 }
@@ -49,7 +52,8 @@ pub enum Effect {
 /// Who ended the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
+    /// The user quit.
     ByUser,
-    /// By a signal, or because the terminal is gone.
+    /// A signal came, or the terminal is gone.
     BySystem,
 }

@@ -1,23 +1,33 @@
-//! The terminal interface: state, messages, a pure update, effects, and views.
+//! The terminal interface: one loop, one message type, pure updates, effects on a pool, views.
+//!
+//! `event_loop.rs` turns events into messages, `app.rs` gives them to the screen on top (the chat in
+//! `chat/`, the training panel in `panel/`), `services.rs` carries out what they want, and
+//! `display.rs` draws. Every key is in the table of `keys/`.
 
 mod app;
-mod board;
+mod chat;
 mod complete;
+mod components;
+mod display;
 mod effect;
+mod event_loop;
+mod executor;
 mod graphics;
-mod keymap;
+mod guard;
+mod help;
+mod keys;
 mod message;
+mod moment;
+mod panel;
 mod questions;
+mod reload;
 mod ring;
 mod run;
-mod runner;
-mod screen;
+mod services;
 mod theme;
-mod update;
-mod view;
-mod watch;
+mod ui;
 
-pub use board::{BoardOptions, Form, Places, Steer, run_board};
 pub use complete::expand;
 pub use effect::Ended;
-pub use run::{Options, TuiError, run};
+pub use panel::{Form, PanelPaths, Steer};
+pub use run::{Options, TuiError, WatchOptions, run, watch};

@@ -182,6 +182,11 @@ impl Paths {
         Some(Self { data, config_file })
     }
 
+    /// The user's own keys for the terminal interface.
+    pub fn keys_file(&self) -> PathBuf {
+        self.config_file.with_file_name("keys.toml")
+    }
+
     pub fn models(&self) -> PathBuf {
         self.data.join("models")
     }

@@ -104,7 +104,7 @@ pub(super) fn open(dir: &Path, named: Option<&Path>) -> Result<Tokenizer, ChatEr
         all.extend(named.map(|(id, t)| (*id, (t.content.clone(), t.special))));
         for (id, (content, special)) in all {
             if id as usize == inner.get_vocab_size(true) {
-                inner.add_tokens(&[AddedToken::from(content, special).normalized(false)]);
+                inner.add_tokens([AddedToken::from(content, special).normalized(false)]);
             }
         }
     }

@@ -150,9 +150,9 @@ pub(super) fn bpe(pieces: Vec<Piece>, prefix: bool) -> Result<Inner, String> {
             .map(|p| AddedToken::from(p.text.clone(), special).normalized(false))
             .collect()
     };
-    inner.add_special_tokens(&added(PieceKind::Control, true));
-    inner.add_special_tokens(&added(PieceKind::Unknown, true));
-    inner.add_tokens(&added(PieceKind::UserDefined, false));
+    inner.add_special_tokens(added(PieceKind::Control, true));
+    inner.add_special_tokens(added(PieceKind::Unknown, true));
+    inner.add_tokens(added(PieceKind::UserDefined, false));
     Ok(inner)
 }
 

@@ -1,15 +1,15 @@
-//! What a run's files tell of it besides numbers: its name and configuration, what it printed, and what
-//! it logged by step for people to look at.
+//! What a run logs besides numbers: its name and configuration, its output, and media by step.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::graph::Graph;
 use super::settings::Settings;
 
-/// Of one run, in whatever format it was told.
-#[derive(Debug, Default)]
+/// Everything besides numbers in the files of one run, whatever their format.
+#[derive(Debug, Clone, Default)]
 pub struct About {
     pub name: Option<String>,
     pub project: Option<String>,
@@ -18,40 +18,41 @@ pub struct About {
     pub settings: Settings,
     /// Of the machine and the program: `host`, `python`, …
     pub environment: BTreeMap<String, String>,
-    /// What the run itself holds for its result.
+    /// The summary that the run itself logs.
     pub summary: BTreeMap<String, String>,
-    /// The exit code of a run that has said that it is over.
+    /// The exit code, once the run has logged it.
     pub exit: Option<i64>,
     pub console: Console,
     pub alerts: Vec<At<String>>,
-    pub texts: ByTag<String>,
-    /// Bytes of all texts that came.
+    pub texts: ByTag<Arc<str>>,
+    /// Total bytes in `texts`.
     text_bytes: usize,
     pub pictures: ByTag<Media>,
     pub sounds: ByTag<Media>,
     pub tables: ByTag<Media>,
     pub histograms: ByTag<Vec<Bin>>,
-    /// Precision against recall, at thresholds.
+    /// Precision-recall curves.
     pub precision: ByTag<Vec<Cut>>,
-    /// Thresholds of all of them.
+    /// Total thresholds in `precision`.
     cuts: usize,
-    pub graph: Option<Graph>,
+    pub graph: Option<Arc<Graph>>,
 }
 
-/// What was logged under a name, in the order of steps.
-pub type ByTag<T> = BTreeMap<String, Vec<At<T>>>;
+/// What was logged under each name, by step. Clones share each list until one of them changes.
+pub type ByTag<T> = BTreeMap<String, Arc<Vec<At<T>>>>;
 
+/// Something logged at a step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct At<T> {
     pub step: u64,
     pub what: T,
 }
 
-/// Where a picture, a sound or a table is; its bytes are read when somebody looks at it.
+/// The location of a picture, a sound or a table. Its bytes are read when it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Media {
     pub path: PathBuf,
-    /// The part of the file, where it holds more.
+    /// The part of the file, if it holds more.
     pub bytes: Option<Range<u64>>,
     pub caption: String,
 }
@@ -63,7 +64,7 @@ impl Media {
     }
 }
 
-/// A bar of a histogram: as many values from `low` to `high`.
+/// A bin of a histogram: `count` values from `low` to `high`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bin {
     pub low: f64,
@@ -71,7 +72,7 @@ pub struct Bin {
     pub count: f64,
 }
 
-/// A classifier of two kinds at one threshold.
+/// Precision and recall of a binary classifier at one threshold.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cut {
     pub threshold: f64,
@@ -79,27 +80,27 @@ pub struct Cut {
     pub recall: f64,
 }
 
-/// Entries of one name, and histograms of one: a model has hundreds of tensors.
+/// Limits of entries and of histograms under one name: a model has hundreds of tensors.
 const MOST: usize = 400;
 const MOST_HISTOGRAMS: usize = 100;
 const MOST_BINS: usize = 40;
-/// Thresholds of a curve of precision; TensorFlow has 201 as a rule.
+/// Limit of thresholds in a precision-recall curve; TensorFlow usually writes 201.
 const MOST_CUTS: usize = 256;
-/// Thresholds of all such curves of a run.
+/// Limit of thresholds in all such curves of a run.
 const MOST_PRECISION: usize = 1 << 20;
-/// Letters of a caption.
+/// Limit of a caption, in characters.
 const LONGEST_CAPTION: usize = 300;
-/// Names of a kind; more are not kept.
+/// Limit of names of one kind; later ones are dropped.
 const MOST_TAGS: usize = 1_000;
-/// Bytes of a text; the rest is cut.
+/// Limit of a text in bytes; the rest is cut.
 const LONGEST_TEXT: usize = 64 << 10;
-/// Bytes of all texts of a run; later ones are not kept.
+/// Limit of all texts of a run in bytes; later ones are dropped.
 const MOST_TEXT: usize = 256 << 20;
-/// Alerts that are kept: the first ones tell most.
+/// Limit of alerts; the first ones, which say most, stay.
 const MOST_ALERTS: usize = 1_000;
-/// Lines of a console that are kept.
+/// Lines of console output kept.
 const LINES: usize = 500;
-/// A line that is longer is cut.
+/// Limit of a line in bytes; the rest is cut.
 const LONGEST: usize = 4096;
 
 impl About {
@@ -109,13 +110,13 @@ impl About {
         }
     }
 
-    /// Note and tags as our own notes have them.
+    /// The logged note and tags, in the form of our own notes.
     pub fn remarks(&self) -> String {
         let note = self.note.iter().cloned();
         note.chain(self.tags.iter().map(|tag| format!("#{tag}"))).collect::<Vec<_>>().join(" ")
     }
 
-    /// What the run holds for its result, but what stands for a picture or a table.
+    /// The summary without entries that describe media.
     pub fn results(&self) -> Vec<(&str, &str)> {
         let media: Vec<&str> =
             self.summary.keys().filter_map(|key| key.strip_suffix("._type")).collect();
@@ -126,10 +127,12 @@ impl About {
         all.map(|(key, value)| (key.as_str(), value.as_str())).collect()
     }
 
-    /// Forgets what was said of this step and later ones.
+    /// Removes everything logged at this step and later ones.
     pub fn restart(&mut self, step: u64) {
-        fn cut<T>(all: &mut ByTag<T>, step: u64) {
-            all.values_mut().for_each(|all| all.retain(|at| at.step < step));
+        fn cut<T: Clone>(all: &mut ByTag<T>, step: u64) {
+            for list in all.values_mut().filter(|list| list.iter().any(|at| at.step >= step)) {
+                Arc::make_mut(list).retain(|at| at.step < step);
+            }
         }
         cut(&mut self.texts, step);
         cut(&mut self.pictures, step);
@@ -138,27 +141,28 @@ impl About {
         cut(&mut self.precision, step);
         cut(&mut self.histograms, step);
         self.alerts.retain(|at| at.step < step);
-        self.text_bytes = self.texts.values().flatten().map(|at| at.what.len()).sum();
-        self.cuts = self.precision.values().flatten().map(|at| at.what.len()).sum();
+        self.text_bytes =
+            self.texts.values().flat_map(|list| list.iter()).map(|at| at.what.len()).sum();
+        self.cuts =
+            self.precision.values().flat_map(|list| list.iter()).map(|at| at.what.len()).sum();
     }
 }
 
-/// Adds what was logged at a step; several of one step stay together. What was said of later steps is
-/// taken back: the run was resumed. Of too many steps the one that is missed least goes.
-pub fn keep<T>(all: &mut ByTag<T>, tag: &str, step: u64, what: T) {
+/// Adds what was logged at a step. Entries at later steps are removed, because the run was resumed. If
+/// there are too many steps, drops the one whose neighbours are closest.
+pub fn keep<T: Clone>(all: &mut ByTag<T>, tag: &str, step: u64, what: T) {
     keep_some(all, tag, step, what, MOST, (&mut 0, usize::MAX), |_| 0);
 }
 
 pub fn keep_text(about: &mut About, tag: &str, step: u64, mut text: String) {
     let end = (0..=text.len().min(LONGEST_TEXT)).rev().find(|end| text.is_char_boundary(*end));
     text.truncate(end.unwrap_or(0));
-    text.shrink_to_fit();
     let budget = (&mut about.text_bytes, MOST_TEXT);
-    keep_some(&mut about.texts, tag, step, text, MOST, budget, String::len);
+    keep_some(&mut about.texts, tag, step, text.into(), MOST, budget, |text: &Arc<str>| text.len());
 }
 
 pub fn keep_histogram(about: &mut About, tag: &str, step: u64, mut bins: Vec<Bin>) {
-    // More bars than rows of a screen tell nothing: neighbours become one.
+    // More bins than rows of a screen are merged with their neighbours.
     while bins.len() > MOST_BINS {
         let join = |pair: &[Bin]| Bin {
             low: pair[0].low,
@@ -172,7 +176,7 @@ pub fn keep_histogram(about: &mut About, tag: &str, step: u64, mut bins: Vec<Bin
 }
 
 pub fn keep_precision(about: &mut About, tag: &str, step: u64, cuts: &[Cut]) {
-    // As many points as a screen tells apart, from end to end.
+    // As many points as a screen can show, with both ends.
     let stride = cuts.len().div_ceil(MOST_CUTS).max(1);
     let last = cuts.len().saturating_sub(1);
     let kept = cuts.iter().enumerate().filter(|(at, _)| at % stride == 0 || *at == last);
@@ -181,8 +185,8 @@ pub fn keep_precision(about: &mut About, tag: &str, step: u64, cuts: &[Cut]) {
     keep_some(&mut about.precision, tag, step, cuts, MOST_HISTOGRAMS, budget, Vec::len);
 }
 
-/// Of what has a `size`, no more is kept than its budget allows: what is used of it, and the whole.
-fn keep_some<T>(
+/// Like [`keep`], within a budget of total size: what is used of it, and the whole.
+fn keep_some<T: Clone>(
     all: &mut ByTag<T>,
     tag: &str,
     step: u64,
@@ -194,8 +198,8 @@ fn keep_some<T>(
     if !all.contains_key(tag) && (all.len() >= MOST_TAGS || tag.len() > LONGEST) {
         return;
     }
-    let list = all.entry(tag.to_string()).or_default();
-    // A step that falls to the first one counts anew, as in each epoch of some programs.
+    let list = Arc::make_mut(all.entry(tag.to_string()).or_default());
+    // Some programs count each epoch from the first step.
     if list.first().is_some_and(|first| first.step < step) {
         while let Some(later) = list.pop_if(|last| last.step > step) {
             *used -= size(&later.what);
@@ -212,7 +216,7 @@ fn keep_some<T>(
     let mut steps: Vec<u64> = list.iter().map(|at| at.step).collect();
     steps.dedup();
     let gaps = steps.windows(3).map(|w| (w[2].abs_diff(w[0]), w[1]));
-    // Where all are of one or two steps, the first one goes.
+    // With only one or two steps, drop the first entry.
     let gone: Vec<At<T>> = match gaps.min() {
         Some((_, missed_least)) => list.extract_if(.., |at| at.step == missed_least).collect(),
         None => vec![list.remove(0)],
@@ -220,11 +224,11 @@ fn keep_some<T>(
     *used -= gone.iter().map(|at| size(&at.what)).sum::<usize>();
 }
 
-/// The last lines that a run printed, put together from the pieces in which it printed them.
-#[derive(Debug, Default)]
+/// The last lines of a run's output, assembled from the pieces in which it was logged.
+#[derive(Debug, Clone, Default)]
 pub struct Console {
     pub lines: VecDeque<String>,
-    /// Of standard output and of standard error, what has no end yet.
+    /// Unfinished lines of stdout and stderr.
     open: [String; 2],
 }
 
@@ -241,7 +245,7 @@ impl Console {
                     open.clear();
                 }
                 letter if open.len() < LONGEST => open.push(letter),
-                // A progress bar begins its line again.
+                // A progress bar overwrites its line.
                 '\r' => {
                     open.clear();
                     open.push('\r');
@@ -251,14 +255,14 @@ impl Console {
         }
     }
 
-    /// All lines, the unfinished ones last.
+    /// All lines; unfinished ones last.
     pub fn told(&self) -> Vec<String> {
         let open = self.open.iter().map(|line| last_of(line)).filter(|line| !line.is_empty());
         self.lines.iter().cloned().chain(open).collect()
     }
 }
 
-/// What a terminal would leave of a line that was written over, without colours.
+/// What a terminal shows of a line that overwrites itself, without colours.
 pub fn last_of(line: &str) -> String {
     let line = line.trim_end_matches('\r');
     let last = line.rsplit('\r').next().unwrap_or(line);
@@ -286,7 +290,7 @@ mod tests {
         let mut about = About::default();
         for step in 0..2_000 {
             for _ in 0..2 {
-                keep(&mut about.texts, "a", step, step.to_string());
+                keep(&mut about.texts, "a", step, step.to_string().into());
             }
         }
         let mut steps: Vec<u64> = about.texts["a"].iter().map(|at| at.step).collect();
@@ -301,10 +305,10 @@ mod tests {
         assert_eq!(about.texts["a"].last().map(|at| at.step), Some(10));
         about.restart(5);
         assert!(about.texts["a"].iter().all(|at| at.step < 5));
-        // Neither one long text nor many names fill the memory.
+        // Neither one long text nor many names exhaust the memory.
         keep_text(&mut about, "b", 0, "é".repeat(LONGEST_TEXT));
         assert_eq!(about.texts["b"][0].what.len(), LONGEST_TEXT);
-        (0..2 * MOST_TAGS).for_each(|i| keep(&mut about.texts, &i.to_string(), 0, String::new()));
+        (0..2 * MOST_TAGS).for_each(|i| keep(&mut about.texts, &i.to_string(), 0, "".into()));
         assert_eq!(about.texts.len(), MOST_TAGS);
         let bin = |i: u32| Bin { low: i.into(), high: f64::from(i) + 1.0, count: 1.0 };
         keep_histogram(&mut about, "w", 0, (0..100).map(bin).collect());

@@ -1,20 +1,30 @@
-//! Numbers in as little room as holds them exactly.
+//! Compact columns of a curve: values in `f32` where that is exact, steps as first step and stride.
 
-/// f32 as long as every value is one; f64 from the first one on that is not.
+use super::chunks::{Chunk, Chunks};
+
+/// Points in a chunk: what a new point copies at most when a snapshot shares the curve.
+pub(super) const CHUNK: usize = 1024;
+
+/// Values of a curve.
+pub(super) type Values = Chunks<Numbers, CHUNK>;
+
+/// `f32` while every value is exact in it; `f64` from the first one on that is not.
 #[derive(Debug, Clone)]
-pub enum Column {
+pub(super) enum Numbers {
     Single(Vec<f32>),
     Double(Vec<f64>),
 }
 
-impl Default for Column {
+impl Default for Numbers {
     fn default() -> Self {
         Self::Single(Vec::new())
     }
 }
 
-impl Column {
-    pub fn push(&mut self, value: f64) {
+impl Chunk for Numbers {
+    type Item = f64;
+
+    fn push(&mut self, value: f64) {
         match self {
             Self::Double(all) => all.push(value),
             Self::Single(all) => {
@@ -29,99 +39,92 @@ impl Column {
         }
     }
 
-    pub fn get(&self, index: usize) -> Option<f64> {
+    fn get(&self, index: usize) -> Option<f64> {
         match self {
-            Self::Single(all) => all.get(index).map(|v| f64::from(*v)),
-            Self::Double(all) => all.get(index).copied(),
+            Self::Single(all) => all.get(index).map(f64::from),
+            Self::Double(all) => all.get(index),
         }
     }
 
-    pub fn len(&self) -> usize {
+    fn len(&self) -> usize {
         match self {
             Self::Single(all) => all.len(),
             Self::Double(all) => all.len(),
         }
     }
 
-    pub fn truncate(&mut self, len: usize) {
+    fn truncate(&mut self, len: usize) {
         match self {
             Self::Single(all) => all.truncate(len),
             Self::Double(all) => all.truncate(len),
         }
     }
-}
 
-/// Steps that never fall: nearly always a first one and a stride.
-#[derive(Debug, Clone)]
-pub enum Steps {
-    Regular { first: u64, stride: u64, len: usize },
-    Listed(Vec<u64>),
-}
-
-impl Default for Steps {
-    fn default() -> Self {
-        Self::Regular { first: 0, stride: 0, len: 0 }
+    fn shrink(&mut self) {
+        match self {
+            Self::Single(all) => all.shrink_to_fit(),
+            Self::Double(all) => all.shrink_to_fit(),
+        }
     }
+}
+
+/// Steps that never fall. Nearly always a first one and a stride; the steps after the first one that
+/// breaks the stride are listed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Steps {
+    first: u64,
+    stride: u64,
+    /// How many steps follow the stride.
+    regular: usize,
+    listed: Chunks<Vec<u64>, CHUNK>,
 }
 
 impl Steps {
-    pub fn push(&mut self, step: u64) {
-        match self {
-            Self::Listed(all) => all.push(step),
-            Self::Regular { first, stride, len } => {
-                match *len {
-                    0 => *first = step,
-                    1 => *stride = step.saturating_sub(*first),
-                    // What follows by the stride may be more than any step.
-                    n if next(*first, *stride, n) == Some(step) => {}
-                    n => {
-                        let all = (0..n as u64).map(|i| *first + *stride * i);
-                        *self = Self::Listed(all.chain([step]).collect());
-                        return;
-                    }
-                }
-                *len += 1;
-            }
+    pub(super) fn push(&mut self, step: u64) {
+        if self.listed.len() > 0 {
+            return self.listed.push(step);
+        }
+        match self.regular {
+            0 => self.first = step,
+            1 => self.stride = step.saturating_sub(self.first),
+            // The next step by the stride may exceed `u64`.
+            n if next(self.first, self.stride, n) == Some(step) => {}
+            _ => return self.listed.push(step),
+        }
+        self.regular += 1;
+    }
+
+    pub(super) fn get(&self, index: usize) -> Option<u64> {
+        match index.checked_sub(self.regular) {
+            None => Some(self.first + self.stride * index as u64),
+            Some(index) => self.listed.get(index),
         }
     }
 
-    pub fn get(&self, index: usize) -> Option<u64> {
-        match self {
-            Self::Regular { first, stride, len } => {
-                (index < *len).then(|| *first + *stride * index as u64)
-            }
-            Self::Listed(all) => all.get(index).copied(),
-        }
+    pub(super) fn len(&self) -> usize {
+        self.regular + self.listed.len()
     }
 
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Regular { len, .. } => *len,
-            Self::Listed(all) => all.len(),
-        }
-    }
-
-    pub fn last(&self) -> Option<u64> {
+    pub(super) fn last(&self) -> Option<u64> {
         self.get(self.len().checked_sub(1)?)
     }
 
     /// How many are lower than `step`.
-    pub fn before(&self, step: u64) -> usize {
-        match self {
-            Self::Regular { first, stride, len } => match step.checked_sub(*first) {
-                None | Some(0) => 0,
-                Some(_) if *stride == 0 => *len,
-                Some(over) => (over.div_ceil(*stride) as usize).min(*len),
-            },
-            Self::Listed(all) => all.partition_point(|s| *s < step),
+    pub(super) fn before(&self, step: u64) -> usize {
+        let regular = match step.checked_sub(self.first) {
+            None | Some(0) => 0,
+            Some(_) if self.stride == 0 => self.regular,
+            Some(over) => usize::try_from(over.div_ceil(self.stride)).unwrap_or(usize::MAX),
+        };
+        match regular < self.regular {
+            true => regular,
+            false => self.regular + self.listed.partition_point(|listed| listed < step),
         }
     }
 
-    pub fn truncate(&mut self, len: usize) {
-        match self {
-            Self::Regular { len: now, .. } => *now = len.min(*now),
-            Self::Listed(all) => all.truncate(len),
-        }
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.listed.truncate(len.saturating_sub(self.regular));
+        self.regular = self.regular.min(len);
     }
 }
 
@@ -135,14 +138,14 @@ mod tests {
 
     #[test]
     fn values_are_exact_in_the_least_room() {
-        let mut column = Column::default();
-        column.push(0.5);
-        column.push(f64::NAN);
-        assert!(matches!(column, Column::Single(_)));
-        column.push(0.1);
-        assert!(matches!(column, Column::Double(_)));
-        assert_eq!((column.get(0), column.get(2), column.get(3)), (Some(0.5), Some(0.1), None));
-        assert!(column.get(1).is_some_and(f64::is_nan));
+        let mut numbers = Numbers::default();
+        numbers.push(0.5);
+        numbers.push(f64::NAN);
+        assert!(matches!(numbers, Numbers::Single(_)));
+        numbers.push(0.1);
+        assert!(matches!(numbers, Numbers::Double(_)));
+        assert_eq!((numbers.get(0), numbers.get(2), numbers.get(3)), (Some(0.5), Some(0.1), None));
+        assert!(numbers.get(1).is_some_and(f64::is_nan));
     }
 
     #[test]

@@ -1,33 +1,42 @@
 //! All metrics of one run.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::about::About;
 use super::series::{Point, Series};
 
-/// Names of what was measured of the machine begin so.
+/// Prefix of metrics of the machine, such as the load of a GPU.
 pub const SYSTEM: &str = "system/";
 
-#[derive(Debug, Default)]
+/// Metrics of one run. A clone shares each curve until one of the two changes.
+#[derive(Debug, Clone, Default)]
 pub struct Curves {
-    /// What the same files tell besides.
-    pub about: About,
-    places: HashMap<String, usize>,
-    /// In the order in which their names came up.
-    all: Vec<(String, Series)>,
-    /// Stands before the names that come, with a slash, where it is not empty.
+    /// What the same files tell besides numbers.
+    pub about: Arc<About>,
+    /// Position of each name in `all`.
+    places: Arc<HashMap<Arc<str>, usize>>,
+    /// In the order in which their names appeared.
+    all: Vec<(Arc<str>, Arc<Series>)>,
+    /// Put before the names that come next, with a slash, unless it is empty.
     prefix: String,
     /// A name with its prefix.
     key: String,
 }
 
 impl Curves {
-    /// Of whom the points that come next are told: files that say the same names are kept apart.
+    /// For changes of [`Self::about`].
+    pub fn about_mut(&mut self) -> &mut About {
+        Arc::make_mut(&mut self.about)
+    }
+
+    /// Sets the prefix of the points that come next, which keeps files with the same names apart.
     pub fn set_prefix(&mut self, prefix: &str) {
         self.prefix.clear();
         self.prefix.push_str(prefix);
     }
 
+    /// Appends a point to a metric, which begins with its first point.
     pub fn push(&mut self, name: &str, point: Point) {
         self.key.clear();
         if !self.prefix.is_empty() {
@@ -35,23 +44,25 @@ impl Curves {
             self.key.push('/');
         }
         self.key.push_str(name);
-        let place = match self.places.get(&self.key) {
+        let place = match self.places.get(self.key.as_str()) {
             Some(place) => *place,
             None => {
-                self.places.insert(self.key.clone(), self.all.len());
-                self.all.push((self.key.clone(), Series::default()));
+                let name: Arc<str> = self.key.as_str().into();
+                Arc::make_mut(&mut self.places).insert(name.clone(), self.all.len());
+                self.all.push((name, Arc::default()));
                 self.all.len() - 1
             }
         };
         if let Some((_, series)) = self.all.get_mut(place) {
-            series.push(point);
+            // Copies the last chunk if a snapshot shares the curve.
+            Arc::make_mut(series).push(point);
         }
     }
 
-    /// Forgets what was said of this step and later ones: the run began again from there.
+    /// Removes everything logged at this step and later ones, because the run restarts from there.
     pub fn restart(&mut self, step: u64) {
-        self.all.iter_mut().for_each(|(_, series)| series.forget_from(step));
-        self.about.restart(step);
+        self.all.iter_mut().for_each(|(_, series)| Arc::make_mut(series).forget_from(step));
+        self.about_mut().restart(step);
     }
 
     pub fn clear(&mut self) {
@@ -59,18 +70,25 @@ impl Curves {
     }
 
     pub fn get(&self, name: &str) -> Option<&Series> {
-        Some(&self.all.get(*self.places.get(name)?)?.1)
+        self.all.get(*self.places.get(name)?).map(|(_, series)| &**series)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Series)> {
-        self.all.iter().map(|(name, series)| (name.as_str(), series))
+        self.all.iter().map(|(name, series)| (&**name, &**series))
+    }
+
+    /// Whether both have curves of the same names.
+    pub fn has_same_names(&self, other: &Self) -> bool {
+        let names = || self.all.iter().map(|(name, _)| name);
+        Arc::ptr_eq(&self.places, &other.places)
+            || names().eq(other.all.iter().map(|(name, _)| name))
     }
 
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
-    /// The first moment that is known, seconds since 1970.
+    /// The earliest known time, in seconds since 1970.
     pub fn began(&self) -> Option<f64> {
         let firsts = self.all.iter().filter_map(|(_, s)| s.get(0)).map(|p| p.wall);
         firsts.filter(|wall| wall.is_finite()).reduce(f64::min)

@@ -1,5 +1,5 @@
-//! Follows runs while they grow: the system tells of changes where it can, and all files are looked at
-//! now and then, because network file systems tell nothing.
+//! Follows runs while they grow and publishes a snapshot of each run that changed. Uses file system
+//! notifications, and polls because network file systems send none.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -13,26 +13,29 @@ use rayon::prelude::*;
 
 use super::catalogue::find;
 use super::readers::Pattern;
-use super::run::{RunReader, Shared};
+use super::run::RunSnapshot;
+use super::run_reader::RunReader;
 
+/// What happened to the runs.
 #[derive(Debug)]
 pub enum Change {
-    /// Runs that were not known, in the order in which they are to be listed.
-    Found(Vec<Shared>),
-    /// Numbers of the runs that have grown, in the order in which they were found.
-    Grown(Vec<usize>),
-    /// All that there is has been read once.
+    /// New runs, not read yet, in the order in which they are listed.
+    Found(Vec<RunSnapshot>),
+    /// New snapshots of runs that changed, by their number in the order in which they were found.
+    Grown(Vec<(usize, RunSnapshot)>),
+    /// Everything that exists has been read once.
     Loaded,
 }
 
-/// Changes that come together are read together.
+/// Notifications within this time are handled together.
 const SETTLE: Duration = Duration::from_millis(100);
-/// Between looks at files that nobody told of.
+/// Interval between polls of all files.
 const POLL: Duration = Duration::from_secs(2);
-/// Between searches for new runs.
+/// Interval between searches for new runs.
 const SEARCH: Duration = Duration::from_secs(5);
 
-/// Its thread ends soon after it is dropped; it is not waited for, because it may wait for a disk.
+/// The thread that reads runs. It ends soon after this is dropped; nobody joins it, because it may wait
+/// for a disk.
 pub struct Follower {
     stop: Arc<AtomicBool>,
     _wake: Sender<Vec<PathBuf>>,
@@ -40,12 +43,13 @@ pub struct Follower {
 }
 
 impl Follower {
+    /// `tell` gets each change, in order.
     pub fn spawn(
         paths: Vec<PathBuf>,
         pattern: Option<Pattern>,
         tell: impl Fn(Change) + Send + 'static,
     ) -> std::io::Result<Self> {
-        // The system tells whole paths.
+        // Notifications have absolute paths.
         let paths: Vec<PathBuf> =
             paths.into_iter().map(|p| std::path::absolute(&p).unwrap_or(p)).collect();
         let (wake, woken) = channel();
@@ -61,7 +65,7 @@ impl Follower {
             .ok();
         if let Some(watcher) = &mut watcher {
             for path in &paths {
-                // Where it cannot be watched it is looked at.
+                // Polling covers what cannot be watched.
                 let _ = watcher.watch(path, RecursiveMode::Recursive);
             }
         }
@@ -69,7 +73,7 @@ impl Follower {
         let following = Following {
             paths,
             pattern,
-            runs: Vec::new(),
+            readers: Vec::new(),
             places: HashMap::new(),
             stop: stop.clone(),
             tell,
@@ -88,8 +92,8 @@ impl Drop for Follower {
 struct Following<T> {
     paths: Vec<PathBuf>,
     pattern: Option<Pattern>,
-    runs: Vec<(Shared, RunReader)>,
-    /// Their numbers by their paths.
+    readers: Vec<RunReader>,
+    /// Position of each path in `readers`.
     places: HashMap<PathBuf, usize>,
     stop: Arc<AtomicBool>,
     tell: T,
@@ -126,12 +130,12 @@ impl<T: Fn(Change)> Following<T> {
         let mut new = Vec::new();
         for found in self.paths.iter().flat_map(|p| find(p, self.pattern.is_some())) {
             match self.places.get(&found.path) {
-                Some(place) => self.runs[*place].1.set_sources(found.files),
+                Some(place) => self.readers[*place].set_sources(found.files),
                 None => {
-                    self.places.insert(found.path.clone(), self.runs.len());
-                    let (run, reader) = RunReader::open(found, self.pattern.clone());
-                    new.push(run.clone());
-                    self.runs.push((run, reader));
+                    self.places.insert(found.path.clone(), self.readers.len());
+                    let reader = RunReader::open(found, self.pattern.clone());
+                    new.push(reader.snapshot());
+                    self.readers.push(reader);
                 }
             }
         }
@@ -140,18 +144,18 @@ impl<T: Fn(Change)> Following<T> {
         }
     }
 
-    /// Reads the runs whose files changed; all of them where that is not known.
+    /// Reads the runs whose files changed; all of them if `told` is `None`.
     fn read(&mut self, told: Option<&[PathBuf]>) {
         let stop = &self.stop;
         let concerned = |reader: &RunReader| {
             told.is_none_or(|paths| paths.iter().any(|path| path.starts_with(reader.path())))
         };
-        let grown: Vec<usize> = self
-            .runs
+        let grown: Vec<(usize, RunSnapshot)> = self
+            .readers
             .par_iter_mut()
             .enumerate()
-            .filter(|(_, (_, reader))| concerned(reader))
-            .filter_map(|(i, (run, reader))| reader.read(run, stop).then_some(i))
+            .filter(|(_, reader)| concerned(reader))
+            .filter_map(|(i, reader)| reader.read(stop).then(|| (i, reader.snapshot())))
             .collect();
         if !grown.is_empty() {
             (self.tell)(Change::Grown(grown));
@@ -183,10 +187,14 @@ mod tests {
         .expect("starts");
         let patience = Duration::from_secs(30);
         let mut runs = Vec::new();
-        let mut until = |done: &dyn Fn(&[Shared], &Change) -> bool| loop {
+        let mut until = |done: &dyn Fn(&[RunSnapshot], &Change) -> bool| loop {
             let change = inbox.recv_timeout(patience).expect("a change");
-            if let Change::Found(new) = &change {
-                runs.extend(new.iter().cloned());
+            match &change {
+                Change::Found(new) => runs.extend(new.iter().cloned()),
+                Change::Grown(grown) => {
+                    grown.iter().for_each(|(i, run)| runs[*i] = run.clone());
+                }
+                Change::Loaded => {}
             }
             if done(&runs, &change) {
                 return;
@@ -195,12 +203,12 @@ mod tests {
         until(&|runs, change| runs.len() == 1 && matches!(change, Change::Loaded));
         let mut file = std::fs::OpenOptions::new().append(true).open(&first).expect("opens");
         file.write_all(line(2).as_bytes()).expect("writes");
-        let last = |run: &Shared| run.read().expect("is whole").curves.last_step();
+        let last = |run: &RunSnapshot| run.curves.last_step();
         until(&|runs, change| matches!(change, Change::Grown(_)) && last(&runs[0]) == Some(2));
         begin("b");
         until(&|runs, _| runs.len() == 2 && last(&runs[1]) == Some(1));
         drop(follower);
-        // Its thread, which holds the sender, ends.
+        // The thread, which holds the sender, ends.
         let ended = loop {
             match inbox.recv_timeout(patience) {
                 Ok(_) => {}

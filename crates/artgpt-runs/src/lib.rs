@@ -3,6 +3,7 @@
 
 mod about;
 pub mod catalogue;
+mod chunks;
 mod column;
 mod curves;
 mod export;
@@ -13,9 +14,11 @@ pub mod media;
 mod news;
 pub mod readers;
 mod run;
+mod run_reader;
 mod series;
 mod settings;
 mod smooth;
+mod standing;
 mod table;
 mod tail;
 
@@ -25,9 +28,11 @@ pub use export::csv;
 pub use follow::{Change, Follower};
 pub use news::{Item, News, What, in_one_line};
 pub use readers::Pattern;
-pub use run::{Run, RunReader, Shared, Standing};
+pub use run::{Run, RunSnapshot};
+pub use run_reader::RunReader;
 pub use series::{CALENDAR, Clock, Extremes, Point, Series, XAxis};
 pub use settings::{Settings, differing, differing_keys, settings};
 pub use smooth::Smoothed;
+pub use standing::Standing;
 pub use table::table;
 pub use tail::Grown;

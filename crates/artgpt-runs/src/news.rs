@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::marks::MarksReader;
-use super::run::{Standing, standing};
+use super::standing::{Standing, standing};
 use artgpt_rundir::job::called;
 use artgpt_rundir::{RunState, Status, run_folders, run_id};
 

@@ -1,12 +1,13 @@
-//! One metric of one run: its points in order, and what is needed to draw any stretch of them in the
-//! same time, however many there are.
+//! One metric of one run: its points in order, with the minimum and maximum of whole blocks, so that
+//! drawing takes the same time however many points there are.
 
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-use super::column::{Column, Steps};
+use super::chunks::Chunks;
+use super::column::{CHUNK, Steps, Values};
 
-/// What lies along the horizontal axis.
+/// The horizontal axis of a chart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum XAxis {
@@ -16,22 +17,22 @@ pub enum XAxis {
     Relative,
     /// Seconds since 1970.
     Wall,
-    /// Passes over the data, as the run itself counts them.
+    /// Epochs, as the run itself logs them.
     Epoch,
 }
 
-/// An axis, and what of a run places its points there.
+/// An axis, with what of a run maps its points to it.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock<'a> {
     pub axis: XAxis,
-    /// The run's first moment.
+    /// The time of the run's first point.
     pub began: f64,
-    /// The run's epochs by its steps.
+    /// The run's epoch metric.
     pub epochs: Option<&'a Series>,
 }
 
 impl Clock<'_> {
-    /// The epoch at a step: of the first word about it or a later one, else of the last.
+    /// The epoch at a step: of the first point at or after it, else of the last point.
     pub fn epoch(&self, step: u64) -> Option<f64> {
         let epochs = self.epochs?;
         let after = epochs.steps.before(step);
@@ -48,29 +49,29 @@ pub struct Point {
     pub value: f64,
 }
 
-/// Times from here on (1973) are dates; those before count from a run's beginning.
+/// Times from here on (1973) are dates; smaller ones count from the beginning of the run.
 pub const CALENDAR: f64 = 1e8;
 
-/// The least and the greatest of a stretch of values; those that are no numbers are left out.
+/// The minimum and maximum of finite values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Extremes {
     pub min: f64,
     pub max: f64,
 }
 
-/// Points with steps that never fall. Where a run's step falls to one that it has passed, it was
-/// resumed or rolled back: it says again what it said before, and the later word counts. Where it
-/// falls to its beginning, it counts anew, as iterations of an epoch do: the count goes on.
+/// Points whose steps never fall. If a run logs an earlier step again, it was resumed or rolled back:
+/// the new points replace the old ones. If it starts again at its first step, it counts each epoch from
+/// the beginning: the steps continue. A clone shares all full chunks.
 #[derive(Debug, Clone)]
 pub struct Series {
     steps: Steps,
-    /// What was added to the run's steps since it last counted anew.
+    /// Added to the run's steps since its count last started again.
     shift: u64,
-    /// Of the first point whose time is known.
+    /// Time of the first point whose time is known.
     began: f64,
-    /// Seconds since then; a ten-millionth of them is enough.
-    times: Vec<f32>,
-    values: Column,
+    /// Seconds since then; `f32` is precise enough.
+    times: Chunks<Vec<f32>, CHUNK>,
+    values: Values,
     pyramid: Pyramid,
 }
 
@@ -80,14 +81,15 @@ impl Default for Series {
             steps: Steps::default(),
             shift: 0,
             began: f64::NAN,
-            times: Vec::new(),
-            values: Column::default(),
+            times: Chunks::default(),
+            values: Values::default(),
             pyramid: Pyramid::default(),
         }
     }
 }
 
 impl Series {
+    /// Appends a point.
     pub fn push(&mut self, point: Point) {
         let mut step = point.step.saturating_add(self.shift);
         if let (Some(first), Some(last)) = (self.steps.get(0), self.steps.last())
@@ -103,9 +105,9 @@ impl Series {
         if self.began.is_nan() {
             self.began = point.wall;
         }
-        // Clocks are set back, and some points have no time: the axis never falls.
+        // Clocks are set back, and some points have no time; the axis must not fall.
         let time = (point.wall - self.began) as f32;
-        let before = self.times.last().copied().unwrap_or(f32::NAN);
+        let before = self.times.last().unwrap_or(f32::NAN);
         self.steps.push(step);
         self.times.push(time.max(before));
         self.values.push(point.value);
@@ -134,7 +136,7 @@ impl Series {
         (0..self.len()).filter_map(|i| self.get(i))
     }
 
-    /// Where a point stands on an axis. `None` for a time that is not known.
+    /// The position of a point on an axis; `None` if its time is unknown.
     pub fn x(&self, index: usize, clock: Clock) -> Option<f64> {
         let x = match clock.axis {
             XAxis::Step => self.steps.get(index)? as f64,
@@ -146,16 +148,16 @@ impl Series {
     }
 
     fn time(&self, index: usize) -> Option<f64> {
-        Some(self.began + f64::from(*self.times.get(index)?))
+        Some(self.began + f64::from(self.times.get(index)?))
     }
 
-    /// The points from `low` up to but not including `high`.
+    /// The points from `low` up to, but not including, `high`.
     pub fn within(&self, clock: Clock, low: f64, high: f64) -> Range<usize> {
         let first = |x: f64| self.first_where(|i| self.x(i, clock).is_some_and(|at| at >= x));
         first(low)..first(high)
     }
 
-    /// The first index for which it is so; from there on it must be so for all.
+    /// The first index for which `so` is true; it must be true for all later ones.
     fn first_where(&self, so: impl Fn(usize) -> bool) -> usize {
         let (mut low, mut high) = (0, self.len());
         while low < high {
@@ -165,17 +167,17 @@ impl Series {
         low
     }
 
-    /// `None` where no point is a number.
+    /// The minimum and maximum of a range; `None` if it has no finite value.
     pub fn extremes(&self, range: Range<usize>) -> Option<Extremes> {
         self.pyramid.extremes(&self.values, range)
     }
 
-    /// How many points stand at this step or before it.
+    /// How many points are at this step or before it.
     pub fn index_after(&self, step: u64) -> usize {
         self.steps.before(step.saturating_add(1))
     }
 
-    /// The steps of the least and of the greatest value, each where it stands first.
+    /// The first steps of the minimum and of the maximum.
     pub fn steps_of_extremes(&self) -> Option<(u64, u64)> {
         let whole = self.extremes(0..self.len())?;
         let first = |is: &dyn Fn(Extremes) -> bool| {
@@ -192,7 +194,7 @@ impl Series {
         Some((first(&|e| e.min == whole.min)?, first(&|e| e.max == whole.max)?))
     }
 
-    /// The stretch between `low` and `high` in as many equal parts as there are columns to draw.
+    /// The minimum and maximum in each of `count` equal parts of the range.
     pub fn columns(
         &self,
         clock: Clock,
@@ -215,6 +217,13 @@ impl Series {
             .collect()
     }
 
+    /// How many full chunks of values both share.
+    #[cfg(test)]
+    pub(super) fn shares_with(&self, other: &Self) -> usize {
+        self.values.shared_with(&other.values)
+    }
+
+    /// Removes the points at this step and later ones.
     pub fn forget_from(&mut self, step: u64) {
         let len = self.steps.before(step.saturating_add(self.shift));
         self.steps.truncate(len);
@@ -224,20 +233,22 @@ impl Series {
     }
 }
 
-/// Extremes of whole blocks, and of blocks of blocks.
+/// Minimum and maximum of whole blocks, and of blocks of blocks.
 #[derive(Debug, Clone, Default)]
 struct Pyramid {
     /// Level k has one entry for each whole block of `BLOCK^(k + 1)` points.
-    levels: Vec<Vec<(f64, f64)>>,
+    levels: Vec<Chunks<Vec<(f64, f64)>, ENTRIES>>,
 }
 
 const BLOCK: usize = 16;
+/// Entries in a chunk of a level.
+const ENTRIES: usize = 128;
 
-/// Of a block with no number in it.
+/// The entry of a block without finite values.
 const NOTHING: (f64, f64) = (f64::INFINITY, f64::NEG_INFINITY);
 
 impl Pyramid {
-    fn grow(&mut self, values: &Column) {
+    fn grow(&mut self, values: &Values) {
         let mut size = BLOCK;
         let mut level = 0;
         while values.len().is_multiple_of(size) {
@@ -245,11 +256,12 @@ impl Pyramid {
                 0 => widened((values.len() - BLOCK..values.len()).filter_map(|i| values.get(i))),
                 _ => {
                     let below = &self.levels[level - 1];
-                    below[below.len() - BLOCK..].iter().fold(NOTHING, |a, b| joined(a, *b))
+                    let block = (below.len() - BLOCK..below.len()).filter_map(|i| below.get(i));
+                    block.fold(NOTHING, joined)
                 }
             };
             if self.levels.len() == level {
-                self.levels.push(Vec::new());
+                self.levels.push(Chunks::default());
             }
             self.levels[level].push(entry);
             size *= BLOCK;
@@ -265,12 +277,12 @@ impl Pyramid {
         }
     }
 
-    fn extremes(&self, values: &Column, range: Range<usize>) -> Option<Extremes> {
+    fn extremes(&self, values: &Values, range: Range<usize>) -> Option<Extremes> {
         let mut found = NOTHING;
         let end = range.end.min(values.len());
         let mut at = range.start;
         while at < end {
-            // The largest block that begins here and ends within.
+            // The largest block that begins here and ends within the range.
             let mut size = 1;
             let mut level = 0;
             while at.is_multiple_of(size * BLOCK)
@@ -282,7 +294,7 @@ impl Pyramid {
             }
             let entry = match level {
                 0 => widened(values.get(at).into_iter()),
-                _ => self.levels[level - 1][at / size],
+                _ => self.levels[level - 1].get(at / size).unwrap_or(NOTHING),
             };
             found = joined(found, entry);
             at += size;
@@ -353,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_resumed_run_says_again_takes_the_place_of_what_it_said() {
+    fn a_resumed_run_replaces_what_it_logs_again() {
         let mut series = series((0..100).map(f64::from));
         series.push(point(40, -1.0));
         series.push(point(41, -2.0));
@@ -361,20 +373,20 @@ mod tests {
         assert_eq!(steps, (0..=41).collect::<Vec<u64>>());
         assert_eq!(series.extremes(0..1000), Some(Extremes { min: -2.0, max: 39.0 }));
         assert_eq!(series.last(), Some(point(41, -2.0)));
-        // Two words about one step both stay.
+        // Two points at one step both stay.
         series.push(point(41, 5.0));
         assert_eq!(series.len(), 43);
     }
 
     #[test]
-    fn a_count_that_begins_anew_in_each_epoch_goes_on() {
+    fn a_count_that_starts_again_in_each_epoch_continues() {
         let mut series = Series::default();
         for epoch in 0..3 {
             (1..=4).for_each(|step| series.push(point(step, f64::from(epoch))));
         }
         let steps: Vec<u64> = series.points().map(|p| p.step).collect();
         assert_eq!(steps, (1..=12).collect::<Vec<u64>>());
-        // Within an epoch a lower step is a rollback, as ever.
+        // Within an epoch a lower step is a rollback.
         series.push(point(3, 9.0));
         assert_eq!(series.last().map(|p| (p.step, p.value)), Some((11, 9.0)));
         assert_eq!(series.len(), 11);

@@ -3,10 +3,10 @@
 use super::curves::Curves;
 use artgpt_base::text::number;
 
-/// A row a metric, after a head: name, points, last value, then the least and the greatest one with
-/// their steps.
+/// A row a metric, after a head: name, points, last value, then minimum and maximum with their
+/// steps.
 pub fn table(curves: &Curves) -> Vec<[String; 7]> {
-    let head = ["metric", "points", "last", "least", "at step", "greatest", "at step"];
+    let head = ["metric", "points", "last", "min", "at step", "max", "at step"];
     let told = |v: Option<f64>| v.map_or("-".into(), number);
     let step = |step: Option<u64>| step.map_or("-".into(), |step| step.to_string());
     let rows = curves.iter().map(|(name, series)| {

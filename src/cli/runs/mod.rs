@@ -11,7 +11,7 @@ use super::args::{LogArgs, RunsCommand, RunsFormat, WatchArgs};
 use super::failure::of_terminal;
 use super::steering::Steering;
 use super::{Context, Failure, out};
-use crate::tui::{BoardOptions, Ended, Places, run_board};
+use crate::tui::{Ended, PanelPaths, WatchOptions, watch as run_watch};
 use artgpt_app::NO_METRICS;
 use artgpt_app::runs::{self, ExportTarget, Summary};
 use artgpt_base::text::printable;
@@ -53,14 +53,15 @@ pub fn watch(context: &Context, args: WatchArgs) -> Result<ExitCode, Failure> {
     let paths = runs::folders(app, &args.paths)?;
     let exports = std::env::current_dir().unwrap_or_default();
     let data = app.paths.data.clone();
-    let options = BoardOptions {
-        places: Places { paths, pattern, data, exports },
+    let options = WatchOptions {
+        paths: PanelPaths { paths, pattern, data, exports },
+        keys_file: context.app.paths.keys_file(),
         theme: app.settings.theme.clone(),
         graphics: app.settings.graphics,
         notices: app.settings.notices.clone(),
         steer: Some(Arc::new(Steering::of(app)?)),
     };
-    Ok(match run_board(options).map_err(of_terminal)? {
+    Ok(match run_watch(options).map_err(of_terminal)? {
         Ended::ByUser => ExitCode::SUCCESS,
         Ended::BySystem => ExitCode::from(130),
     })

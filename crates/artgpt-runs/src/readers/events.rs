@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use prost::bytes::Buf;
 use prost::encoding::decode_varint;
@@ -115,7 +116,7 @@ fn event(bytes: &[u8], place: Place, plugins: &mut Plugins, curves: &mut Curves)
         }
     }
     if !network.is_empty() {
-        curves.about.graph = Some(graph(network)?);
+        curves.about_mut().graph = Some(Arc::new(graph(network)?));
     }
     for entry in fields(session) {
         /// `SessionLog::START`: what an earlier file says of this step and later ones is void.
@@ -128,7 +129,7 @@ fn event(bytes: &[u8], place: Place, plugins: &mut Plugins, curves: &mut Curves)
         if let (1, Field::Bytes(value)) = entry? {
             let at = Point { step, wall, value: 0.0 };
             if let Some(other) = summary_value(value, at, curves)? {
-                other.keep(whole, place, step, plugins, &mut curves.about)?;
+                other.keep(whole, place, step, plugins, curves.about_mut())?;
             }
         }
     }

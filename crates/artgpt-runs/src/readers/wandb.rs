@@ -119,14 +119,14 @@ impl Wandb {
                     self.step = history(inner, path, self.rows, curves)?;
                     self.rows += 1;
                 }
-                3 => updates(inner, &mut curves.about.summary)?,
-                4 | 13 => output(inner, &mut curves.about)?,
-                5 => config(inner, &mut curves.about)?,
+                3 => updates(inner, &mut curves.about_mut().summary)?,
+                4 | 13 => output(inner, curves.about_mut())?,
+                5 => config(inner, curves.about_mut())?,
                 7 => stats(inner, self.step, curves)?,
-                10 => alert(inner, self.step, &mut curves.about)?,
-                17 => run(inner, &mut curves.about)?,
-                18 => exit(inner, &mut curves.about)?,
-                26 => environment(inner, &mut curves.about)?,
+                10 => alert(inner, self.step, curves.about_mut())?,
+                17 => run(inner, curves.about_mut())?,
+                18 => exit(inner, curves.about_mut())?,
+                26 => environment(inner, curves.about_mut())?,
                 _ => {}
             }
         }
@@ -197,9 +197,11 @@ fn history(row: &[u8], place: &Path, count: u64, curves: &mut Curves) -> Option<
     let step = line.step.unwrap_or(count);
     line.push_into(curves, count);
     // Rows after it: the run goes on.
-    curves.about.exit = None;
+    if curves.about.exit.is_some() {
+        curves.about_mut().exit = None;
+    }
     for (tag, value) in media {
-        keep_media(tag, &value, step, place, &mut curves.about);
+        keep_media(tag, &value, step, place, curves.about_mut());
     }
     Some(step)
 }

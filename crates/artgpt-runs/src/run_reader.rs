@@ -1,0 +1,340 @@
+//! Reads the files of one run while they grow.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use super::catalogue::{Found, Kind, Source};
+use super::marks::MarksReader;
+use super::readers::{Pattern, Reader};
+use super::run::{Run, RunSnapshot};
+use super::settings::{Settings, settings};
+use super::standing::is_process;
+use super::tail::Grown;
+use artgpt_rundir::job::{Wanted, called, ending};
+use artgpt_rundir::{Mark, RunState, Status};
+
+/// Reads the files of one run and builds its snapshots. It belongs to one thread.
+#[derive(Debug)]
+pub struct RunReader {
+    path: PathBuf,
+    sources: Vec<Source>,
+    readers: Vec<Named>,
+    pattern: Option<Pattern>,
+    marks: MarksReader,
+    /// Discard the curves before the next parse.
+    anew: bool,
+    /// The latest state. Published snapshots share it until it changes again.
+    run: RunSnapshot,
+}
+
+/// A reader, and the prefix of the metric names in its file.
+#[derive(Debug)]
+struct Named {
+    prefix: String,
+    reader: Box<dyn Reader>,
+}
+
+impl RunReader {
+    /// Opens no file yet; [`Self::read`] does.
+    pub fn open(found: Found, pattern: Option<Pattern>) -> Self {
+        let Found { path, name, files } = found;
+        let run = Arc::new(Run { path: path.clone(), name, ..Run::default() });
+        let (sources, readers) = (files, Vec::new());
+        let marks = MarksReader::of(&path);
+        let mut reader = Self { path, sources, readers, pattern, marks, anew: true, run };
+        reader.begin();
+        reader
+    }
+
+    /// The run as of the last read.
+    pub fn snapshot(&self) -> RunSnapshot {
+        self.run.clone()
+    }
+
+    /// The folder or file of the run.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Sets the files that a new search found. Readers of files that stay continue where they are.
+    pub fn set_sources(&mut self, sources: Vec<Source>) {
+        if sources == self.sources {
+            return;
+        }
+        // Names get a prefix when a second file comes.
+        let goes_on = sources.starts_with(&self.sources)
+            && (self.sources.len() > 1 || sources.iter().all(|s| s.kind == Kind::Events));
+        let known = if goes_on { self.sources.len() } else { 0 };
+        self.sources = sources;
+        if goes_on {
+            let new = self.readers_from(known);
+            self.readers.extend(new);
+        } else {
+            self.begin();
+        }
+    }
+
+    fn begin(&mut self) {
+        self.readers = self.readers_from(0);
+        self.anew = true;
+    }
+
+    fn readers_from(&self, first: usize) -> Vec<Named> {
+        // Event files of one folder are one log that was restarted.
+        let apart = self.sources.len() > 1 && self.sources.iter().any(|s| s.kind != Kind::Events);
+        let sources = self.sources.iter().skip(first);
+        sources
+            .filter_map(|source| {
+                let stem = source.path.file_stem().unwrap_or_default().to_string_lossy();
+                let prefix = if apart { stem.into_owned() } else { String::new() };
+                Some(Named { prefix, reader: source.open(self.pattern.as_ref())? })
+            })
+            .collect()
+    }
+
+    /// Reads everything new, until `stop` is set; returns whether the run changed. Reads each file to
+    /// its end in order, because a later file may take back what an earlier one said.
+    pub fn read(&mut self, stop: &AtomicBool) -> bool {
+        let (mut changed, trouble) = self.read_curves(stop);
+        changed |= self.read_folder(changed, trouble);
+        changed
+    }
+
+    /// Parses what the log files gained; returns whether there was anything, and the last error.
+    fn read_curves(&mut self, stop: &AtomicBool) -> (bool, Option<String>) {
+        let (mut changed, mut trouble, mut at, mut restarts) = (false, None, 0, 0);
+        while at < self.readers.len() && !stop.load(Ordering::Relaxed) {
+            if std::mem::take(&mut self.anew) {
+                Arc::make_mut(&mut self.run).curves.clear();
+                changed = true;
+            }
+            let Named { prefix, reader } = &mut self.readers[at];
+            match reader.fetch() {
+                Ok(Grown::Some) => {
+                    let curves = &mut Arc::make_mut(&mut self.run).curves;
+                    curves.set_prefix(prefix);
+                    reader.parse(curves);
+                    changed = true;
+                }
+                Ok(Grown::Not) => at += 1,
+                // A file that is replaced without end is read at the next call.
+                Ok(Grown::Anew) if restarts > 0 => at += 1,
+                Ok(Grown::Anew) => {
+                    restarts += 1;
+                    self.begin();
+                    at = 0;
+                }
+                Err(e) => {
+                    trouble = Some(format!("cannot read {}: {e}", reader.path().display()));
+                    at += 1;
+                }
+            }
+        }
+        (changed, trouble)
+    }
+
+    /// Reads the small files beside the logs; returns whether they changed the run.
+    fn read_folder(&mut self, parsed: bool, trouble: Option<String>) -> bool {
+        let new = self.look(parsed, trouble);
+        let run = &*self.run;
+        let same = run.job == new.job
+            && run.status == new.status
+            && run.has_process == new.has_process
+            && run.ending == new.ending
+            && run.gone == new.gone
+            && run.written == new.written
+            && run.trouble == new.trouble
+            && run.skipped == new.skipped
+            && new.marks.is_empty()
+            && new.config.as_ref().is_none_or(|config| *config == run.config);
+        if same {
+            return false;
+        }
+        let run = Arc::make_mut(&mut self.run);
+        if let Some(config) = new.config.filter(|config| *config != run.config) {
+            run.config = config;
+            run.configured += 1;
+        }
+        run.marks.extend(new.marks);
+        (run.job, run.status, run.has_process) = (new.job, new.status, new.has_process);
+        (run.ending, run.gone, run.written) = (new.ending, new.gone, new.written);
+        (run.trouble, run.skipped) = (new.trouble, new.skipped);
+        true
+    }
+
+    /// The small files beside the logs; those that rarely change are read only when they may have.
+    fn look(&mut self, parsed: bool, trouble: Option<String>) -> Look {
+        let status = Status::read(&self.path);
+        let times = self.sources.iter().filter_map(|s| s.path.metadata().ok()?.modified().ok());
+        let running = status.as_ref().filter(|s| s.state == RunState::Running);
+        let state = |status: &Option<Status>| status.as_ref().map(|s| s.state);
+        let new_state = state(&self.run.status) != state(&status);
+        // The files that make it a job are written after its first status.
+        let queued = status.as_ref().is_some_and(|status| status.state == RunState::Queued);
+        let job = self.run.job.clone();
+        let job = job.or_else(|| (new_state || queued).then(|| called(&self.path)).flatten());
+        let logged = &self.run.curves.about.settings;
+        let may_have_config = new_state || (self.run.config.is_empty() && parsed);
+        Look {
+            config: match logged.is_empty() {
+                false if *logged == self.run.config => None,
+                false => Some(logged.clone()),
+                true => may_have_config.then(|| settings(&self.path)),
+            },
+            has_process: running.is_some_and(|status| is_process(status.pid)),
+            ending: running.and_then(|status| ending(&self.path, status.pid)),
+            gone: !self.path.exists(),
+            marks: self.marks.read(),
+            written: times.max(),
+            skipped: self.readers.iter().map(|r| r.reader.skipped()).sum(),
+            job,
+            status,
+            trouble,
+        }
+    }
+
+    /// Reads a run once, to its end. In a run that is over, a last line without line end counts, too.
+    pub fn whole(found: Found, pattern: Option<Pattern>) -> Run {
+        let mut reader = Self::open(found, pattern);
+        reader.read(&AtomicBool::new(false));
+        let mut run = Arc::unwrap_or_clone(reader.run);
+        if !run.standing(SystemTime::now()).runs() {
+            for Named { prefix, reader } in &mut reader.readers {
+                reader.finish();
+                run.curves.set_prefix(prefix);
+                reader.parse(&mut run.curves);
+            }
+            run.skipped = reader.readers.iter().map(|r| r.reader.skipped()).sum();
+        }
+        run
+    }
+}
+
+/// What a look into the folder of a run finds.
+struct Look {
+    job: Option<String>,
+    status: Option<Status>,
+    has_process: bool,
+    ending: Option<Wanted>,
+    gone: bool,
+    /// New ones.
+    marks: Vec<Mark>,
+    /// `None` where it cannot have changed.
+    config: Option<Settings>,
+    written: Option<SystemTime>,
+    trouble: Option<String>,
+    skipped: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Standing;
+    use crate::catalogue::find;
+    use crate::standing::LIVELY;
+
+    fn status(state: &str, pid: u32) -> String {
+        format!(
+            r#"{{"state":"{state}","pid":{pid},"step":1,"total_steps":10,"heartbeat":"","exit_reason":null}}"#
+        )
+    }
+
+    #[test]
+    fn a_run_is_followed_through_growth_replacement_and_new_files() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("metrics.jsonl");
+        let line = |step, loss: f64| format!("{{\"step\":{step},\"loss\":{loss}}}\n");
+        std::fs::write(&file, line(1, 4.0)).expect("writes");
+        let found = || find(dir.path(), false).pop().expect("a run");
+        let mut reader = RunReader::open(found(), None);
+        let go = AtomicBool::new(false);
+        assert!(reader.read(&go));
+        assert!(!reader.read(&go));
+        let steps = |reader: &RunReader, name: &str| -> Vec<u64> {
+            let run = reader.snapshot();
+            run.curves.get(name).map_or(vec![], |s| s.points().map(|p| p.step).collect())
+        };
+        std::fs::write(&file, line(1, 4.0) + &line(2, 3.0)).expect("writes");
+        assert!(reader.read(&go));
+        assert_eq!(steps(&reader, "loss"), [1, 2]);
+        std::fs::write(&file, line(7, 1.0)).expect("writes");
+        assert!(reader.read(&go));
+        assert_eq!(steps(&reader, "loss"), [7]);
+        // Two files that say the same name are kept apart.
+        std::fs::write(dir.path().join("eval_log.jsonl"), line(3, 0.5)).expect("writes");
+        reader.set_sources(found().files);
+        assert!(reader.read(&go));
+        assert_eq!((steps(&reader, "loss"), steps(&reader, "metrics/loss")), (vec![], vec![7]));
+        assert_eq!(steps(&reader, "eval_log/loss"), [3]);
+        std::fs::remove_file(&file).expect("removes");
+        reader.read(&go);
+        let trouble = |reader: &RunReader| reader.snapshot().trouble.clone();
+        assert!(trouble(&reader).is_some_and(|t| t.contains("metrics.jsonl")));
+        reader.set_sources(found().files);
+        reader.read(&go);
+        assert_eq!((steps(&reader, "loss"), trouble(&reader)), (vec![3], None));
+    }
+
+    #[test]
+    fn how_a_run_stands_is_told_by_its_status_its_process_or_its_files() {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::write(dir.path().join("metrics.jsonl"), "{\"step\":1,\"loss\":1}\n")
+            .expect("writes");
+        let mut reader = RunReader::open(find(dir.path(), false).pop().expect("a run"), None);
+        let go = AtomicBool::new(false);
+        let now = SystemTime::now();
+        reader.read(&go);
+        assert_eq!(reader.snapshot().standing(now), Standing::Lively);
+        assert_eq!(reader.snapshot().standing(now + LIVELY * 2), Standing::Quiet);
+        let mut tell = |text: String| {
+            std::fs::write(dir.path().join("status.json"), text).expect("writes");
+            assert!(reader.read(&go));
+            (reader.snapshot().standing(now), reader.snapshot().progress())
+        };
+        let own = std::process::id();
+        let progress = (1, Some(10));
+        assert_eq!(tell(status("running", own)), (Standing::Told(RunState::Running), progress));
+        // Above what Linux gives out.
+        assert_eq!(tell(status("running", 1 << 30)), (Standing::Lost, progress));
+        assert_eq!(
+            tell(status("finished", 1 << 30)),
+            (Standing::Told(RunState::Finished), progress)
+        );
+        // On another machine of a shared file system.
+        let beating = status("running", 1 << 30).replace(
+            "\"heartbeat\":\"\"",
+            &format!("\"heartbeat\":\"{}\"", jiff::Timestamp::now()),
+        );
+        assert_eq!(tell(beating), (Standing::Told(RunState::Running), progress));
+    }
+
+    #[test]
+    fn a_snapshot_stays_as_it_is_and_shares_what_did_not_change() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("metrics.jsonl");
+        let line = |step: u64| format!("{{\"step\":{step},\"loss\":1.5}}\n");
+        let lines = |to: u64| (0..to).map(line).collect::<String>();
+        std::fs::write(&file, "{\"step\":0,\"lr\":1}\n".to_string() + &lines(5_000))
+            .expect("writes");
+        let mut reader = RunReader::open(find(dir.path(), false).pop().expect("a run"), None);
+        let go = AtomicBool::new(false);
+        reader.read(&go);
+        let before = reader.snapshot();
+        assert!(Arc::ptr_eq(&before, &reader.snapshot()));
+        let mut append = std::fs::OpenOptions::new().append(true).open(&file).expect("opens");
+        std::io::Write::write_all(&mut append, line(5_000).as_bytes()).expect("writes");
+        assert!(reader.read(&go));
+        let after = reader.snapshot();
+        let length = |run: &Run| run.curves.get("loss").map(|series| series.len());
+        assert_eq!((length(&before), length(&after)), (Some(5_000), Some(5_001)));
+        let shared = |name| {
+            let (a, b) = (before.curves.get(name), after.curves.get(name));
+            a.zip(b).map(|(a, b)| (std::ptr::eq(a, b), a.shares_with(b)))
+        };
+        // 5,000 points are four full chunks; the curve that did not grow is the same one.
+        assert_eq!((shared("loss"), shared("lr")), (Some((false, 4)), Some((true, 0))));
+        assert!(std::ptr::eq(&*before.curves.about, &*after.curves.about));
+    }
+}

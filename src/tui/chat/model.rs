@@ -1,0 +1,71 @@
+//! Loading a model, and switching to another one.
+
+use super::answer;
+use super::state::{ModelState, State};
+use crate::tui::effect::Effect;
+use crate::tui::moment::Moment;
+use artgpt_base::text::printable;
+use artgpt_engine::{ModelInfo, WorkerEvent};
+use artgpt_fetch::Progress;
+
+/// Applies an event of the worker.
+pub(super) fn event(state: &mut State, at: &Moment, event: WorkerEvent) -> Vec<Effect> {
+    match event {
+        WorkerEvent::Fetching(progress) => fetching(state, progress),
+        WorkerEvent::Loading(stage, fraction) => {
+            state.model = ModelState::Loading { part: stage.name(), fraction };
+        }
+        WorkerEvent::Ready(info) => ready(state, info),
+        WorkerEvent::SwitchFailed(info, reason) => kept(state, info, &reason),
+        WorkerEvent::Unusable(reason) => {
+            let reason = printable(&reason);
+            answer::report_unusable(state, &reason);
+            state.model = ModelState::Unusable(reason);
+        }
+        WorkerEvent::Prefilled(id, usage) => answer::prefilled(state, id, usage),
+        WorkerEvent::Text(id, text, tokens, rate) => answer::text(state, id, &text, tokens, rate),
+        WorkerEvent::Finished(id, made) => return answer::finished(state, at, id, &made),
+        WorkerEvent::Failed(id, reason) => return answer::failed(state, id, reason),
+    }
+    Vec::new()
+}
+
+fn fetching(state: &mut State, progress: Progress) {
+    match progress {
+        Progress::File { name, bytes } => {
+            state.model = ModelState::Fetching { name, done: 0, bytes };
+        }
+        Progress::Bytes(n) => {
+            if let ModelState::Fetching { done, .. } = &mut state.model {
+                *done = n;
+            }
+        }
+        Progress::Step(step) => state.model = ModelState::Preparing(step),
+    }
+}
+
+/// Switches to another model, which answers from the next question on. An answer that is being
+/// generated is finished by the present one.
+pub(super) fn switch(state: &mut State, reference: String) -> Vec<Effect> {
+    state.model = ModelState::Preparing("switching the model".into());
+    vec![Effect::UseModel(reference)]
+}
+
+/// The model is loaded; the session records which one answers.
+fn ready(state: &mut State, info: ModelInfo) {
+    state.settings.model.clone_from(&info.reference);
+    state.conversation.session.model.clone_from(&info.reference);
+    // An older message is out of date, and so are the figures of another model.
+    state.notice.take_if(|n| !n.error);
+    if !matches!(&state.model, ModelState::Ready(before) if *before == info) {
+        state.last_usage = None;
+    }
+    state.model = ModelState::Ready(info);
+}
+
+/// The other model failed to load; the present one stays.
+fn kept(state: &mut State, info: ModelInfo, reason: &str) {
+    state.report_error(format!("{}; {} stays", printable(reason), info.name));
+    state.settings.model.clone_from(&info.reference);
+    state.model = ModelState::Ready(info);
+}

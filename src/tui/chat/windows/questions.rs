@@ -1,0 +1,52 @@
+//! The window of questions that the program ships.
+
+use crossterm::event::KeyEvent;
+use ratatui::Frame;
+
+use super::{Outcome, Overlay};
+use crate::tui::chat::state::State;
+use crate::tui::components::{List, row, window};
+use crate::tui::keys::{Context, ListAction, QuestionsAction};
+use crate::tui::questions::{Suggestion, suggestions};
+
+/// Columns for the heading.
+const HEADING: usize = 24;
+
+/// Questions to choose from.
+pub(crate) struct QuestionsWindow {
+    list: List<Suggestion>,
+}
+
+pub(in crate::tui::chat) fn open(state: &mut State) {
+    let window = QuestionsWindow { list: List::new(suggestions()) };
+    state.overlays.push(Overlay::Questions(window));
+}
+
+impl QuestionsWindow {
+    pub(super) fn key(&mut self, state: &mut State, key: KeyEvent) -> Outcome {
+        let keymap = state.keymap();
+        match (keymap.action(&key), keymap.action(&key)) {
+            (Some(QuestionsAction::Take), _) => {
+                if let Some(question) = self.list.selected() {
+                    // A question that is being written stays.
+                    state.composer.insert(&question.text);
+                }
+                Outcome::CLOSE
+            }
+            (None, Some(ListAction::Close)) => Outcome::CLOSE,
+            (None, Some(action)) => {
+                self.list.apply(action);
+                Outcome::STAY
+            }
+            (None, None) => Outcome::STAY,
+        }
+    }
+
+    pub(super) fn view(&self, state: &State, frame: &mut Frame) {
+        let theme = state.theme();
+        let hints = state.ui.keymap.title_hints(Context::Questions);
+        let Some(inner) = window(&format!("Questions ({hints})"), theme, frame) else { return };
+        let line = |q: &Suggestion| row((&q.heading, theme.dim), HEADING, (&q.text, theme.text));
+        self.list.draw(line, "", theme, inner, frame);
+    }
+}

@@ -1,0 +1,49 @@
+//! The frame of a window in the middle of the screen.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+use ratatui::widgets::{Block, Clear, Paragraph};
+
+use crate::tui::theme::Theme;
+
+/// Cells of a window, where the screen has as many.
+const SIZE: (u16, u16) = (90, 26);
+
+/// Draws an empty window; returns the room inside, if there is any.
+pub(crate) fn window(title: &str, theme: &Theme, frame: &mut Frame) -> Option<Rect> {
+    let area = centred(frame.area(), SIZE.0, SIZE.1);
+    if area.is_empty() {
+        return None;
+    }
+    let title = format!(" {title} ");
+    let block = Block::bordered().title(title).style(theme.text).border_style(theme.accent);
+    let inner = block.inner(area);
+    frame.render_widget(Clear, area);
+    frame.render_widget(block, area);
+    Some(inner)
+}
+
+/// The room inside a window on a screen of this size.
+pub(crate) fn room(screen: Rect) -> Rect {
+    Block::bordered().inner(centred(screen, SIZE.0, SIZE.1))
+}
+
+/// Draws lines from the `scroll`-th on.
+pub(crate) fn draw_text(lines: Vec<Line<'static>>, scroll: usize, area: Rect, frame: &mut Frame) {
+    let shown: Vec<Line> = lines.into_iter().skip(scroll).take(area.height.into()).collect();
+    frame.render_widget(Paragraph::new(shown), area);
+}
+
+/// At most `width` x `height` cells in the middle of the screen.
+fn centred(screen: Rect, width: u16, height: u16) -> Rect {
+    // A margin of a column or two would only show scraps of the page behind.
+    let width = if screen.width < width + 8 { screen.width } else { width };
+    let height = height.min(screen.height.saturating_sub(2));
+    Rect {
+        x: screen.x + (screen.width - width) / 2,
+        y: screen.y + (screen.height - height) / 2,
+        width,
+        height,
+    }
+}

@@ -1,0 +1,77 @@
+//! The help window: all keys of a screen, from the keymap.
+
+use crossterm::event::KeyEvent;
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Modifier;
+use ratatui::text::Line;
+
+use super::components::{draw_text, room, row, window};
+use super::keys::{Context, HelpAction, Key, Keymap};
+use super::theme::Theme;
+
+/// Columns for the keys.
+const KEYS: usize = 18;
+/// The text is at least so wide, although it may be cut on a narrow screen.
+const MIN_TEXT: usize = 20;
+/// Lines that one press of PageUp or PageDown passes.
+const PAGE: usize = 10;
+
+/// The keys of some contexts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HelpWindow {
+    contexts: &'static [Context],
+    /// Lines scrolled away.
+    scroll: usize,
+}
+
+impl HelpWindow {
+    pub(crate) fn new(contexts: &'static [Context]) -> Self {
+        Self { contexts, scroll: 0 }
+    }
+
+    /// Scrolls, or returns true to close the window.
+    pub(crate) fn key(&mut self, keymap: &Keymap, screen: Rect, key: KeyEvent) -> bool {
+        let room = room(screen);
+        let count = self.lines(keymap, &Theme::plain(), room.width).len();
+        let last = count.saturating_sub(usize::from(room.height));
+        let scroll = match keymap.action::<HelpAction>(&key) {
+            Some(HelpAction::ScrollUp) => self.scroll.saturating_sub(1),
+            Some(HelpAction::ScrollDown) => self.scroll + 1,
+            Some(HelpAction::PageUp) => self.scroll.saturating_sub(PAGE),
+            Some(HelpAction::PageDown) => self.scroll + PAGE,
+            Some(HelpAction::Close) | None => return true,
+        };
+        self.scroll = scroll.min(last);
+        false
+    }
+
+    pub(crate) fn view(&self, keymap: &Keymap, theme: &Theme, frame: &mut Frame) {
+        let title = format!("Keys ({})", keymap.title_hints(Context::Help));
+        if let Some(inner) = window(&title, theme, frame) {
+            draw_text(self.lines(keymap, theme, inner.width), self.scroll, inner, frame);
+        }
+    }
+
+    /// The contexts, each below its title; long texts are wrapped.
+    fn lines(&self, keymap: &Keymap, theme: &Theme, width: u16) -> Vec<Line<'static>> {
+        let width = usize::from(width).saturating_sub(KEYS).max(MIN_TEXT);
+        let mut lines = Vec::new();
+        for context in self.contexts {
+            if !lines.is_empty() {
+                lines.push(Line::default());
+            }
+            let title = theme.text.add_modifier(Modifier::BOLD);
+            lines.push(Line::styled(context.title(), title));
+            for binding in keymap.rows(*context).iter().filter(|binding| !binding.keys.is_empty()) {
+                let keys: Vec<String> = binding.keys.iter().map(Key::to_string).collect();
+                let mut keys = format!("{} ", keys.join(", "));
+                for text in textwrap::wrap(binding.help, width) {
+                    lines.push(row((&keys, theme.accent), KEYS, (&text, theme.text)));
+                    keys.clear();
+                }
+            }
+        }
+        lines
+    }
+}

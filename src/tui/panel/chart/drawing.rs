@@ -1,0 +1,156 @@
+//! The content of a chart, independent of how it is rendered.
+
+use ratatui::style::Color;
+
+use super::trace::{Frame, height, short, span, trace};
+use crate::tui::panel::state::Panel;
+use artgpt_rundir::{Mark, MarkKind};
+use artgpt_runs::{Clock, Run, Series, XAxis};
+
+/// A chart of the shown runs over the visible part of the axis.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Drawing {
+    pub metric: String,
+    /// The names of all its metrics.
+    pub title: String,
+    /// Back to front.
+    pub lines: Vec<Line>,
+    pub marks: Vec<(f64, MarkKind)>,
+    pub axis: XAxis,
+    pub log: bool,
+    /// Bounds of the horizontal axis.
+    pub low: f64,
+    pub high: f64,
+    /// Bounds of the vertical axis; logarithms if `log` is set.
+    pub bottom: f64,
+    pub top: f64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    pub run: String,
+    pub colour: Color,
+    pub kind: LineKind,
+    pub points: Vec<(f64, f64)>,
+}
+
+/// What a line shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineKind {
+    Curve,
+    /// The raw curve, behind its moving average.
+    Raw,
+    /// The same metric on held-out data.
+    HeldOut,
+}
+
+impl Drawing {
+    /// At most two points a column. `None` if there is nothing to draw.
+    pub fn new(panel: &Panel, metric: &str, columns: usize) -> Option<Self> {
+        let (low, high) = panel.seen(metric)?;
+        // A single point still gets an axis around it.
+        let high = if high > low { high } else { low + 1.0 };
+        let (mut raw, mut curves, mut marks) = (Vec::new(), Vec::new(), Vec::new());
+        for i in panel.drawn() {
+            let run = panel.run(i);
+            let clock = run.clock(panel.charts.scale.axis);
+            let Some((series, clock)) = run.curves.get(metric).zip(clock) else { continue };
+            let frame = Frame { clock, low, high, columns };
+            let line = |series: &Series, kind| Line {
+                run: run.title().unwrap_or(&run.name).to_string(),
+                colour: panel.runs[i].colour,
+                kind,
+                points: trace(series, frame),
+            };
+            for partner in panel.charted(metric).skip(1) {
+                let held_out = run.curves.get(partner);
+                curves.extend(held_out.map(|series| line(series, LineKind::HeldOut)));
+            }
+            match panel.charts.smoothed.get(&(i, metric.to_string())) {
+                None => curves.push(line(series, LineKind::Curve)),
+                Some(smoothed) => {
+                    raw.push(line(series, LineKind::Raw));
+                    curves.push(line(&smoothed.series, LineKind::Curve));
+                }
+            }
+            // Among several charts only those of losses have marks.
+            if panel.charts.open || metric.contains("loss") {
+                let shown = run.marks.iter().filter(|m| m.kind != MarkKind::Turn);
+                let placed = shown.filter_map(|m| Some((mark_x(run, m, clock)?, m.kind)));
+                marks.extend(placed.filter(|(x, _)| (low..=high).contains(x)));
+            }
+        }
+        let mut lines = raw;
+        lines.append(&mut curves);
+        let points: Vec<_> = lines.iter().map(|line| line.points.as_slice()).collect();
+        let (bottom, top) = span(&points, (low, high), panel.charts.scale)?;
+        let log = panel.charts.scale.log;
+        for line in &mut lines {
+            let placed = line.points.iter().filter_map(|(x, y)| Some((*x, height(*y, log)?)));
+            line.points = within(placed.collect(), low, high);
+        }
+        let title = panel.charted(metric).collect::<Vec<_>>().join(" + ");
+        let (metric, axis) = (metric.to_string(), panel.charts.scale.axis);
+        Some(Self { metric, title, lines, marks, axis, log, low, high, bottom, top })
+    }
+
+    /// The label at a height, distinct from the one a step below: on a logarithmic axis that one is
+    /// nearer than the one above.
+    pub fn label(&self, height: f64, step: f64) -> String {
+        let value = self.value(height);
+        short(value, value - self.value(height - step))
+    }
+
+    /// The value at a height.
+    pub fn value(&self, height: f64) -> f64 {
+        if self.log { 10f64.powf(height) } else { height }
+    }
+}
+
+/// Clips a line to the visible part, with points on the edges where it enters and leaves.
+fn within(points: Vec<(f64, f64)>, low: f64, high: f64) -> Vec<(f64, f64)> {
+    let is_in = |(x, _): &(f64, f64)| (low..=high).contains(x);
+    if points.iter().all(is_in) {
+        return points;
+    }
+    let at =
+        |a: (f64, f64), b: (f64, f64), x: f64| (x, a.1 + (b.1 - a.1) * (x - a.0) / (b.0 - a.0));
+    let mut out = Vec::with_capacity(points.len());
+    for (i, point) in points.iter().enumerate() {
+        if let Some(before) = i.checked_sub(1).map(|i| points[i]) {
+            for edge in [low, high] {
+                if (before.0 < edge && edge < point.0) || (point.0 < edge && edge < before.0) {
+                    out.push(at(before, *point, edge));
+                }
+            }
+        }
+        out.extend(is_in(point).then_some(*point));
+    }
+    out
+}
+
+/// The position of a mark on the axis.
+fn mark_x(run: &Run, mark: &Mark, clock: Clock) -> Option<f64> {
+    let wall = mark.at.as_millisecond() as f64 / 1e3;
+    match clock.axis {
+        XAxis::Step => Some(mark.step as f64),
+        XAxis::Epoch => clock.epoch(mark.step as u64),
+        XAxis::Wall => Some(wall),
+        XAxis::Relative => run.curves.began().map(|began| wall - began),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_clipped_to_the_edges() {
+        let line = vec![(0.0, 0.0), (2.0, 2.0), (3.0, 5.0), (5.0, 1.0)];
+        let seen = [(1.0, 1.0), (2.0, 2.0), (3.0, 5.0), (4.0, 3.0)];
+        assert_eq!(within(line, 1.0, 4.0), seen);
+        // A line outside is dropped; one that crosses is kept.
+        assert_eq!(within(vec![(0.0, 1.0)], 1.0, 4.0), []);
+        assert_eq!(within(vec![(0.0, 0.0), (8.0, 8.0)], 1.0, 4.0), [(1.0, 1.0), (4.0, 4.0)]);
+    }
+}

@@ -1,0 +1,65 @@
+//! Draws the form for a new job.
+
+use ratatui::Frame;
+use ratatui::text::{Line, Span};
+
+use super::form::{FIELDS, FormWindow};
+use crate::tui::keys::{FormAction, Hints};
+use crate::tui::panel::popup;
+use crate::tui::panel::state::Panel;
+use artgpt_base::text::printable;
+
+pub fn draw(panel: &Panel, form: &FormWindow, frame: &mut Frame) {
+    popup::draw(" New job ", fields(panel, form), &panel.theme, frame);
+}
+
+fn fields(panel: &Panel, form: &FormWindow) -> Vec<Line<'static>> {
+    let theme = &panel.theme;
+    let mut lines = Vec::new();
+    for (i, (name, usual)) in FIELDS.iter().enumerate() {
+        let chosen = i == form.at;
+        let value = form.typed(i);
+        let name =
+            Span::styled(format!("{name:<14} "), if chosen { theme.accent } else { theme.dim });
+        let cursor = Span::styled(if chosen { "▏" } else { "" }, theme.accent);
+        lines.push(match value.is_empty() {
+            true => Line::from(vec![name, cursor, Span::styled(*usual, theme.dim)]),
+            false => {
+                let at = if chosen { form.cursor() } else { usize::MAX };
+                let before: String = value.chars().take(at).collect();
+                let after: String = value.chars().skip(at).collect();
+                let spans = [name, Span::raw(printable(&before)), cursor];
+                Line::from_iter(spans.into_iter().chain([Span::raw(printable(&after))]))
+            }
+        });
+    }
+    lines.push(Line::default());
+    if !form.candidates.is_empty() {
+        let names = form.candidates.iter().map(|path| {
+            let end = path.trim_end_matches('/').rfind('/').map_or(0, |at| at + 1);
+            printable(&path[end..])
+        });
+        lines.push(Line::styled(names.collect::<Vec<_>>().join("   "), theme.dim));
+    }
+    lines.push(match (&form.answer, form.busy) {
+        (_, true) if form.is_submitting() => Line::styled("submitting …", theme.accent),
+        (_, true) => Line::styled("checking …", theme.accent),
+        (None, _) => {
+            let hints = Hints::new(&panel.keymap)
+                .add(&[FormAction::Send], "check")
+                .add(&[FormAction::Complete], "complete")
+                .add(&[FormAction::Previous, FormAction::Next], "fields")
+                .add(&[FormAction::Close], "close");
+            Line::styled(hints.text(), theme.dim)
+        }
+        (Some(Err(wrong)), _) => Line::styled(printable(wrong), theme.error),
+        (Some(Ok(needs)), _) => {
+            let hints = Hints::new(&panel.keymap)
+                .add(&[FormAction::Send], "submit")
+                .add(&[FormAction::Close], "close");
+            let text = format!("good: {}   {}", printable(needs), hints.text());
+            Line::styled(text, theme.success)
+        }
+    });
+    lines
+}

@@ -1,0 +1,121 @@
+//! Draws the table.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Rect};
+use ratatui::style::Style;
+use ratatui::text::Span;
+use ratatui::widgets::{Block, Cell, Row, Table};
+
+use super::{HEADS, VALUE};
+use crate::tui::keys::{Hints, PanelAction, RunsAction, TableAction};
+use crate::tui::panel::list::view::{order, signs, standing_style};
+use crate::tui::panel::state::Panel;
+use artgpt_base::text::{duration, fit, number, printable};
+use artgpt_runs::{Run, Series};
+
+/// Width of a run's name.
+const NAME: u16 = 30;
+
+pub fn draw(panel: &Panel, area: Rect, frame: &mut Frame) {
+    let theme = &panel.theme;
+    let listed = panel.listed();
+    let metric = panel.metric().unwrap_or("");
+    let marked = listed.iter().filter(|i| panel.runs[**i].selected).count();
+    let marked = if marked > 0 { format!(" · {marked} selected") } else { String::new() };
+    let only = match panel.list.filter.as_str() {
+        "" => String::new(),
+        filter => format!(" · only /{}", printable(filter)),
+    };
+    let (count, order) = (listed.len(), order(panel));
+    let title = format!(" {count} runs{only}{marked} · values of {} · {order} ", printable(metric));
+    let block = Block::bordered().title(fit(&title, usize::from(area.width))).title_bottom(
+        Hints::new(&panel.keymap)
+            .add(&[TableAction::OpenPage], "page")
+            .add(&[TableAction::PreviousMetric, TableAction::NextMetric], "metric")
+            .add(&[TableAction::Left, TableAction::Right], "columns")
+            .add(&[RunsAction::Sort], "sort")
+            .add(&[RunsAction::Filter], "filter")
+            .add(&[PanelAction::Back], "back")
+            .border(),
+    );
+    let block = block.border_style(theme.accent);
+    let inner = block.inner(area);
+    let room = usize::from(inner.height.saturating_sub(1)).max(1);
+    let place = panel.place();
+    // The page of rows that contains the cursor.
+    let first = place / room * room;
+    let name = NAME.min(inner.width / 3);
+    let shown = shown(panel, inner.width.saturating_sub(name + 4));
+    let heads = [String::new(), "run".to_string()].into_iter();
+    let heads = heads.chain(shown.iter().map(|at| match HEADS.get(*at) {
+        Some((name, _)) => name.to_string(),
+        None => tail(&printable(&panel.table.keys[at - HEADS.len()])),
+    }));
+    let heads = Row::new(heads.collect::<Vec<_>>()).style(theme.dim);
+    let rows = listed.iter().enumerate().skip(first).take(room).map(|(at, i)| {
+        let entry = &panel.runs[*i];
+        let run = panel.run(*i);
+        let mut cells = vec![
+            Cell::from(Span::styled(signs(entry), Style::new().fg(entry.colour))),
+            Cell::from(fit(&printable(run.title().unwrap_or(&run.name)), name.into())),
+        ];
+        cells.extend(shown.iter().map(|column| cell(panel, run, *column, metric)));
+        let row = Row::new(cells).style(theme.text);
+        if at == place { row.style(theme.selected) } else { row }
+    });
+    let widths = [2, name].into_iter().chain(shown.iter().map(|at| width(*at)));
+    let widths = widths.map(Constraint::Length).collect::<Vec<_>>();
+    let table = Table::new(rows.collect::<Vec<_>>(), widths).header(heads).block(block);
+    frame.render_widget(table, area);
+}
+
+fn width(column: usize) -> u16 {
+    HEADS.get(column).map_or(VALUE, |(_, width)| *width)
+}
+
+/// The columns that fit, from the scroll position on.
+fn shown(panel: &Panel, room: u16) -> Vec<usize> {
+    let mut used = 0;
+    let fits = |at: &usize| {
+        used += width(*at) + 1;
+        used <= room
+    };
+    let columns = panel.table.columns();
+    (panel.table.column.min(columns - 1)..columns).take_while(fits).collect()
+}
+
+fn cell(panel: &Panel, run: &Run, column: usize, metric: &str) -> Cell<'static> {
+    let theme = &panel.theme;
+    let value = |of: &dyn Fn(&Series) -> Option<f64>| {
+        Cell::from(run.curves.get(metric).and_then(of).map_or(String::new(), number))
+    };
+    let extremes = |series: &Series| series.extremes(0..series.len());
+    match column {
+        0 => {
+            let standing = run.standing(panel.now);
+            Cell::from(Span::styled(standing.word(), standing_style(standing, theme)))
+        }
+        1 => Cell::from(run.steps()),
+        2 => Cell::from(run.left(panel.now).map_or(String::new(), duration)),
+        3 => value(&|series| Some(series.last()?.value)),
+        4 => value(&|series| Some(extremes(series)?.min)),
+        5 => value(&|series| Some(extremes(series)?.max)),
+        6 => {
+            let note = fit(&printable(&panel.note_of(run)), VALUE.into());
+            Cell::from(Span::styled(note, theme.dim))
+        }
+        key => {
+            let told = panel.table.keys.get(key - HEADS.len()).and_then(|key| run.config.get(key));
+            Cell::from(fit(&printable(told.map_or("-", String::as_str)), VALUE.into()))
+        }
+    }
+}
+
+/// The end of a long key, which distinguishes it from its neighbours.
+fn tail(key: &str) -> String {
+    let room = usize::from(VALUE);
+    match key.chars().count() {
+        short if short <= room => key.to_string(),
+        long => "…".chars().chain(key.chars().skip(long + 1 - room)).collect(),
+    }
+}
