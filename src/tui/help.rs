@@ -11,7 +11,7 @@ use super::keys::{Context, HelpAction, Key, Keymap};
 use super::theme::Theme;
 
 /// Columns for the keys.
-const KEYS: usize = 18;
+const KEYS: usize = 22;
 /// The text is at least so wide, although it may be cut on a narrow screen.
 const MIN_TEXT: usize = 20;
 /// Lines that one press of PageUp or PageDown passes.
@@ -64,8 +64,7 @@ impl HelpWindow {
             let title = theme.text.add_modifier(Modifier::BOLD);
             lines.push(Line::styled(context.title(), title));
             for binding in keymap.rows(*context).iter().filter(|binding| !binding.keys.is_empty()) {
-                let keys: Vec<String> = binding.keys.iter().map(Key::to_string).collect();
-                let mut keys = format!("{} ", keys.join(", "));
+                let mut keys = shown(&binding.keys);
                 for text in textwrap::wrap(binding.help, width) {
                     lines.push(row((&keys, theme.accent), KEYS, (&text, theme.text)));
                     keys.clear();
@@ -74,4 +73,17 @@ impl HelpWindow {
         }
         lines
     }
+}
+
+/// As many of the keys as fit into their column, the first ones.
+fn shown(keys: &[Key]) -> String {
+    let mut text = String::new();
+    for key in keys {
+        let next = if text.is_empty() { key.to_string() } else { format!("{text}, {key}") };
+        if !text.is_empty() && next.chars().count() >= KEYS {
+            break;
+        }
+        text = next;
+    }
+    text
 }

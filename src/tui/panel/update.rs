@@ -12,6 +12,7 @@ use super::message::Message;
 use super::page::{self, PageData};
 use super::saved_state::{Change as SavedChange, SavedState, View, change};
 use super::state::Panel;
+use crate::tui::keys::ChartAction;
 use artgpt_runs::{Change, in_one_line};
 
 /// Applies one message.
@@ -98,7 +99,8 @@ fn take(panel: &mut Panel, message: Message) -> Vec<Effect> {
         Message::Painted(Ok(())) => {}
         Message::Painted(Err(why)) => {
             panel.pictures = false;
-            panel.notice = Some(format!("{why}; the chart is drawn in cells (v: try again)"));
+            let key = panel.keymap.shown(ChartAction::Picture);
+            panel.notice = Some(format!("{why}; the chart is drawn in cells ({key}: try again)"));
         }
         Message::RunsChanged(runs, text) => {
             for listed in &mut panel.runs {

@@ -59,16 +59,23 @@ fn draw_charts(panel: &Panel, area: Rect, frame: &mut Frame) {
     }
 }
 
-fn no_charts(panel: &Panel) -> &'static str {
-    match (panel.loaded, panel.runs.is_empty()) {
+fn no_charts(panel: &Panel) -> String {
+    let keymap = &panel.keymap;
+    let text = match (panel.loaded, panel.runs.is_empty()) {
         (false, _) => "reading …",
         (true, true) => "No runs yet. New runs appear here by themselves.",
         (true, false) if !panel.charts.filter.is_empty() => {
-            "No chart matches. Esc clears the filter."
+            let key = keymap.shown(PanelAction::Back);
+            return format!("No chart matches. {key} clears the filter.");
         }
         (true, false) if panel.drawn().next().is_some() => "The shown runs have no points yet.",
-        (true, false) => "No curves to show. Tab, then Space, shows those of a run.",
-    }
+        (true, false) => {
+            let focus = keymap.shown(PanelAction::SwitchFocus);
+            let show = keymap.shown(RunsAction::ToggleShown);
+            return format!("No curves to show. {focus}, then {show}, shows those of a run.");
+        }
+    };
+    text.to_string()
 }
 
 fn status(panel: &Panel) -> Line<'static> {
@@ -129,10 +136,11 @@ fn hints(panel: &Panel) -> Hints<'_> {
 fn settings(panel: &Panel) -> Vec<String> {
     let charts = &panel.charts;
     let mut words = Vec::new();
+    let back = panel.keymap.shown(PanelAction::Back);
     let filter = printable(&panel.list.filter);
-    words.extend((!filter.is_empty()).then(|| format!("only /{filter} (Esc clears)")));
+    words.extend((!filter.is_empty()).then(|| format!("only /{filter} ({back} clears)")));
     let filter = printable(&charts.filter);
-    words.extend((!filter.is_empty()).then(|| format!("charts with {filter} (Esc clears)")));
+    words.extend((!filter.is_empty()).then(|| format!("charts with {filter} ({back} clears)")));
     words.push(match charts.scale.axis {
         XAxis::Step => "by step".to_string(),
         XAxis::Relative => "by run time".to_string(),

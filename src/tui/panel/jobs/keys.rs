@@ -76,7 +76,8 @@ fn apply_to_form(panel: &mut Panel, action: form::Action) -> Vec<Effect> {
     let effect = match action {
         form::Action::Close => {
             if form.is_submitting() {
-                panel.notice = Some("the job is being submitted; X stops it".into());
+                let key = panel.keymap.shown(JobsAction::Stop);
+                panel.notice = Some(format!("the job is being submitted; {key} stops it"));
             }
             panel.draft = form.form();
             panel.overlays.close();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ratatui::Frame;
 use ratatui::text::Line;
 
-use crate::tui::keys::{Hints, QuestionAction};
+use crate::tui::keys::{Hints, JobsAction, QuestionAction};
 use crate::tui::panel::popup;
 use crate::tui::panel::state::Panel;
 use artgpt_base::text::printable;
@@ -42,10 +42,12 @@ pub fn draw(panel: &Panel, question: &Question, frame: &mut Frame) {
     };
     let (title, verb, consequence) = match about {
         Subject::Stop => {
-            (" Stop ", "Stop", "The trainer writes a checkpoint first. P resumes from it.")
+            let key = panel.keymap.shown(JobsAction::PauseOrResume);
+            let text = format!("The trainer writes a checkpoint first. {key} resumes from it.");
+            (" Stop ", "Stop", text)
         }
         Subject::Remove => {
-            (" Delete ", "Delete", "This deletes metrics, checkpoints and weights for good.")
+            (" Delete ", "Delete", "This deletes metrics, checkpoints and weights for good.".into())
         }
     };
     let yes = Hints::new(&panel.keymap).add(&[QuestionAction::Yes], "yes").text();

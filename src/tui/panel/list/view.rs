@@ -8,6 +8,7 @@ use ratatui::widgets::{Block, List, ListItem, ListState, Paragraph, Wrap};
 use unicode_width::UnicodeWidthStr;
 
 use super::Sort;
+use crate::tui::keys::PanelAction;
 use crate::tui::panel::state::{Focus, Listed, Panel};
 use crate::tui::theme::Theme;
 use artgpt_base::text::{duration, fit, number, printable};
@@ -78,7 +79,9 @@ pub fn draw(panel: &Panel, area: Rect, frame: &mut Frame) {
     });
     frame.render_stateful_widget(list, area, &mut state);
     if listed.is_empty() && panel.runs.iter().any(|listed| !listed.run.gone) {
-        let text = Paragraph::new("no run matches; Esc clears the filter").style(theme.dim);
+        let key = panel.keymap.shown(PanelAction::Back);
+        let text = format!("no run matches; {key} clears the filter");
+        let text = Paragraph::new(text).style(theme.dim);
         frame.render_widget(text.wrap(Wrap { trim: false }), inner);
     }
 }
