@@ -100,6 +100,6 @@ fn byte_level(
         .filter(|(kind, _)| **kind == CONTROL)
         .map(|(_, token)| AddedToken::from(token.clone(), true))
         .collect();
-    inner.add_special_tokens(special);
+    inner.add_special_tokens(special).map_err(|e| ChatError::tokenizer(path, e))?;
     Ok(inner)
 }

@@ -104,7 +104,8 @@ pub(super) fn open(dir: &Path, named: Option<&Path>) -> Result<Tokenizer, ChatEr
         all.extend(named.map(|(id, t)| (*id, (t.content.clone(), t.special))));
         for (id, (content, special)) in all {
             if id as usize == inner.get_vocab_size(true) {
-                inner.add_tokens([AddedToken::from(content, special).normalized(false)]);
+                let token = AddedToken::from(content, special).normalized(false);
+                inner.add_tokens([token]).map_err(|e| ChatError::tokenizer(&json, e))?;
             }
         }
     }
@@ -186,7 +187,9 @@ impl InstructionTokenizer {
             .build()
             .map_err(|e| ChatError::tokenizer(&vocab, e))?;
         let mut inner = Inner::new(words);
-        inner.with_normalizer(Some(BertNormalizer::default()));
+        inner
+            .with_normalizer(Some(BertNormalizer::default()))
+            .map_err(|e| ChatError::tokenizer(&vocab, e))?;
         inner.with_pre_tokenizer(Some(BertPreTokenizer));
         let special = |token: &str| {
             inner

@@ -135,7 +135,7 @@ pub(super) fn bpe(pieces: Vec<Piece>, prefix: bool) -> Result<Inner, String> {
         normalizers.push(Prepend::new(SPACE.into()).into());
     }
     normalizers.push(spaces.into());
-    inner.with_normalizer(Some(Normalizers::new(normalizers)));
+    inner.with_normalizer(Some(Normalizers::new(normalizers))).map_err(|e| e.to_string())?;
     let marks = Replace::new(SPACE, " ").map_err(|e| e.to_string())?;
     let mut decoders: Vec<DecoderWrapper> =
         vec![marks.into(), ByteFallback::new().into(), Fuse::new().into()];
@@ -150,9 +150,9 @@ pub(super) fn bpe(pieces: Vec<Piece>, prefix: bool) -> Result<Inner, String> {
             .map(|p| AddedToken::from(p.text.clone(), special).normalized(false))
             .collect()
     };
-    inner.add_special_tokens(added(PieceKind::Control, true));
-    inner.add_special_tokens(added(PieceKind::Unknown, true));
-    inner.add_tokens(added(PieceKind::UserDefined, false));
+    inner.add_special_tokens(added(PieceKind::Control, true)).map_err(|e| e.to_string())?;
+    inner.add_special_tokens(added(PieceKind::Unknown, true)).map_err(|e| e.to_string())?;
+    inner.add_tokens(added(PieceKind::UserDefined, false)).map_err(|e| e.to_string())?;
     Ok(inner)
 }
 
