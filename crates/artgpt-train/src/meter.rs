@@ -6,7 +6,6 @@ use artgpt_rundir::ResourceUsage;
 use candle_core::{Device, DeviceLocation};
 use rustix::time::{ClockId, clock_gettime};
 
-use artgpt_kernels::runtime;
 use artgpt_machine::Gpus;
 
 pub struct Meter {
