@@ -65,7 +65,7 @@ const KEEP: f64 = 0.98;
 
 /// What a run remembers of its steps; part of a checkpoint, so that a resumed run judges alike.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Watch {
+pub struct GuardState {
     mean: f64,
     seen: usize,
     /// Bad steps since the last good one.
@@ -79,13 +79,13 @@ pub struct Watch {
     still: BTreeMap<String, usize>,
 }
 
-impl Default for Watch {
+impl Default for GuardState {
     fn default() -> Self {
         Self { mean: 0.0, seen: 0, bad: 0, rollbacks: 0, rate: 1.0, still: BTreeMap::new() }
     }
 }
 
-impl Watch {
+impl GuardState {
     /// Why a step is bad; `None` for a good one, which goes into the running mean.
     pub fn judge(&mut self, guard: &Guard, loss: f64, grad_norm: f64) -> Option<String> {
         let settled = self.seen >= SETTLED;
@@ -167,38 +167,38 @@ mod tests {
     #[test]
     fn only_what_is_far_from_the_mean_is_a_spike() {
         let guard = Guard { spike: 3.0, ..Guard::default() };
-        let mut watch = Watch::default();
+        let mut state = GuardState::default();
         for i in 0..SETTLED {
             // Early losses are high and may fall.
-            assert_eq!(watch.judge(&guard, 2.0 + (i % 2) as f64, 1.0), None);
+            assert_eq!(state.judge(&guard, 2.0 + (i % 2) as f64, 1.0), None);
         }
-        assert_eq!(watch.judge(&guard, 7.0, 1.0), None);
-        assert!(watch.judge(&guard, 9.0, 1.0).expect("is told").contains("leapt"));
-        assert_eq!(watch.judge(&Guard::default(), 900.0, 1.0), None);
+        assert_eq!(state.judge(&guard, 7.0, 1.0), None);
+        assert!(state.judge(&guard, 9.0, 1.0).expect("is told").contains("leapt"));
+        assert_eq!(state.judge(&Guard::default(), 900.0, 1.0), None);
     }
 
     #[test]
     fn patience_counts_bad_steps_in_a_row() {
         let guard = Guard { patience: 2, ..Guard::default() };
-        let mut watch = Watch::default();
-        assert!(watch.judge(&guard, f64::NAN, 1.0).is_some());
-        assert_eq!(watch.judge(&guard, 1.0, 1.0), None);
-        assert!(watch.judge(&guard, 1.0, f64::INFINITY).is_some());
-        assert!(!watch.is_out_of_patience(&guard));
-        assert!(watch.judge(&guard, f64::NAN, 1.0).is_some());
-        assert!(watch.is_out_of_patience(&guard));
-        let mut back = Watch::default();
-        back.after_rollback(&watch, &guard);
+        let mut state = GuardState::default();
+        assert!(state.judge(&guard, f64::NAN, 1.0).is_some());
+        assert_eq!(state.judge(&guard, 1.0, 1.0), None);
+        assert!(state.judge(&guard, 1.0, f64::INFINITY).is_some());
+        assert!(!state.is_out_of_patience(&guard));
+        assert!(state.judge(&guard, f64::NAN, 1.0).is_some());
+        assert!(state.is_out_of_patience(&guard));
+        let mut back = GuardState::default();
+        back.after_rollback(&state, &guard);
         assert!(back.is_out_of_patience(&guard) && back.rate == 0.5);
-        assert!(watch.warning(0.0).is_some() && watch.warning(0.1).is_none());
+        assert!(state.warning(0.0).is_some() && state.warning(0.1).is_none());
     }
 
     #[test]
     fn a_tensor_that_stands_still_is_told_once_and_may_wake_up() {
-        let mut watch = Watch::default();
+        let mut state = GuardState::default();
         let mut look = |change: f64| {
             let of = |name: &str, change| Update { name: name.into(), change, size: 4.0 };
-            watch.dead(&[of("down", change), of("up", 1e-6)])
+            state.dead(&[of("down", change), of("up", 1e-6)])
         };
         assert!(look(0.0).is_empty() && look(1e-20).is_empty());
         assert_eq!(look(0.0), ["down"]);

@@ -31,7 +31,7 @@ pub use config::{
     BridgeParts, Resources, Stage, StageKind, TrainConfig, TrainPrecision, VISION_NORM, Weigh,
 };
 pub use data::{DataConfig, PairsConfig, PairsKind};
-pub use guard::{Guard, OnBad, Watch};
+pub use guard::{Guard, GuardState, OnBad};
 pub use listing::{run_folders, run_id, run_name};
 pub use marks::{MARKS, Mark, MarkKind, note_mark};
 pub use metrics::Metrics;

@@ -9,8 +9,8 @@ use super::ahead::{Ahead, Cut, Ready};
 use super::cache::FrozenCache;
 use super::data::{Feed, Pair};
 use super::pack::{end_of, pack_pieces};
-use super::samples::Asked;
-use super::task::{At, Batch, Network, Task, UnitLoss};
+use super::samples::SampledAnswer;
+use super::task::{Batch, Network, StepContext, Task, UnitLoss};
 use super::{Packed, Result, TrainError, answer_loss};
 use artgpt_chat::{IMAGE_MARKER, Piece, Role, Turn, raw_prompt};
 use artgpt_kernels::mode::Differentiable;
@@ -90,17 +90,17 @@ impl<'a> CaptionTask<'a> {
 
     fn batch<'s>(
         &'s self,
-        at: At<'s>,
+        context: StepContext<'s>,
         ready: Vec<Ready>,
         position: u64,
     ) -> Result<Box<dyn Batch + 's>> {
-        if at.stage.kind != StageKind::Caption {
+        if context.stage.kind != StageKind::Caption {
             return Err(TrainError::Config(
                 "align and answer stages need a museum (data = \"met-paintings\"), not [data] with captions"
                     .into(),
             ));
         }
-        let captions = at.stage.captions();
+        let captions = context.stage.captions();
         let mut rng = self.network.rng("prompts", position);
         let mut items = Vec::with_capacity(ready.len());
         let mut left_out = Vec::new();
@@ -115,7 +115,7 @@ impl<'a> CaptionTask<'a> {
                 left_out.push(format!("{}: nothing is left of its caption", ready.pair.picture));
                 continue;
             };
-            let here = at.share.has(items.len());
+            let here = context.share.has(items.len());
             let kept = here.then(|| self.frozen(&ready, &captions)).transpose()?;
             items.push((kept, packed));
         }
@@ -170,29 +170,29 @@ impl<'a> CaptionTask<'a> {
 }
 
 impl Task for CaptionTask<'_> {
-    fn draw<'s>(&'s self, at: At<'s>, micro: usize) -> Result<Box<dyn Batch + 's>> {
+    fn draw<'s>(&'s self, context: StepContext<'s>, micro: usize) -> Result<Box<dyn Batch + 's>> {
         let ready = {
             let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-            ahead.take(at.step, micro)?
+            ahead.take(context.step, micro)?
         };
-        self.batch(at, ready, (at.step * at.stage.accumulate + micro) as u64)
+        self.batch(context, ready, (context.step * context.stage.accumulate + micro) as u64)
     }
 
-    fn held_out<'s>(&'s self, at: At<'s>) -> Result<Option<Box<dyn Batch + 's>>> {
+    fn held_out<'s>(&'s self, context: StepContext<'s>) -> Result<Option<Box<dyn Batch + 's>>> {
         if self.held_out.is_empty() {
             return Ok(None);
         }
-        let whole = Captions { crop: None, ..at.stage.captions() };
+        let whole = Captions { crop: None, ..context.stage.captions() };
         let ready = self.held_out.iter().map(|pair| {
             let name = format!("{} whole", pair.key);
             let known = self.cache.contains(&name);
             let view = (!known).then(|| self.cut.view(pair, &whole, Some(&name), 0));
             Ready { pair: pair.clone(), name: Some(name), view }
         });
-        self.batch(at, ready.collect(), u64::MAX >> 20).map(Some)
+        self.batch(context, ready.collect(), u64::MAX >> 20).map(Some)
     }
 
-    fn samples(&self, stage: &Stage, count: usize) -> Result<Vec<Asked>> {
+    fn samples(&self, stage: &Stage, count: usize) -> Result<Vec<SampledAnswer>> {
         let network = &self.network;
         let whole = Captions { crop: None, ..stage.captions() };
         let end = whole.end.as_deref().unwrap_or(network.template.stop_strings()[0]);
@@ -206,9 +206,9 @@ impl Task for CaptionTask<'_> {
             let sample = Sample {
                 artwork: pair.key.clone(),
                 question: whole.instructions.first().cloned().unwrap_or_default(),
-                answer: network.say(&self.prompt(&whole, 0)?, &image, &end)?,
+                answer: network.greedy_answer(&self.prompt(&whole, 0)?, &image, &end)?,
             };
-            all.push(Asked { sample, picture: view });
+            all.push(SampledAnswer { sample, picture: view });
         }
         Ok(all)
     }

@@ -1,4 +1,4 @@
-//! All that changes from step to step: weights, their moments, and their running mean.
+//! What a step changes: weights, the optimiser's moments, and the moving average of the weights.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,22 +10,24 @@ use super::optimiser::AdamW;
 use super::params::Params;
 use super::{TrainError, unwritten};
 
+/// Weights, optimiser and moving average of a run; a checkpoint holds all three.
 pub struct Learner {
     pub params: Params,
     pub optimiser: AdamW,
-    pub mean: Option<RunningMean>,
+    /// Where the configuration sets `ema`.
+    pub ema: Option<Ema>,
 }
 
 const WEIGHTS: &str = "weights.safetensors";
 const MOMENTS: &str = "optimiser.safetensors";
-const MEAN: &str = "ema.safetensors";
+const EMA: &str = "ema.safetensors";
 
 impl Learner {
     fn write(&self, folder: &Path) -> Result<()> {
         self.params.save(&folder.join(WEIGHTS), DType::F32)?;
         self.optimiser.save(&folder.join(MOMENTS))?;
-        match &self.mean {
-            Some(mean) => candle_core::safetensors::save(&mean.values(), folder.join(MEAN)),
+        match &self.ema {
+            Some(ema) => candle_core::safetensors::save(&ema.values(), folder.join(EMA)),
             None => Ok(()),
         }
     }
@@ -33,20 +35,21 @@ impl Learner {
     fn read(&mut self, folder: &Path) -> Result<()> {
         self.params.load(&folder.join(WEIGHTS))?;
         self.optimiser.load(&folder.join(MOMENTS), &self.params)?;
-        if let Some(mean) = &mut self.mean {
+        if let Some(ema) = &mut self.ema {
             let device = self.params.device().clone();
-            let values = candle_core::safetensors::load(folder.join(MEAN), &device)?;
-            mean.values = values.into_iter().collect();
+            let values = candle_core::safetensors::load(folder.join(EMA), &device)?;
+            ema.values = values.into_iter().collect();
         }
         Ok(())
     }
 
-    /// Runs with the mean in the place of the weights, where there is one.
-    pub fn with_mean<T, E: From<candle_core::Error>>(
+    /// Calls `run` while the parameters hold the moving average, if there is one, and restores the
+    /// weights afterwards.
+    pub fn with_ema<T, E: From<candle_core::Error>>(
         &self,
         run: impl FnOnce() -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        let Some(mean) = &self.mean else { return run() };
+        let Some(ema) = &self.ema else { return run() };
         let own: Vec<Tensor> = self
             .params
             .trainable()
@@ -54,7 +57,7 @@ impl Learner {
             .map(|(_, var)| var.as_detached_tensor().copy())
             .collect::<Result<_>>()?;
         for (name, var) in self.params.trainable() {
-            if let Some(value) = mean.values.get(&name) {
+            if let Some(value) = ema.values.get(&name) {
                 var.set(value)?;
             }
         }
@@ -79,27 +82,29 @@ impl LearnerState for Learner {
 }
 
 /// An exponential moving average of the weights.
-pub struct RunningMean {
-    keep: f64,
+pub struct Ema {
+    /// Weight of the old value in an update, 0 to 1.
+    decay: f64,
     values: BTreeMap<String, Tensor>,
 }
 
-impl RunningMean {
-    /// Begins at the weights as they are.
-    pub fn new(keep: f64, params: &Params) -> Result<Self> {
+impl Ema {
+    /// Starts at the present weights.
+    pub fn new(decay: f64, params: &Params) -> Result<Self> {
         let values = params
             .trainable()
             .into_iter()
             .map(|(name, var)| Ok((name, var.as_detached_tensor().copy()?)))
             .collect::<Result<_>>()?;
-        Ok(Self { keep, values })
+        Ok(Self { decay, values })
     }
 
+    /// `decay * average + (1 - decay) * weights`, tensor by tensor.
     pub fn update(&mut self, params: &Params) -> Result<()> {
         for (name, var) in params.trainable() {
             if let Some(value) = self.values.get_mut(&name) {
-                let new = (var.as_detached_tensor() * (1.0 - self.keep))?;
-                *value = ((&*value * self.keep)? + new)?;
+                let new = (var.as_detached_tensor() * (1.0 - self.decay))?;
+                *value = ((&*value * self.decay)? + new)?;
             }
         }
         Ok(())
@@ -116,24 +121,24 @@ mod tests {
     use candle_core::Device;
 
     #[test]
-    fn the_mean_lags_behind_and_survives_a_checkpoint() -> Result<()> {
+    fn the_average_lags_behind_and_survives_a_checkpoint() -> Result<()> {
         let params = Params::new(1, &Device::Cpu);
         let set = |v: f32| params.set("w", &Tensor::new(&[v], &Device::Cpu)?);
         set(1.0)?;
         let optimiser = AdamW::new(params.trainable(), (0.9, 0.99), 0.0)?;
-        let mean = Some(RunningMean::new(0.75, &params)?);
-        let mut learner = Learner { params: params.clone(), optimiser, mean };
+        let ema = Some(Ema::new(0.75, &params)?);
+        let mut learner = Learner { params: params.clone(), optimiser, ema };
         set(5.0)?;
-        learner.mean.as_mut().expect("is kept").update(&params)?;
+        learner.ema.as_mut().expect("an average").update(&params)?;
         let seen = |learner: &Learner| {
-            learner.with_mean(|| params.all()[0].1.flatten_all()?.to_vec1::<f32>())
+            learner.with_ema(|| params.all()[0].1.flatten_all()?.to_vec1::<f32>())
         };
         assert_eq!(seen(&learner)?, [2.0]);
         assert_eq!(params.all()[0].1.to_vec1::<f32>()?, [5.0]);
         let folder = tempfile::tempdir().map_err(candle_core::Error::wrap)?;
         learner.write(folder.path())?;
         set(9.0)?;
-        learner.mean.as_mut().expect("is kept").update(&params)?;
+        learner.ema.as_mut().expect("an average").update(&params)?;
         learner.read(folder.path())?;
         assert_eq!(seen(&learner)?, [2.0]);
         assert_eq!(params.all()[0].1.to_vec1::<f32>()?, [5.0]);

@@ -40,7 +40,7 @@ pub use params::{Params, name_hash};
 pub use peers::{Alone, Peers};
 pub use schedule::Schedule;
 pub use settings::{precision, thread_pool};
-pub use task::{At, Batch, Network, Task, UnitLoss};
+pub use task::{Batch, Network, StepContext, Task, UnitLoss};
 pub use trainer::{Outcome, Trainer};
 
 /// What can go wrong in a run.

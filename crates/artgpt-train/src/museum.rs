@@ -6,8 +6,8 @@ use rayon::prelude::*;
 
 use super::align::AlignTargets;
 use super::cache::FrozenCache;
-use super::samples::Asked;
-use super::task::{At, Batch, Network, Task, UnitLoss};
+use super::samples::SampledAnswer;
+use super::task::{Batch, Network, StepContext, Task, UnitLoss};
 use super::{Result, TrainError, answer_loss, examples, pack};
 use artgpt_art::{FormalFeatures, Painting, Paintings, Split, View, ViewJitter};
 use artgpt_chat::{Role, Turn};
@@ -17,7 +17,7 @@ use artgpt_rundir::{Stage, StageKind};
 
 /// Paintings looked at for a held-out loss.
 const VALIDATION_VIEWS: usize = 8;
-/// Asked at checkpoints, where no question is trained alone.
+/// SampledAnswer at checkpoints, where no question is trained alone.
 const DESCRIBE: &str = "Describe this painting.";
 
 pub struct MuseumTask<'a> {
@@ -133,22 +133,23 @@ struct Draw {
 }
 
 impl Task for MuseumTask<'_> {
-    fn draw<'s>(&'s self, at: At<'s>, micro: usize) -> Result<Box<dyn Batch + 's>> {
-        let step = at.step * at.stage.accumulate + micro;
-        let seen = self.seen((at.index, step), at.stage.batch, &self.split.train, true)?;
-        self.batch(at.stage, step, seen)
+    fn draw<'s>(&'s self, context: StepContext<'s>, micro: usize) -> Result<Box<dyn Batch + 's>> {
+        let step = context.step * context.stage.accumulate + micro;
+        let seen =
+            self.seen((context.index, step), context.stage.batch, &self.split.train, true)?;
+        self.batch(context.stage, step, seen)
     }
 
-    fn held_out<'s>(&'s self, at: At<'s>) -> Result<Option<Box<dyn Batch + 's>>> {
+    fn held_out<'s>(&'s self, context: StepContext<'s>) -> Result<Option<Box<dyn Batch + 's>>> {
         if self.split.held_out.is_empty() {
             return Ok(None);
         }
         let ids = &self.split.held_out;
-        let seen = self.seen((at.index, usize::MAX >> 32), VALIDATION_VIEWS, ids, false)?;
-        self.batch(at.stage, 0, seen).map(Some)
+        let seen = self.seen((context.index, usize::MAX >> 32), VALIDATION_VIEWS, ids, false)?;
+        self.batch(context.stage, 0, seen).map(Some)
     }
 
-    fn samples(&self, stage: &Stage, count: usize) -> Result<Vec<Asked>> {
+    fn samples(&self, stage: &Stage, count: usize) -> Result<Vec<SampledAnswer>> {
         if stage.kind != StageKind::Answer {
             return Ok(Vec::new());
         }
@@ -171,9 +172,9 @@ impl Task for MuseumTask<'_> {
             let sample = Sample {
                 artwork: painting.label.title.clone().unwrap_or_else(|| id.to_string()),
                 question: question.to_string(),
-                answer: network.say(&prompt, &image, &end)?,
+                answer: network.greedy_answer(&prompt, &image, &end)?,
             };
-            Ok(Asked { sample, picture: view.pixels().clone() })
+            Ok(SampledAnswer { sample, picture: view.pixels().clone() })
         })
         .collect()
     }

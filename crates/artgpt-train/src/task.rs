@@ -6,7 +6,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::params::name_hash;
-use super::samples::Asked;
+use super::samples::SampledAnswer;
 use super::{Packed, Result, TrainError};
 use artgpt_art::View;
 use artgpt_chat::{Template, Tokenizer};
@@ -19,14 +19,14 @@ use artgpt_rundir::Stage;
 /// Draws what a step learns. What it draws depends on its arguments and the seed alone.
 pub trait Task: Sync {
     /// Micro-batch `micro` of a step of the whole run.
-    fn draw<'s>(&'s self, stage: At<'s>, micro: usize) -> Result<Box<dyn Batch + 's>>;
+    fn draw<'s>(&'s self, context: StepContext<'s>, micro: usize) -> Result<Box<dyn Batch + 's>>;
 
     /// Always the same held-out views; `None` if nothing is held out.
-    fn held_out<'s>(&'s self, stage: At<'s>) -> Result<Option<Box<dyn Batch + 's>>>;
+    fn held_out<'s>(&'s self, context: StepContext<'s>) -> Result<Option<Box<dyn Batch + 's>>>;
 
     /// What the model says about the first `count` held-out pictures, as it is now. Draws nothing, so
     /// that a run is the same with samples and without.
-    fn samples(&self, _stage: &Stage, _count: usize) -> Result<Vec<Asked>> {
+    fn samples(&self, _stage: &Stage, _count: usize) -> Result<Vec<SampledAnswer>> {
         Ok(Vec::new())
     }
 
@@ -39,7 +39,7 @@ pub trait Task: Sync {
 
 /// A step, and the stage it belongs to.
 #[derive(Debug, Clone, Copy)]
-pub struct At<'s> {
+pub struct StepContext<'s> {
     pub stage: &'s Stage,
     /// Which stage of the run that is.
     pub index: usize,

@@ -6,8 +6,8 @@ use candle_core::{Device, Tensor};
 use candle_nn::Init;
 
 use super::*;
-use crate::task::UnitLoss;
-use crate::{Alone, Params};
+use crate::task::{Batch, StepContext, UnitLoss};
+use crate::{Alone, TrainError};
 use artgpt_art::Split;
 use artgpt_rundir::RunDir;
 
@@ -21,17 +21,17 @@ struct Pull {
 struct Pulled(Tensor);
 
 impl Task for Pull {
-    fn draw<'s>(&'s self, at: At<'s>, _: usize) -> Result<Box<dyn Batch + 's>> {
+    fn draw<'s>(&'s self, context: StepContext<'s>, _: usize) -> Result<Box<dyn Batch + 's>> {
         // Another target at every step, so that a step that is done twice or left out shows.
-        let target = Tensor::full(1.0 + at.step as f32 * 0.01, 4, &Device::Cpu)?;
+        let target = Tensor::full(1.0 + context.step as f32 * 0.01, 4, &Device::Cpu)?;
         let loss = (&self.weights - target)?.sqr()?.sum_all()?;
         let left = |n: usize| n.checked_sub(1);
-        let leaps = at.step == self.leaps_at
+        let leaps = context.step == self.leaps_at
             && self.leaps.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).is_ok();
         Ok(Box::new(Pulled(if leaps { (loss * 1e6)? } else { loss })))
     }
 
-    fn held_out<'s>(&'s self, _: At<'s>) -> Result<Option<Box<dyn Batch + 's>>> {
+    fn held_out<'s>(&'s self, _: StepContext<'s>) -> Result<Option<Box<dyn Batch + 's>>> {
         Ok(None)
     }
 
