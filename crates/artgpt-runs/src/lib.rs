@@ -19,7 +19,7 @@ mod smooth;
 mod table;
 mod tail;
 
-pub use about::{About, At, Bin, ByTag, Cut, Media, last_of};
+pub use about::{About, At, Bin, ByTag, Cut, Media};
 pub use curves::{Curves, SYSTEM};
 pub use export::csv;
 pub use follow::{Change, Follower};
