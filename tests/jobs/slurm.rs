@@ -182,7 +182,7 @@ fn jobs_run_pause_and_are_requeued_in_a_real_slurm() {
     let path = config.display().to_string();
     let bad = more(&["--set", "slurm.partition=nowhere"]);
     let (code, _, err) = home.run(&[&["jobs", "submit", "train", &path], &bad[..]].concat());
-    assert!(code == Some(1) && err.contains("sbatch says"), "{err}");
+    assert!(code == Some(1) && err.contains("sbatch failed"), "{err}");
     assert_eq!(home.json(&["jobs", "list"]).as_array().map(Vec::len), Some(4));
     wait::until("an empty queue", || match cluster.ask("squeue", &["-h"]) {
         left if left.is_empty() => Ok(()),

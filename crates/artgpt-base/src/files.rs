@@ -1,4 +1,4 @@
-//! Files that are written whole or not at all, and files that are read up to a limit.
+//! Atomic file writes, JSON Lines, and reads with a size limit.
 
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -23,7 +23,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// [`write_whole`] with `value` as indented JSON.
 ///
 /// # Errors
-/// As [`write_whole`]; [`io::ErrorKind::InvalidData`] if `value` cannot be written as JSON.
+/// Those of [`write_whole`]; [`io::ErrorKind::InvalidData`] if `value` cannot be written as JSON.
 pub fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
     write_whole(path, &serde_json::to_vec_pretty(value)?)
 }
@@ -38,14 +38,14 @@ pub fn append_json_line(path: &Path, value: &impl Serialize) -> io::Result<()> {
     std::fs::OpenOptions::new().create(true).append(true).open(path)?.write_all(&line)
 }
 
-/// The values of a JSON Lines file in the order of its lines. Lines that are no `T` are skipped; a
-/// file that cannot be read has none.
+/// The values of a JSON Lines file in the order of its lines. Skips lines that do not
+/// parse as `T`; empty if the file cannot be read.
 pub fn read_json_lines<T: DeserializeOwned>(path: &Path) -> Vec<T> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-/// Reads a regular file of at most `limit` bytes.
+/// Reads a regular file of at most `limit` bytes whole.
 ///
 /// # Errors
 /// [`io::ErrorKind::InvalidInput`] if it is no regular file (a FIFO or a device may never end),

@@ -1,7 +1,9 @@
-//! What every crate of the workspace may use: text that is safe for terminals, files that are
-//! written whole or not at all, and hashes.
+//! Helpers for every crate of the workspace: text that is safe for terminals, atomic file writes,
+//! limited reads, and hashes.
 //!
 //! This crate knows nothing of models, runs or screens.
+
+#![warn(missing_docs)]
 
 pub mod files;
 pub mod hash;

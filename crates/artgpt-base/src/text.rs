@@ -9,7 +9,7 @@ pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c == '\n' || c == '\t' { ' ' } else { harmless(c) }).collect()
 }
 
-/// As [`printable`], but keeps line breaks (and turns a tab into spaces).
+/// Like [`printable`], but keeps line breaks and turns a tab into four spaces.
 pub fn printable_lines(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -30,12 +30,20 @@ fn harmless(c: char) -> char {
     if c.is_control() || reorders { '\u{fffd}' } else { c }
 }
 
-/// An error's first line: candle's messages carry a backtrace after it.
+/// What a terminal shows of a line after its carriage returns, without escape sequences and control
+/// characters: a progress bar overwrites its line.
+pub fn visible_line(line: &str) -> String {
+    let line = line.trim_end_matches('\r');
+    let last = line.rsplit('\r').next().unwrap_or(line);
+    printable(&anstream::adapter::strip_str(last).to_string())
+}
+
+/// The first line of an error's message; candle appends a backtrace after it.
 pub fn first_line(e: &impl std::fmt::Display) -> String {
     e.to_string().lines().next().unwrap_or_default().to_string()
 }
 
-/// An error's message and its hint in one line.
+/// An error's message and its hint, joined with `; `.
 pub fn with_hint(message: &impl std::fmt::Display, hint: Option<String>) -> String {
     match hint {
         Some(hint) => format!("{message}; {hint}"),
@@ -43,7 +51,7 @@ pub fn with_hint(message: &impl std::fmt::Display, hint: Option<String>) -> Stri
     }
 }
 
-/// Seconds in words, to two units.
+/// A duration in seconds as text with at most two units: `25 min`, `2 h 10 min`.
 pub fn duration(seconds: f64) -> String {
     let all = seconds.max(0.0).round() as u64;
     let (days, hours, minutes) = (all / 86_400, all / 3600 % 24, all / 60 % 60);
@@ -56,7 +64,7 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// A number in a table: six digits that count, and all of those before the point.
+/// A number for a table: six significant digits, or all digits before the point if there are more.
 pub fn number(value: f64) -> String {
     let size = value.abs();
     match size {
@@ -70,7 +78,7 @@ pub fn number(value: f64) -> String {
     }
 }
 
-/// As much of a text as so many cells hold; what is cut ends in an ellipsis.
+/// Shortens a text to at most `cells` terminal columns; a shortened text ends in an ellipsis.
 pub fn fit(text: &str, cells: usize) -> String {
     if text.width() <= cells {
         return text.to_string();
@@ -101,9 +109,15 @@ mod tests {
     }
 
     #[test]
-    fn durations_are_told_in_two_units() {
+    fn durations_have_at_most_two_units() {
         let told = [4.4, 61.0, 1500.0, 7800.0, 200_000.0].map(duration);
         assert_eq!(told, ["4 s", "1 min 1 s", "25 min", "2 h 10 min", "2 d 7 h"]);
+    }
+
+    #[test]
+    fn a_line_is_what_its_carriage_returns_leave() {
+        let lines = ["a", "10%\r20%", "\u{1b}[31mred\u{1b}[0m\r", ""].map(visible_line);
+        assert_eq!(lines, ["a", "20%", "red", ""]);
     }
 
     #[test]

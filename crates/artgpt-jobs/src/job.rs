@@ -1,4 +1,4 @@
-//! A job as it stands on disk.
+//! A job and its records on disk.
 
 use std::path::{Path, PathBuf};
 
@@ -9,20 +9,28 @@ use artgpt_rundir::job::{
 };
 use artgpt_rundir::{RunState, Status, run_folders, run_id};
 
-/// All that is known of one job.
+/// A job with all its records, as they were when it was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Job {
+    /// The run's ID.
     pub id: String,
-    /// The run's folder.
+    /// The run directory.
     pub path: PathBuf,
+    /// What was submitted; it never changes.
     pub spec: Spec,
+    /// The user's last request.
     pub request: Request,
+    /// The supervisor's (or Slurm's) bookkeeping.
     pub progress: Progress,
+    /// The run's state and step.
     pub status: Status,
 }
 
 impl Job {
-    /// `None` where the run is no job.
+    /// Reads the job in a run directory; `None` if the run is no job.
+    ///
+    /// # Errors
+    /// [`JobError::Record`] if a record cannot be read or parsed.
     pub fn read(path: &Path) -> Result<Option<Self>> {
         let Some(spec) = record::read(path, Record::Spec)? else { return Ok(None) };
         let id = run_id(path);
@@ -36,31 +44,31 @@ impl Job {
         }))
     }
 
-    /// Whether more may come of it without a word of the user's.
+    /// Whether its state can still change without a new request.
     pub fn is_open(&self) -> bool {
         match self.status.state {
             RunState::Queued | RunState::Running => true,
             RunState::Finished => false,
-            RunState::Failed => self.is_asked_again(),
-            RunState::Paused => self.is_asked_again() || self.request.wanted == Wanted::Stop,
-            // Its process has written its last word, on its way to what is wanted; or somebody else
-            // ended it.
+            RunState::Failed => self.has_pending_resume(),
+            RunState::Paused => self.has_pending_resume() || self.request.wanted == Wanted::Stop,
+            // The process ended on its way to the requested state, or somebody else ended it.
             RunState::Stopped => self.request.wanted != Wanted::Stop,
         }
     }
 
-    /// The user wants it to go on, and that was not followed yet.
-    pub fn is_asked_again(&self) -> bool {
+    /// Whether the user requested to resume it and no start has followed yet.
+    pub(crate) fn has_pending_resume(&self) -> bool {
         self.request.wanted == Wanted::Run && self.request.number > self.progress.followed
     }
 
-    pub fn is_local(&self) -> bool {
+    /// Whether the supervisor of this machine runs it, not Slurm.
+    pub(crate) fn is_local(&self) -> bool {
         self.spec.on == Place::Local
     }
 }
 
-/// All jobs of a folder of runs, the oldest first. One whose record cannot be read is passed over: it
-/// must not hide the others.
+/// All jobs below a runs directory, oldest first. Skips a job whose records cannot be read, so that it
+/// does not hide the others.
 pub fn list(runs: &Path) -> Vec<Job> {
     let folders = run_folders(runs).into_iter().filter(|p| p.join(JOB).is_dir());
     let mut all: Vec<Job> = folders.filter_map(|p| Job::read(&p).ok().flatten()).collect();
@@ -68,7 +76,11 @@ pub fn list(runs: &Path) -> Vec<Job> {
     all
 }
 
-/// A job by its id, the beginning of it, its name, or its folder.
+/// Finds a job by ID, unique ID prefix, name or run directory.
+///
+/// # Errors
+/// [`JobError::Unknown`] if no job matches, [`JobError::Record`] if several match or a record cannot be
+/// read.
 pub fn find(runs: &Path, name: &str) -> Result<Job> {
     let unknown = || JobError::Unknown(artgpt_base::text::printable(name));
     match named(runs, name) {

@@ -1,19 +1,22 @@
-//! Training runs in the background: a run as a child process in a session of its own, which outlives the
-//! terminal, the connection and whoever submitted it.
+//! Training runs in the background. Each job is a child process in its own session, so it outlives
+//! the terminal, the connection and the user who submitted it.
 //!
-//! A job is a run folder with a folder `job/` in it, and has the run's id. Nobody talks to anybody: who
-//! wants something writes it beside the run (`job/request.json`), and one supervisor a data folder does it
-//! ([`Supervisor`]). It is started by whoever finds that there is work and none is there, and ends when
-//! there is none. On a cluster Slurm is all this itself ([`slurm`]).
+//! A job is a run directory with a `job/` directory in it, and shares the run's ID. All communication
+//! goes through files: a client writes a request beside the run (`job/request.json`), and the one
+//! supervisor of the data folder ([`Supervisor`]) carries it out. Any client that finds open jobs and
+//! no supervisor starts one ([`ensure_supervisor`]); it exits when no job is open. On a cluster, Slurm
+//! takes the supervisor's part ([`slurm`]).
+
+#![warn(missing_docs)]
 
 mod job;
 mod local;
 mod queue;
 mod remove;
+mod request;
 pub mod slurm;
 mod submit;
 mod supervisor;
-mod wish;
 
 use std::path::Path;
 
@@ -23,34 +26,68 @@ pub use job::{Job, find, list};
 pub use local::{ensure_supervisor, last_lines, stop_foreground};
 pub use queue::Slots;
 pub use remove::remove;
-pub use submit::{enlist, submit};
-pub use supervisor::Supervisor;
-pub use wish::{Wish, wish};
+pub use request::{RequestOutcome, request};
+pub use submit::{submit, submit_existing};
+pub use supervisor::{OnJobEvent, Supervisor};
 
+/// Why an operation on a job failed.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
+    /// No job has this ID, unique ID prefix, name or path.
     #[error("there is no job {0}; `artgpt-tui jobs list` shows them")]
     Unknown(String),
+    /// A file of the job cannot be read or written.
     #[error("cannot read or write {path}: {source}; check permissions and free space")]
     Io {
+        /// The file or directory.
         path: String,
+        /// The operating system's error.
         #[source]
         source: std::io::Error,
     },
+    /// A process cannot be started.
     #[error("cannot start {what}: {reason}; check that it is installed and may be run")]
-    Start { what: String, reason: String },
-    #[error("{command} says: {reason}; see its own manual, or use --on local")]
-    Slurm { command: String, reason: String },
+    Start {
+        /// The program.
+        what: String,
+        /// Why it did not start.
+        reason: String,
+    },
+    /// A Slurm command is missing or exited with an error.
+    #[error("{command} failed: {reason}; see its own manual, or use --on local")]
+    Slurm {
+        /// The command, such as `sbatch`.
+        command: String,
+        /// Its error output.
+        reason: String,
+    },
+    /// The job's state does not allow the request.
     #[error("{id} is {state}; {hint}")]
-    Refused { id: String, state: &'static str, hint: &'static str },
+    Refused {
+        /// The run's ID.
+        id: String,
+        /// Its state, in words that follow "is".
+        state: &'static str,
+        /// What to do instead.
+        hint: &'static str,
+    },
+    /// Another run or job depends on the run.
     #[error("{id} is needed by {by}; remove that one first, or with it")]
-    Needed { id: String, by: String },
+    Needed {
+        /// The run that was to be removed.
+        id: String,
+        /// The run that depends on it.
+        by: String,
+    },
+    /// A record in `job/` cannot be read or written.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// The run directory cannot be read or written.
     #[error(transparent)]
     Run(#[from] artgpt_rundir::RunError),
 }
 
+/// A result whose error is a [`JobError`].
 pub type Result<T> = std::result::Result<T, JobError>;
 
 fn io(path: &Path) -> impl FnOnce(std::io::Error) -> JobError {

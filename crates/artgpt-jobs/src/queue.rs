@@ -1,4 +1,4 @@
-//! Whose turn it is: pure, so that it is tested without processes.
+//! The scheduler: which queued job starts on which device. Pure functions, so tests need no processes.
 
 use std::cmp::Reverse;
 
@@ -7,36 +7,38 @@ use artgpt_machine::{Gpu, Used};
 use artgpt_rundir::RunState;
 use artgpt_rundir::job::Wanted;
 
-/// Places for jobs.
+/// How many jobs may run at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slots {
-    /// Jobs at the same time on the processors, and on each GPU.
+    /// Jobs on the CPU.
     pub cpu: usize,
+    /// Jobs on each GPU.
     pub gpu: usize,
 }
 
-/// A device and what is free there.
+/// A device and its free capacity.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Slot {
-    /// As in `--device`.
+pub(crate) struct Slot {
+    /// As in `--device`: `cpu` or `cuda:N`.
     pub name: String,
+    /// Further jobs that may start on it.
     pub jobs: usize,
-    /// Bytes.
+    /// Free memory in bytes.
     pub free: u64,
-    /// Nobody else uses much of its memory.
-    pub is_clear: bool,
+    /// Whether other programs use less than a tenth of its memory.
+    pub is_idle: bool,
 }
 
-/// What is done about a job that is queued.
+/// What to do with a queued job.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Turn {
+pub(crate) enum Decision {
     Start { slot: String },
     Fail { reason: String },
     Wait { reason: String },
 }
 
-/// The slots of a machine. A build without CUDA uses the processors alone.
-pub fn slots(counts: Slots, memory: Used, gpus: &[Gpu]) -> Vec<Slot> {
+/// The devices of a machine. A build without CUDA uses the CPU only.
+pub(crate) fn slots(counts: Slots, memory: Used, gpus: &[Gpu]) -> Vec<Slot> {
     let mut all: Vec<Slot> = Vec::new();
     if cfg!(feature = "cuda") {
         let visible = gpus.iter().filter(|gpu| is_visible(gpu.index));
@@ -44,33 +46,37 @@ pub fn slots(counts: Slots, memory: Used, gpus: &[Gpu]) -> Vec<Slot> {
             name: format!("cuda:{}", gpu.index),
             jobs: counts.gpu,
             free: gpu.memory.free(),
-            is_clear: gpu.memory.share() < 0.1,
+            is_idle: gpu.memory.share() < 0.1,
         }));
     }
-    // Of a machine's memory much is always used; only other jobs count.
-    all.push(Slot { name: "cpu".into(), jobs: counts.cpu, free: memory.free(), is_clear: true });
+    // Much of a machine's memory is always in use; only other jobs count.
+    all.push(Slot { name: "cpu".into(), jobs: counts.cpu, free: memory.free(), is_idle: true });
     all
 }
 
-/// As far as the user restricts programs to some GPUs by their numbers.
+/// Whether `CUDA_VISIBLE_DEVICES` allows this GPU; a list that is not of numbers allows all.
 fn is_visible(index: u32) -> bool {
     let Ok(all) = std::env::var("CUDA_VISIBLE_DEVICES") else { return true };
     let numbers: Option<Vec<u32>> = all.split(',').map(|n| n.trim().parse().ok()).collect();
     numbers.is_none_or(|numbers| numbers.contains(&index))
 }
 
-/// A turn for each queued job, by its id. Higher priorities are asked first, then older jobs; one that
-/// must wait does not hold up the others.
-pub fn turns(jobs: &[Job], slots: &[Slot], now: jiff::Timestamp) -> Vec<(String, Turn)> {
-    let mut room: Vec<Slot> = slots.to_vec();
-    let mut crowded: Vec<bool> = vec![false; room.len()];
-    let mut loading = vec![false; room.len()];
+/// Decides for each queued job, by ID: higher priorities first, then older jobs. A job that must wait
+/// does not block the jobs after it.
+pub(crate) fn schedule(
+    jobs: &[Job],
+    slots: &[Slot],
+    now: jiff::Timestamp,
+) -> Vec<(String, Decision)> {
+    let mut devices: Vec<Slot> = slots.to_vec();
+    let mut occupied: Vec<bool> = vec![false; devices.len()];
+    let mut loading = vec![false; devices.len()];
     for job in jobs.iter().filter(|job| job.is_local() && job.status.state == RunState::Running) {
-        let place = room.iter().position(|slot| Some(&slot.name) == job.progress.slot.as_ref());
-        if let Some(i) = place {
-            room[i].jobs = room[i].jobs.saturating_sub(1);
-            crowded[i] = true;
-            // Before its first step of this start it has not taken its memory.
+        let device = devices.iter().position(|slot| Some(&slot.name) == job.progress.slot.as_ref());
+        if let Some(i) = device {
+            devices[i].jobs = devices[i].jobs.saturating_sub(1);
+            occupied[i] = true;
+            // Before the first step of this start it has not allocated its memory.
             loading[i] |= job.status.pid != job.progress.pid.unwrap_or(0);
             loading[i] |= job.status.phase.is_some();
         }
@@ -78,34 +84,34 @@ pub fn turns(jobs: &[Job], slots: &[Slot], now: jiff::Timestamp) -> Vec<(String,
     let mut queued: Vec<&Job> =
         jobs.iter().filter(|job| job.is_local() && job.status.state == RunState::Queued).collect();
     queued.sort_by_key(|job| (Reverse(job.spec.priority), job.spec.submitted, job.id.clone()));
-    let mut told = Vec::new();
+    let mut decisions = Vec::new();
     for job in queued {
-        let turn = match blocked(job, jobs, now) {
-            Some(turn) => {
-                // One that crashed keeps its device for the moment until it starts again.
+        let decision = match blocked(job, jobs, now) {
+            Some(decision) => {
+                // A crashed job keeps its device until it restarts.
                 let crashed = job.progress.not_before.is_some_and(|until| until > now);
-                let own = room.iter().position(|s| Some(&s.name) == job.progress.slot.as_ref());
+                let own = devices.iter().position(|s| Some(&s.name) == job.progress.slot.as_ref());
                 if let (true, Some(i)) = (crashed, own) {
-                    room[i].jobs = room[i].jobs.saturating_sub(1);
+                    devices[i].jobs = devices[i].jobs.saturating_sub(1);
                 }
-                turn
+                decision
             }
-            None => place(job, &room, &crowded, &loading),
+            None => choose_device(job, &devices, &occupied, &loading),
         };
-        if let Turn::Start { slot } = &turn
-            && let Some(i) = room.iter().position(|s| s.name == *slot)
+        if let Decision::Start { slot } = &decision
+            && let Some(i) = devices.iter().position(|s| s.name == *slot)
         {
-            room[i].jobs -= 1;
-            room[i].free = room[i].free.saturating_sub(job.spec.memory.unwrap_or(0));
-            (crowded[i], loading[i]) = (true, true);
+            devices[i].jobs -= 1;
+            devices[i].free = devices[i].free.saturating_sub(job.spec.memory.unwrap_or(0));
+            (occupied[i], loading[i]) = (true, true);
         }
-        told.push((job.id.clone(), turn));
+        decisions.push((job.id.clone(), decision));
     }
-    told
+    decisions
 }
 
-/// By what it must come after, or by a crash a moment ago.
-fn blocked(job: &Job, jobs: &[Job], now: jiff::Timestamp) -> Option<Turn> {
+/// Whether a dependency or the delay after a crash blocks the job.
+fn blocked(job: &Job, jobs: &[Job], now: jiff::Timestamp) -> Option<Decision> {
     let mut waits = Vec::new();
     for id in &job.spec.after {
         let before = jobs.iter().find(|other| other.id == *id);
@@ -115,7 +121,7 @@ fn blocked(job: &Job, jobs: &[Job], now: jiff::Timestamp) -> Option<Turn> {
                 waits.push(id.as_str());
                 continue;
             }
-            // One that is pausing, or was ended by somebody else, goes on.
+            // It is about to pause, or somebody else ended it: it resumes.
             Some(RunState::Stopped) if before.is_some_and(|b| b.request.wanted != Wanted::Stop) => {
                 waits.push(id.as_str());
                 continue;
@@ -124,39 +130,40 @@ fn blocked(job: &Job, jobs: &[Job], now: jiff::Timestamp) -> Option<Turn> {
             Some(RunState::Stopped) => format!("{id}, which it comes after, was stopped"),
             None => format!("{id}, which it comes after, is gone"),
         };
-        return Some(Turn::Fail { reason });
+        return Some(Decision::Fail { reason });
     }
     if !waits.is_empty() {
-        return Some(Turn::Wait { reason: waits.join(", ") });
+        return Some(Decision::Wait { reason: waits.join(", ") });
     }
     let until = job.progress.not_before.filter(|until| *until > now)?;
-    Some(Turn::Wait { reason: format!("{until}, after a crash") })
+    Some(Decision::Wait { reason: format!("{until}, after a crash") })
 }
 
-fn place(job: &Job, room: &[Slot], crowded: &[bool], loading: &[bool]) -> Turn {
+/// `occupied` marks devices with a job of ours, `loading` those where one has not yet allocated its memory.
+fn choose_device(job: &Job, devices: &[Slot], occupied: &[bool], loading: &[bool]) -> Decision {
     let suits = |slot: &Slot| match job.spec.device.as_str() {
         "auto" => true,
         "cuda" => slot.name.starts_with("cuda"),
         name => slot.name == name,
     };
-    let fitting: Vec<usize> = (0..room.len()).filter(|i| suits(&room[*i])).collect();
-    // Where a GPU could have been had, nobody waits for hours on the processors instead.
-    let gpu = fitting.iter().any(|i| room[*i].name != "cpu");
+    let fitting: Vec<usize> = (0..devices.len()).filter(|i| suits(&devices[*i])).collect();
+    // Wait for a GPU rather than train for hours on the CPU.
+    let gpu = fitting.iter().any(|i| devices[*i].name != "cpu");
     let fitting: Vec<usize> =
-        fitting.into_iter().filter(|i| !gpu || room[*i].name != "cpu").collect();
+        fitting.into_iter().filter(|i| !gpu || devices[*i].name != "cpu").collect();
     if fitting.is_empty() {
         let device = &job.spec.device;
-        return Turn::Fail { reason: format!("there is no device {device} on this machine") };
+        return Decision::Fail { reason: format!("this machine has no device {device}") };
     }
     let mut reason = "a free device".to_string();
     for i in fitting {
-        let slot = &room[i];
+        let slot = &devices[i];
         if slot.jobs == 0 || loading[i] {
             continue;
         }
         match job.spec.memory {
-            // An estimate must not keep a job from a device that it would have to itself.
-            Some(needed) if needed > slot.free && (crowded[i] || !slot.is_clear) => {
+            // The estimate must not keep a job off a device that it would have to itself.
+            Some(needed) if needed > slot.free && (occupied[i] || !slot.is_idle) => {
                 let gb = |bytes: u64| bytes as f64 / 1e9;
                 reason = format!(
                     "memory on {}: about {:.1} GB of {:.1} GB free",
@@ -165,10 +172,10 @@ fn place(job: &Job, room: &[Slot], crowded: &[bool], loading: &[bool]) -> Turn {
                     gb(slot.free)
                 );
             }
-            _ => return Turn::Start { slot: slot.name.clone() },
+            _ => return Decision::Start { slot: slot.name.clone() },
         }
     }
-    Turn::Wait { reason }
+    Decision::Wait { reason }
 }
 
 #[cfg(test)]

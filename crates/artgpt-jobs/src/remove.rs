@@ -1,4 +1,4 @@
-//! Runs that are no longer wanted.
+//! Deletes runs.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,38 +8,42 @@ use artgpt_rundir::job::REMOVED;
 use super::{Job, JobError, Result, io, list};
 use artgpt_rundir::{RunDir, RunError, RunState, run_folders, run_id};
 
-/// Deletes runs of ours with all that they left: metrics, checkpoints, weights; all of them or none.
+/// Deletes run directories with everything in them: metrics, checkpoints, weights. Deletes all of
+/// `wanted` or none.
 ///
-/// Refused while something may come of one (it runs, waits or is paused), while a job that has not
-/// finished comes after it, and while another run's configuration names it.
+/// # Errors
+/// [`JobError::Refused`] if a run is not in the directory `runs`, or if it is running, queued or paused;
+/// [`JobError::Needed`] if an unfinished job or another run's configuration depends on it;
+/// [`JobError::Io`] if a directory cannot be moved or deleted.
 pub fn remove(runs: &Path, wanted: &[PathBuf]) -> Result<()> {
-    sweep(runs);
-    // However their paths are spelled.
+    finish_earlier_removals(runs);
+    // A set of IDs: two paths may lead to the same run.
     let mut ids: BTreeSet<String> = BTreeSet::new();
     for run in wanted {
-        ours(runs, run)?;
+        check_is_ours(runs, run)?;
         ids.insert(run_id(run));
     }
     let all: Vec<PathBuf> = ids.iter().map(|id| runs.join(id)).collect();
-    // Held until they are out of reach: whoever wants to go on with one finds it taken.
-    let held: Vec<RunDir> = all.iter().map(|run| hold(run)).collect::<Result<_>>()?;
-    unneeded(runs, &ids)?;
-    let out = |id: &String| runs.join(format!("{REMOVED}{id}"));
+    // Hold the locks until the runs are moved away, so that no process resumes one.
+    let locks: Vec<RunDir> = all.iter().map(|run| lock_ended_run(run)).collect::<Result<_>>()?;
+    check_dependents(runs, &ids)?;
+    let moved_path = |id: &String| runs.join(format!("{REMOVED}{id}"));
     let mut moved: Vec<&String> = Vec::new();
     for id in &ids {
-        if let Err(e) = std::fs::rename(runs.join(id), out(id)) {
-            moved.iter().for_each(|id| drop(std::fs::rename(out(id), runs.join(id))));
+        if let Err(e) = std::fs::rename(runs.join(id), moved_path(id)) {
+            moved.iter().for_each(|id| drop(std::fs::rename(moved_path(id), runs.join(id))));
             return Err(io(&runs.join(id))(e));
         }
         moved.push(id);
     }
-    // An open file would stay behind on NFS.
-    drop(held);
-    ids.iter().try_for_each(|id| std::fs::remove_dir_all(out(id)).map_err(io(&out(id))))
+    // NFS would keep an open file as `.nfs…` in the directory.
+    drop(locks);
+    ids.iter()
+        .try_for_each(|id| std::fs::remove_dir_all(moved_path(id)).map_err(io(&moved_path(id))))
 }
 
-/// What an earlier call did not come to the end with.
-fn sweep(runs: &Path) {
+/// Deletes what an interrupted call moved but did not delete.
+fn finish_earlier_removals(runs: &Path) {
     let entries = runs.read_dir().into_iter().flatten().flatten();
     let left = entries.filter(|e| e.file_name().to_string_lossy().starts_with(REMOVED));
     left.for_each(|entry| drop(std::fs::remove_dir_all(entry.path())));
@@ -49,30 +53,30 @@ fn refused(run: &Path, state: &'static str, hint: &'static str) -> JobError {
     JobError::Refused { id: run_id(run), state, hint }
 }
 
-fn ours(runs: &Path, run: &Path) -> Result<()> {
+fn check_is_ours(runs: &Path, run: &Path) -> Result<()> {
     let ours = run.parent().and_then(|p| p.canonicalize().ok()) == runs.canonicalize().ok();
     match ours && run.join("config.toml").is_file() {
         true => Ok(()),
-        false => Err(refused(run, "no run of this data folder", "delete its folder yourself")),
+        false => Err(refused(run, "no run of this data folder", "delete its directory yourself")),
     }
 }
 
-/// The lock of a run that is over.
-fn hold(run: &Path) -> Result<RunDir> {
-    let held = RunDir::open(run).map_err(|e| match e {
+/// Locks a run that has ended.
+fn lock_ended_run(run: &Path) -> Result<RunDir> {
+    let lock = RunDir::open(run).map_err(|e| match e {
         RunError::Busy(_) => refused(run, "in use by a running process", "stop it first"),
         other => other.into(),
     })?;
     match Job::read(run)? {
         Some(job) if job.is_open() || job.status.state == RunState::Paused => {
-            Err(refused(run, "not over", "stop it first"))
+            Err(refused(run, "queued or paused", "stop it first"))
         }
-        _ => Ok(held),
+        _ => Ok(lock),
     }
 }
 
-/// Whether any other run needs one of these.
-fn unneeded(runs: &Path, ids: &BTreeSet<String>) -> Result<()> {
+/// Fails if a run outside `ids` depends on one of them.
+fn check_dependents(runs: &Path, ids: &BTreeSet<String>) -> Result<()> {
     let needed = |id: &String, by: &str| Err(JobError::Needed { id: id.clone(), by: by.into() });
     for job in list(runs) {
         let goes_on = job.status.state != RunState::Finished && !ids.contains(&job.id);
@@ -80,14 +84,14 @@ fn unneeded(runs: &Path, ids: &BTreeSet<String>) -> Result<()> {
             return needed(id, &job.id);
         }
     }
-    // Weights that another run began with, or whose manifest builds on them.
+    // Other runs may start from their weights, or extend their models.
     for run in run_folders(runs) {
         let other = run_id(&run);
         if ids.contains(&other) {
             continue;
         }
         let text = std::fs::read_to_string(run.join("config.toml")).unwrap_or_default();
-        // One that cannot be parsed names nothing.
+        // A configuration that does not parse names no run.
         let config: toml::Table = text.parse().unwrap_or_default();
         if let Some(id) = ids.iter().find(|id| builds_on(&config, id)) {
             return needed(id, &other);
@@ -99,12 +103,12 @@ fn unneeded(runs: &Path, ids: &BTreeSet<String>) -> Result<()> {
 /// The settings of a run that can name another run.
 const SOURCES: [&str; 3] = ["model", "init", "data"];
 
-/// Whether a configuration takes its model, its first weights or its data from a run.
+/// Whether a configuration takes its model, its initial weights or its data from a run.
 fn builds_on(config: &toml::Table, id: &str) -> bool {
     SOURCES.iter().filter_map(|key| config.get(*key)).any(|value| names_run(value, id))
 }
 
-/// Whether a name or a path leads to or into a run's directory.
+/// Whether a value is a path to or into the run directory, or the run's name.
 fn names_run(value: &toml::Value, id: &str) -> bool {
     match value {
         toml::Value::String(text) => Path::new(text).components().any(|c| c.as_os_str() == id),

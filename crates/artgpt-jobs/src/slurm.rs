@@ -1,7 +1,7 @@
-//! The same jobs in a cluster's queue: Slurm does what the supervisor does on one machine.
+//! Jobs in a cluster's queue, where Slurm takes the supervisor's part.
 //!
-//! A job is one `sbatch` script that goes on with the run wherever it stands, so that a job that was
-//! preempted, or whose time is over, is simply queued again.
+//! A job is one `sbatch` script that resumes the run at its current step, so a job that is preempted or
+//! reaches its time limit is requeued.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -13,20 +13,24 @@ use super::{Job, JobError, Result, io};
 use artgpt_rundir::job::{self as record, JOB, OUTPUT, Progress, Record, Wanted};
 use artgpt_rundir::{Resources, RunDir, RunState, Status, write_whole};
 
-/// Seconds before the end of its time at which a job is told to write a checkpoint, where the
-/// configuration does not say.
-const NOTICE: u32 = 120;
+/// Default of `slurm.notice`: seconds before the time limit at which Slurm sends SIGTERM.
+const DEFAULT_NOTICE: u32 = 120;
 
-/// Who submits.
+/// What a submission takes from the submitting process.
 #[derive(Debug, Clone)]
 pub struct Submitter {
-    /// The data folder.
+    /// The data folder, an absolute path.
     pub data: PathBuf,
-    /// Variables of this process that jobs do not inherit: thread counts for other work.
+    /// Environment variables that jobs do not inherit (thread counts for inference).
     pub without: Vec<&'static str>,
 }
 
-/// Submits these jobs as one; several become an array. Their `--after` are Slurm's numbers.
+/// Submits `jobs` with one `sbatch` call; several become a job array. They start after the jobs in
+/// `after` have finished.
+///
+/// # Errors
+/// [`JobError::Slurm`] if `sbatch` is missing or fails; [`JobError::Run`] or [`JobError::Record`] if
+/// the script or a record cannot be written.
 pub fn submit(jobs: &[Job], by: &Submitter, resources: &Resources, after: &[Job]) -> Result<()> {
     let Some(first) = jobs.first() else { return Ok(()) };
     let path = first.path.join(JOB).join("batch.sh");
@@ -36,7 +40,7 @@ pub fn submit(jobs: &[Job], by: &Submitter, resources: &Resources, after: &[Job]
     for name in &by.without {
         command.env_remove(name);
     }
-    // Slurm soon forgets those that have finished.
+    // Slurm soon forgets finished jobs.
     let open = after.iter().filter(|job| job.status.state != RunState::Finished);
     let ids: Vec<&str> = open.filter_map(|job| job.progress.slurm_id.as_deref()).collect();
     if !ids.is_empty() {
@@ -51,37 +55,62 @@ pub fn submit(jobs: &[Job], by: &Submitter, resources: &Resources, after: &[Job]
         let starts = job.progress.starts + 1;
         let progress = Progress { slurm_id: Some(own), starts, ..job.progress.clone() };
         if let Err(e) = record::write(&job.path, Record::Progress, &progress) {
-            // A job that nobody knows of must not run.
-            let _ = run(&mut one("scancel", &[&id]));
+            // Without its record nobody could stop the job.
+            let _ = run(&mut slurm_command("scancel", &[&id]));
             return Err(e.into());
         }
     }
     Ok(())
 }
 
+/// The batch script of these jobs: options, the run of this array task, and one `srun`.
 fn script(jobs: &[Job], data: &Path, resources: &Resources) -> String {
     let mut text = String::from("#!/bin/sh\n");
-    let mut option = |name: &str, value: &dyn std::fmt::Display| {
+    for (name, value) in job_options(jobs, resources).into_iter().chain(resource_options(resources))
+    {
         let _ = writeln!(text, "#SBATCH --{name}={value}");
-    };
+    }
+    for line in &resources.extra {
+        let _ = writeln!(text, "#SBATCH {line}");
+    }
+    text.push_str("#SBATCH --requeue\n\n");
+    let runs: Vec<String> = jobs.iter().map(|job| quoted(&job.path.display())).collect();
+    let _ = writeln!(text, "set -- {}", runs.join(" "));
+    text.push_str("shift \"${SLURM_ARRAY_TASK_ID:-0}\"\nrun=$1\n");
+    let _ = writeln!(text, "exec >>\"$run/{OUTPUT}\" 2>&1");
+    if let Some(job) = jobs.first() {
+        text.push_str(&srun_line(job, data, resources.mpi.as_deref()));
+    }
+    text.push_str(REQUEUE);
+    text
+}
+
+/// The `sbatch` options that follow from the jobs themselves.
+fn job_options(jobs: &[Job], resources: &Resources) -> Vec<(&'static str, String)> {
     let first = jobs.first().map_or("", |job| &job.id);
-    option("job-name", &format!("artgpt-{first}"));
-    // The script writes to each run's own file; what Slurm itself says goes there, too, of one job.
+    let mut options = vec![("job-name", format!("artgpt-{first}"))];
+    // The script redirects to each run's log; a single job's Slurm messages go there too.
     match jobs {
-        [job] if plain(&job.path) => option("output", &job.path.join(OUTPUT).display()),
-        [_] => option("output", &"/dev/null"),
+        [job] if is_plain(&job.path) => {
+            options.push(("output", job.path.join(OUTPUT).display().to_string()));
+        }
+        [_] => options.push(("output", "/dev/null".into())),
         _ => {
-            option("output", &"/dev/null");
-            option("array", &format!("0-{}", jobs.len() - 1));
+            options.push(("output", "/dev/null".into()));
+            options.push(("array", format!("0-{}", jobs.len() - 1)));
         }
     }
-    option("open-mode", &"append");
-    option("signal", &format!("TERM@{}", resources.notice.unwrap_or(NOTICE)));
-    if let Some(nice) =
-        jobs.first().map(|job| -i64::from(job.spec.priority)).filter(|nice| *nice != 0)
-    {
-        option("nice", &nice);
+    options.push(("open-mode", "append".into()));
+    options.push(("signal", format!("TERM@{}", resources.notice.unwrap_or(DEFAULT_NOTICE))));
+    let nice = jobs.first().map_or(0, |job| -i64::from(job.spec.priority));
+    if nice != 0 {
+        options.push(("nice", nice.to_string()));
     }
+    options
+}
+
+/// The `sbatch` options that the configuration's `[slurm]` table sets.
+fn resource_options(resources: &Resources) -> impl Iterator<Item = (&'static str, String)> {
     let Resources {
         partition,
         account,
@@ -92,64 +121,46 @@ fn script(jobs: &[Job], data: &Path, resources: &Resources) -> String {
         tasks,
         cpus_per_task,
         gpus_per_task,
-        mpi,
+        mpi: _,
         notice: _,
-        extra,
+        extra: _,
     } = resources;
-    let texts = [
-        ("partition", partition),
-        ("account", account),
-        ("qos", qos),
-        ("time", time),
-        ("mem", memory),
-    ];
-    for (name, value) in texts {
-        if let Some(value) = value {
-            option(name, value);
-        }
-    }
-    let numbers = [
-        ("nodes", nodes),
-        ("ntasks", tasks),
-        ("cpus-per-task", cpus_per_task),
-        ("gpus-per-task", gpus_per_task),
-    ];
-    for (name, value) in numbers {
-        if let Some(value) = value {
-            option(name, value);
-        }
-    }
-    for line in extra {
-        let _ = writeln!(text, "#SBATCH {line}");
-    }
-    text.push_str("#SBATCH --requeue\n\n");
-    let runs: Vec<String> = jobs.iter().map(|job| quoted(&job.path.display())).collect();
-    let _ = writeln!(text, "set -- {}", runs.join(" "));
-    text.push_str("shift \"${SLURM_ARRAY_TASK_ID:-0}\"\nrun=$1\n");
-    let _ = writeln!(text, "exec >>\"$run/{OUTPUT}\" 2>&1");
-    if let Some(job) = jobs.first() {
-        let device = match job.spec.device.as_str() {
-            // Slurm shows each process its own GPU alone.
-            name if name.starts_with("cuda") => "cuda",
-            name => name,
-        };
-        let words = arguments(job, data, device);
-        let mut words: Vec<String> =
-            words.iter().map(|word| quoted(&word.to_string_lossy())).collect();
-        words.pop(); // the run, which is each task's own
-        let program = quoted(&job.spec.program.display());
-        let mpi = mpi.iter().map(|kind| format!("--mpi={} ", quoted(kind))).collect::<String>();
-        let _ = writeln!(text, "srun {CPUS} {mpi}{program} {} \"$run\"", words.join(" "));
-    }
-    text.push_str(REQUEUE);
-    text
+    let number = |value: &Option<u32>| value.map(|value| value.to_string());
+    [
+        ("partition", partition.clone()),
+        ("account", account.clone()),
+        ("qos", qos.clone()),
+        ("time", time.clone()),
+        ("mem", memory.clone()),
+        ("nodes", number(nodes)),
+        ("ntasks", number(tasks)),
+        ("cpus-per-task", number(cpus_per_task)),
+        ("gpus-per-task", number(gpus_per_task)),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, value?)))
 }
 
-/// Steps do not inherit this of their job: each process would be bound to one core.
-const CPUS: &str = "${SLURM_CPUS_PER_TASK:+--cpus-per-task=$SLURM_CPUS_PER_TASK}";
+/// The script's line that starts the training processes of `$run`; the jobs differ in nothing else.
+fn srun_line(job: &Job, data: &Path, mpi: Option<&str>) -> String {
+    let device = match job.spec.device.as_str() {
+        // Slurm shows each process only its own GPU.
+        name if name.starts_with("cuda") => "cuda",
+        name => name,
+    };
+    let mut words: Vec<String> =
+        arguments(job, data, device).iter().map(|word| quoted(&word.to_string_lossy())).collect();
+    words.pop(); // the run directory, which differs between array tasks
+    let program = quoted(&job.spec.program.display());
+    let mpi = mpi.map(|kind| format!("--mpi={} ", quoted(&kind))).unwrap_or_default();
+    format!("srun {CPUS_PER_TASK} {mpi}{program} {} \"$run\"\n", words.join(" "))
+}
 
-/// A process that was told to end has written its checkpoint (code 130); what then follows is in the
-/// user's request. `srun` itself must not get the signal: it would kill its processes at once.
+/// Job steps do not inherit `--cpus-per-task`: without it Slurm binds each process to one core.
+const CPUS_PER_TASK: &str = "${SLURM_CPUS_PER_TASK:+--cpus-per-task=$SLURM_CPUS_PER_TASK}";
+
+/// Exit code 130: the process received SIGTERM and has written its checkpoint; the user's request says
+/// what follows. `srun` itself must not get the signal: it would kill its processes at once.
 const REQUEUE: &str = r#"code=$?
 id=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
 id=${id:-$SLURM_JOB_ID}
@@ -162,30 +173,43 @@ esac
 exit $code
 "#;
 
-/// Options in a script have no quotes, and `%` means something in them.
-fn plain(path: &Path) -> bool {
+/// Whether a path can stand in an `#SBATCH` option, which knows no quotes and expands `%`.
+fn is_plain(path: &Path) -> bool {
     let text = path.display().to_string();
     !text.contains(|c: char| c.is_whitespace() || matches!(c, '%' | '\'' | '"' | '\\'))
 }
 
+/// Quotes a word for `sh`.
 fn quoted(word: &dyn std::fmt::Display) -> String {
     format!("'{}'", word.to_string().replace('\'', r"'\''"))
 }
 
-/// Does what the user wants of a job, whose request is written.
-pub fn follow(job: &Job, wanted: Wanted, by: &Submitter, resources: &Resources) -> Result<()> {
+/// Carries out a request that is already written beside the run: signals, holds, releases, cancels or
+/// submits the job.
+///
+/// # Errors
+/// [`JobError::Slurm`] if a Slurm command is missing or fails; [`JobError::Run`] or
+/// [`JobError::Record`] if the run's records cannot be written.
+pub fn apply_request(
+    job: &Job,
+    wanted: Wanted,
+    by: &Submitter,
+    resources: &Resources,
+) -> Result<()> {
     let id = job.progress.slurm_id.as_deref().unwrap_or_default();
-    let known = states(std::slice::from_ref(job))?.contains_key(&job.id);
-    let runs = RunDir::is_open(&job.path);
+    let known = queue_entries(std::slice::from_ref(job))?.contains_key(&job.id);
+    let is_running = RunDir::is_open(&job.path);
     let mut command = match wanted {
-        // Its process writes a checkpoint; the script does the rest.
-        Wanted::Pause | Wanted::Stop if runs => one("scancel", &["--signal=TERM", id]),
-        Wanted::Stop if known => one("scancel", &[id]),
-        Wanted::Pause if known => one("scontrol", &["hold", id]),
-        // One that was requeued waits for its credential to expire, a minute or two: nothing hurries it.
+        // The process writes a checkpoint, then the script requeues the job or ends.
+        Wanted::Pause | Wanted::Stop if is_running => {
+            slurm_command("scancel", &["--signal=TERM", id])
+        }
+        Wanted::Stop if known => slurm_command("scancel", &[id]),
+        Wanted::Pause if known => slurm_command("scontrol", &["hold", id]),
+        // A requeued job waits a minute or two until its credential expires; no command shortens that.
         Wanted::Run => {
             if known {
-                run(&mut one("scontrol", &["release", id]))?;
+                run(&mut slurm_command("scontrol", &["release", id]))?;
             } else {
                 let status = &job.status;
                 Status::now(RunState::Queued, status.step, status.total_steps, None)
@@ -201,65 +225,68 @@ pub fn follow(job: &Job, wanted: Wanted, by: &Submitter, resources: &Resources) 
     run(&mut command).map(drop)
 }
 
-fn one(program: &str, arguments: &[&str]) -> Command {
+fn slurm_command(program: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments);
     command
 }
 
-/// What Slurm says of a job.
+/// A job in the output of `squeue`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+struct QueueEntry {
     /// `PENDING`, `RUNNING`, …
-    pub state: String,
-    /// Why it waits.
-    pub reason: String,
+    state: String,
+    /// Why it is pending.
+    reason: String,
 }
 
-/// Of those that it still knows as waiting or running, by the run's id.
-pub fn states(jobs: &[Job]) -> Result<HashMap<String, Told>> {
-    let open = jobs.iter().filter(|job| !is_over(job));
+/// The jobs that Slurm knows as pending or running, by run ID.
+fn queue_entries(jobs: &[Job]) -> Result<HashMap<String, QueueEntry>> {
+    let open = jobs.iter().filter(|job| !has_ended(job));
     let mine: HashMap<&str, &Job> =
         open.filter_map(|job| Some((job.progress.slurm_id.as_deref()?, job))).collect();
     if mine.is_empty() {
         return Ok(HashMap::new());
     }
-    let told =
+    let output =
         run(Command::new("squeue").args(["--noheader", "--me", "--array", "-o", "%i|%T|%r"]))?;
-    Ok(told
+    Ok(output
         .lines()
         .filter_map(|line| {
             let mut parts = line.trim().splitn(3, '|');
             let (id, state, reason) = (parts.next()?, parts.next()?, parts.next()?);
-            let told = Told { state: state.into(), reason: reason.into() };
-            Some((mine.get(id)?.id.clone(), told))
+            let entry = QueueEntry { state: state.into(), reason: reason.into() };
+            Some((mine.get(id)?.id.clone(), entry))
         })
         .collect())
 }
 
-/// Brings the states of jobs up to what Slurm says, on disk too.
-pub fn settle(jobs: &mut [Job]) -> Result<()> {
-    let told = states(jobs)?;
+/// Updates the states of Slurm jobs, in memory and on disk, to what `squeue` and `sacct` report.
+///
+/// # Errors
+/// [`JobError::Slurm`] if `squeue` is missing or fails; [`JobError::Run`] if a status cannot be written.
+pub fn refresh(jobs: &mut [Job]) -> Result<()> {
+    let entries = queue_entries(jobs)?;
     for job in jobs {
-        if job.progress.slurm_id.is_none() || is_over(job) || RunDir::is_open(&job.path) {
+        if job.progress.slurm_id.is_none() || has_ended(job) || RunDir::is_open(&job.path) {
             continue;
         }
-        // It may have written its last word while Slurm was asked.
+        // The process may have written its final status while squeue ran.
         if let Some(status) = Status::read(&job.path) {
             job.status = status;
         }
-        if is_over(job) {
+        if has_ended(job) {
             continue;
         }
-        let (state, reason) = match told.get(&job.id) {
-            Some(told) if told.reason.to_lowercase().contains("held") => {
+        let (state, reason) = match entries.get(&job.id) {
+            Some(entry) if entry.reason.to_lowercase().contains("held") => {
                 (RunState::Paused, "paused".into())
             }
-            Some(told) if told.state == "PENDING" => {
-                job.progress.waits_for = Some(format!("Slurm: {}", told.reason));
+            Some(entry) if entry.state == "PENDING" => {
+                job.progress.waits_for = Some(format!("Slurm: {}", entry.reason));
                 (RunState::Queued, String::new())
             }
-            // Loading, or writing its checkpoint.
+            // It loads the model or writes its checkpoint.
             Some(_) => continue,
             None => match (job.status.state, job.request.wanted) {
                 (
@@ -267,7 +294,7 @@ pub fn settle(jobs: &mut [Job]) -> Result<()> {
                     Wanted::Stop,
                 ) => (RunState::Stopped, "asked to stop".into()),
                 (RunState::Queued | RunState::Running, _) => {
-                    (RunState::Failed, ended(job).unwrap_or_else(|| "Slurm ended it".into()))
+                    (RunState::Failed, accounting(job).unwrap_or_else(|| "Slurm ended it".into()))
                 }
                 _ => continue,
             },
@@ -282,26 +309,27 @@ pub fn settle(jobs: &mut [Job]) -> Result<()> {
     Ok(())
 }
 
-/// Nothing more comes of it without a word of the user's.
-fn is_over(job: &Job) -> bool {
+/// Whether the job has ended for good: not open, and not paused.
+fn has_ended(job: &Job) -> bool {
     !job.is_open() && job.status.state != RunState::Paused
 }
 
-/// How a job ended, where the cluster keeps accounts.
-fn ended(job: &Job) -> Option<String> {
+/// How a job ended, if the cluster keeps accounting records.
+fn accounting(job: &Job) -> Option<String> {
     let id = job.progress.slurm_id.as_deref()?;
     let mut command = Command::new("sacct");
-    let told = run(command.args(["-n", "-P", "-X", "-j", id, "-o", "State,ExitCode"])).ok()?;
-    let (state, code) = told.lines().last()?.split_once('|')?;
+    let output = run(command.args(["-n", "-P", "-X", "-j", id, "-o", "State,ExitCode"])).ok()?;
+    let (state, code) = output.lines().last()?.split_once('|')?;
     Some(format!("Slurm ended it: {state}, exit code {code}"))
 }
 
+/// Runs a Slurm command and returns its standard output.
 fn run(command: &mut Command) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let Output { status, stdout, stderr } = command.output().map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => JobError::Slurm {
             command: name.clone(),
-            reason: "there is no such program on this machine".into(),
+            reason: "this machine has no such program".into(),
         },
         _ => io(Path::new(&name))(e),
     })?;

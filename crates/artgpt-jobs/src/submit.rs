@@ -1,4 +1,4 @@
-//! From a configuration to a queued job.
+//! Turns a training configuration, or an existing run, into a queued job.
 
 use std::path::Path;
 
@@ -6,8 +6,13 @@ use super::{Job, JobError, Result, io};
 use artgpt_rundir::job::{self as record, JOB, Record, Request, Spec};
 use artgpt_rundir::{RunDir, RunState, Status, TrainConfig, run_id};
 
-/// Makes a job of a run that was begun in the foreground and stands still; it goes on where it stands.
-pub fn enlist(path: &Path, spec: &Spec) -> Result<Job> {
+/// Turns a run that was started in the foreground into a queued job, which resumes at the run's current
+/// step. `path` is the run directory.
+///
+/// # Errors
+/// [`JobError::Refused`] if the run is in use, finished or a job already, otherwise the errors of
+/// reading and writing the run directory.
+pub fn submit_existing(path: &Path, spec: &Spec) -> Result<Job> {
     let id = run_id(path);
     let refused = |state, hint| Err(JobError::Refused { id: id.clone(), state, hint });
     let Ok(run) = RunDir::open(path) else {
@@ -24,23 +29,26 @@ pub fn enlist(path: &Path, spec: &Spec) -> Result<Job> {
         status => status.map_or(0, |status| status.step),
     };
     Status::now(RunState::Queued, step, config.total_steps(), None).write(path)?;
-    spell(path, spec)
+    write_records(path, spec)
 }
 
-/// Makes the run, queued.
+/// Creates a run directory with a new ID below `runs`, in the state queued.
+///
+/// # Errors
+/// Those of creating the run directory and of writing its records.
 pub fn submit(runs: &Path, config: &TrainConfig, spec: &Spec) -> Result<Job> {
     let id = ulid::Ulid::generate().to_string();
-    // Closed again: the process that trains opens it.
+    // The temporary `RunDir` releases its lock here: the training process takes it.
     let path = RunDir::create(runs, &id, config)?.path.clone();
     Status::now(RunState::Queued, 0, config.total_steps(), None).write(&path)?;
-    spell(&path, spec)
+    write_records(&path, spec)
 }
 
-fn spell(path: &Path, spec: &Spec) -> Result<Job> {
+fn write_records(path: &Path, spec: &Spec) -> Result<Job> {
     let folder = path.join(JOB);
     std::fs::create_dir_all(&folder).map_err(io(&folder))?;
     record::write(path, Record::Request, &Request::default())?;
-    // What makes it a job comes last.
+    // The run becomes a job with its spec, so write that last.
     record::write(path, Record::Spec, spec)?;
     Job::read(path)?.ok_or_else(|| JobError::Unknown(path.display().to_string()))
 }

@@ -6,46 +6,49 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
-use super::local::{become_supervisor, last_lines, start, terminate, trains};
-use super::queue::{Slots, Turn, slots, turns};
+use super::local::{last_lines, lock_supervisor, start, terminate, trains};
+use super::queue::{Decision, Slots, schedule, slots};
 use super::{Job, JobError, Result, list};
 use artgpt_machine::Machine;
 use artgpt_rundir::job::{self as record, OUTPUT, Place, Progress, Record, Wanted};
 use artgpt_rundir::{MarkKind, RunDir, RunState, Status, note_mark};
 
-/// Between looks at what is wanted.
-const PACE: Duration = Duration::from_millis(400);
-/// Before a job starts again after its first crash; twice as long after each further one.
-const PAUSE_AFTER_CRASH: i64 = 5;
+/// How often to read the jobs' requests and states.
+const POLL_INTERVAL: Duration = Duration::from_millis(400);
+/// Seconds until a job restarts after its first crash; doubles with each further crash.
+const RESTART_DELAY: i64 = 5;
 
-/// Told when something happens to a job.
-pub type Told<'a> = &'a dyn Fn(&Job, &str);
+/// Called with a job and a message when the supervisor starts it, ends it or fails to.
+pub type OnJobEvent<'a> = &'a dyn Fn(&Job, &str);
 
+/// Starts, stops and restarts the local jobs of a data folder, one supervisor a folder.
 pub struct Supervisor<'a> {
     data: PathBuf,
     runs: PathBuf,
     counts: Slots,
     machine: Machine,
-    /// Processes that this one started. Those of an earlier supervisor are known by their locks.
+    /// Processes that this supervisor started, by run ID. A run's lock shows those of an earlier one.
     children: HashMap<String, Child>,
-    /// Variables that trainers do not inherit: thread counts for other work.
+    /// Environment variables that training processes do not inherit (thread counts for inference).
     without: &'a [&'static str],
-    told: Told<'a>,
+    on_event: OnJobEvent<'a>,
 }
 
-/// How a process of a job ended.
-enum End {
-    /// It is not ours, or it was killed together with the supervisor.
+/// How a job's process ended.
+enum Exit {
+    /// It was started by an earlier supervisor, so its exit status is lost.
     Unknown,
     Known(ExitStatus),
 }
 
 impl<'a> Supervisor<'a> {
+    /// A supervisor of the runs directory `runs` in the data folder `data`, with `counts` jobs a device.
+    /// Training processes start without the environment variables in `without`.
     pub fn new(
         (data, runs): (&Path, &Path),
         counts: Slots,
         without: &'a [&'static str],
-        told: Told<'a>,
+        on_event: OnJobEvent<'a>,
     ) -> Self {
         Self {
             data: data.into(),
@@ -54,88 +57,91 @@ impl<'a> Supervisor<'a> {
             machine: Machine::open(),
             children: HashMap::new(),
             without,
-            told,
+            on_event,
         }
     }
 
-    /// Works until nothing is left to do, or `stop`. Jobs go on without it. `looked` is called after
-    /// each look.
-    pub fn run(mut self, mut looked: impl FnMut(), stop: &dyn Fn() -> bool) -> Result<()> {
+    /// Runs until no job is open or `stop` returns true; running jobs continue without it. Calls
+    /// `after_poll` after each pass over the jobs. Returns at once if another supervisor runs.
+    ///
+    /// # Errors
+    /// [`JobError::Io`] if the lock file cannot be created.
+    pub fn run(mut self, mut after_poll: impl FnMut(), stop: &dyn Fn() -> bool) -> Result<()> {
         loop {
-            let Some(lock) = become_supervisor(&self.runs)? else { return Ok(()) };
-            looked();
-            while self.tick() && !stop() {
-                std::thread::sleep(PACE);
-                looked();
+            let Some(lock) = lock_supervisor(&self.runs)? else { return Ok(()) };
+            after_poll();
+            while self.poll() && !stop() {
+                std::thread::sleep(POLL_INTERVAL);
+                after_poll();
             }
-            looked();
+            after_poll();
             drop(lock);
-            // A job that was submitted just now found the lock held.
+            // A job submitted just before the lock was released started no supervisor.
             if stop() || !list(&self.runs).iter().any(|job| job.is_local() && job.is_open()) {
                 return Ok(());
             }
         }
     }
 
-    /// One look; whether there is more to come.
-    fn tick(&mut self) -> bool {
+    /// One pass over all jobs. Returns whether a local job is open.
+    fn poll(&mut self) -> bool {
         for job in list(&self.runs).into_iter().filter(Job::is_local) {
-            // Of those that are over nothing is wanted; a process that ended is still taken note of.
+            // Ended jobs need nothing, except that their process is still to be reaped.
             if !job.is_open() && !self.children.contains_key(&job.id) {
                 continue;
             }
-            if let Err(e) = self.settle(&job) {
-                // A full disk: the next look tries again.
-                (self.told)(&job, &e.to_string());
+            if let Err(e) = self.reconcile(&job) {
+                // Such as a full disk: the next pass tries again.
+                (self.on_event)(&job, &e.to_string());
             }
         }
         let jobs = list(&self.runs);
         if jobs.iter().any(|job| job.is_local() && job.status.state == RunState::Queued) {
             let all = slots(self.counts, self.machine.memory(), &self.machine.gpus());
-            for (id, turn) in turns(&jobs, &all, jiff::Timestamp::now()) {
+            for (id, decision) in schedule(&jobs, &all, jiff::Timestamp::now()) {
                 let Some(job) = jobs.iter().find(|job| job.id == id) else { continue };
-                match self.take(job, turn) {
+                match self.apply(job, decision) {
                     Ok(()) => {}
                     Err(e @ JobError::Start { .. }) => {
-                        let _ = self.end(job, RunState::Failed, &e.to_string());
+                        let _ = self.set_state(job, RunState::Failed, &e.to_string());
                     }
-                    Err(e) => (self.told)(job, &e.to_string()),
+                    Err(e) => (self.on_event)(job, &e.to_string()),
                 }
             }
         }
         jobs.iter().any(|job| job.is_local() && job.is_open())
     }
 
-    /// Brings what a job is and what is wanted of it together.
-    fn settle(&mut self, job: &Job) -> Result<()> {
-        let ended = match self.children.get_mut(&job.id).map(Child::try_wait) {
+    /// Brings a job's state in line with the user's request and with its process.
+    fn reconcile(&mut self, job: &Job) -> Result<()> {
+        let exit = match self.children.get_mut(&job.id).map(Child::try_wait) {
             Some(Ok(None)) => None,
             Some(Ok(Some(status))) => {
                 self.children.remove(&job.id);
-                Some(End::Known(status))
+                Some(Exit::Known(status))
             }
-            Some(Err(_)) | None => Some(End::Unknown),
+            Some(Err(_)) | None => Some(Exit::Unknown),
         };
-        // Ours may have found that another process trains already.
-        let end = ended.filter(|_| !RunDir::is_open(&job.path));
-        // It may have written its last word since.
+        // Our process exits if another process trains this run already.
+        let exit = exit.filter(|_| !RunDir::is_open(&job.path));
+        // The process may have written its final status since the list was read.
         let fresh = Job::read(&job.path)?;
         let job = fresh.as_ref().unwrap_or(job);
         let wanted = job.request.wanted;
-        let Some(end) = end else {
+        let Some(exit) = exit else {
             return match wanted {
                 Wanted::Run => Ok(()),
-                Wanted::Pause | Wanted::Stop => self.ask_to_end(job),
+                Wanted::Pause | Wanted::Stop => self.request_exit(job),
             };
         };
-        let again = job.is_asked_again();
+        let resumes = job.has_pending_resume();
         match (job.status.state, wanted) {
-            // One that stopped and was not asked to is as good as one that crashed.
-            (RunState::Running | RunState::Stopped, Wanted::Run) if !again => {
-                self.crashed(job, end)
+            // A process that stopped without a request counts as crashed.
+            (RunState::Running | RunState::Stopped, Wanted::Run) if !resumes => {
+                self.handle_crash(job, exit)
             }
             (RunState::Stopped | RunState::Paused | RunState::Failed | RunState::Running, _)
-                if again =>
+                if resumes =>
             {
                 let progress = Progress {
                     followed: job.request.number,
@@ -144,25 +150,26 @@ impl<'a> Supervisor<'a> {
                     ..job.progress.clone()
                 };
                 record::write(&job.path, Record::Progress, &progress)?;
-                self.end(job, RunState::Queued, "resumed")
+                self.set_state(job, RunState::Queued, "resumed")
             }
             (RunState::Queued | RunState::Running | RunState::Stopped, Wanted::Pause) => {
-                self.end(job, RunState::Paused, "paused")
+                self.set_state(job, RunState::Paused, "paused")
             }
             (RunState::Queued | RunState::Running | RunState::Paused, Wanted::Stop) => {
-                self.end(job, RunState::Stopped, "asked to stop")
+                self.set_state(job, RunState::Stopped, "asked to stop")
             }
             _ => Ok(()),
         }
     }
 
-    fn ask_to_end(&self, job: &Job) -> Result<()> {
-        // Nobody but a process that a supervisor started.
+    /// Sends SIGTERM to the job's process, once.
+    fn request_exit(&self, job: &Job) -> Result<()> {
+        // Only a process that a supervisor started.
         let own = self.children.get(&job.id).map(Child::id);
         let Some(pid) = own.or(job.progress.pid.filter(|pid| trains(*pid, &job.id))) else {
             return Ok(());
         };
-        // Twice would end it without a checkpoint, so it is noted before.
+        // A second signal would end it without a checkpoint: note the first one before sending it.
         if job.progress.asked == Some(pid) {
             return Ok(());
         }
@@ -172,71 +179,67 @@ impl<'a> Supervisor<'a> {
         Ok(())
     }
 
-    /// Without having said why.
-    fn crashed(&self, job: &Job, end: End) -> Result<()> {
-        let what = match end {
-            End::Unknown => "its process is gone".to_string(),
-            End::Known(status) => match (status.signal(), status.code()) {
+    /// Restarts a job whose process ended without a final status, or fails it after too many crashes
+    /// without progress.
+    fn handle_crash(&self, job: &Job, exit: Exit) -> Result<()> {
+        let what = match exit {
+            Exit::Unknown => "its process is gone".to_string(),
+            Exit::Known(status) => match (status.signal(), status.code()) {
                 (Some(9), _) => {
                     "its process was killed (is memory short? lower batch or threads)".into()
                 }
                 (Some(signal), _) => format!("its process was ended by signal {signal}"),
-                (None, code) => format!("its process ended with code {}", code.unwrap_or(-1)),
+                (None, code) => format!("its process exited with code {}", code.unwrap_or(-1)),
             },
         };
-        let told = matches!(end, End::Known(status) if status.code() == Some(2));
-        let stood_still = job.progress.crashed_at >= job.status.step;
-        let crashes = if stood_still { job.progress.crashes + 1 } else { 1 };
-        if told || crashes > job.spec.retries {
-            return self.end(job, RunState::Failed, &self.with_last_line(job, what));
+        // Code 2: a configuration error, which a restart does not repair.
+        let is_usage_error = matches!(exit, Exit::Known(status) if status.code() == Some(2));
+        let no_progress = job.progress.crashed_at >= job.status.step;
+        let crashes = if no_progress { job.progress.crashes + 1 } else { 1 };
+        if is_usage_error || crashes > job.spec.retries {
+            return self.set_state(job, RunState::Failed, &with_last_line(job, what));
         }
-        let wait = PAUSE_AFTER_CRASH << (crashes - 1).min(6);
+        let wait = RESTART_DELAY << (crashes - 1).min(6);
         let not_before =
             jiff::Timestamp::now().checked_add(jiff::SignedDuration::from_secs(wait)).ok();
         let progress =
             Progress { crashes, crashed_at: job.status.step, not_before, ..job.progress.clone() };
         record::write(&job.path, Record::Progress, &progress)?;
-        let what = format!("{what}; it starts again in {wait} s");
+        let what = format!("{what}; it restarts in {wait} s");
         note_mark(&job.path, job.status.step, MarkKind::Warning, &what);
-        self.end(job, RunState::Queued, &what)
+        self.set_state(job, RunState::Queued, &what)
     }
 
-    fn with_last_line(&self, job: &Job, what: String) -> String {
-        match last_lines(&job.path.join(OUTPUT), 1).pop() {
-            Some(line) => format!("{what}; its last line: {line}"),
-            None => what,
-        }
-    }
-
-    fn take(&mut self, job: &Job, turn: Turn) -> Result<()> {
-        let waits = |reason: Option<String>| Progress {
+    /// Carries out the scheduler's decision about a queued job.
+    fn apply(&mut self, job: &Job, decision: Decision) -> Result<()> {
+        let updated = |reason: Option<String>| Progress {
             waits_for: reason,
-            // Requests up to here are followed by this start.
+            // This start fulfils all requests so far.
             followed: job.request.number,
             ..job.progress.clone()
         };
-        match turn {
-            Turn::Fail { reason } => self.end(job, RunState::Failed, &reason),
-            Turn::Wait { reason } => {
-                let progress = waits(Some(reason));
+        match decision {
+            Decision::Fail { reason } => self.set_state(job, RunState::Failed, &reason),
+            Decision::Wait { reason } => {
+                let progress = updated(Some(reason));
                 match progress == job.progress {
                     true => Ok(()),
                     false => Ok(record::write(&job.path, Record::Progress, &progress)?),
                 }
             }
-            Turn::Start { .. } if RunDir::is_open(&job.path) => Ok(()),
-            Turn::Start { slot } => {
+            Decision::Start { .. } if RunDir::is_open(&job.path) => Ok(()),
+            Decision::Start { slot } => {
                 let progress = Progress {
                     slot: Some(slot.clone()),
                     starts: job.progress.starts + 1,
                     pid: None,
-                    ..waits(None)
+                    ..updated(None)
                 };
                 record::write(&job.path, Record::Progress, &progress)?;
-                // From here on a process that is gone is a crash.
-                self.end(job, RunState::Running, &format!("starts on {slot}"))?;
+                // From here on, a missing process is a crash.
+                self.set_state(job, RunState::Running, &format!("starts on {slot}"))?;
                 let child = start(job, &self.data, &slot, self.without)?;
-                // Its number is not lost with a full disk: it is held here, too.
+                // Keep the process here too: writing its PID fails on a full disk.
                 let progress = Progress { pid: Some(child.id()), ..progress };
                 self.children.insert(job.id.clone(), child);
                 Ok(record::write(&job.path, Record::Progress, &progress)?)
@@ -244,13 +247,21 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    /// Writes a state of a job that has no process.
-    fn end(&self, job: &Job, state: RunState, why: &str) -> Result<()> {
+    /// Writes the state of a job that has no process.
+    fn set_state(&self, job: &Job, state: RunState, why: &str) -> Result<()> {
         debug_assert!(job.spec.on == Place::Local);
         let status = &job.status;
         let reason = (state != RunState::Running).then(|| why.to_string());
         Status::now(state, status.step, status.total_steps, reason).write(&job.path)?;
-        (self.told)(job, why);
+        (self.on_event)(job, why);
         Ok(())
+    }
+}
+
+/// Appends the last line of the job's log.
+fn with_last_line(job: &Job, what: String) -> String {
+    match last_lines(&job.path.join(OUTPUT), 1).pop() {
+        Some(line) => format!("{what}; its last line: {line}"),
+        None => what,
     }
 }

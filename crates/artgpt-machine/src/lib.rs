@@ -2,6 +2,8 @@
 //!
 //! This crate knows nothing of models and runs.
 
+#![warn(missing_docs)]
+
 mod gpu;
 mod memory;
 mod process;
@@ -13,34 +15,41 @@ pub use gpu::{Gpu, Gpus};
 pub use memory::{cores, peak_memory, resident_memory};
 pub use process::{GpuUse, Process, Processes};
 
-/// A look at the machine.
+/// A snapshot of the machine's load.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Load {
-    /// Share of all processors that was busy since the last look, 0 to 1.
+    /// CPU utilisation over all cores since the last snapshot, 0 to 1.
     pub cpu: f32,
+    /// Logical CPU cores.
     pub cores: usize,
-    /// Bytes.
+    /// Main memory, limited by the cgroup.
     pub memory: Used,
+    /// Swap space.
     pub swap: Used,
-    /// Runnable processes on average over 1, 5 and 15 minutes.
+    /// Load average over 1, 5 and 15 minutes.
     pub waiting: [f64; 3],
-    /// Of the file system that holds the runs; `None` where it cannot be told.
+    /// The file system that holds the runs; `None` if the system does not report it.
     pub disk: Option<Used>,
+    /// All GPUs.
     pub gpus: Vec<Gpu>,
 }
 
+/// Use of a memory or disk, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Used {
+    /// Bytes in use.
     pub used: u64,
+    /// Capacity in bytes.
     pub total: u64,
 }
 
 impl Used {
+    /// Bytes that are not in use.
     pub fn free(self) -> u64 {
         self.total.saturating_sub(self.used)
     }
 
-    /// 0 to 1.
+    /// Share in use, 0 to 1; 0 without capacity.
     pub fn share(self) -> f64 {
         match self.total {
             0 => 0.0,
@@ -49,19 +58,21 @@ impl Used {
     }
 }
 
-/// Looks at the machine, again and again.
+/// Takes snapshots of the machine's load.
 pub struct Machine {
     system: sysinfo::System,
     gpus: Gpus,
 }
 
 impl Machine {
+    /// Opens the sources of the snapshots.
     pub fn open() -> Self {
         Self { system: sysinfo::System::new(), gpus: Gpus::open() }
     }
 
-    /// `place` is on the disk that is asked about. The first look tells nothing of the processors.
-    pub fn look(&mut self, place: &Path) -> Load {
+    /// Takes a snapshot, with the file system that holds `path`. CPU utilisation is valid from the second
+    /// snapshot on.
+    pub fn look(&mut self, path: &Path) -> Load {
         self.system.refresh_cpu_usage();
         Load {
             cpu: self.system.global_cpu_usage() / 100.0,
@@ -72,12 +83,12 @@ impl Machine {
                 let average = sysinfo::System::load_average();
                 [average.one, average.five, average.fifteen]
             },
-            disk: disk(place),
+            disk: disk(path),
             gpus: self.gpus.look(),
         }
     }
 
-    /// That of the control group where one sets a limit.
+    /// Main memory; that of the cgroup if one sets a lower limit.
     pub fn memory(&mut self) -> Used {
         self.system.refresh_memory();
         let total = self.system.total_memory();
@@ -91,15 +102,16 @@ impl Machine {
         }
     }
 
+    /// The state of all GPUs.
     pub fn gpus(&self) -> Vec<Gpu> {
         self.gpus.look()
     }
 }
 
-fn disk(place: &Path) -> Option<Used> {
-    let told = rustix::fs::statvfs(place).ok()?;
-    let total = told.f_blocks * told.f_frsize;
-    Some(Used { used: total.saturating_sub(told.f_bavail * told.f_frsize), total })
+fn disk(path: &Path) -> Option<Used> {
+    let stat = rustix::fs::statvfs(path).ok()?;
+    let total = stat.f_blocks * stat.f_frsize;
+    Some(Used { used: total.saturating_sub(stat.f_bavail * stat.f_frsize), total })
 }
 
 #[cfg(test)]

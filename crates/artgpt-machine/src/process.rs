@@ -1,4 +1,4 @@
-//! Processes of the machine, and what they use.
+//! Processes of the machine and their resource usage.
 
 use std::collections::HashMap;
 
@@ -6,32 +6,37 @@ use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind, Users};
 
 use super::Gpus;
 
-/// One process. Shares of a GPU are those of the one on which it holds the most memory.
+/// One process and its resource usage.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Process {
+    /// Process ID.
     pub pid: u32,
+    /// Name of its user; `-` if unknown.
     pub user: String,
+    /// Its command line; `[name]` for a kernel thread.
     pub command: String,
-    /// Of one core: 2.0 is two whole cores.
+    /// CPU use in cores: 2.0 is two whole cores.
     pub cpu: f32,
-    /// Resident, bytes.
+    /// Resident memory in bytes.
     pub memory: u64,
-    /// Since its start.
+    /// Seconds since its start.
     pub seconds: u64,
+    /// Use of the GPU on which it holds the most memory.
     pub gpu: Option<GpuUse>,
 }
 
-/// What a process uses of a GPU.
+/// A process's use of one GPU.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct GpuUse {
+    /// The GPU's index, as in [`Gpu`](crate::Gpu).
     pub index: u32,
-    /// Bytes; 0 where the driver does not tell.
+    /// Memory in bytes; 0 if the driver does not report it.
     pub memory: u64,
-    /// Share of the time in which its kernels ran, 0 to 1.
+    /// Share of the time in which its kernels ran, 0 to 1; `None` if the driver does not report it.
     pub busy: Option<f32>,
 }
 
-/// Looks at the processes, again and again.
+/// Takes snapshots of the processes.
 pub struct Processes {
     system: System,
     users: Users,
@@ -39,11 +44,12 @@ pub struct Processes {
 }
 
 impl Processes {
+    /// Opens the sources of the snapshots.
     pub fn open() -> Self {
         Self { system: System::new(), users: Users::new_with_refreshed_list(), gpus: Gpus::open() }
     }
 
-    /// All that the system shows. The first look tells nothing of the processors.
+    /// All processes that this user may see. CPU use is valid from the second snapshot on.
     pub fn look(&mut self) -> Vec<Process> {
         let kind = ProcessRefreshKind::nothing()
             .with_cpu()
@@ -54,17 +60,17 @@ impl Processes {
         self.system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
         let on_gpus = self.gpus.processes();
         let all = self.system.processes().values().filter(|p| p.thread_kind().is_none());
-        all.map(|process| self.told(process, &on_gpus)).collect()
+        all.map(|process| self.describe(process, &on_gpus)).collect()
     }
 
-    fn told(&self, process: &sysinfo::Process, on_gpus: &HashMap<u32, GpuUse>) -> Process {
+    fn describe(&self, process: &sysinfo::Process, on_gpus: &HashMap<u32, GpuUse>) -> Process {
         let pid = process.pid().as_u32();
         let user = process.user_id().and_then(|id| self.users.get_user_by_id(id));
         let words: Vec<_> = process.cmd().iter().map(|word| word.to_string_lossy()).collect();
         Process {
             pid,
             user: user.map_or_else(|| "-".into(), |user| user.name().to_string()),
-            // The kernel's own have no command line.
+            // Kernel threads have no command line.
             command: match words.is_empty() {
                 true => format!("[{}]", process.name().to_string_lossy()),
                 false => words.join(" "),

@@ -1,4 +1,4 @@
-//! Signals that ask the program to end.
+//! Termination signals.
 
 /// Returns at the first Ctrl-C, SIGTERM or SIGHUP.
 pub async fn terminate() {

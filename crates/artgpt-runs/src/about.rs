@@ -262,12 +262,7 @@ impl Console {
     }
 }
 
-/// What a terminal shows of a line that overwrites itself, without colours.
-pub fn last_of(line: &str) -> String {
-    let line = line.trim_end_matches('\r');
-    let last = line.rsplit('\r').next().unwrap_or(line);
-    artgpt_base::text::printable(&anstream::adapter::strip_str(last).to_string())
-}
+use artgpt_base::text::visible_line as last_of;
 
 #[cfg(test)]
 mod tests {

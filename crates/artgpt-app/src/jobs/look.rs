@@ -33,7 +33,7 @@ pub fn one(app: &App, name: &str) -> Result<Job> {
 
 /// Brings jobs that are on a cluster up to date. Where Slurm does not answer they stay as last seen.
 pub(super) fn ask_slurm(app: &App, jobs: &mut [Job]) {
-    if let Err(e) = slurm::settle(jobs) {
+    if let Err(e) = slurm::refresh(jobs) {
         app.tell(&Event::SlurmSilent(&e.into()));
     }
 }

@@ -7,7 +7,7 @@ use super::look::ask_slurm;
 use super::submit::{cluster, default_spec, not_ended, predecessors};
 use super::{adopt, one};
 use crate::{App, Result, absolute};
-use artgpt_jobs::{self as jobs, Job, JobError, Wish, slurm, stop_foreground};
+use artgpt_jobs::{self as jobs, Job, JobError, RequestOutcome, slurm, stop_foreground};
 use artgpt_rundir::job::{Place, Spec, Wanted, ending};
 use artgpt_rundir::{RunDir, RunState, Status, run_id, run_name};
 
@@ -79,12 +79,13 @@ fn request_one(app: &App, job: &Job, wanted: Wanted) -> Result<()> {
     if wanted == Wanted::Run {
         not_ended(&predecessors(app, &job.spec.after)?)?;
     }
-    let asked = jobs::wish(job, wanted)?;
+    let outcome = jobs::request(job, wanted)?;
     // A request that Slurm did not take the first time is made again.
-    if job.spec.on == Place::Slurm && (asked == Wish::Asked || !follows(job, wanted)) {
+    if job.spec.on == Place::Slurm && (outcome == RequestOutcome::Written || !follows(job, wanted))
+    {
         let resources = RunDir::follow(&job.path)?.config()?.slurm.unwrap_or_default();
         let job = Job::read(&job.path)?.unwrap_or_else(|| job.clone());
-        slurm::follow(&job, wanted, &cluster(app)?, &resources)?;
+        slurm::apply_request(&job, wanted, &cluster(app)?, &resources)?;
     }
     adopt(app)
 }
@@ -131,7 +132,7 @@ pub fn take_over(app: &App, run: &Path) -> Result<Job> {
     let config = RunDir::follow(run)?.config()?;
     let needs = crate::check_run(&config, &app.paths.models(), &runs)?;
     let spec = Spec { memory: needs.memory, name: run_name(run), ..default_spec(app)? };
-    let job = jobs::enlist(run, &spec)?;
+    let job = jobs::submit_existing(run, &spec)?;
     adopt(app)?;
     Ok(job)
 }

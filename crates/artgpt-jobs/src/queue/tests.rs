@@ -31,7 +31,7 @@ fn job(id: &str, state: RunState, change: impl FnOnce(&mut Job)) -> Job {
 }
 
 fn slot(name: &str, jobs: usize, free: u64) -> Slot {
-    Slot { name: name.into(), jobs, free, is_clear: name == "cpu" }
+    Slot { name: name.into(), jobs, free, is_idle: name == "cpu" }
 }
 
 fn running_on(slot: &str) -> impl FnOnce(&mut Job) {
@@ -39,13 +39,13 @@ fn running_on(slot: &str) -> impl FnOnce(&mut Job) {
     move |job| job.progress = progress
 }
 
-fn told(jobs: &[Job], slots: &[Slot]) -> Vec<String> {
-    turns(jobs, slots, at(100))
+fn decided(jobs: &[Job], slots: &[Slot]) -> Vec<String> {
+    schedule(jobs, slots, at(100))
         .into_iter()
-        .map(|(id, turn)| match turn {
-            Turn::Start { slot } => format!("{id} starts on {slot}"),
-            Turn::Fail { reason } => format!("{id} fails: {reason}"),
-            Turn::Wait { reason } => format!("{id} waits for {reason}"),
+        .map(|(id, decision)| match decision {
+            Decision::Start { slot } => format!("{id} starts on {slot}"),
+            Decision::Fail { reason } => format!("{id} fails: {reason}"),
+            Decision::Wait { reason } => format!("{id} waits for {reason}"),
         })
         .collect()
 }
@@ -60,12 +60,12 @@ fn higher_priorities_and_older_jobs_come_first() {
     ];
     let cpu = [slot("cpu", 1, 0)];
     assert_eq!(
-        told(&jobs, &cpu),
+        decided(&jobs, &cpu),
         ["C starts on cpu", "B waits for a free device", "A waits for a free device"]
     );
     let busy = [job("R", RunState::Running, running_on("cpu")), jobs[0].clone()];
-    assert_eq!(told(&busy, &cpu), ["A waits for a free device"]);
-    assert_eq!(told(&busy, &[slot("cpu", 2, 0)]), ["A starts on cpu"]);
+    assert_eq!(decided(&busy, &cpu), ["A waits for a free device"]);
+    assert_eq!(decided(&busy, &[slot("cpu", 2, 0)]), ["A starts on cpu"]);
 }
 
 #[test]
@@ -80,20 +80,20 @@ fn a_job_waits_for_those_before_it_and_fails_with_them() {
         (RunState::Stopped, "B waits for A"),
     ] {
         let jobs = [job("A", state, |_| {}), job("B", RunState::Queued, after)];
-        assert_eq!(told(&jobs, &cpu), [expected]);
+        assert_eq!(decided(&jobs, &cpu), [expected]);
     }
     let stopped = job("A", RunState::Stopped, |j| j.request.wanted = Wanted::Stop);
     let jobs = [stopped, job("B", RunState::Queued, after)];
-    assert_eq!(told(&jobs, &cpu), ["B fails: A, which it comes after, was stopped"]);
+    assert_eq!(decided(&jobs, &cpu), ["B fails: A, which it comes after, was stopped"]);
     let alone = [job("B", RunState::Queued, after)];
-    assert_eq!(told(&alone, &cpu), ["B fails: A, which it comes after, is gone"]);
+    assert_eq!(decided(&alone, &cpu), ["B fails: A, which it comes after, is gone"]);
     let crashed = [job("B", RunState::Queued, |j| j.progress.not_before = Some(at(101)))];
-    assert!(told(&crashed, &cpu)[0].ends_with("after a crash"));
+    assert!(decided(&crashed, &cpu)[0].ends_with("after a crash"));
     // It keeps its device meanwhile.
     let mut first = crashed[0].clone();
     (first.progress.slot, first.spec.priority) = (Some("cpu".into()), 1);
     let both = [first, job("C", RunState::Queued, |_| {})];
-    assert_eq!(told(&both, &cpu)[1], "C waits for a free device");
+    assert_eq!(decided(&both, &cpu)[1], "C waits for a free device");
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn gpus_are_chosen_by_their_free_memory() {
     ];
     let big = [job("A", RunState::Queued, needs(20)), job("B", RunState::Queued, needs(20))];
     assert_eq!(
-        told(&big, &slots),
+        decided(&big, &slots),
         ["A starts on cuda:1", "B waits for memory on cuda:0: about 20.0 GB of 4.0 GB free"]
     );
     // A job that has just started has not taken its memory yet.
@@ -117,12 +117,12 @@ fn gpus_are_chosen_by_their_free_memory() {
         }),
         job("A", RunState::Queued, |j| j.spec.device = "cuda:0".into()),
     ];
-    assert_eq!(told(&two, &[slot("cuda:0", 2, 1 << 40)]), ["A waits for a free device"]);
+    assert_eq!(decided(&two, &[slot("cuda:0", 2, 1 << 40)]), ["A waits for a free device"]);
     let named = [job("A", RunState::Queued, |j| j.spec.device = "cuda:3".into())];
-    assert_eq!(told(&named, &slots), ["A fails: there is no device cuda:3 on this machine"]);
+    assert_eq!(decided(&named, &slots), ["A fails: this machine has no device cuda:3"]);
     // An estimate does not keep a job from a machine that has nothing else to do.
     let large = [job("A", RunState::Queued, needs(100))];
-    assert_eq!(told(&large, &[slot("cpu", 1, 8_000_000_000)]), ["A starts on cpu"]);
-    let clear = Slot { is_clear: true, ..slot("cuda:0", 1, 8_000_000_000) };
-    assert_eq!(told(&large, &[clear]), ["A starts on cuda:0"]);
+    assert_eq!(decided(&large, &[slot("cpu", 1, 8_000_000_000)]), ["A starts on cpu"]);
+    let idle = Slot { is_idle: true, ..slot("cuda:0", 1, 8_000_000_000) };
+    assert_eq!(decided(&large, &[idle]), ["A starts on cuda:0"]);
 }
