@@ -9,7 +9,7 @@ use artgpt_app::settings::Paths;
 use artgpt_chat::{Role, Template, Tokenizer, Turn};
 use artgpt_kernels::matrix::{Precision, TrainPrecision};
 use artgpt_kernels::mode::{Differentiable, Fused};
-use artgpt_kernels::runtime::{self, Workload};
+use artgpt_kernels::process::{self, Workload};
 use artgpt_manifest::Method;
 use artgpt_model::artgpt::{ArtGpt, load_trainable};
 use artgpt_model::bridge::Bridge;
@@ -27,7 +27,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const PROMPT: usize = 128;
 
 fn main() {
-    runtime::prepare(Workload::Chat);
+    process::set_up(Workload::Chat).expect("no other thread runs yet");
     divan::main();
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use artgpt_kernels::matrix::{Matrix, Precision};
-use artgpt_kernels::runtime::{self, Workload};
+use artgpt_kernels::process::{self, Workload};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 use divan::Bencher;
@@ -20,7 +20,7 @@ const MATRICES: usize = 24;
 const BYTES: usize = OUT * WIDTH / 256 * 144;
 
 fn main() {
-    runtime::prepare(Workload::Chat);
+    process::set_up(Workload::Chat).expect("no other thread runs yet");
     divan::main();
 }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use artgpt_engine::{Cancel, Engine, Prompt, Request};
-use artgpt_kernels::runtime::{self, Workload};
+use artgpt_kernels::process::{self, Workload};
 use artgpt_manifest::SamplingConfig;
 use artgpt_model::manifest::Model;
 use candle_core::Device;
@@ -19,7 +19,7 @@ const PROMPT_WORDS: usize = 128;
 const ANSWER: usize = 64;
 
 fn main() -> anyhow::Result<()> {
-    runtime::prepare(Workload::Chat);
+    process::set_up(Workload::Chat)?;
     let mut args = std::env::args().skip(1);
     let name = args.next().context("name a model")?;
     let data = args.next().context("name the data folder")?;

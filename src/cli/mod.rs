@@ -32,7 +32,7 @@ pub use failure::Failure;
 use args::{Args, Command};
 use artgpt_app::App;
 use artgpt_app::settings::{Paths, Settings};
-use artgpt_kernels::runtime::{self, Workload};
+use artgpt_kernels::process::{self, SetUpError, Workload};
 use observer::Printer;
 
 /// What a command runs with.
@@ -49,7 +49,8 @@ pub fn main() -> ExitCode {
         Ok(args) => args,
         Err(e) => return usage_error(&e),
     };
-    let own_variables = runtime::prepare(match args.command {
+    // Before anything starts a thread; parsing the arguments starts none.
+    let own_variables = process::set_up(match args.command {
         Some(Command::Train(_)) => Workload::Training,
         _ => Workload::Chat,
     });
@@ -62,7 +63,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(args: Args, own_variables: Vec<&'static str>) -> Result<ExitCode, Failure> {
+fn run(
+    args: Args,
+    own_variables: Result<Vec<&'static str>, SetUpError>,
+) -> Result<ExitCode, Failure> {
     let named = args.common.config.is_some();
     let paths = Paths::new(args.common.data_dir, args.common.config).ok_or_else(|| {
         Failure::usage("no home directory is known", "set HOME, or give --data-dir and --config")
@@ -81,6 +85,10 @@ fn run(args: Args, own_variables: Vec<&'static str>) -> Result<ExitCode, Failure
         command = invocation::invocation(words),
         "started"
     );
+    let own_variables = own_variables.unwrap_or_else(|e| {
+        tracing::warn!("thread counts are not set: {e}");
+        Vec::new()
+    });
     let observer = Arc::new(Printer::new(json, verbose > 0 || asked_auto));
     let app = App { settings, paths, own_variables, observer };
     dispatch(Context { app, json, verbose }, args.command)

@@ -280,7 +280,7 @@ fn model(e: &ModelError) -> Option<String> {
                 .into(),
         ),
         ModelError::Unsupported { hint, .. } => Some(hint.clone()),
-        ModelError::Io { .. } | ModelError::Named(_) | ModelError::Tensor(_) => None,
+        ModelError::Io { .. } | ModelError::Tensor(_) => None,
     }
 }
 

@@ -1,5 +1,5 @@
 //! Fast arithmetic: matrix products by instruction set, network operations with a backward pass,
-//! huge pages, memory maps, and the process-wide settings they need.
+//! huge pages, memory maps, and the process-wide settings that they need.
 //!
 //! The only crate with `unsafe`. It knows matrices and tensors, and nothing of models.
 
@@ -7,4 +7,4 @@ pub mod matrix;
 pub mod mmap;
 pub mod mode;
 pub mod ops;
-pub mod runtime;
+pub mod process;

@@ -5,6 +5,8 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use artgpt_base::text::visible_line;
+
 use super::graph::Graph;
 use super::settings::Settings;
 
@@ -241,7 +243,7 @@ impl Console {
                     if self.lines.len() == LINES {
                         self.lines.pop_front();
                     }
-                    self.lines.push_back(last_of(open));
+                    self.lines.push_back(visible_line(open));
                     open.clear();
                 }
                 letter if open.len() < LONGEST => open.push(letter),
@@ -257,12 +259,12 @@ impl Console {
 
     /// All lines; unfinished ones last.
     pub fn told(&self) -> Vec<String> {
-        let open = self.open.iter().map(|line| last_of(line)).filter(|line| !line.is_empty());
+        let open = self.open.iter().map(|line| visible_line(line)).filter(|line| !line.is_empty());
         self.lines.iter().cloned().chain(open).collect()
     }
 }
 
-use artgpt_base::text::visible_line as last_of;
+
 
 #[cfg(test)]
 mod tests {

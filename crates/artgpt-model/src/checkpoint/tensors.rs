@@ -220,7 +220,7 @@ impl SimpleBackend for Renamed {
     ) -> candle_core::Result<Tensor> {
         self.tensors
             .read_shaped(&(self.rename)(name), shape.dims())
-            .map_err(candle_core::Error::wrap)?
+            .map_err(Error::into_candle)?
             .to_device(device)
             .and_then(|t| in_type(t, dtype))
     }
@@ -233,7 +233,7 @@ impl SimpleBackend for Renamed {
     ) -> candle_core::Result<Tensor> {
         self.tensors
             .read(&(self.rename)(name))
-            .map_err(candle_core::Error::wrap)?
+            .map_err(Error::into_candle)?
             .to_device(device)
             .and_then(|t| in_type(t, dtype))
     }
