@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{FetchError, Progress, Result, SourceKind, io, pypi};
+use super::source::SourceKind;
+use super::{FetchError, Progress, Result, io, pypi};
 use artgpt_base::hash::hex;
 use artgpt_model::checkpoint;
 use artgpt_model::manifest::{Model, Source, requantised};

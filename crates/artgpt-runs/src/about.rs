@@ -264,8 +264,6 @@ impl Console {
     }
 }
 
-
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -293,7 +293,7 @@ fn pick<'a>(from: &[&'a str], rng: &mut impl Rng) -> &'a str {
 }
 
 /// The index of `kind` among the answers, for the align stage.
-pub fn kind_index(kind: Option<Kind>) -> Option<usize> {
+pub fn kind_index(kind: Option<Genre>) -> Option<usize> {
     kind.map(|k| k as usize)
 }
 
