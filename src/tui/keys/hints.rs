@@ -2,6 +2,9 @@
 
 use super::{Action, Keymap};
 
+/// Columns between the corners of a window on a narrow screen.
+const BORDER: usize = 76;
+
 /// Collects hints in the order in which they are shown.
 pub(crate) struct Hints<'a> {
     keymap: &'a Keymap,
@@ -26,18 +29,29 @@ impl<'a> Hints<'a> {
 
     /// `Left/Right read  ? keys`: for a status line.
     pub(crate) fn line(&self) -> String {
-        let hints = self.hints.iter().map(|(keys, what)| format!("{} {what}", keys.join("/")));
+        let hints = self.hints.iter().map(|(keys, what)| format!("{} {what}", joined(keys, "/")));
         hints.collect::<Vec<_>>().join("  ")
     }
 
-    /// ` Left, Right: tabs   Esc: back `: for the border of a window.
+    /// ` Left, Right: tabs   Esc: back `: for the border of a window, on a screen of 80 columns.
     pub(crate) fn border(&self) -> String {
-        format!(" {} ", self.text())
+        let text = self.text();
+        let fits = text.chars().count() <= BORDER;
+        format!(" {} ", if fits { text } else { self.with_gaps("  ") })
     }
 
     /// `Left, Right: tabs   Esc: back`.
     pub(crate) fn text(&self) -> String {
-        let hints = self.hints.iter().map(|(keys, what)| format!("{}: {what}", keys.join(", ")));
-        hints.collect::<Vec<_>>().join("   ")
+        self.with_gaps("   ")
     }
+
+    fn with_gaps(&self, gap: &str) -> String {
+        let hints = self.hints.iter().map(|(keys, what)| format!("{}: {what}", joined(keys, ", ")));
+        hints.collect::<Vec<_>>().join(gap)
+    }
+}
+
+/// Brackets are a pair: `[ ]`.
+fn joined(keys: &[String], separator: &str) -> String {
+    keys.join(if keys == ["[", "]"] { " " } else { separator })
 }

@@ -67,7 +67,7 @@ fn hints(panel: &Panel) -> String {
     use MachineAction::{Close, Down, SortCpu, SortGpu, SortMemory, SortPid, SortTime, Up};
     let hints = Hints::new(&panel.keymap);
     let sorts = [SortGpu, SortCpu, SortMemory, SortTime, SortPid];
-    let hints = hints.add(&sorts, "sort by GPU, CPU, memory, time, PID");
+    let hints = hints.add(&sorts, "by GPU, CPU, memory, time, PID");
     hints.add(&[Up, Down], "scroll").add(&[Close], "back").border()
 }
 

@@ -7,8 +7,8 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Style};
 use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Paragraph;
 use ratatui::widgets::canvas::{Canvas, Points};
+use ratatui::widgets::{Paragraph, Wrap};
 
 use crate::tui::panel::state::{COLOURS, Panel};
 use artgpt_base::text::{fit, printable};
@@ -19,7 +19,7 @@ const LABELS: u16 = 26;
 
 pub fn draw(panel: &Panel, plane: &Projection, area: Rect, frame: &mut Frame) {
     let theme = &panel.theme;
-    let [plot, foot] = Layout::vertical([Constraint::Min(0), Constraint::Length(1)]).areas(area);
+    let [plot, foot] = Layout::vertical([Constraint::Min(0), Constraint::Length(2)]).areas(area);
     let groups = groups(plane);
     let wide = if groups.len() > 1 { LABELS } else { 0 };
     let [plot, side] =
@@ -59,7 +59,8 @@ pub fn draw(panel: &Panel, plane: &Projection, area: Rect, frame: &mut Frame) {
         plane.variance.0 * 100.0,
         plane.variance.1 * 100.0
     );
-    frame.render_widget(Paragraph::new(told).style(theme.dim), foot);
+    let told = Paragraph::new(told).wrap(Wrap { trim: true });
+    frame.render_widget(told.style(theme.dim), foot);
 }
 
 struct Group {

@@ -4,8 +4,8 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::symbols::Marker;
 use ratatui::text::Line;
-use ratatui::widgets::Paragraph;
 use ratatui::widgets::canvas::{Canvas, Line as Stroke};
+use ratatui::widgets::{Paragraph, Wrap};
 
 use crate::tui::panel::state::Panel;
 use artgpt_runs::media::Sound;
@@ -16,7 +16,7 @@ const HIGHEST: u16 = 16;
 pub fn draw(panel: &Panel, sound: &Sound, area: Rect, frame: &mut Frame) {
     let theme = &panel.theme;
     let [head, wave, rest] =
-        Layout::vertical([Constraint::Length(1), Constraint::Max(HIGHEST), Constraint::Length(2)])
+        Layout::vertical([Constraint::Length(2), Constraint::Max(HIGHEST), Constraint::Length(2)])
             .areas(area);
     let channels = match sound.channels {
         1 => "mono".to_string(),
@@ -31,7 +31,8 @@ pub fn draw(panel: &Panel, sound: &Sound, area: Rect, frame: &mut Frame) {
         decibels(sound.peak),
         decibels(sound.rms)
     );
-    frame.render_widget(Paragraph::new(told).style(theme.text), head);
+    let told = Paragraph::new(told).wrap(Wrap { trim: true });
+    frame.render_widget(told.style(theme.text), head);
     let colour = theme.accent.fg.unwrap_or_default();
     let slices = sound.wave.len().max(1) as f64;
     // Scaled to the peak, so that quiet sounds are visible.

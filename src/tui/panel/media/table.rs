@@ -53,10 +53,10 @@ pub fn draw(panel: &Panel, page: &Page, rows: &Rows, area: Rect, frame: &mut Fra
     let last = first + seen.len();
     let mut told = format!("rows {} to {last} of {}", (first + 1).min(last), rows.rows.len());
     if rows.left_out > 0 {
-        told += &format!(" ({} more are in the file)", rows.left_out);
+        told += &format!(" ({} more)", rows.left_out);
     }
     if left > 0 || !whole {
-        told += &format!("   column {} of {} (< >)", left + 1, rows.columns.len());
+        told += &format!("  column {} of {} (< >)", left + 1, rows.columns.len());
     }
     lines.push(Line::styled(told, theme.dim));
     frame.render_widget(Paragraph::new(lines), area);

@@ -66,8 +66,13 @@ fn jobs_are_asked_for_what_the_keys_say() {
     for run in [0, 2] {
         change(&mut panel, run, |run| run.gone = false);
     }
-    press(&mut panel, "Home");
-    // The form is checked before it is submitted, and again after a change.
+}
+
+#[test]
+fn a_form_is_checked_before_it_is_submitted_and_again_after_a_change() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut panel = panel(dir.path(), 140, 40);
+    panel.steers = true;
     press(&mut panel, "N");
     update(&mut panel, Message::Paste("a.toml\n".into()));
     let check = press(&mut panel, "Enter");
