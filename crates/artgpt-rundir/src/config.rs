@@ -31,7 +31,7 @@ pub struct TrainConfig {
     #[serde(default)]
     pub method: Method,
     /// Train the norms that the reference trains: every block's post-attention norm, and the
-    /// input norm of even blocks. By default with the methods `adapter` and `norms`.
+    /// input norm of even blocks. By default with the methods `adapter`, `norms` and `full`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_norms: Option<bool>,
     /// What trains of the bridge between picture and language model.
