@@ -1,22 +1,25 @@
-//! How far a figure of a few paintings can be trusted.
+//! Bootstrap confidence intervals.
 
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-/// Draws of a bootstrap.
+/// Resamples of a bootstrap.
 const DRAWS: usize = 2000;
 
-/// A figure and its 95 % interval.
+/// A statistic and its 95 % confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
+    /// The statistic of all items.
     pub value: f64,
+    /// Lower bound.
     pub low: f64,
+    /// Upper bound.
     pub high: f64,
 }
 
 impl Interval {
-    /// Percentile bootstrap (Efron 1979): `figure` of as many items drawn with replacement. The
-    /// items must be independent; several questions about one painting are not, so they are one.
+    /// Percentile bootstrap (Efron 1979) of the statistic `figure`. The items must be independent, so
+    /// all questions about one painting are one item.
     pub fn bootstrap<T>(items: &[&T], figure: impl Fn(&[&T]) -> f64, rng: &mut impl Rng) -> Self {
         let value = figure(items);
         if items.is_empty() {

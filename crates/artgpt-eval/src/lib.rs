@@ -1,5 +1,6 @@
-//! Measuring what a model does. A running model is reached through [`Answerer`], which this room
-//! owns.
+//! Evaluation of models. [`Answerer`] is the interface to a running model.
+
+#![warn(missing_docs)]
 
 mod interval;
 pub mod peft;
@@ -10,11 +11,12 @@ pub use seeing::{Extent, Row, SeeingTable, seeing};
 
 use artgpt_art::{Artwork, View};
 
-/// A picture to ask about.
+/// A picture in a question.
 #[derive(Clone)]
 pub struct Shown {
-    /// Names the content.
+    /// Identifies the content, for caches.
     pub key: String,
+    /// The pixels.
     pub view: View,
 }
 
@@ -26,7 +28,12 @@ impl From<&Artwork> for Shown {
 
 /// A model that answers a question about a picture, or about none, greedily.
 pub trait Answerer {
+    /// Why the model cannot answer.
     type Error;
 
+    /// Answers `question` about `picture`.
+    ///
+    /// # Errors
+    /// Those of the model.
     fn answer(&mut self, picture: Option<&Shown>, question: &str) -> Result<String, Self::Error>;
 }

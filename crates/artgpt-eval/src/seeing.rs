@@ -1,4 +1,4 @@
-//! Does the model see? The same questions with the right picture, a wrong one, and none.
+//! Whether a model uses the picture: the same questions with the right picture, a wrong one, and none.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
@@ -14,45 +14,54 @@ use artgpt_art::{FormalFeatures, PRESENCE_WORDINGS, Painting, Question, View, Vi
 /// Accuracies of one question type, in percent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
+    /// Name of the question type.
     pub question: String,
+    /// Number of questions.
     pub asked: usize,
+    /// Accuracy with the right picture.
     pub right_picture: f64,
-    /// With the controls alone, as the next one.
+    /// Accuracy with another painting's picture; `None` without controls.
     pub wrong_picture: Option<f64>,
+    /// Accuracy without a picture; `None` without controls.
     pub no_picture: Option<f64>,
-    /// Always saying the commonest true answer of these very views.
+    /// Accuracy of always giving the most frequent true answer of these views.
     pub majority: f64,
-    /// Points by which the right picture beats the best of the others, and the 95 % interval of it
-    /// over other draws of as many paintings.
+    /// Percentage points by which the right picture beats the best control, with a bootstrap interval
+    /// over paintings.
     pub lead: Interval,
 }
 
+/// The results of one model.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SeeingTable {
+    /// The model's name.
     pub model: String,
+    /// Number of paintings.
     pub paintings: usize,
-    /// Views of each painting: the whole, and random crops of it.
+    /// Views of each painting: the whole, and random crops.
     pub views: usize,
+    /// One for each question type.
     pub rows: Vec<Row>,
 }
 
-/// What is asked of each painting.
+/// The extent of an evaluation.
 #[derive(Debug, Clone)]
 pub struct Extent {
-    /// Question types; of none it is all of them.
+    /// Question types; all of them if empty.
     pub only: Vec<Question>,
-    /// Views of each: the whole picture, then crops, flipped or not, in their own colours.
+    /// Views of each painting: the whole picture, then crops, randomly flipped, in the original colours.
     pub views: usize,
-    /// Things that are in the painting, and as many that are not, of the whole picture.
+    /// Max number of questions about present things, and as many about absent ones; about the whole
+    /// picture only.
     pub things: usize,
-    /// Ask a wording that training saw instead of the one it never saw.
+    /// Use a wording from training instead of an unseen one.
     pub trained_wording: bool,
-    /// Ask with a wrong picture and with none, too.
+    /// Ask also with a wrong picture and without one.
     pub controls: bool,
 }
 
-/// A question with its true answer; reading an answer gives the same kind of number.
-struct Asked {
+/// A question and its true answer; `read` parses an answer into the same numbers.
+struct TestQuestion {
     row: usize,
     text: String,
     truth: usize,
@@ -60,7 +69,11 @@ struct Asked {
     question: Option<Question>,
 }
 
-/// Asks everything about each painting. `tags` are those that yes-or-no questions draw from.
+/// Evaluates a model on paintings. Yes-or-no questions draw from `tags`; `progress` gets the number of
+/// paintings done and of all.
+///
+/// # Errors
+/// The first error of the model.
 pub fn seeing<A: Answerer>(
     model: &mut A,
     name: &str,
@@ -84,7 +97,7 @@ pub fn seeing<A: Answerer>(
                 _ => Vec::new(), // a crop may have lost them
             };
             let asked = questions(painting, &right.view, things, &extent);
-            // All questions of one picture together: its tokens are read once.
+            // All questions of one picture in a row, so that the model encodes it once.
             let pictures = [right, &shown[wrong[i]][v]];
             let count = if extent.controls { 2 } else { 1 };
             for (condition, picture) in pictures.into_iter().take(count).enumerate() {
@@ -116,7 +129,7 @@ pub fn seeing<A: Answerer>(
     Ok(SeeingTable { model: name.into(), paintings: paintings.len(), views: extent.views, rows })
 }
 
-impl Asked {
+impl TestQuestion {
     fn is_right(&self, answer: &str) -> bool {
         (self.read)(self.question, answer) == Some(self.truth)
     }
@@ -136,11 +149,11 @@ fn views(painting: &Painting, count: usize, rng: &mut ChaCha8Rng) -> Vec<Shown> 
         .collect()
 }
 
-/// Of one question type and one painting.
+/// Counts of one question type and one painting.
 #[derive(Debug, Clone, Default)]
 struct Tally {
     asked: usize,
-    /// With the right picture, a wrong one, none.
+    /// Right answers with the right picture, a wrong one, and none.
     hits: [usize; 3],
     truths: HashMap<usize, usize>,
 }
@@ -177,7 +190,7 @@ fn questions(
     view: &View,
     things: Vec<(usize, &String)>,
     extent: &Extent,
-) -> Vec<Asked> {
+) -> Vec<TestQuestion> {
     let features = FormalFeatures::measure(view);
     let mut out = Vec::new();
     for (row, question) in Question::ALL.iter().enumerate() {
@@ -187,7 +200,7 @@ fn questions(
         }
         let wordings = question.wordings();
         let text = if extent.trained_wording { wordings[0] } else { wordings[wordings.len() - 1] };
-        out.push(Asked {
+        out.push(TestQuestion {
             row,
             text: text.into(),
             truth,
@@ -196,7 +209,7 @@ fn questions(
         });
     }
     for (truth, tag) in things {
-        out.push(Asked {
+        out.push(TestQuestion {
             row: Question::ALL.len(),
             text: PRESENCE_WORDINGS[0].replace("{}", tag),
             truth,
@@ -207,10 +220,10 @@ fn questions(
     out
 }
 
-/// Up to `count` things that are in the painting (1), and as many that are not (0).
+/// Up to `count` things that the painting shows (1), and as many that it does not show (0).
 ///
-/// What is not there comes from other paintings, so that common things are as often absent as
-/// present: a model that only knows which things are common is right half the time.
+/// Absent things come from other paintings, so that common things are as often absent as present: a
+/// model that only knows which things are common is right half the time.
 fn things<'a>(
     painting: &'a Painting,
     all: &[&'a Painting],
@@ -243,7 +256,7 @@ fn yes_or_no(answer: &str) -> Option<usize> {
     }
 }
 
-/// For each painting another one; every painting is once the wrong one.
+/// For each painting another one; each painting is the wrong one exactly once.
 fn others(count: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     order.shuffle(rng);
@@ -255,6 +268,7 @@ fn others(count: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
 }
 
 impl SeeingTable {
+    /// The results as a Markdown table.
     pub fn to_markdown(&self) -> String {
         let mut out = String::from(
             "| question | asked | right picture | wrong picture | no picture | majority | lead (95 %) |\n|---|---|---|---|---|---|---|\n",

@@ -1,18 +1,20 @@
-//! The font of charts. It comes with the program: machines without a screen have none.
+//! The font of charts. The program embeds it, because servers often have no fonts.
+
+#![warn(missing_docs)]
 
 use std::sync::Once;
 
 use plotters::style::{FontStyle, register_font};
 
-/// Names by which plotters asks for it; its own default is `sans-serif`.
+/// Font names that plotters requests; its default is `sans-serif`.
 const NAMES: [&str; 2] = ["monospace", "sans-serif"];
 
-/// Makes text drawable, in files of vectors, too: there its width is measured. Call before drawing.
+/// Registers the font with plotters. Call it before drawing, also for SVG, which needs text widths.
 pub fn register() {
     static REGISTERED: Once = Once::new();
     REGISTERED.call_once(|| {
         for name in NAMES {
-            // A font that is damaged leaves a chart that cannot be drawn, and says so there.
+            // With a damaged font drawing fails later, with an error.
             let _ = register_font(name, FontStyle::Normal, epaint_default_fonts::HACK_REGULAR);
         }
     });

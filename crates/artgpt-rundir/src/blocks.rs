@@ -1,4 +1,4 @@
-//! How large the trained weights of each block are, and how much a step changes them.
+//! Norms of the trained weights of each block, and of their updates.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,32 +8,35 @@ use serde::{Deserialize, Serialize};
 
 use crate::Update;
 
-/// Where a run keeps its looks, one a line.
+/// The file of these norms in a run's folder, a [`Look`] a line.
 pub const BLOCKS: &str = "blocks.jsonl";
 
-/// One look, every [`crate::LOOK_EVERY`] steps.
+/// Norms of all blocks at one step, every [`crate::LOOK_EVERY`] steps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Look {
+    /// Steps done, from 1.
     pub step: usize,
+    /// In the order of the language model's blocks, then the other parts by name.
     pub blocks: Vec<Block>,
 }
 
-/// What trains in one block of the language model, or in the bridge.
+/// The trained tensors of one block of the language model, or of another part.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Block {
     /// `block 3`, or the part's name.
     pub name: String,
     /// Euclidean norm of its trained weights.
     pub norm: f64,
-    /// Norm of the last update beside it; a dead adapter's is zero.
+    /// Norm of the last update divided by `norm`; 0 for a dead adapter.
     pub update_ratio: f64,
 }
 
 impl Look {
+    /// Sums the updates of the tensors by block.
     pub fn of(step: usize, updates: &[Update]) -> Self {
         let mut sums: BTreeMap<(usize, String), (f64, f64)> = BTreeMap::new();
         for Update { name, change, size } in updates {
-            let sum = sums.entry(place(name)).or_default();
+            let sum = sums.entry(block_of(name)).or_default();
             *sum = (sum.0 + change, sum.1 + size);
         }
         let blocks = sums.into_iter().map(|((_, name), (change, size))| Block {
@@ -45,8 +48,9 @@ impl Look {
     }
 }
 
-/// Blocks in their order, then the other parts by the first word of their names.
-fn place(name: &str) -> (usize, String) {
+/// Sort key and name of a tensor's block: blocks by number, then the other parts by the first word
+/// of the tensor's name.
+fn block_of(name: &str) -> (usize, String) {
     let block = name.split_once(".layers.").filter(|_| name.starts_with("llama_model."));
     let number = block.and_then(|(_, rest)| rest.split('.').next()?.parse::<usize>().ok());
     match number {
@@ -55,7 +59,7 @@ fn place(name: &str) -> (usize, String) {
     }
 }
 
-/// All looks of a run, the oldest first; of lines that cannot be read none.
+/// All norms that a run logged, the oldest first; skips lines that do not parse.
 pub fn looks(run: &Path) -> Vec<Look> {
     read_json_lines(&run.join(BLOCKS))
 }
@@ -76,11 +80,11 @@ mod tests {
                 update("llama_proj.weight", 0.25, 1.0),
             ],
         );
-        let told: Vec<_> =
+        let found: Vec<_> =
             look.blocks.iter().map(|b| (b.name.as_str(), b.norm, b.update_ratio)).collect();
         let third = (1.0f64 / 9.0).sqrt();
         assert_eq!(
-            told,
+            found,
             [("block 2", 2.0, 0.0), ("block 10", 3.0, third), ("llama_proj", 1.0, 0.5)]
         );
     }

@@ -2,31 +2,33 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Where a prompt has its image.
+/// Stands for the image in a prompt.
 const IMAGE_MARKER: &str = "<image>";
 
-/// `[stage.caption]`: what becomes of a picture and its caption.
+/// `[stage.caption]`: how a picture and its caption become a training example.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Captions {
-    /// Whole prompts with `<image>`, as they stand; one is drawn at random each time. With none,
-    /// and no instructions, the caption follows the picture with nothing between them.
+    /// Complete prompts with `<image>`, used verbatim; each example draws one at random. Without
+    /// prompts and instructions the caption directly follows the picture.
     pub prompts: Vec<String>,
-    /// Questions in the model's own template, drawn at random; instead of prompts.
+    /// Questions that the model's own template wraps, drawn at random; excludes `prompts`.
     pub instructions: Vec<String>,
-    /// Ends a caption. By default what ends an answer of the model's template.
+    /// End symbol of a caption; by default the stop string of the model's template.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<String>,
-    /// Tokens of a caption with its end symbol; what is longer is cut.
+    /// Longest caption with its end symbol, in tokens; longer ones are truncated.
     pub answer_length: usize,
-    /// Lower case without punctuation, at most `words` words (BLIP's caption processor).
+    /// Convert captions to lower case without punctuation, at most `words` words (BLIP's caption
+    /// processor).
     pub clean: bool,
+    /// Longest cleaned caption, in words.
     pub words: usize,
-    /// Least and largest share of the picture in a random crop. Left out, the whole is seen.
+    /// Min and max share of the picture's area in a random crop; by default the whole picture.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crop: Option<(f32, f32)>,
-    /// Crops of each picture that are drawn once and then used again, so that later passes need not
-    /// see it anew; 0 draws new ones always.
+    /// Crops of each picture that are drawn once and reused, so that later passes find the encoder's
+    /// output in the cache; 0 draws a new crop each time.
     pub variants: usize,
 }
 
@@ -46,7 +48,7 @@ impl Default for Captions {
 }
 
 impl Captions {
-    /// What is wrong with it, in words.
+    /// The first problem of the settings, if there is one.
     pub fn problem(&self) -> Option<String> {
         if !self.prompts.is_empty() && !self.instructions.is_empty() {
             return Some("either prompts or instructions stand before a caption".into());

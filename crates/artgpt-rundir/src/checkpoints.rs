@@ -1,35 +1,34 @@
-//! `checkpoints/step-N/`: saving, restoring, and dropping what is no longer needed.
+//! `checkpoints/step-N/`: save, restore, and remove the ones no longer needed.
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 
 use crate::{Metrics, Position, Result, RunDir, RunError, io, write_json, write_whole};
 
-/// What a checkpoint holds besides the run's position: weights, moments, and the like. The trainer
-/// owns its form.
+/// The part of a checkpoint that the trainer owns: weights, optimiser moments, and the like.
 pub trait LearnerState {
-    /// Of writing or reading tensors.
+    /// Why tensors cannot be written or read.
     type Error: std::fmt::Display + From<RunError>;
 
-    /// Writes all of it into the folder of a checkpoint.
+    /// Writes the state into the folder of a checkpoint.
     ///
     /// # Errors
-    /// Those of writing.
+    /// If a file cannot be written.
     fn save(&self, folder: &Path) -> std::result::Result<(), Self::Error>;
 
-    /// Takes the values of a checkpoint.
+    /// Reads the state from the folder of a checkpoint.
     ///
     /// # Errors
-    /// A file that is missing, damaged, or of other tensors.
+    /// If a file is missing, damaged, or holds other tensors.
     fn load(&mut self, folder: &Path) -> std::result::Result<(), Self::Error>;
 }
 
 impl RunDir {
-    /// Saves a checkpoint of where the run stands, and drops all but the last `keep` of the regular
-    /// ones, which are `every` steps apart. One that a stop left goes with the next regular one.
+    /// Writes a checkpoint at `position`, and removes all but the last `keep` regular checkpoints,
+    /// which are `every` steps apart. The next regular checkpoint also replaces one left by a stop.
     ///
     /// # Errors
-    /// Those of writing. A checkpoint that could not be written whole is removed.
+    /// If a file cannot be written; the incomplete checkpoint is removed.
     pub fn save<L: LearnerState>(
         &self,
         position: &Position,
@@ -43,7 +42,7 @@ impl RunDir {
         let step = position.step;
         let target = root.join(format!("step-{step}"));
         if target.exists() {
-            // The run stands where it stood, but perhaps with lower rates since it went back there.
+            // The weights are the same, but a rollback to here may have lowered the learning rates.
             return Ok(write_json(&target.join("state.json"), position)?);
         }
         let staging = root.join(format!(".step-{step}.partial"));
@@ -55,7 +54,7 @@ impl RunDir {
             Ok(std::fs::rename(&staging, &target).map_err(io(&target))?)
         };
         write().inspect_err(|_| {
-            // Half of one only takes room from what frees some.
+            // An incomplete checkpoint only takes space.
             let _ = std::fs::remove_dir_all(&staging);
         })?;
         let (regular, stops): (Vec<_>, Vec<_>) =
@@ -66,9 +65,11 @@ impl RunDir {
         Ok(old.map(|(_, path)| path).try_for_each(|path| remove(path))?)
     }
 
-    /// Restores the newest checkpoint, and says where it stood. With none the run begins anew.
+    /// Restores the newest checkpoint and returns its position; `None` if there is none, and the run
+    /// starts anew. Removes the metrics of later steps, which the run will write again.
     ///
-    /// Metrics after the checkpoint are cut off: they will be written again.
+    /// # Errors
+    /// [`RunError::Checkpoint`] for a damaged checkpoint, [`RunError::Io`] for files.
     pub fn restore<L: LearnerState>(
         &mut self,
         learner: &mut L,
@@ -79,8 +80,11 @@ impl RunDir {
         }
     }
 
-    /// Drops all but the last `keep` weights of best validations: a checkpoint that the run may go
-    /// back to names its own.
+    /// Removes all but the last `keep` weights of best validations. A run keeps several, because each
+    /// checkpoint that it may roll back to refers to its own.
+    ///
+    /// # Errors
+    /// [`RunError::Io`] if a file cannot be removed.
     pub fn drop_old_best(&self, keep: usize) -> Result<()> {
         if self.follows() {
             return Ok(());
@@ -95,7 +99,10 @@ impl RunDir {
         all[..surplus].iter().try_for_each(|path| std::fs::remove_file(path).map_err(io(path)))
     }
 
-    /// Restores the checkpoint after `step`.
+    /// Restores the checkpoint of step `step`.
+    ///
+    /// # Errors
+    /// [`RunError::Checkpoint`] for a damaged checkpoint, [`RunError::Io`] for files.
     pub fn restore_step<L: LearnerState>(
         &mut self,
         step: usize,
@@ -104,9 +111,12 @@ impl RunDir {
         self.restore_from(&self.path.join(format!("checkpoints/step-{step}")), learner)
     }
 
-    /// Goes back to the newest regular checkpoint, or to the one before it where that one is not
-    /// `trusted`; later ones go. `None` if there is none.
-    pub fn go_back<L: LearnerState>(
+    /// Rolls back to the newest regular checkpoint, or to the one before it if the newest is not
+    /// `trusted`, and removes the later ones. Returns `None` if there is none.
+    ///
+    /// # Errors
+    /// [`RunError::Checkpoint`] for a damaged checkpoint, [`RunError::Io`] for files.
+    pub fn roll_back<L: LearnerState>(
         &mut self,
         every: usize,
         trusted: bool,
@@ -136,11 +146,11 @@ impl RunDir {
         learner.load(path).map_err(|e| bad(e.to_string()))?;
         self.cut_metrics(position.step)?;
         self.restored = position.step;
-        self.events = None; // a new file tells what of the others does not count
+        self.events = None; // the next file tells readers to ignore the later steps of the others
         Ok(position)
     }
 
-    /// Drops the lines of steps after `step`, and what is no line.
+    /// Removes the metrics of steps after `step`, and lines that do not parse.
     fn cut_metrics(&mut self, step: usize) -> Result<()> {
         if self.follows() {
             return Ok(());
@@ -172,12 +182,12 @@ impl RunDir {
     }
 }
 
-/// Weights of the validation after `step`.
+/// File name of the weights of the validation after `step`.
 pub fn best_weights(step: usize) -> String {
     format!("best-{step:08}.safetensors")
 }
 
-/// Takes a checkpoint's name away first: half of one would stop a resume.
+/// Renames a checkpoint before it removes the files: an incomplete one would prevent a resume.
 fn remove(checkpoint: &Path) -> Result<()> {
     let doomed = checkpoint.with_extension("removed");
     std::fs::rename(checkpoint, &doomed).map_err(io(checkpoint))?;

@@ -1,4 +1,4 @@
-//! What a run is told: `train CONFIG.toml`.
+//! The training configuration: `train CONFIG.toml`.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,131 +10,142 @@ use artgpt_manifest::Method;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainConfig {
-    /// The manifest whose frozen parts are used.
+    /// The manifest of the base model.
     pub model: String,
+    /// The training data.
     pub data: DataConfig,
-    /// Start from these weights (a `bridge.safetensors`); tensors it lacks start as new ones, and
-    /// those of another method are passed over.
+    /// Initial weights (a `bridge.safetensors`); tensors that it lacks start with new values, and
+    /// tensors of another method are ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<std::path::PathBuf>,
+    /// RNG seed of new weights, of the order of the data, and of crops.
     #[serde(default = "seed")]
     pub seed: u64,
-    /// Draws the paintings that are kept out; by default the seed does.
+    /// RNG seed of the held-out split; by default `seed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split_seed: Option<u64>,
-    /// Paintings of a museum kept out of training; of [data] a share is, `data.held_out`.
+    /// Paintings of a museum held out from training; `data.held_out` is the share of `[data]`.
     #[serde(default = "held_out")]
     pub held_out: usize,
     /// What trains in the language model.
     #[serde(default)]
     pub method: Method,
     /// Train the norms that the reference trains: every block's post-attention norm, and the
-    /// input norm of even blocks. By default with adapters, and where the method is just that.
+    /// input norm of even blocks. By default with the methods `adapter`, `norms` and `full`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_norms: Option<bool>,
     /// What trains of the bridge between picture and language model.
     #[serde(default)]
     pub bridge: BridgeParts,
+    /// AdamW's decay rates of the first and second moment.
     #[serde(default = "betas")]
     pub betas: (f64, f64),
-    /// On tensors of two or more dimensions only.
+    /// AdamW's weight decay, for tensors of two or more dimensions only.
     #[serde(default = "weight_decay")]
     pub weight_decay: f64,
-    /// Largest global gradient norm.
+    /// Max global gradient norm; larger gradients are clipped to it.
     #[serde(default = "clip")]
     pub clip: f64,
     /// Steps between checkpoints.
     #[serde(default = "every")]
     pub checkpoint_every: usize,
-    /// Checkpoints kept; older ones go.
+    /// Regular checkpoints to keep; older ones are removed.
     #[serde(default = "keep")]
     pub checkpoints_kept: usize,
-    /// Held-out pictures that the model is asked about at each checkpoint (answer and caption stages).
+    /// Held-out pictures that the model answers about at each checkpoint (answer and caption stages).
     #[serde(default = "few")]
     pub samples: usize,
-    /// Steps between losses on held-out paintings; 0 is never.
+    /// Steps between validations on held-out paintings; 0 turns validation off.
     #[serde(default = "every")]
     pub validate_every: usize,
-    /// What happens when a step goes wrong.
+    /// What follows a bad step.
     #[serde(default)]
     pub guard: Guard,
-    /// In what frozen matrices multiply. What trains stays f32.
+    /// Number format of products with frozen matrices. Trained tensors stay f32.
     #[serde(default)]
     pub precision: TrainPrecision,
-    /// Views computed at the same time; 0 is one a core.
+    /// Threads that compute views; 0 is one per core.
     #[serde(default)]
     pub threads: usize,
-    /// Views of a museum drawn once and then used again; 0 draws new ones at every step. A view
-    /// takes 150 kB with the default encoder.
+    /// Views of a museum that are drawn once and reused; 0 draws new ones at every step. A view takes
+    /// 150 kB with the default encoder.
     #[serde(default)]
     pub view_pool: usize,
-    /// Room for outputs of frozen parts that come again, MB.
+    /// Size of the cache for outputs of frozen parts, MB.
     #[serde(default = "cache_mb")]
     pub cache_mb: usize,
-    /// Micro-batches of captions whose pictures are read ahead.
+    /// Micro-batches of captions whose pictures are prefetched.
     #[serde(default = "prefetch")]
     pub prefetch: usize,
-    /// Keep a running mean of the weights that forgets with this factor a step; it is what is
-    /// validated and what the run leaves.
+    /// Decay of an exponential moving average of the weights; the run validates and leaves the
+    /// average.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ema: Option<f64>,
-    /// End after so many validations that bring no better loss; the best weights are left.
+    /// Early stopping: end after this many validations without a better loss, and leave the best
+    /// weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_stop: Option<usize>,
-    /// What the run asks of a cluster's queue.
+    /// Resources to request from Slurm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slurm: Option<Resources>,
+    /// Stages, in order.
     pub stage: Vec<Stage>,
 }
 
-/// `[slurm]`: options of `sbatch`; what is left out is the cluster's default.
+/// `[slurm]`: options of `sbatch`; the cluster's defaults apply to the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Resources {
+    /// `sbatch --partition`.
     pub partition: Option<String>,
+    /// `sbatch --account`.
     pub account: Option<String>,
+    /// `sbatch --qos`.
     pub qos: Option<String>,
-    /// As `sbatch --time` reads it, such as `1-12:00:00`.
+    /// `sbatch --time`, such as `1-12:00:00`.
     pub time: Option<String>,
-    /// Of a node, such as `32G`.
+    /// Memory per node, such as `32G`.
     pub memory: Option<String>,
+    /// `sbatch --nodes`.
     pub nodes: Option<u32>,
     /// Processes that train together; more than one needs a build with MPI.
     pub tasks: Option<u32>,
+    /// `sbatch --cpus-per-task`.
     pub cpus_per_task: Option<u32>,
+    /// `sbatch --gpus-per-task`.
     pub gpus_per_task: Option<u32>,
-    /// How `srun --mpi` brings the processes together, such as `pmix`.
+    /// The `srun --mpi` plugin, such as `pmix`.
     pub mpi: Option<String>,
-    /// Seconds before the end of its time at which the job is told to write its checkpoint; 120 if
-    /// left out.
+    /// Seconds before the time limit at which the job gets a signal to write its checkpoint; by
+    /// default 120.
     pub notice: Option<u32>,
     /// More options, such as `--constraint=a100`.
     pub extra: Vec<String>,
 }
 
-/// In what frozen matrices multiply while gradients pass through them. Sums are f32.
+/// Number format in which frozen matrices multiply. Sums are f32.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TrainPrecision {
     /// 32 bits.
     #[default]
     F32,
-    /// bf16 where the device multiplies it faster, f32 where not.
+    /// bf16 if the device multiplies it faster than f32, f32 otherwise.
     Bf16,
-    /// Quantised matrices stay quantised on the CPU, which needs the least memory; all others are
-    /// f32.
+    /// Quantised matrices stay quantised on the CPU, which needs the least memory; all others are f32.
     Stored,
 }
 
-/// Parts of the bridge.
+/// Parts of the bridge between picture and language model that train.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BridgeParts {
     /// Q-Former and projection.
     #[default]
     All,
-    /// As in the paper and in MiniGPT-4.
+    /// The projection alone, as in the paper and in MiniGPT-4.
     Projection,
+    /// The bridge is frozen.
     Nothing,
 }
 
@@ -142,56 +153,61 @@ pub enum BridgeParts {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stage {
+    /// The loss.
     pub kind: StageKind,
+    /// Optimiser steps.
     pub steps: usize,
-    /// Views of a micro-batch.
+    /// Views per micro-batch.
     pub batch: usize,
-    /// Micro-batches whose gradients make one step.
+    /// Micro-batches whose gradients one step accumulates.
     #[serde(default = "one_batch")]
     pub accumulate: usize,
-    /// Learning rate after the warm-up, and at the end of the cosine.
+    /// Learning rate after the warm-up.
     pub lr: f64,
+    /// Learning rate at the end of the cosine.
     #[serde(default)]
     pub min_lr: f64,
     /// Learning rate at the first step.
     #[serde(default)]
     pub warmup_lr: f64,
+    /// Steps of linear warm-up.
     #[serde(default)]
     pub warmup_steps: usize,
     /// Factor on the learning rate of Q-Former and projection.
     #[serde(default = "one")]
     pub bridge_lr_scale: f64,
-    /// Questions asked of one view (answer stage).
+    /// Questions about one view (answer stage).
     #[serde(default = "questions")]
     pub questions: usize,
-    /// Ask nothing but these question types (answer stage), each as often: a classification.
+    /// Ask only these question types, equally often (answer stage): a classification.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub only: Vec<Question>,
-    /// Question types that every view is asked besides (answer stage): those that are hard to learn.
+    /// Additional question types about every view (answer stage), for types that are hard to learn.
     #[serde(default)]
     pub always: Vec<Question>,
-    /// Things that every view is asked for besides, yes or no (answer stage).
+    /// Additional yes-or-no questions about things in every view (answer stage).
     #[serde(default)]
     pub presence: usize,
-    /// Questions about the label that every view is asked besides, most of them after other rounds
-    /// (answer stage).
+    /// Additional questions about the label of every view, most of them after other turns (answer
+    /// stage).
     #[serde(default)]
     pub labels: usize,
-    /// What weighs the same in the loss of a view (answer stage).
+    /// What the loss of a view averages over (answer stage).
     #[serde(default)]
     pub weigh: Weigh,
-    /// What becomes of a picture and its caption (caption stage).
+    /// How pictures and captions become examples (caption stage).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caption: Option<Captions>,
 }
 
 impl Stage {
+    /// The caption settings, or their defaults.
     pub fn captions(&self) -> Captions {
         self.caption.clone().unwrap_or_default()
     }
 }
 
-/// What the loss of a view is the mean of.
+/// What the loss of a view averages over.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Weigh {
@@ -202,11 +218,12 @@ pub enum Weigh {
     Answers,
 }
 
+/// The loss of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StageKind {
-    /// The projected query tokens are pulled to the language model's embeddings of the true
-    /// answers' words; the language model itself does not run.
+    /// Aligns the projected query tokens with the language model's embeddings of the true answers'
+    /// words; the language model itself does not run.
     Align,
     /// Cross-entropy on the tokens of answers to questions about a museum's paintings.
     Answer,
@@ -215,7 +232,7 @@ pub enum StageKind {
 }
 
 impl StageKind {
-    /// As metrics tell it.
+    /// Its name in metrics and configurations.
     pub fn name(self) -> &'static str {
         match self {
             Self::Align => "align",
@@ -226,6 +243,10 @@ impl StageKind {
 }
 
 impl TrainConfig {
+    /// Checks ranges and combinations of all values.
+    ///
+    /// # Errors
+    /// [`RunError::Config`] with the first problem.
     pub fn check(&self) -> Result<()> {
         let wrong = |what: String| Err(RunError::Config(what));
         if self.stage.is_empty() {
@@ -298,12 +319,13 @@ impl TrainConfig {
         Ok(())
     }
 
-    /// Whether the norms of the reference train.
+    /// Whether the norms that the reference trains are trainable.
     pub fn opens_norms(&self) -> bool {
         self.train_norms.unwrap_or(self.method.opens_norms())
     }
 
-    /// Refuses a run in which nothing trains.
+    /// # Errors
+    /// [`RunError::Config`] if `trainable` is empty.
     pub fn check_trains<T>(&self, trainable: &[T]) -> Result<()> {
         match trainable {
             [] => Err(RunError::Config(format!(
@@ -326,12 +348,12 @@ impl TrainConfig {
         }
     }
 
-    /// The seed that draws what is kept out of training.
+    /// RNG seed of the held-out split.
     pub fn split_drawn_by(&self) -> u64 {
         self.split_seed.unwrap_or(self.seed)
     }
 
-    /// Samples that were drawn before a step (from 0).
+    /// Samples drawn before a step (from 0).
     pub fn samples_before(&self, step: usize) -> usize {
         let mut left = step;
         let of = |stage: &Stage| {
@@ -342,6 +364,7 @@ impl TrainConfig {
         self.stage.iter().map(of).sum()
     }
 
+    /// Steps of all stages.
     pub fn total_steps(&self) -> usize {
         self.stage.iter().map(|s| s.steps).sum()
     }
@@ -359,11 +382,11 @@ impl TrainConfig {
     }
 }
 
-/// How the names begin of tensors that are measured once and never trained: mean and deviation of
-/// each channel of the image tokens.
+/// Name prefix of tensors that a run measures and never trains: mean and standard deviation of each
+/// channel of the image tokens.
 pub const VISION_NORM: &str = "vision_norm.";
 
-/// Above this AdamW only diverges.
+/// Max learning rate; above it AdamW diverges.
 const HIGHEST_LR: f64 = 1.0;
 
 fn few() -> usize {

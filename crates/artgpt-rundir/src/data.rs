@@ -1,23 +1,23 @@
-//! `data` of a configuration: the name of a museum, or a table that says where pairs are.
+//! `data` of a configuration: the name of a museum, or a table that locates captioned pictures.
 
 use std::path::{Path, PathBuf};
 
 use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-/// What a run learns from.
+/// The training data of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum DataConfig {
-    /// A data manifest's name, or a folder with pictures and `objects.json`: questions are made of
-    /// its paintings.
+    /// A data manifest's name, or a folder with pictures and `objects.json`: the run asks questions
+    /// about its paintings.
     Museum(String),
     /// Pictures with captions.
     Pairs(PairsConfig),
 }
 
 impl<'de> Deserialize<'de> for DataConfig {
-    // By hand: serde's untagged enums lose what is wrong inside the table.
+    // By hand: serde's untagged enums lose the error inside the table.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         struct Visitor;
         impl<'de> de::Visitor<'de> for Visitor {
@@ -43,7 +43,7 @@ impl<'de> Deserialize<'de> for DataConfig {
 }
 
 impl DataConfig {
-    /// The same with paths that hold wherever the program is started.
+    /// The same with absolute paths, resolved against `here`.
     pub fn absolute(self, here: &Path) -> Self {
         match self {
             Self::Pairs(pairs) => Self::Pairs(PairsConfig {
@@ -65,34 +65,36 @@ impl std::fmt::Display for DataConfig {
     }
 }
 
-/// `[data]`.
+/// `[data]`: captioned pictures and how to read them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PairsConfig {
+    /// The format of the source.
     pub kind: PairsKind,
-    /// The list (`.json`, `.jsonl`, `.csv`, `.tsv`), a folder (wikiart), or shards: `*` stands for
-    /// any text, and `{0000..0011}` for numbers of as many digits.
+    /// The list (`.json`, `.jsonl`, `.csv`, `.tsv`), a folder (wikiart), or shards, where `*`
+    /// matches any text and `{0000..0011}` each number with as many digits.
     pub path: PathBuf,
     /// The pictures' folder; by default the list's own, or `image` or `images` in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub images: Option<PathBuf>,
-    /// A picture's name in that folder, with `{fields}` of its row; its ending may be left out.
+    /// Template of a picture's file name in that folder, with `{fields}` of its row; the extension is
+    /// optional.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// The caption, with `{fields}` of the row. What stands in `[ ]` is left out where the row
-    /// lacks a field of it.
+    /// Template of the caption, with `{fields}` of the row. Text in `[ ]` is omitted if the row lacks
+    /// one of its fields.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caption: Option<String>,
-    /// Only rows whose score is no lower than this train.
+    /// Lowest score of a row that trains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_score: Option<f32>,
-    /// The field of the score; by default the one whose name begins with `aesthetic`.
+    /// The field of the score; by default the first whose name starts with `aesthetic`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<String>,
-    /// Pairs in memory from which the next one is drawn (shards).
+    /// Size of the shuffle buffer, in pairs (shards).
     #[serde(default = "shuffle_buffer")]
     pub shuffle_buffer: usize,
-    /// Share of the pictures that is kept out of training, where the source has no split of its own.
+    /// Share of the pictures held out from training, if the source has no split of its own.
     #[serde(default = "held_out")]
     pub held_out: f64,
 }
@@ -105,6 +107,7 @@ fn held_out() -> f64 {
     0.02
 }
 
+/// Formats of captioned pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PairsKind {
@@ -121,7 +124,7 @@ pub enum PairsKind {
 }
 
 impl PairsConfig {
-    /// What is out of range, in words. The templates are checked by whoever reads the data.
+    /// The first value out of range, if there is one. The reader of the data checks the templates.
     pub fn problem(&self) -> Option<&'static str> {
         if !(0.0..1.0).contains(&self.held_out) {
             return Some("held_out is a share, from 0 up to but not 1");
@@ -135,6 +138,7 @@ impl PairsConfig {
         None
     }
 
+    /// The folder of the pictures: `images`, or the default of the format.
     pub fn images_folder(&self) -> PathBuf {
         if let Some(images) = &self.images {
             return images.clone();
@@ -150,6 +154,7 @@ impl PairsConfig {
             .unwrap_or_else(|| beside.to_path_buf())
     }
 
+    /// The template of a picture's file name: `image`, or the default of the format.
     pub fn image_template(&self) -> &str {
         self.image.as_deref().unwrap_or(match self.kind {
             PairsKind::Pairs | PairsKind::Webdataset => "{image}",
@@ -159,6 +164,7 @@ impl PairsConfig {
         })
     }
 
+    /// The template of a caption: `caption`, or the default of the format.
     pub fn caption_template(&self) -> &str {
         self.caption.as_deref().unwrap_or(match self.kind {
             PairsKind::Pairs | PairsKind::Webdataset => "{caption}",

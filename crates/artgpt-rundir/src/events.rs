@@ -1,6 +1,6 @@
-//! TensorBoard event files: the scalars of `metrics.jsonl` for whoever opens a run with TensorBoard.
+//! TensorBoard event files: the scalars of `metrics.jsonl`, so that TensorBoard can show a run.
 //!
-//! A file is records of a length, its checksum, an `Event` message and its checksum
+//! A file is a sequence of records: length, its checksum, an `Event` message, its checksum
 //! (`tensorflow/core/lib/io/record_writer.h`, `tensorflow/core/util/event.proto`).
 
 use std::fs::{File, OpenOptions};
@@ -35,7 +35,7 @@ struct Summary {
 struct Value {
     #[prost(string, tag = "1")]
     tag: String,
-    /// Optional, or a zero would not be written.
+    /// Optional, because prost does not write a required zero.
     #[prost(float, optional, tag = "2")]
     simple_value: Option<f32>,
 }
@@ -46,7 +46,7 @@ struct SessionLog {
     status: i32,
 }
 
-/// `SessionLog::START`: what an earlier file says of this step and later ones does not count.
+/// `SessionLog::START`: readers ignore this and later steps of earlier files.
 const START: i32 = 1;
 
 /// Appends events to a new file of a run.
@@ -56,7 +56,10 @@ pub struct EventFile {
 }
 
 impl EventFile {
-    /// A new file in `run`, which goes on after `step` steps.
+    /// Creates a file in `run`, which resumes after `step` steps.
+    ///
+    /// # Errors
+    /// [`crate::RunError::Io`].
     pub fn create(run: &Path, step: usize) -> Result<Self> {
         let others = run.read_dir().map_err(io(run))?.flatten();
         let goes_on = others
@@ -80,14 +83,21 @@ impl EventFile {
         Ok(events)
     }
 
-    /// The numbers of one step.
+    /// Appends the scalars of one step.
+    ///
+    /// # Errors
+    /// [`crate::RunError::Io`].
     pub fn log(&mut self, m: &Metrics) -> Result<()> {
         let value =
             scalars(m).map(|(tag, v)| Value { tag, simple_value: Some(v as f32) }).collect();
         self.write(Event { summary: Some(Summary { value }), ..stamped(m.step) })
     }
 
-    /// One number, of a moment in seconds since 1970; without one it is now.
+    /// Appends one scalar at `wall`, in seconds since 1970; at the present time if `wall` is not
+    /// finite.
+    ///
+    /// # Errors
+    /// [`crate::RunError::Io`].
     pub fn write_scalar(&mut self, tag: &str, step: u64, wall: f64, value: f64) -> Result<()> {
         let value = vec![Value { tag: tag.into(), simple_value: Some(value as f32) }];
         let now = stamped(step as usize);
@@ -105,7 +115,7 @@ fn stamped(step: usize) -> Event {
     Event { wall_time, step: step as i64, ..Event::default() }
 }
 
-/// Names and values; those of the held-out paintings have names of their own.
+/// Tags and values; loss and accuracy carry the split in their tag.
 fn scalars(m: &Metrics) -> impl Iterator<Item = (String, f64)> {
     let of_split = [("loss", Some(m.loss)), ("accuracy", m.accuracy)];
     let of_step = [
@@ -137,7 +147,7 @@ fn scalars(m: &Metrics) -> impl Iterator<Item = (String, f64)> {
     named.chain(of_step.filter(move |_| trains))
 }
 
-/// One record in a single piece, so that a reader never finds half of its head.
+/// Encodes one record. One write appends it whole, so that a reader never finds half of its header.
 pub fn record(data: &[u8]) -> Vec<u8> {
     let length = (data.len() as u64).to_le_bytes();
     let mut out = Vec::with_capacity(data.len() + 16);
@@ -148,7 +158,8 @@ pub fn record(data: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The checksum, turned and shifted, so that one over data that holds checksums stays good.
+/// TensorFlow's masked CRC32C: rotated and shifted, so that checksums of data that holds checksums
+/// stay strong.
 pub fn masked_crc32c(data: &[u8]) -> u32 {
     crc32c::crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8)
 }

@@ -1,5 +1,4 @@
-//! What a run does when a step goes wrong: a loss or a gradient that is no number, or a loss far
-//! above what it was.
+//! Detection of bad steps and the reaction to them: NaN, infinite values, and loss spikes.
 
 use std::collections::BTreeMap;
 
@@ -11,25 +10,27 @@ use crate::Update;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Guard {
+    /// What a bad step leads to.
     pub on_bad: OnBad,
-    /// A loss above so many times its running mean is bad, too; 0 is never.
+    /// A loss above this multiple of its running mean is a spike; 0 turns the check off.
     pub spike: f64,
-    /// After so many bad steps without a good one between them, or goings back, the run ends.
+    /// The run ends after this many consecutive bad steps, or this many rollbacks.
     pub patience: usize,
-    /// Factor on all learning rates after going back, or after a step skipped by `slow`.
+    /// Factor on all learning rates after a rollback, or after a step that `slow` skips.
     pub slower: f64,
 }
 
+/// The reaction to a bad step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnBad {
-    /// The run ends; its last checkpoint is good.
+    /// End the run; its last checkpoint is good.
     Stop,
-    /// The step changes nothing, and the next one comes.
+    /// Skip the step.
     Skip,
-    /// The same, and learning rates are lower from then on.
+    /// Skip the step and lower the learning rates.
     Slow,
-    /// Back to the last checkpoint, with lower learning rates.
+    /// Roll back to the last checkpoint and lower the learning rates.
     Rollback,
 }
 
@@ -40,7 +41,7 @@ impl Default for Guard {
 }
 
 impl Guard {
-    /// What is out of range, in words.
+    /// The first value out of range, if there is one.
     pub fn problem(&self) -> Option<String> {
         if !(self.spike == 0.0 || self.spike > 1.0) {
             return Some("guard.spike must be 0 or above 1".into());
@@ -52,29 +53,32 @@ impl Guard {
     }
 }
 
-/// Gradients below this train nothing in f32.
+/// Gradient norm below which nothing trains in f32.
 const VANISHED: f64 = 1e-9;
-/// A tensor whose largest change is smaller than this share of it does not learn: f32 has eight
-/// digits.
+/// A tensor whose update is smaller than this share of its norm is dead: f32 has eight digits.
 const DEAD: f64 = 1e-8;
-/// Looks in a row after which a tensor is called dead.
-const LOOKS: usize = 3;
-/// Steps before a running mean says anything.
+/// Consecutive measurements after which a tensor counts as dead.
+const DEAD_AFTER: usize = 3;
+/// Steps before the running mean is reliable.
 const SETTLED: usize = 20;
-const KEEP: f64 = 0.98;
+/// Decay of the running mean.
+const DECAY: f64 = 0.98;
 
-/// What a run remembers of its steps; part of a checkpoint, so that a resumed run judges alike.
+/// What the guard remembers of a run's steps. A checkpoint holds it, so that a resumed run judges as
+/// the uninterrupted one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GuardState {
+    /// Running mean of the loss.
     mean: f64,
+    /// Good steps in the mean.
     seen: usize,
     /// Bad steps since the last good one.
     bad: usize,
-    /// Times that the run went back.
+    /// Rollbacks so far.
     rollbacks: usize,
     /// Factor on the learning rates.
     pub rate: f64,
-    /// Tensors that did not change, and at how many looks in a row.
+    /// Tensors that did not change, and for how many consecutive measurements.
     #[serde(default)]
     still: BTreeMap<String, usize>,
 }
@@ -86,7 +90,7 @@ impl Default for GuardState {
 }
 
 impl GuardState {
-    /// Why a step is bad; `None` for a good one, which goes into the running mean.
+    /// Why a step is bad; `None` for a good one, which updates the running mean.
     pub fn judge(&mut self, guard: &Guard, loss: f64, grad_norm: f64) -> Option<String> {
         let settled = self.seen >= SETTLED;
         let reason = if !loss.is_finite() {
@@ -102,8 +106,8 @@ impl GuardState {
             Some(_) => self.bad += 1,
             None => {
                 self.bad = 0;
-                // The plain mean at first, then one that forgets.
-                let weight = (1.0 / (self.seen + 1) as f64).max(1.0 - KEEP);
+                // The plain mean at first, then an exponential one.
+                let weight = (1.0 / (self.seen + 1) as f64).max(1.0 - DECAY);
                 self.mean += (loss - self.mean) * weight;
                 self.seen += 1;
             }
@@ -111,18 +115,18 @@ impl GuardState {
         reason
     }
 
-    /// Losses of another stage are of another size.
+    /// Resets the running mean: losses of another stage have another scale.
     pub fn begin_stage(&mut self) {
         (self.mean, self.seen) = (0.0, 0);
     }
 
-    /// A remark on a good step.
+    /// A warning about vanished gradients.
     pub fn warning(&self, grad_norm: f64) -> Option<String> {
         (grad_norm < VANISHED)
             .then(|| format!("the gradient has vanished (norm {grad_norm:.1e}): nothing learns"))
     }
 
-    /// Tensors that are found dead at this look: their updates are nothing beside their size.
+    /// Tensors that this measurement finds dead, each named once: their updates are negligible.
     pub fn dead(&mut self, updates: &[Update]) -> Vec<String> {
         let mut found = Vec::new();
         for Update { name, change, size } in updates {
@@ -130,29 +134,31 @@ impl GuardState {
                 self.still.remove(name);
                 continue;
             }
-            let looks = self.still.entry(name.clone()).or_default();
-            *looks += 1;
-            if *looks == LOOKS {
+            let count = self.still.entry(name.clone()).or_default();
+            *count += 1;
+            if *count == DEAD_AFTER {
                 found.push(name.clone());
             }
         }
         found
     }
 
+    /// Lowers the learning rates by [`Guard::slower`].
     pub fn slow_down(&mut self, guard: &Guard) {
         self.rate *= guard.slower;
     }
 
+    /// Whether the run should end: see [`Guard::patience`].
     pub fn is_out_of_patience(&self, guard: &Guard) -> bool {
         self.bad.max(self.rollbacks) >= guard.patience
     }
 
-    /// The checkpoint to which the run went back led to no good step: it may not be good itself.
+    /// Whether the last rollback led to no good step: its checkpoint may be bad itself.
     pub fn distrusts_checkpoint(&self) -> bool {
         self.bad > 1 && self.rollbacks > 0
     }
 
-    /// After going back to what it was at the checkpoint: slower, and no less impatient.
+    /// After a rollback restored this state: lowers the rates and keeps the counts of `before`.
     pub fn after_rollback(&mut self, before: &Self, guard: &Guard) {
         self.rate = before.rate * guard.slower;
         self.bad = before.bad;

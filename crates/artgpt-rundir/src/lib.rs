@@ -1,8 +1,10 @@
 //! The folder of a training run, as data: configuration, state, metrics, marks, event files,
 //! checkpoints, and the records that make a run a job.
 //!
-//! Whoever shows, queues or trains runs shares these types. This crate knows no tensors and no
-//! screens: what a checkpoint holds of tensors is behind [`LearnerState`].
+//! The programs that show, queue or train runs share these types. This crate knows no tensors and no
+//! screens: [`LearnerState`] hides the tensors of a checkpoint.
+
+#![warn(missing_docs)]
 
 mod blocks;
 mod captions;

@@ -1,7 +1,8 @@
-//! Runs of a folder: their ids and names.
+//! The runs of a folder: their IDs and names.
 
 use std::path::{Path, PathBuf};
 
+/// The file of a run's name.
 pub(crate) const NAME: &str = "name.json";
 
 /// A run's id: its folder's name.
@@ -9,8 +10,8 @@ pub fn run_id(run: &Path) -> String {
     run.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// What lies in a folder of runs, in the order of their ids. Names that begin with a dot are no runs:
-/// locks, notes, and runs on their way out.
+/// The entries of a folder of runs, in the order of their IDs. Names that start with a dot are not
+/// runs: locks, notes, and runs under removal.
 pub fn run_folders(runs: &Path) -> Vec<PathBuf> {
     let entries = runs.read_dir().into_iter().flatten().flatten();
     let mut all: Vec<PathBuf> =
@@ -19,10 +20,10 @@ pub fn run_folders(runs: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// What the run in a folder was called when `train` began it.
+/// The name that `train` gave to the run in a folder.
 pub fn run_name(run: &Path) -> Option<String> {
     let path = run.join(NAME);
-    // A larger one, or a device, is none of ours.
+    // A larger file, or a device, is not ours.
     if !path.metadata().is_ok_and(|about| about.is_file() && about.len() <= 4096) {
         return None;
     }

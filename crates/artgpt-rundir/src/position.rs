@@ -1,26 +1,30 @@
-//! `checkpoints/step-N/state.json`: where the run stood.
+//! `checkpoints/step-N/state.json`: the position of a run.
 
 use serde::{Deserialize, Serialize};
 
 use crate::GuardState;
 
-/// `checkpoints/step-N/state.json`: where the run stood. The data order follows from it.
+/// `checkpoints/step-N/state.json`: the position of a run. It determines the order of the data.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Position {
+    /// Steps done.
     pub step: usize,
+    /// Seconds that the run has taken.
     pub elapsed_s: f64,
-    /// What the guard has seen so far.
+    /// The guard's running mean and counts.
     #[serde(default, rename = "watch")]
     pub guard: GuardState,
-    /// The best validation so far, where the run may end early.
+    /// The best validation so far, with early stopping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best: Option<Best>,
 }
 
-/// A validation that no later one has bettered yet.
+/// The best validation so far.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Best {
+    /// The step after which it was.
     pub step: usize,
+    /// Its loss.
     pub loss: f64,
     /// Validations since then.
     pub stale: usize,

@@ -1,5 +1,5 @@
-//! `runs/RUN_ID/`: everything a run leaves behind. Files are written whole and then renamed, or
-//! appended a full line at a time.
+//! `runs/RUN_ID/`: all files of a run. The run writes a file whole and renames it, or appends full
+//! lines.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -22,27 +22,33 @@ use crate::{
 
 /// The hash of the base model's weights.
 const BASE: &str = "base.json";
-/// Which paintings are held out.
+/// The held-out paintings.
 const SPLIT: &str = "split.json";
+/// The state and progress.
 const STATUS: &str = "status.json";
-/// Who looks whether a run is open holds its lock for a moment; who opens it tries again.
+/// [`RunDir::is_open`] holds the lock for a moment, so [`RunDir::open`] retries.
 const LOCK_TRIES: usize = 10;
 const LOCK_WAIT: Duration = Duration::from_millis(50);
 
+/// The open folder of a run.
 pub struct RunDir {
+    /// The folder.
     pub path: PathBuf,
     pub(crate) metrics: File,
-    /// Begun with the first metrics.
+    /// Created with the first metrics.
     pub(crate) events: Option<EventFile>,
-    /// Steps before this process.
+    /// Steps done before this process.
     pub(crate) restored: usize,
-    /// Held while the run is open, so that no second process writes into it. A process that follows
-    /// another one of the same run writes nothing.
+    /// The run's lock, so that no second process writes. `None` in a follower, a further process of
+    /// the same distributed run, which writes nothing.
     lock: Option<File>,
 }
 
 impl RunDir {
-    /// Makes a new run below `runs`; [`Self::begin`] follows when it trains.
+    /// Creates a run in the folder `runs`; call [`Self::begin`] before it trains.
+    ///
+    /// # Errors
+    /// [`RunError::Io`], and [`RunError::Busy`] if the run is open.
     pub fn create(runs: &Path, id: &str, config: &TrainConfig) -> Result<Self> {
         let path = runs.join(id);
         let checkpoints = path.join("checkpoints");
@@ -52,25 +58,32 @@ impl RunDir {
         Ok(run)
     }
 
-    /// What people call it.
+    /// Gives the run a name.
+    ///
+    /// # Errors
+    /// [`RunError::Io`].
     pub fn set_name(&self, name: &str) -> Result<()> {
         write_json(&self.path.join(NAME), &name)
     }
 
-    /// Keeps what every later start of the run must find again.
+    /// Records the split and `base`, the hash of the base model, for every later start of the run.
     ///
-    /// `base` is the hash of the frozen base model.
+    /// # Errors
+    /// [`RunError::Io`].
     pub fn begin(&self, split: &Split, base: &str) -> Result<()> {
         write_json(&self.path.join(BASE), &base)?;
         write_json(&self.path.join(SPLIT), split)
     }
 
-    /// A run that waits for its turn has not begun.
+    /// Whether the run has started; a queued one has not.
     pub fn has_begun(&self) -> bool {
         self.path.join(SPLIT).is_file()
     }
 
-    /// Refuses another base model than the run began with. Runs of earlier versions do not know.
+    /// Compares `base` with the recorded hash; runs of earlier versions have none.
+    ///
+    /// # Errors
+    /// [`RunError::OtherBase`] if they differ.
     pub fn check_base(&self, base: &str) -> Result<()> {
         if !self.path.join(BASE).is_file() {
             return Ok(());
@@ -81,12 +94,19 @@ impl RunDir {
         }
     }
 
-    /// Writes the configuration as resolved; again when a resumed run changes it.
+    /// Writes the resolved configuration; a resumed run may change it.
+    ///
+    /// # Errors
+    /// [`RunError::Config`] if TOML cannot express it, [`RunError::Io`].
     pub fn set_config(&self, config: &TrainConfig) -> Result<()> {
         let text = toml::to_string(config).map_err(|e| RunError::Config(e.to_string()))?;
         write_whole(&self.path.join("config.toml"), text.as_bytes())
     }
 
+    /// Opens a run for writing and takes its lock.
+    ///
+    /// # Errors
+    /// [`RunError::Busy`] if another process holds the lock, [`RunError::Io`].
     pub fn open(path: &Path) -> Result<Self> {
         let lock_path = path.join(".lock");
         let lock = File::create(&lock_path).map_err(io(&lock_path))?;
@@ -110,27 +130,43 @@ impl RunDir {
         })
     }
 
-    /// A run that another process writes.
+    /// Opens a run that another process writes, as a follower.
+    ///
+    /// # Errors
+    /// [`RunError::Io`] if the run has no metrics file.
     pub fn follow(path: &Path) -> Result<Self> {
         let log = path.join("metrics.jsonl");
         let metrics = File::open(&log).map_err(io(&log))?;
         Ok(Self { path: path.to_path_buf(), metrics, events: None, restored: 0, lock: None })
     }
 
+    /// Whether this process is a follower, which writes nothing.
     pub fn follows(&self) -> bool {
         self.lock.is_none()
     }
 
+    /// The run's configuration.
+    ///
+    /// # Errors
+    /// [`RunError::Io`], and [`RunError::Config`] if it does not parse.
     pub fn config(&self) -> Result<TrainConfig> {
         let path = self.path.join("config.toml");
         let text = std::fs::read_to_string(&path).map_err(io(&path))?;
         toml::from_str(&text).map_err(|e| RunError::Config(e.message().to_string()))
     }
 
+    /// The held-out split.
+    ///
+    /// # Errors
+    /// [`RunError::Io`], and [`RunError::Checkpoint`] if it does not parse.
     pub fn split(&self) -> Result<Split> {
         self.read_json(SPLIT)
     }
 
+    /// The state and progress.
+    ///
+    /// # Errors
+    /// [`RunError::Io`], and [`RunError::Checkpoint`] if it does not parse.
     pub fn status(&self) -> Result<Status> {
         self.read_json(STATUS)
     }
@@ -144,6 +180,10 @@ impl RunDir {
         })
     }
 
+    /// Appends a line to `metrics.jsonl` and an event for TensorBoard.
+    ///
+    /// # Errors
+    /// [`RunError::Io`].
     pub fn log(&mut self, metrics: &Metrics) -> Result<()> {
         if self.follows() {
             return Ok(());
@@ -158,7 +198,7 @@ impl RunDir {
         events.log(metrics)
     }
 
-    /// Adds a line to `log.txt`. A log that cannot be written stops no run.
+    /// Appends a line to `log.txt`. Ignores a line that cannot be written.
     pub fn note(&self, text: &str) {
         if self.follows() {
             return;
@@ -168,25 +208,25 @@ impl RunDir {
         let _ = log.and_then(|mut log| log.write_all(line.as_bytes()));
     }
 
-    /// Notes what a chart shows at a step, such as a warning; see [`Mark`].
+    /// Appends an event, such as a warning, to the log and to the marks; see [`Mark`].
     pub fn mark(&self, step: usize, kind: MarkKind, text: &str) {
         self.note(&format!("step {step}: {text}"));
         let mark = Mark { step, kind, text: text.to_string(), at: jiff::Timestamp::now() };
         self.append(MARKS, &mark);
     }
 
-    /// Keeps what a step did to each block.
+    /// Appends the norms of each block.
     pub fn look(&self, look: &Look) {
         self.append(BLOCKS, look);
     }
 
-    /// Keeps what was said at a checkpoint; the pictures once.
+    /// Appends the answers of a checkpoint, and saves the pictures the first time.
     pub fn keep_samples(&self, step: usize, samples: Vec<(Sample, RgbImage)>) {
         let folder = self.path.join(PICTURES);
         for (i, (_, picture)) in samples.iter().enumerate() {
             let path = folder.join(format!("{i}.png"));
             if !path.is_file() {
-                // A picture that cannot be kept stops no run.
+                // A picture that cannot be saved must not end the run.
                 let _ = std::fs::create_dir_all(&folder);
                 let _ = picture.save(&path);
             }
@@ -195,7 +235,7 @@ impl RunDir {
         self.append(SAMPLES, &Samples { step, answers });
     }
 
-    /// Adds a line. Like a log's, one that cannot be written stops no run.
+    /// Appends a JSON line. Ignores a line that cannot be written.
     fn append(&self, name: &str, value: &impl Serialize) {
         if self.follows() {
             return;
@@ -203,6 +243,10 @@ impl RunDir {
         let _ = append_json_line(&self.path.join(name), value);
     }
 
+    /// Writes `status.json`; `why` tells why the run ended.
+    ///
+    /// # Errors
+    /// [`RunError::Io`].
     pub fn set_status(
         &self,
         state: RunState,
@@ -216,7 +260,7 @@ impl RunDir {
         Status::now(state, step, total, why).write(&self.path)
     }
 
-    /// Says what a run does that has not come to its next step yet. It is no fault if nobody hears it.
+    /// Sets the phase of a run before its next step. Ignores a status that cannot be written.
     pub fn set_phase(&self, total: usize, phase: &str) {
         if self.follows() {
             return;

@@ -1,19 +1,19 @@
-//! What a run used of the machine.
+//! Resource usage of a run.
 
 use serde::{Deserialize, Serialize};
 
-/// Of the process that trains, since the step before.
+/// Resource usage of the training process since the previous step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct ResourceUsage {
-    /// Cores that it kept busy.
+    /// Mean number of busy cores.
     pub cpu: f64,
-    /// Resident bytes, where the system tells them.
+    /// Resident memory, bytes, if the system reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
-    /// Share of the time in which the GPU ran a kernel of anybody's, 0 to 1.
+    /// Share of the time in which the GPU ran a kernel of any process, 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu: Option<f64>,
-    /// Bytes of the GPU in use by anybody.
+    /// GPU memory in use by all processes, bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_memory: Option<u64>,
 }

@@ -1,5 +1,5 @@
-//! The align stage: query tokens learn to say, in the language model's own embeddings, what the
-//! answers will need. The language model does not run, so it is cheap.
+//! The align stage: query tokens learn to match the language model's embeddings of the true answers.
+//! The language model does not run, so the stage is cheap.
 
 use candle_core::{D, DType, Device, Result, Tensor};
 use candle_nn::loss;
@@ -9,7 +9,7 @@ use artgpt_art::{FormalFeatures, Painting, Question};
 use artgpt_chat::Tokenizer;
 use artgpt_kernels::matrix::Matrix;
 
-/// Query tokens for each question type; the rest speak for tags.
+/// Query tokens for each question type; the rest match tags.
 pub const SLOTS_PER_QUESTION: usize = 2;
 /// Logit of a perfect match.
 const SCALE: f64 = 16.0;
@@ -59,7 +59,7 @@ impl AlignTargets {
         })
     }
 
-    /// Loss and accuracy of projected query tokens, (batch, queries, hidden).
+    /// Loss (a scalar) and accuracy (0 to 1) of projected query tokens, (batch, queries, hidden).
     pub fn loss(
         &self,
         projected: &Tensor,
@@ -102,7 +102,7 @@ impl AlignTargets {
                 .reshape((batch * n, hidden))?
                 .matmul(&tags.t()?)?
                 .reshape((batch, n, ()))?
-                .max(1)?; // (batch, tags): any query may say a tag
+                .max(1)?; // (batch, tags): any query may match a tag
             let logits = ((similarity * (SCALE / self.length))? - SCALE / 2.0)?;
             let wanted: Vec<f32> = truth
                 .iter()

@@ -9,8 +9,11 @@ use artgpt_kernels::ops::cross_entropy::cross_entropy;
 use artgpt_model::llama::Llama;
 use artgpt_rundir::Weigh;
 
-/// Mean loss over the answer tokens of a packed sequence, weighed as `weigh` says. `image` is
-/// (1, queries, hidden), and so is `second`, which a sequence with a second picture needs.
+/// Mean loss (a scalar) over the answer tokens of a packed sequence, weighted by `weigh`. `image` and
+/// `second` are (1, queries, hidden); a sequence with a second picture needs `second`.
+///
+/// # Errors
+/// If `second` is missing, or the tensors' shapes do not fit.
 pub fn answer_loss<M: Mode>(
     model: &Llama<M>,
     packed: &Packed,
@@ -36,15 +39,15 @@ pub fn answer_loss<M: Mode>(
     if read < packed.after.len() {
         parts.push(model.embed(&packed.after[read..])?);
     }
-    let x = Tensor::cat(&parts, 1)?; // (1, places, hidden)
+    let x = Tensor::cat(&parts, 1)?; // (1, positions, hidden)
     let rotary = model.rotary_at(&packed.positions)?;
     let Some(sight) = packed.sight() else {
         candle_core::bail!("an empty question cannot be packed")
     };
     let hidden = model.forward(&x, &rotary, &sight)?;
-    let (places, tokens): (Vec<u32>, Vec<u32>) = packed.targets.iter().copied().unzip();
-    // Only scored places go through the large output matrix.
-    let scored = hidden.squeeze(0)?.index_select(&Tensor::new(places, device)?, 0)?;
+    let (positions, tokens): (Vec<u32>, Vec<u32>) = packed.targets.iter().copied().unzip();
+    // Only scored positions go through the large output matrix.
+    let scored = hidden.squeeze(0)?.index_select(&Tensor::new(positions, device)?, 0)?;
     let logits = model.logits(&scored.unsqueeze(0)?, Precision::Exact)?.squeeze(0)?;
     cross_entropy(&logits, tokens, packed.weights(weigh))
 }

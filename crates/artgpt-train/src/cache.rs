@@ -1,4 +1,4 @@
-//! Outputs of frozen parts that are used again: bounded, and the least recently used one goes.
+//! LRU cache for outputs of frozen parts, bounded in bytes.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,52 +7,52 @@ use lru::LruCache;
 
 use super::Result;
 
-/// Tensors by name, each with what else is known of it. They are kept in f16: half the memory, and a
-/// rounding far below what a view's jitter changes.
+/// Tensors by key, each with a value of type `T`. The cache stores f16: half the memory, and a rounding
+/// error far below the effect of a view's jitter.
 pub struct FrozenCache<T> {
-    known: Mutex<Known<T>>,
-    /// Bytes.
+    entries: Mutex<Entries<T>>,
+    /// Max size of all tensors, bytes.
     limit: usize,
 }
 
-struct Known<T> {
+struct Entries<T> {
     by_name: LruCache<String, (Tensor, T)>,
     bytes: usize,
 }
 
 impl<T: Clone> FrozenCache<T> {
     pub fn new(limit: usize) -> Self {
-        Self { known: Mutex::new(Known { by_name: LruCache::unbounded(), bytes: 0 }), limit }
+        Self { entries: Mutex::new(Entries { by_name: LruCache::unbounded(), bytes: 0 }), limit }
     }
 
     pub fn contains(&self, name: &str) -> bool {
         self.lock().by_name.contains(name)
     }
 
-    /// What is kept under `name`, f32; `look` computes it where it is not there.
+    /// The value of `name` in f32; calls `compute` on a miss.
     ///
-    /// The first use is rounded as the later ones are, so that a resumed run, which finds the cache
-    /// empty, repeats the unbroken one.
+    /// The first use is rounded like the later ones, so that a resumed run, which finds the cache
+    /// empty, equals the uninterrupted one.
     pub fn get(
         &self,
         name: &str,
-        look: impl FnOnce() -> Result<(Tensor, T)>,
+        compute: impl FnOnce() -> Result<(Tensor, T)>,
     ) -> Result<(Tensor, T)> {
         // A tensor and its shape share their memory: a clone is a pointer.
         let known = self.lock().by_name.get(name).cloned();
         let (tensor, more) = match known {
             Some(known) => known,
             None => {
-                let (tensor, more) = look()?;
+                let (tensor, more) = compute()?;
                 let tensor = tensor.to_dtype(DType::F16)?;
-                self.keep(name, &tensor, &more);
+                self.insert(name, &tensor, &more);
                 (tensor, more)
             }
         };
         Ok((tensor.to_dtype(DType::F32)?, more))
     }
 
-    fn keep(&self, name: &str, tensor: &Tensor, more: &T) {
+    fn insert(&self, name: &str, tensor: &Tensor, more: &T) {
         let bytes = size(tensor);
         if bytes > self.limit {
             return;
@@ -71,8 +71,8 @@ impl<T: Clone> FrozenCache<T> {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Known<T>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Entries<T>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

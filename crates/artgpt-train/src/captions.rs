@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use candle_core::Tensor;
 use rand::Rng;
 
-use super::ahead::{Ahead, Cut, Ready};
 use super::cache::FrozenCache;
 use super::data::{Feed, Pair};
 use super::pack::{end_of, pack_pieces};
+use super::prefetch::{Cropper, Prefetcher, PreparedPair};
 use super::samples::SampledAnswer;
 use super::task::{Batch, Network, StepContext, Task, UnitLoss};
 use super::{Packed, Result, TrainError, answer_loss};
@@ -18,30 +18,34 @@ use artgpt_rundir::DataConfig;
 use artgpt_rundir::{BridgeParts, Stage, StageKind, TrainConfig, Weigh};
 use artgpt_rundir::{Captions, Sample};
 
-/// Held-out pictures that a validation looks at.
+/// Held-out pictures of a validation.
 const VALIDATION_PICTURES: usize = 32;
 
+/// Learns captions from pictures: the caption stage.
 pub struct CaptionTask<'a> {
     network: Network<'a>,
-    ahead: Mutex<Ahead>,
-    cut: Cut,
+    prefetcher: Mutex<Prefetcher>,
+    cropper: Cropper,
     cache: Arc<FrozenCache<()>>,
-    /// The Q-Former is frozen, so its outputs are kept, not the encoder's.
-    keeps_queries: bool,
+    /// The Q-Former is frozen, so the cache holds its outputs instead of the encoder's.
+    caches_queries: bool,
     held_out: Vec<Pair>,
     feed: Mutex<Feed>,
-    /// Of the first stage.
+    /// Settings of the first stage.
     first: Captions,
-    /// Pairs in a pass, where that is known.
+    /// Pairs in a pass, if known.
     length: Option<usize>,
 }
 
 impl<'a> CaptionTask<'a> {
-    /// `feed` was opened by the same configuration.
+    /// `feed` comes from [`open_feed`] with the same configuration.
+    ///
+    /// # Errors
+    /// Those of reading the held-out pairs, and [`TrainError::Config`] if early stopping has none.
     pub fn new(network: Network<'a>, config: &TrainConfig, feed: Feed) -> Result<Self> {
-        let cut = Cut { seed: config.seed, side: network.vision.side() as u32 };
+        let cropper = Cropper { seed: config.seed, side: network.vision.side() as u32 };
         let cache = Arc::new(FrozenCache::new(config.cache_mb << 20));
-        let ahead = Ahead::new(Arc::new(config.clone()), cut.clone(), cache.clone());
+        let prefetcher = Prefetcher::new(Arc::new(config.clone()), cropper.clone(), cache.clone());
         let held_out = match config.validate_every {
             0 => Vec::new(),
             _ => feed.held_out(VALIDATION_PICTURES)?,
@@ -53,10 +57,10 @@ impl<'a> CaptionTask<'a> {
         }
         Ok(Self {
             network,
-            ahead: Mutex::new(ahead),
-            cut,
+            prefetcher: Mutex::new(prefetcher),
+            cropper,
             cache,
-            keeps_queries: config.bridge != BridgeParts::All,
+            caches_queries: config.bridge != BridgeParts::All,
             held_out,
             first: config.stage[0].captions(),
             length: feed.pass_length(),
@@ -64,34 +68,34 @@ impl<'a> CaptionTask<'a> {
         })
     }
 
-    /// What is frozen of a picture: the Q-Former's outputs or the encoder's.
-    fn frozen(&self, ready: &Ready, captions: &Captions) -> Result<Tensor> {
-        let look = || {
+    /// The outputs of the frozen parts for a picture: the Q-Former's or the encoder's.
+    fn frozen(&self, ready: &PreparedPair, captions: &Captions) -> Result<Tensor> {
+        let compute = || {
             let view = match &ready.view {
                 Some(Ok(view)) => self.network.encode(view)?,
-                // It has left the cache since it was found there.
+                // The cache has evicted it since the prefetch.
                 _ => {
                     let name = ready.name.as_deref();
-                    let view = self.cut.view(&ready.pair, captions, name, 0);
+                    let view = self.cropper.view(&ready.pair, captions, name, 0);
                     self.network.encode(&view.map_err(TrainError::Picture)?)?
                 }
             };
-            let kept = match self.keeps_queries {
+            let kept = match self.caches_queries {
                 true => self.network.bridge.query::<Differentiable>(&view, &[])?.detach(),
                 false => view,
             };
             Ok((kept, ()))
         };
         match &ready.name {
-            Some(name) => Ok(self.cache.get(name, look)?.0),
-            None => Ok(look()?.0),
+            Some(name) => Ok(self.cache.get(name, compute)?.0),
+            None => Ok(compute()?.0),
         }
     }
 
     fn batch<'s>(
         &'s self,
         context: StepContext<'s>,
-        ready: Vec<Ready>,
+        ready: Vec<PreparedPair>,
         position: u64,
     ) -> Result<Box<dyn Batch + 's>> {
         if context.stage.kind != StageKind::Caption {
@@ -105,7 +109,7 @@ impl<'a> CaptionTask<'a> {
         let mut items = Vec::with_capacity(ready.len());
         let mut left_out = Vec::new();
         for ready in ready {
-            // Drawn for each, so that a picture that cannot be read changes no other's.
+            // Drawn for each pair, so that an unreadable picture does not change the prompts of others.
             let draw = rng.random::<u32>() as usize;
             if let Some(Err(reason)) = &ready.view {
                 left_out.push(reason.clone());
@@ -122,7 +126,7 @@ impl<'a> CaptionTask<'a> {
         Ok(Box::new(CaptionBatch { task: self, items, left_out }))
     }
 
-    /// What stands before a caption.
+    /// The prompt before a caption.
     fn prompt(&self, captions: &Captions, draw: usize) -> Result<Vec<Piece>> {
         let (tokenizer, template) = (self.network.tokenizer, self.network.template);
         if let Some(n) = captions.instructions.len().checked_sub(1) {
@@ -172,8 +176,8 @@ impl<'a> CaptionTask<'a> {
 impl Task for CaptionTask<'_> {
     fn draw<'s>(&'s self, context: StepContext<'s>, micro: usize) -> Result<Box<dyn Batch + 's>> {
         let ready = {
-            let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-            ahead.take(context.step, micro)?
+            let mut prefetcher = self.prefetcher.lock().unwrap_or_else(PoisonError::into_inner);
+            prefetcher.take(context.step, micro)?
         };
         self.batch(context, ready, (context.step * context.stage.accumulate + micro) as u64)
     }
@@ -186,8 +190,8 @@ impl Task for CaptionTask<'_> {
         let ready = self.held_out.iter().map(|pair| {
             let name = format!("{} whole", pair.key);
             let known = self.cache.contains(&name);
-            let view = (!known).then(|| self.cut.view(pair, &whole, Some(&name), 0));
-            Ready { pair: pair.clone(), name: Some(name), view }
+            let view = (!known).then(|| self.cropper.view(pair, &whole, Some(&name), 0));
+            PreparedPair { pair: pair.clone(), name: Some(name), view }
         });
         self.batch(context, ready.collect(), u64::MAX >> 20).map(Some)
     }
@@ -199,8 +203,8 @@ impl Task for CaptionTask<'_> {
         let end = end_of(end, network.tokenizer)?;
         let mut all = Vec::new();
         for pair in self.held_out.iter().take(count) {
-            // One that cannot be read is told where it is trained on.
-            let Ok(view) = self.cut.view(pair, &whole, None, 0) else { continue };
+            // Training reports unreadable pictures.
+            let Ok(view) = self.cropper.view(pair, &whole, None, 0) else { continue };
             let tokens = network.encode(&view)?;
             let image = network.bridge.forward::<Differentiable>(&tokens, &[])?;
             let sample = Sample {
@@ -218,7 +222,7 @@ impl Task for CaptionTask<'_> {
         let mut views = Vec::new();
         for place in number * count..(number + 1) * count {
             let pair = feed.at(place as u64)?;
-            if let Ok(view) = self.cut.view(&pair, &self.first, None, place as u64) {
+            if let Ok(view) = self.cropper.view(&pair, &self.first, None, place as u64) {
                 views.push(self.network.encode(&view)?);
             }
         }
@@ -235,7 +239,7 @@ impl Task for CaptionTask<'_> {
 
 struct CaptionBatch<'s> {
     task: &'s CaptionTask<'s>,
-    /// What is frozen of a picture, where it is learned here.
+    /// Frozen outputs of a picture, if this process learns it, and the packed sequence.
     items: Vec<(Option<Tensor>, Packed)>,
     left_out: Vec<String>,
 }
@@ -257,7 +261,7 @@ impl Batch for CaptionBatch<'_> {
             return Err(TrainError::Config("another process learns this picture".into()));
         };
         let network = &self.task.network;
-        let image = match self.task.keeps_queries {
+        let image = match self.task.caches_queries {
             true => network.bridge.project(kept)?,
             false => network.bridge.forward::<Differentiable>(kept, &[])?,
         };
@@ -280,7 +284,10 @@ fn clean(caption: &str, words: usize) -> String {
     plain.split_whitespace().take(words).collect::<Vec<_>>().join(" ")
 }
 
-/// The pairs of a configuration, opened before a model is loaded.
+/// Opens the pairs of a configuration, before the model loads; `None` for a museum.
+///
+/// # Errors
+/// Those of the source.
 pub fn open_feed(config: &TrainConfig) -> Result<Option<Feed>> {
     match &config.data {
         DataConfig::Pairs(pairs) => {

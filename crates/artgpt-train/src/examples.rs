@@ -9,33 +9,35 @@ use artgpt_art::{
 use artgpt_chat::{Role, Turn};
 use artgpt_rundir::Stage;
 
-/// A conversation up to the assistant's last answer, and that answer.
+/// A conversation up to the last question, and its true answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Example {
+    /// Alternating turns; the last one is the question.
     pub turns: Vec<Turn>,
+    /// The answer to learn.
     pub answer: String,
 }
 
-/// What the model says when there is nothing to look at.
+/// The answer to a question without a picture.
 pub const NO_PICTURE: &str = "I see no picture. Open one first.";
-/// What it says when the label is silent.
+/// The answer if the label lacks the fact.
 pub const NOT_ON_LABEL: &str = "The label does not say.";
 
-/// What examples draw from besides the picture itself.
+/// Labels and tags of all training paintings.
 pub struct Museum<'a> {
-    /// Of all training paintings.
+    /// The labels of all training paintings.
     pub labels: Vec<&'a Label>,
     /// The common tags of all training paintings, each as often as it occurs.
     pub things: Vec<&'a String>,
 }
 
-/// A painting and what is measured in the view that is shown of it.
+/// A painting and the formal features of its view.
 type Seen<'a> = (&'a Painting, FormalFeatures);
 
-/// Draws what a stage asks of one view: formal questions in random order, then for every four
-/// questions one about a thing that is or is not there, and one about the label, the contents, the
-/// whole, with no picture, or in a conversation that goes on to the picture `second`; and besides
-/// what the stage asks of every view.
+/// Draws the examples of one view: formal questions in random order; for every four questions one
+/// about the presence of a thing and one about the label, the contents or the whole, without a
+/// picture, or in a conversation that continues with the picture `second`; and the questions that
+/// the stage adds to every view.
 pub fn draw(
     seen: &Seen,
     second: Option<&Seen>,
@@ -45,7 +47,7 @@ pub fn draw(
 ) -> Vec<Example> {
     let count = stage.questions;
     if !stage.only.is_empty() {
-        // Each view begins with another type, so that all are asked as often.
+        // A random first type, so that all types are equally frequent.
         let first = rng.random_range(0..stage.only.len());
         let asked: Vec<_> = stage.only.iter().cycle().skip(first).take(count).collect();
         return asked
@@ -53,7 +55,7 @@ pub fn draw(
             .filter_map(|question| {
                 let (asked, answer) = formal(*question, seen, rng)?;
                 let mut turns = vec![Turn::new(Role::User, asked)];
-                look(&mut turns, 0, None);
+                attach_image(&mut turns, 0, None);
                 Some(Example { turns, answer })
             })
             .collect();
@@ -61,29 +63,34 @@ pub fn draw(
     let mut out = Vec::with_capacity(count + stage.always.len() + stage.presence);
     let mut types = Question::ALL.to_vec();
     types.shuffle(rng);
-    let mut others = vec![Other::Label, Other::Contents, Other::Describe, Other::Blind];
+    let mut extras = vec![
+        ExtraQuestion::Label,
+        ExtraQuestion::Contents,
+        ExtraQuestion::Describe,
+        ExtraQuestion::NoPicture,
+    ];
     if let Some(second) = second {
-        others.extend([Other::Second(second); 2]);
+        extras.extend([ExtraQuestion::Second(second); 2]);
     }
     let extra = (count / 4).max(1);
     let drawn = types.into_iter().take(count.saturating_sub(2 * extra));
     for question in drawn.chain(stage.always.iter().copied()) {
         let Some((asked, answer)) = formal(question, seen, rng) else { continue };
         let label = some_label(museum, rng);
-        // Now and then earlier rounds, so that a conversation is nothing new.
+        // Some examples have earlier turns, so that the model learns conversations.
         let rounds = if rng.random_range(0..4) == 0 { rng.random_range(1..=3) } else { 0 };
         let mut turns = earlier_rounds(rounds, seen, label.as_ref(), rng);
         turns.push(Turn::new(Role::User, asked));
-        look(&mut turns, 0, label);
+        attach_image(&mut turns, 0, label);
         out.push(Example { turns, answer });
     }
     for _ in 0..extra {
-        let other = others.choose(rng).copied().unwrap_or(Other::Label);
-        out.push(Other::Presence.example(seen, museum, rng));
+        let other = extras.choose(rng).copied().unwrap_or(ExtraQuestion::Label);
+        out.push(ExtraQuestion::Presence.example(seen, museum, rng));
         out.push(other.example(seen, museum, rng));
     }
-    out.extend((0..stage.presence).map(|_| Other::Presence.example(seen, museum, rng)));
-    out.extend((0..stage.labels).map(|_| Other::Label.example(seen, museum, rng)));
+    out.extend((0..stage.presence).map(|_| ExtraQuestion::Presence.example(seen, museum, rng)));
+    out.extend((0..stage.labels).map(|_| ExtraQuestion::Label.example(seen, museum, rng)));
     out
 }
 
@@ -93,7 +100,7 @@ fn formal(question: Question, seen: &Seen, rng: &mut impl Rng) -> Option<(&'stat
     Some((pick(question.training_wordings(), rng), answer))
 }
 
-/// A formal question, `fallback` if the one drawn has no answer, and its answer.
+/// A random formal question and its answer; `fallback` if the random one has no answer.
 fn earlier_round(fallback: Question, seen: &Seen, rng: &mut impl Rng) -> Vec<Turn> {
     let question = Question::ALL.choose(rng).copied().unwrap_or(fallback);
     formal(question, seen, rng)
@@ -103,8 +110,7 @@ fn earlier_round(fallback: Question, seen: &Seen, rng: &mut impl Rng) -> Vec<Tur
         })
 }
 
-/// Rounds about the view and its label, in any order; whatever they were about, the label still holds
-/// in the next one.
+/// Questions and answers about the view and its label, in random order.
 fn earlier_rounds(
     count: usize,
     seen: &Seen,
@@ -143,51 +149,52 @@ fn description_question(seen: &Seen, rng: &mut impl Rng) -> (String, String) {
     (pick(&wordings, rng).to_string(), description(&seen.1, seen.0.kind))
 }
 
+/// A question besides the formal ones.
 #[derive(Clone, Copy)]
-enum Other<'a> {
+enum ExtraQuestion<'a> {
     Label,
     Contents,
     Presence,
     Describe,
-    Blind,
-    /// A round about the view, then one about another, whose label is another one.
+    NoPicture,
+    /// A question about the view, then one about another picture with its own label.
     Second(&'a Seen<'a>),
 }
 
-impl Other<'_> {
+impl ExtraQuestion<'_> {
     fn example(self, seen: &Seen, museum: &Museum, rng: &mut impl Rng) -> Example {
         let mut label = some_label(museum, rng);
         let (asked, answer) = match self {
             Self::Label => {
-                // Half the time the label is there and, mostly, knows.
+                // At least half of the examples have a label.
                 label = if rng.random() { any_label(museum, rng) } else { label };
                 label_question(label.as_ref(), rng)
             }
             Self::Contents => contents_question(seen, rng),
             Self::Presence => presence(seen.0, &museum.things, rng),
             Self::Describe => description_question(seen, rng),
-            Self::Blind => {
+            Self::NoPicture => {
                 let question = Question::ALL.choose(rng).copied().unwrap_or(Question::Kind);
                 let asked = pick(question.training_wordings(), rng);
                 let turns = vec![Turn::new(Role::User, asked)];
                 return Example { turns, answer: NO_PICTURE.into() };
             }
-            Self::Second(second) => return go_on(seen, second, museum, rng),
+            Self::Second(second) => return second_picture(seen, second, museum, rng),
         };
-        // The label is asked for at any time.
+        // A question about the label may come at any turn.
         let rounds = match self {
             Self::Label if rng.random_range(0..3) > 0 => rng.random_range(1..=4),
             _ => 0,
         };
         let mut turns = earlier_rounds(rounds, seen, label.as_ref(), rng);
         turns.push(Turn::new(Role::User, asked));
-        look(&mut turns, 0, label);
+        attach_image(&mut turns, 0, label);
         Example { turns, answer }
     }
 }
 
-/// A conversation that goes on to a second picture: its own label and its own features count.
-fn go_on(seen: &Seen, second: &Seen, museum: &Museum, rng: &mut impl Rng) -> Example {
+/// A conversation that continues with a second picture, which has its own label and features.
+fn second_picture(seen: &Seen, second: &Seen, museum: &Museum, rng: &mut impl Rng) -> Example {
     let first_label = any_label(museum, rng).filter(|_| rng.random_range(0..4) > 0);
     let mut turns = if rng.random() {
         earlier_round(Question::Palette, seen, rng)
@@ -195,7 +202,7 @@ fn go_on(seen: &Seen, second: &Seen, museum: &Museum, rng: &mut impl Rng) -> Exa
         let (asked, said) = label_question(first_label.as_ref(), rng);
         vec![Turn::new(Role::User, asked), Turn::new(Role::Assistant, said)]
     };
-    look(&mut turns, 0, first_label);
+    attach_image(&mut turns, 0, first_label);
     let label = any_label(museum, rng).filter(|_| rng.random_range(0..3) > 0);
     let question = Question::ALL.choose(rng).copied().unwrap_or(Question::Palette);
     let (asked, answer) = match formal(question, second, rng).filter(|_| rng.random()) {
@@ -203,19 +210,20 @@ fn go_on(seen: &Seen, second: &Seen, museum: &Museum, rng: &mut impl Rng) -> Exa
         None => label_question(label.as_ref(), rng),
     };
     let mut turn = vec![Turn::new(Role::User, asked)];
-    look(&mut turn, 1, label);
+    attach_image(&mut turn, 1, label);
     turns.extend(turn);
     Example { turns, answer }
 }
 
-/// The picture of this number belongs to the first of the turns.
-fn look(turns: &mut [Turn], picture: usize, label: Option<Label>) {
+/// Attaches picture number `picture` and its label to the first turn.
+fn attach_image(turns: &mut [Turn], picture: usize, label: Option<Label>) {
     if let Some(first) = turns.first_mut() {
         first.images.push((picture, Label::as_prompt(label.as_ref())));
     }
 }
 
-/// Labels are drawn from all training paintings, so that the answer must be read, not recalled.
+/// A label in 3 of 10 cases, drawn from all training paintings, so that the model must read the answer
+/// and cannot recall it.
 fn some_label(museum: &Museum, rng: &mut impl Rng) -> Option<Label> {
     if rng.random_range(0..10) < 7 {
         return None;
@@ -270,8 +278,8 @@ fn contents(painting: &Painting) -> String {
     }
 }
 
-/// Asks as often for what is there as for what is not. A thing that is not there is drawn as
-/// often as paintings show it, so that its name does not tell the answer.
+/// A question about the presence of a thing. Yes and no are equally frequent. Absent things are drawn
+/// as often as paintings show them, so that the name does not reveal the answer.
 fn presence(painting: &Painting, things: &[&String], rng: &mut impl Rng) -> (String, String) {
     let shown: Vec<_> = painting.tags.iter().filter(|t| things.contains(t)).collect();
     let yes = rng.random() && !shown.is_empty();

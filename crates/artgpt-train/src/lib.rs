@@ -1,6 +1,9 @@
-//! Training the small parts: data, schedule, optimiser, step loop, checkpoints, metrics.
+//! Training: data sources, tasks, optimiser, learning-rate schedule, and the training loop.
+//!
+//! A [`Task`] draws batches, [`Trainer`] takes the steps, and `artgpt-rundir` holds what a run writes.
 
-mod ahead;
+#![warn(missing_docs)]
+
 mod align;
 mod answer;
 mod cache;
@@ -19,6 +22,7 @@ pub mod outcome;
 mod pack;
 mod params;
 mod peers;
+mod prefetch;
 mod samples;
 mod schedule;
 mod settings;
@@ -38,42 +42,59 @@ pub use optimiser::{AdamW, Gradients};
 pub use pack::{Packed, pack};
 pub use params::{Params, name_hash};
 pub use peers::{Alone, Peers};
-pub use schedule::Schedule;
+pub(crate) use schedule::Schedule;
 pub use settings::{precision, thread_pool};
 pub use task::{Batch, Network, StepContext, Task, UnitLoss};
 pub use trainer::{Outcome, Trainer};
 
-/// What can go wrong in a run.
+/// Why a run ends with an error.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
+    /// A value of the configuration is wrong, or does not fit data or model.
     #[error(
         "the training configuration is wrong: {0}; compare it with examples/train/artgpt-smol.toml"
     )]
     Config(String),
+    /// A file of the run cannot be read or written.
     #[error("cannot read or write {path}: {source}; check permissions and free space")]
     Io {
+        /// The file.
         path: String,
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
+    /// The guard ended the run after a bad step.
     #[error(
         "{reason} at step {step}; lower the learning rate, or let [guard] skip such steps, and resume from the last checkpoint"
     )]
-    Diverged { step: usize, reason: String },
+    Diverged {
+        /// The bad step, from 1.
+        step: usize,
+        /// What made it bad.
+        reason: String,
+    },
+    /// The run's folder.
     #[error(transparent)]
     Run(#[from] artgpt_rundir::RunError),
+    /// The training data.
     #[error(transparent)]
     Data(#[from] data::DataError),
+    /// Another process of a distributed run ended.
     #[error(
         "the other processes of this run do not answer: one was lost, or all are stopping; resume the run from its last checkpoint"
     )]
     LostPeer,
+    /// No picture of many consecutive batches can be read.
     #[error("no picture of a whole batch can be read, first of all: {0}")]
     Picture(String),
+    /// The base model.
     #[error(transparent)]
     Model(#[from] artgpt_model::Error),
+    /// Templates or the tokenizer.
     #[error(transparent)]
     Chat(#[from] artgpt_chat::ChatError),
+    /// candle.
     #[error(
         "tensor computation failed: {}; if memory is short, lower batch or threads",
         artgpt_base::text::first_line(.0)
@@ -81,9 +102,10 @@ pub enum TrainError {
     Tensor(#[from] candle_core::Error),
 }
 
+/// A result whose error is a [`TrainError`].
 pub type Result<T> = std::result::Result<T, TrainError>;
 
-/// Of tensors that cannot be written: candle says neither where nor what to do.
+/// The error of tensors that cannot be written: candle's names neither the file nor what to do.
 fn unwritten(path: &std::path::Path) -> impl FnOnce(candle_core::Error) -> TrainError {
     use candle_core::Error::{Context, Io, SafeTensor, WithBacktrace, WithPath};
     fn is_of_files(e: &candle_core::Error) -> bool {

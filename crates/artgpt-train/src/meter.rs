@@ -1,4 +1,4 @@
-//! What a run uses of the machine, step by step.
+//! Resource usage of a run, step by step.
 
 use std::time::{Duration, Instant};
 
@@ -8,10 +8,11 @@ use rustix::time::{ClockId, clock_gettime};
 
 use artgpt_machine::Gpus;
 
+/// Measures CPU, memory and GPU usage between two calls.
 pub struct Meter {
     at: Instant,
     busy: Duration,
-    /// Of a run on a GPU, and which one it is.
+    /// The GPUs and the number of the run's own, for a run on a GPU.
     gpu: Option<(Gpus, u32)>,
 }
 
@@ -27,7 +28,7 @@ impl Meter {
         Self { at: Instant::now(), busy: busy(), gpu }
     }
 
-    /// Since the last call, or since the start.
+    /// Usage since the last call, or since the start.
     pub fn read(&mut self) -> ResourceUsage {
         let (now, busy) = (Instant::now(), busy());
         let (passed, worked) = (now - self.at, busy.saturating_sub(self.busy));
@@ -42,24 +43,24 @@ impl Meter {
     }
 }
 
-/// The management library's number of CUDA's GPU; `None` where it is not sure which one it is.
+/// NVML's number of a CUDA device; `None` if it is ambiguous.
 fn number(gpu_id: usize, count: usize) -> Option<u32> {
-    let said = |name| std::env::var(name).ok();
+    let variable = |name| std::env::var(name).ok();
     if count == 1 {
         return Some(0);
     }
-    // Both count by the bus only where CUDA was told to.
-    said("CUDA_DEVICE_ORDER").filter(|order| order == "PCI_BUS_ID")?;
-    match said("CUDA_VISIBLE_DEVICES") {
+    // Both count by PCI bus only if CUDA_DEVICE_ORDER asks for it.
+    variable("CUDA_DEVICE_ORDER").filter(|order| order == "PCI_BUS_ID")?;
+    match variable("CUDA_VISIBLE_DEVICES") {
         Some(visible) => visible.split(',').nth(gpu_id)?.trim().parse().ok(),
         None => u32::try_from(gpu_id).ok(),
     }
 }
 
-/// Time of all threads of this process so far.
+/// CPU time of all threads of this process so far.
 fn busy() -> Duration {
-    let told = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(told.tv_sec.max(0) as u64, told.tv_nsec.max(0) as u32)
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.max(0) as u64, time.tv_nsec.max(0) as u32)
 }
 
 #[cfg(test)]

@@ -13,20 +13,20 @@ use super::{Gradients, Peers, Result, TrainError};
 
 /// Values summed at once.
 const CHUNK: usize = 1 << 22;
-/// Between looks whether this process was asked to stop.
-const LOOK: Duration = Duration::from_millis(20);
-/// Between being asked to stop and giving the others up: they may be about to answer.
+/// Interval of the checks for a requested stop.
+const STOP_INTERVAL: Duration = Duration::from_millis(20);
+/// Time between a requested stop and giving up on the other processes, which may still answer.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// All of MPI is on a thread of its own. A peer that died never answers; that thread then waits for
-/// ever, and this one does not.
+/// Processes that `mpirun` started. MPI runs on a thread of its own: if a process died, that thread
+/// waits forever, but the training thread does not.
 pub struct MpiPeers<'a> {
     rank: usize,
     size: usize,
     sums: Option<Sender<Values>>,
     summed: Receiver<Values>,
     thread: Option<JoinHandle<()>>,
-    /// Asked to stop; `mpirun` ends the rest by a signal when one of them has died.
+    /// Whether a stop is requested; `mpirun` ends the others by a signal when one process dies.
     stop: &'a dyn Fn() -> bool,
 }
 
@@ -37,7 +37,7 @@ enum Values {
 }
 
 impl<'a> MpiPeers<'a> {
-    /// Joins the others that `mpirun` started; `None` where it started none.
+    /// Joins the other processes of `mpirun`; `None` without `mpirun`.
     pub fn join(stop: &'a dyn Fn() -> bool) -> Option<Self> {
         // Set by Open MPI, and by MPICH and its kin.
         let started = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK"];
@@ -82,7 +82,10 @@ impl<'a> MpiPeers<'a> {
         Some(Self { rank, size, sums: Some(sums), summed, thread: Some(thread), stop })
     }
 
-    /// Each number summed over all processes.
+    /// Sums each number over all processes.
+    ///
+    /// # Errors
+    /// [`TrainError::LostPeer`].
     pub fn sum_numbers(&self, mine: Vec<f64>) -> Result<Vec<f64>> {
         match self.sum_over_all(Values::Numbers(mine))? {
             Values::Numbers(all) => Ok(all),
@@ -90,8 +93,10 @@ impl<'a> MpiPeers<'a> {
         }
     }
 
-    /// Which tensors have a gradient in one of the processes: what nobody has a gradient of has
-    /// none, and the optimiser leaves it alone.
+    /// Whether each tensor has a gradient in any process; the optimiser skips tensors without.
+    ///
+    /// # Errors
+    /// [`TrainError::LostPeer`].
     pub fn known(&self, grads: &Gradients, trainable: &[(String, Var)]) -> Result<Vec<bool>> {
         let mine = trainable.iter().map(|(name, _)| f64::from(u8::from(grads.get(name).is_some())));
         Ok(self.sum_numbers(mine.collect())?.into_iter().map(|n| n > 0.0).collect())
@@ -100,17 +105,17 @@ impl<'a> MpiPeers<'a> {
     fn sum_over_all(&self, values: Values) -> Result<Values> {
         let sums = self.sums.as_ref().ok_or(TrainError::LostPeer)?;
         sums.send(values).map_err(|_| TrainError::LostPeer)?;
-        let mut asked: Option<Instant> = None;
+        let mut stop_requested: Option<Instant> = None;
         loop {
-            match self.summed.recv_timeout(LOOK) {
+            match self.summed.recv_timeout(STOP_INTERVAL) {
                 Ok(values) => return Ok(values),
                 Err(RecvTimeoutError::Disconnected) => return Err(TrainError::LostPeer),
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            if asked.is_none() && (self.stop)() {
-                asked = Some(Instant::now());
+            if stop_requested.is_none() && (self.stop)() {
+                stop_requested = Some(Instant::now());
             }
-            if asked.is_some_and(|since| since.elapsed() > PATIENCE) {
+            if stop_requested.is_some_and(|since| since.elapsed() > PATIENCE) {
                 return Err(TrainError::LostPeer);
             }
         }
@@ -136,8 +141,8 @@ impl Peers for MpiPeers<'_> {
         self.size
     }
 
-    /// Tensor by tensor in the order of `trainable`, which is the same everywhere; what one process
-    /// alone has no gradient of counts as zeros there.
+    /// Tensor by tensor in the order of `trainable`, which is the same in all processes. A gradient that
+    /// only some processes have counts as zeros in the others.
     fn sum(&self, grads: &mut Gradients, trainable: &[(String, Var)]) -> Result<()> {
         let known = self.known(grads, trainable)?;
         let mut mine = Vec::new();

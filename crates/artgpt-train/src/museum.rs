@@ -15,11 +15,12 @@ use artgpt_kernels::mode::Differentiable;
 use artgpt_rundir::Sample;
 use artgpt_rundir::{Stage, StageKind};
 
-/// Paintings looked at for a held-out loss.
+/// Held-out views of a validation.
 const VALIDATION_VIEWS: usize = 8;
-/// SampledAnswer at checkpoints, where no question is trained alone.
+/// The question of sample answers, unless a stage trains single question types.
 const DESCRIBE: &str = "Describe this painting.";
 
+/// Learns answers to questions about paintings: the align and the answer stage.
 pub struct MuseumTask<'a> {
     network: Network<'a>,
     paintings: &'a Paintings,
@@ -32,7 +33,11 @@ pub struct MuseumTask<'a> {
 }
 
 impl<'a> MuseumTask<'a> {
-    /// `pool` views are drawn once and used again, as many of them as `cache` bytes hold.
+    /// With `pool` above 0 that many views are drawn once and reused; their encoder outputs take up to
+    /// `cache` bytes.
+    ///
+    /// # Errors
+    /// Those of the tokenizer and of tensors.
     pub fn new(
         network: Network<'a>,
         paintings: &'a Paintings,
@@ -52,8 +57,9 @@ impl<'a> MuseumTask<'a> {
         Ok(Self { network, paintings, split, museum, align, pool, views: FrozenCache::new(cache) })
     }
 
-    /// Draws views of paintings; the draw depends on `step` alone.
-    fn seen(
+    /// Draws and encodes `count` views: tokens (count, tokens, width), and each view's painting and
+    /// features. The draw depends on stage and step alone.
+    fn encode_views(
         &self,
         (index, step): (usize, usize),
         count: usize,
@@ -61,34 +67,36 @@ impl<'a> MuseumTask<'a> {
         jitter: bool,
     ) -> Result<(Tensor, Vec<Seen<'a>>)> {
         let mut rng = self.network.rng(&format!("views {index}"), step as u64);
-        let drawn: Vec<Draw> = (0..count)
+        let drawn: Vec<ViewDraw> = (0..count)
             .map(|i| match (jitter, self.pool) {
-                (false, _) => Draw { id: ids[i % ids.len()], jitter: ViewJitter::NONE, slot: None },
+                (false, _) => {
+                    ViewDraw { id: ids[i % ids.len()], jitter: ViewJitter::NONE, slot: None }
+                }
                 (true, 0) => {
                     let id = ids[rng.random_range(0..ids.len())];
-                    Draw { id, jitter: ViewJitter::random(&mut rng), slot: None }
+                    ViewDraw { id, jitter: ViewJitter::random(&mut rng), slot: None }
                 }
                 (true, pool) => {
                     let slot = rng.random_range(0..pool);
                     // A slot's view depends on its number alone, so a resumed run has the same.
                     let mut rng = self.network.rng("view pool", slot as u64);
                     let jitter = ViewJitter::random(&mut rng);
-                    Draw { id: ids[slot % ids.len()], jitter, slot: Some(slot) }
+                    ViewDraw { id: ids[slot % ids.len()], jitter, slot: Some(slot) }
                 }
             })
             .collect();
-        // One view a task: its intermediate tensors stay in the cache, a batch's would not.
+        // One view per rayon task: its intermediate tensors fit into the CPU's cache, a batch's do not.
         let views: Vec<(Tensor, Seen)> = drawn
             .par_iter()
             .map(|draw| {
                 let painting = self.painting(draw.id)?;
-                let look = || -> Result<(Tensor, FormalFeatures)> {
+                let compute = || -> Result<(Tensor, FormalFeatures)> {
                     let view = View::jittered(&painting.image, &draw.jitter);
                     Ok((self.network.encode(view.pixels())?, FormalFeatures::measure(&view)))
                 };
                 let (tokens, features) = match draw.slot {
-                    Some(slot) => self.views.get(&slot.to_string(), look)?,
-                    None => look()?,
+                    Some(slot) => self.views.get(&slot.to_string(), compute)?,
+                    None => compute()?,
                 };
                 Ok((tokens, (painting, features)))
             })
@@ -121,11 +129,11 @@ impl<'a> MuseumTask<'a> {
     }
 }
 
-/// A painting, and what is measured in the view that is shown of it.
+/// A painting and the formal features of its view.
 type Seen<'a> = (&'a Painting, FormalFeatures);
 
-/// One view to look at.
-struct Draw {
+/// The draw of one view.
+struct ViewDraw {
     id: u64,
     jitter: ViewJitter,
     /// Its place in the pool.
@@ -136,7 +144,7 @@ impl Task for MuseumTask<'_> {
     fn draw<'s>(&'s self, context: StepContext<'s>, micro: usize) -> Result<Box<dyn Batch + 's>> {
         let step = context.step * context.stage.accumulate + micro;
         let seen =
-            self.seen((context.index, step), context.stage.batch, &self.split.train, true)?;
+            self.encode_views((context.index, step), context.stage.batch, &self.split.train, true)?;
         self.batch(context.stage, step, seen)
     }
 
@@ -145,7 +153,8 @@ impl Task for MuseumTask<'_> {
             return Ok(None);
         }
         let ids = &self.split.held_out;
-        let seen = self.seen((context.index, usize::MAX >> 32), VALIDATION_VIEWS, ids, false)?;
+        let seen =
+            self.encode_views((context.index, usize::MAX >> 32), VALIDATION_VIEWS, ids, false)?;
         self.batch(context.stage, 0, seen).map(Some)
     }
 
@@ -180,7 +189,7 @@ impl Task for MuseumTask<'_> {
     }
 
     fn views(&self, number: usize, count: usize) -> Result<Tensor> {
-        Ok(self.seen((usize::MAX, number), count, &self.split.train, true)?.0)
+        Ok(self.encode_views((usize::MAX, number), count, &self.split.train, true)?.0)
     }
 
     fn epoch(&self, samples: usize) -> f64 {
@@ -238,12 +247,12 @@ impl Batch for AnswerBatch<'_> {
         let next = (row + 1) % self.seen.len();
         let second = (next != row).then(|| &self.seen[next]);
         let drawn = examples::draw(&self.seen[row], second, &task.museum, self.stage, &mut rng);
-        let see =
+        let project =
             |row| network.bridge.forward::<Differentiable>(&self.tokens.narrow(0, row, 1)?, &[]);
-        let image = see(row)?;
+        let image = project(row)?;
         let packed = pack(&drawn, image.dim(1)?, network.template, network.tokenizer)?;
         network.check_fits(&packed)?;
-        let second = (!packed.second.is_empty()).then(|| see(next)).transpose()?;
+        let second = (!packed.second.is_empty()).then(|| project(next)).transpose()?;
         let weigh = self.stage.weigh;
         let loss = answer_loss(network.language, &packed, &image, second.as_ref(), weigh)?;
         Ok(UnitLoss { loss, tokens: packed.len(), accuracy: None })

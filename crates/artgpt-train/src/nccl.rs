@@ -5,22 +5,25 @@ use candle_core::{CpuStorage, CudaDevice, CudaStorage, InplaceOp1, Layout, Tenso
 
 use super::{Gradients, MpiPeers, Peers, Result};
 
-/// Numbers go by MPI, tensors by NCCL. NCCL does not tell that a process died within a sum: `mpirun`
-/// then ends the others, and the last regular checkpoint is what is left.
+/// Sums numbers by MPI and tensors by NCCL. NCCL does not report a process that died within a sum:
+/// `mpirun` then ends the others, and the last regular checkpoint remains.
 pub struct NcclPeers<'a> {
     mpi: MpiPeers<'a>,
     comm: Comm,
 }
 
 impl<'a> NcclPeers<'a> {
-    /// Every process has another GPU.
+    /// Creates NCCL's communicator; each process needs a GPU of its own.
+    ///
+    /// # Errors
+    /// Those of NCCL and MPI.
     pub fn join(mpi: MpiPeers<'a>, device: &CudaDevice) -> Result<Self> {
         let error = |e| candle_core::Error::Msg(format!("NCCL: {e:?}"));
         let mine = match mpi.rank() {
             0 => *Id::new().map_err(error)?.internal(),
             _ => [0; 128],
         };
-        // The others have zeros, so the sum is the first one's.
+        // The other processes send zeros, so the sum is the first one's ID.
         let shared = mpi.sum_numbers(mine.iter().map(|byte| f64::from(*byte)).collect())?;
         let mut id = [0; 128];
         for (byte, number) in id.iter_mut().zip(shared) {

@@ -1,4 +1,4 @@
-//! AdamW (arXiv 1711.05101) whose moments can be saved; candle's own hides them.
+//! AdamW (arXiv 1711.05101) with access to its moments, which candle's own hides.
 
 use artgpt_rundir::Update;
 use std::collections::HashMap;
@@ -11,7 +11,8 @@ use rayon::prelude::*;
 use super::params::Params;
 use super::update::{Average, Move, squares};
 
-struct Slot {
+/// A trained tensor and its moments.
+struct ParamState {
     name: String,
     var: Var,
     first: Tensor,
@@ -19,8 +20,9 @@ struct Slot {
     decays: bool,
 }
 
+/// The optimiser AdamW.
 pub struct AdamW {
-    slots: Vec<Slot>,
+    slots: Vec<ParamState>,
     betas: (f64, f64),
     weight_decay: f64,
     /// Updates made, for the bias correction.
@@ -28,24 +30,30 @@ pub struct AdamW {
 }
 
 impl AdamW {
-    /// Weight decay is for tensors of two or more dimensions.
+    /// An optimiser with zero moments. Weight decay applies to tensors of two or more dimensions.
+    ///
+    /// # Errors
+    /// Those of allocating the moments.
     pub fn new(vars: Vec<(String, Var)>, betas: (f64, f64), weight_decay: f64) -> Result<Self> {
         let slots = vars
             .into_iter()
             .map(|(name, var)| {
-                // Each of its own: they change in place.
+                // Separate tensors, because they change in place.
                 let zeros = || Ok::<_, candle_core::Error>(var.as_tensor().zeros_like()?.detach());
                 let (first, second) = (zeros()?, zeros()?);
                 let decays = var.rank() >= 2;
-                Ok(Slot { name, first, second, decays, var })
+                Ok(ParamState { name, first, second, decays, var })
             })
             .collect::<Result<_>>()?;
         Ok(Self { slots, betas, weight_decay, updates: 0 })
     }
 
-    /// The norm of all gradients together. On all threads of the pool that calls it, as [`Self::step`].
+    /// The global norm of all gradients. Uses the calling rayon pool, like [`Self::step`].
+    ///
+    /// # Errors
+    /// Those of tensors.
     pub fn norm(&self, grads: &Gradients) -> Result<f64> {
-        // Added in the order of the slots, so that a run repeats.
+        // Added in the order of the slots, so that a run is reproducible.
         let all: Vec<f64> = self
             .slots
             .par_iter()
@@ -55,14 +63,17 @@ impl AdamW {
         Ok(all.iter().sum::<f64>().sqrt())
     }
 
-    /// One update from gradients summed over micro-batches, whose [`Self::norm`] is `norm`, cut to
-    /// `clip`; `lr` gives each tensor's rate. With `look`, tells how large each tensor's update was.
+    /// One update from gradients summed over micro-batches, whose [`Self::norm`] is `norm`, clipped to
+    /// `clip`; `lr` gives each tensor's learning rate. With `measure`, returns the size of each update.
+    ///
+    /// # Errors
+    /// Those of tensors.
     pub fn step(
         &mut self,
         grads: &Gradients,
         norm: f64,
         clip: f64,
-        look: bool,
+        measure: bool,
         lr: impl Fn(&str) -> f64 + Sync,
     ) -> Result<Vec<Update>> {
         let scale = if norm > clip { clip / norm } else { 1.0 };
@@ -77,7 +88,7 @@ impl AdamW {
             Average { keep: b2, scale, squared: true }.update(&mut slot.second, g)?;
             let decay = if slot.decays { 1.0 - lr * weight_decay } else { 1.0 };
             let before = slot.var.as_detached_tensor();
-            let before = if look { Some(before.copy()?) } else { None };
+            let before = if measure { Some(before.copy()?) } else { None };
             Move { decay, lr, corrections }.update(&slot.var, &slot.first, &slot.second)?;
             let Some(before) = before else { return Ok(None) };
             let change = squares(&(slot.var.as_detached_tensor() - &before)?)?;
@@ -87,7 +98,10 @@ impl AdamW {
         Ok(updates.into_iter().flatten().collect())
     }
 
-    /// Forgets the moments, for a new stage.
+    /// Resets moments and step count, for a new stage.
+    ///
+    /// # Errors
+    /// Those of allocating the moments.
     pub fn reset(&mut self) -> Result<()> {
         for slot in &mut self.slots {
             slot.first = slot.first.zeros_like()?;
@@ -97,6 +111,10 @@ impl AdamW {
         Ok(())
     }
 
+    /// Writes moments and step count as safetensors.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
         let mut tensors = HashMap::new();
         for slot in &self.slots {
@@ -110,6 +128,10 @@ impl AdamW {
         candle_core::safetensors::save(&tensors, path)
     }
 
+    /// Reads moments and step count that [`Self::save`] wrote.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or a moment is missing or has another shape.
     pub fn load(&mut self, path: &Path, params: &Params) -> Result<()> {
         let device = params.builder().device().clone();
         let mut tensors = candle_core::safetensors::load(path, &device)?;
@@ -135,12 +157,16 @@ impl AdamW {
 pub struct Gradients(HashMap<String, Tensor>);
 
 impl Gradients {
+    /// The gradients of `vars`, without graph.
     pub fn of(store: &GradStore, vars: &[(String, Var)]) -> Self {
         let of_var = |(name, var): &(String, Var)| Some((name.clone(), store.get(var)?.detach()));
         Self(vars.iter().filter_map(of_var).collect())
     }
 
-    /// Adds the sums of another micro-batch.
+    /// Adds the gradients of another micro-batch.
+    ///
+    /// # Errors
+    /// If two gradients have different shapes.
     pub fn merge(&mut self, other: Self) -> Result<()> {
         let pairs: Vec<(String, Option<Tensor>, Tensor)> =
             other.0.into_iter().map(|(name, g)| (name.clone(), self.0.remove(&name), g)).collect();
@@ -155,10 +181,12 @@ impl Gradients {
         Ok(())
     }
 
+    /// Replaces a gradient.
     pub fn set(&mut self, name: &str, gradient: Tensor) {
         self.0.insert(name.to_string(), gradient);
     }
 
+    /// The gradient of a tensor, if it has one.
     pub fn get(&self, name: &str) -> Option<&Tensor> {
         self.0.get(name)
     }

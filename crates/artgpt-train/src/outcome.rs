@@ -1,5 +1,5 @@
-//! What a finished run leaves for `--model`: a manifest beside its weights, and LoRA in a folder of
-//! the package `peft`.
+//! The results of a finished run for `--model`: a manifest beside the weights, and LoRA also as a
+//! folder of the Python package `peft`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,12 +13,12 @@ use artgpt_model::manifest::{AdaptersPart, Model, PathPart, PeftMethod};
 use artgpt_model::peft::package;
 use artgpt_rundir::TrainConfig;
 
-/// The run's weights.
+/// The file of the run's weights.
 pub const WEIGHTS: &str = "bridge.safetensors";
-/// LoRA as `peft` keeps it.
+/// The folder of LoRA weights in the format of `peft`.
 pub const PEFT: &str = "peft";
 
-/// The base model with what the run trained, to be read from the run's folder.
+/// The manifest of the base model with the run's weights; its folder is the run's.
 pub fn manifest(base: &Model, config: &TrainConfig, run: &str) -> Manifest {
     let absolute = |path: &Path| {
         std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).display().to_string()
@@ -32,8 +32,8 @@ pub fn manifest(base: &Model, config: &TrainConfig, run: &str) -> Manifest {
     if let Some(part) = &mut manifest.vision {
         part.path = absolute(&base.path(&part.path));
     }
-    // What the run has lies over the base's file, which may hold more (`ln_vision`, a tokenizer); the
-    // file inside the program has no path.
+    // The run's tensors override those of the base's file, which may hold more (`ln_vision`, a
+    // tokenizer). A file embedded in the program has no path.
     if let Some(part) = &mut manifest.qformer {
         part.path = match base.is_inside(&part.path) {
             true => own(),
@@ -62,7 +62,10 @@ pub fn manifest(base: &Model, config: &TrainConfig, run: &str) -> Manifest {
     manifest
 }
 
-/// Writes both; the weights are there already.
+/// Writes the manifest, and the `peft` folder for LoRA. The weights must exist.
+///
+/// # Errors
+/// [`TrainError::Config`] if TOML cannot express the manifest, and those of files and tensors.
 pub fn leave(run: &Path, manifest: &Manifest, config: &TrainConfig, base: &str) -> Result<()> {
     let text = toml::to_string(manifest).map_err(|e| TrainError::Config(e.to_string()))?;
     artgpt_rundir::write_whole(&run.join("manifest.toml"), text.as_bytes())?;

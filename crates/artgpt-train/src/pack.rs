@@ -1,8 +1,8 @@
 //! Several questions about one view in one sequence.
 //!
-//! The system text and the image are read once; each question sees them and itself, not its
-//! neighbours. The loss and its gradient equal those of separate sequences, for a third of the
-//! work (a test compares them).
+//! The model processes the system text and the image once; each question attends to them and to
+//! itself, not to the other questions. Loss and gradients equal those of separate sequences, for a
+//! third of the work (a test compares them).
 
 use super::Example;
 use artgpt_chat::{ChatError, Piece, Template, Tokenizer};
@@ -16,23 +16,26 @@ pub struct Packed {
     pub before: Vec<u32>,
     /// Tokens after the image, all segments.
     pub after: Vec<u32>,
-    /// Rotary position of each place: before, image, after.
+    /// Rotary position of each token of the sequence: before, image, after.
     pub positions: Vec<u32>,
-    /// Where in `after` the tokens of the second picture stand, once for each segment that shows
-    /// it; `after` holds zeros there.
+    /// Indices in `after` at which the tokens of the second picture start, one for each segment that
+    /// shows it; `after` holds zeros there.
     pub second: Vec<usize>,
-    /// Places (in the whole sequence) whose next token is scored, and that token.
+    /// Positions in the whole sequence whose next token is scored, and that token.
     pub targets: Vec<(u32, u32)>,
     /// Tokens of each answer, in the order of `targets`.
     answers: Vec<usize>,
-    /// Of each segment: its places, and whether it sees the image.
+    /// Length of each segment, and whether it attends to the image.
     segments: Vec<(usize, bool)>,
     image_tokens: usize,
 }
 
-/// Packs the examples of one view. All share the text before the image; one with no picture is left
-/// out where a template writes something else there. Image 0 of an example is that view; image 1 is
-/// a second one, which comes later in the conversation.
+/// Packs the examples of one view. All share the text before the image; an example without a picture
+/// is omitted if the template has another text there. Image 0 of an example is that view; image 1 is
+/// a second picture later in the conversation.
+///
+/// # Errors
+/// [`ChatError`] if the template or the tokenizer fails.
 pub fn pack(
     examples: &[Example],
     image_tokens: usize,
@@ -58,7 +61,7 @@ pub fn end_of(symbol: &str, tokenizer: &Tokenizer) -> std::result::Result<Vec<u3
     }
 }
 
-/// The same of prompts as pieces and the tokens of their answers.
+/// Packs rendered prompts with the tokens of their answers; see [`pack`].
 pub fn pack_pieces(
     prompts: Vec<(Vec<Piece>, Vec<u32>)>,
     image_tokens: usize,
@@ -95,7 +98,7 @@ pub fn pack_pieces(
                 }
             }
         }
-        // A template writes the same tokens up to the place of the image in every conversation.
+        // A template gives the same tokens up to the image in every conversation.
         let alike = all.get(..shared) == Some(&packed.before[..]);
         if !alike && !sees {
             continue; // MiniGPT-4's opens the image's tag before it
@@ -112,7 +115,7 @@ pub fn pack_pieces(
         for (i, id) in answer.iter().enumerate() {
             packed.targets.push(((start + question.len() + i - 1) as u32, *id));
         }
-        // The last token of the answer is a target only; it need not be read.
+        // The last token of the answer is only a target, not an input.
         let read = question.iter().chain(&answer[..answer.len() - 1]);
         for id in read {
             packed.after.push(*id);
@@ -125,16 +128,17 @@ pub fn pack_pieces(
 }
 
 impl Packed {
-    /// Places in the sequence.
+    /// Length of the sequence, in tokens.
     pub fn len(&self) -> usize {
         self.positions.len()
     }
 
+    /// Whether the sequence has no tokens.
     pub fn is_empty(&self) -> bool {
         self.positions.is_empty()
     }
 
-    /// Of each target; they add up to 1.
+    /// The weight of each target; their sum is 1.
     pub fn weights(&self, weigh: Weigh) -> Vec<f32> {
         let of_token = |tokens: usize| match weigh {
             Weigh::Tokens => 1.0 / self.targets.len() as f32,
@@ -143,8 +147,8 @@ impl Packed {
         self.answers.iter().flat_map(|n| std::iter::repeat_n(of_token(*n), *n)).collect()
     }
 
-    /// Who looks at whom: a question at the text before the image, at the image if it shows it,
-    /// and at itself.
+    /// The attention mask: a question attends to the text before the image, to the image if it shows
+    /// it, and causally to itself. `None` for an empty question.
     pub fn sight(&self) -> Option<Sight> {
         let text = self.before.len();
         let shared = text + self.image_tokens;

@@ -1,4 +1,4 @@
-//! The trainable tensors of a run: named, seeded, saved and restored.
+//! The parameters of a run: named tensors with seeded initial values, saved and restored.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -25,26 +25,28 @@ pub struct Params {
 }
 
 impl Params {
-    /// All of them train, but those that are measured.
+    /// An empty set in which all tensors train, except measured ones ([`VISION_NORM`]).
     pub fn new(seed: u64, device: &Device) -> Self {
         let trains = Arc::new(|name: &str| !name.starts_with(VISION_NORM));
         Self { vars: Arc::default(), trains, seed, device: device.clone() }
     }
 
-    /// Those that `trains` names train; others stay as they are, and no gradient is computed for
-    /// them.
+    /// Makes only the tensors trainable for which `trains` returns true; the others get no gradients.
     pub fn training(self, trains: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         Self { trains: Arc::new(trains), ..self }
     }
 
+    /// A [`VarBuilder`] that creates missing tensors.
     pub fn builder(&self) -> VarBuilder<'static> {
         VarBuilder::from_backend(Box::new(self.clone()), DType::F32, self.device.clone())
     }
 
+    /// The device of all tensors.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
+    /// Whether a tensor exists.
     pub fn has(&self, name: &str) -> bool {
         self.contains_tensor(name)
     }
@@ -55,11 +57,15 @@ impl Params {
         vars.iter().map(|(k, v)| (k.clone(), v.clone())).collect()
     }
 
+    /// The trainable tensors by name, in alphabetical order.
     pub fn trainable(&self) -> Vec<(String, Var)> {
         self.all().into_iter().filter(|(name, _)| (self.trains)(name)).collect()
     }
 
-    /// Puts `value` under `name`, whether or not it is there.
+    /// Sets or adds a tensor.
+    ///
+    /// # Errors
+    /// If the tensor exists with another shape.
     pub fn set(&self, name: &str, value: &Tensor) -> Result<()> {
         let mut vars = self.vars.lock().unwrap_or_else(PoisonError::into_inner);
         match vars.get(name) {
@@ -71,7 +77,10 @@ impl Params {
         }
     }
 
-    /// Writes all tensors as `dtype`.
+    /// Writes all tensors as `dtype` into a safetensors file.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
     pub fn save(&self, path: &Path, dtype: DType) -> Result<()> {
         let tensors: HashMap<String, Tensor> = self
             .all()
@@ -81,7 +90,10 @@ impl Params {
         candle_core::safetensors::save(&tensors, path)
     }
 
-    /// Restores what `path` holds.
+    /// Reads all tensors of a safetensors file.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or a tensor has another shape.
     pub fn load(&self, path: &Path) -> Result<()> {
         for (name, tensor) in candle_core::safetensors::load(path, &self.device)? {
             self.set(&name, &tensor.to_dtype(DType::F32)?)?;
@@ -89,11 +101,13 @@ impl Params {
         Ok(())
     }
 
-    /// Takes what the network has from a file of tensors of any kind; one that holds nothing of it
-    /// is an error.
+    /// Initialises the network's tensors from a file that holds some of them.
+    ///
+    /// # Errors
+    /// If the file cannot be read, a shape differs, or no tensor matches.
     pub fn start_from(&self, path: &Path) -> super::Result<()> {
         let same = |name: &str| name.to_string();
-        match self.take(&Tensors::open(path)?, same, |_| true)? {
+        match self.copy_from(&Tensors::open(path)?, same, |_| true)? {
             1.. => Ok(()),
             0 => Err(super::TrainError::Config(format!(
                 "init: {} holds no tensor of this model and method",
@@ -102,36 +116,40 @@ impl Params {
         }
     }
 
-    /// Gives what does not train the values that it has in the base model, `from`.
+    /// Sets all frozen tensors to their values in the base model, `from`; `rename` maps names.
+    ///
+    /// # Errors
+    /// If a tensor cannot be read or has another shape.
     pub fn freeze_from(
         &self,
         from: &Tensors,
         rename: impl Fn(&str) -> String,
     ) -> super::Result<()> {
-        self.take(from, rename, |name| !(self.trains)(name)).map(|_| ())
+        self.copy_from(from, rename, |name| !(self.trains)(name)).map(|_| ())
     }
 
-    /// How many tensors were taken.
-    fn take(
+    /// Copies the wanted tensors that `from` has; returns their number.
+    fn copy_from(
         &self,
         from: &Tensors,
         rename: impl Fn(&str) -> String,
         wanted: impl Fn(&str) -> bool,
     ) -> super::Result<usize> {
-        let mut taken = 0;
+        let mut copied = 0;
         for (name, var) in self.all().into_iter().filter(|(name, _)| wanted(name)) {
             let theirs = rename(&name);
             if from.info(&theirs).is_some() {
                 let tensor = from.read_shaped(&theirs, var.dims())?;
                 var.set(&tensor.to_dtype(DType::F32)?.to_device(&self.device)?)?;
-                taken += 1;
+                copied += 1;
             }
         }
-        Ok(taken)
+        Ok(copied)
     }
 
-    /// What the network gets: the variable, or its values alone, which change with it.
-    fn shown(&self, name: &str, var: &Var) -> Tensor {
+    /// The tensor that the network uses: the variable, or for a frozen one its detached values, which
+    /// share its memory.
+    fn network_tensor(&self, name: &str, var: &Var) -> Tensor {
         match (self.trains)(name) {
             true => var.as_tensor().clone(),
             false => var.as_detached_tensor(),
@@ -164,10 +182,10 @@ impl SimpleBackend for Params {
             if var.shape() != &s {
                 candle_core::bail!("{name} has shape {:?}, not {s:?}", var.shape());
             }
-            return self.shown(name, var).to_dtype(dtype);
+            return self.network_tensor(name, var).to_dtype(dtype);
         }
         let var = self.create(name, &s, h)?;
-        let tensor = self.shown(name, &var);
+        let tensor = self.network_tensor(name, &var);
         vars.insert(name.to_string(), var);
         Ok(tensor)
     }
@@ -175,7 +193,7 @@ impl SimpleBackend for Params {
     fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> Result<Tensor> {
         let vars = self.vars.lock().unwrap_or_else(PoisonError::into_inner);
         match vars.get(name) {
-            Some(var) => Ok(self.shown(name, var)),
+            Some(var) => Ok(self.network_tensor(name, var)),
             None => candle_core::bail!("no tensor {name}"),
         }
     }
@@ -185,13 +203,13 @@ impl SimpleBackend for Params {
     }
 }
 
-/// FNV-1a: stable between versions of Rust, unlike `DefaultHasher`.
+/// FNV-1a hash: stable between versions of Rust, unlike `DefaultHasher`.
 pub fn name_hash(name: &str) -> u64 {
     name.bytes()
         .fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
 }
 
-/// Box and Muller.
+/// A standard normal number, by Box and Muller.
 fn normal(rng: &mut impl Rng) -> f64 {
     let u: f64 = rng.random_range(f64::MIN_POSITIVE..1.0);
     let v: f64 = rng.random();

@@ -1,35 +1,48 @@
-//! Processes that train one run together: each takes its share of a batch, and the gradients of what
-//! trains are summed.
+//! Data-parallel training: each process takes its share of a batch, and the gradients are summed.
 
 use candle_core::Var;
 
 use super::{Gradients, Result};
 
+/// The processes of a run, from one of them.
 pub trait Peers {
-    /// From 0; the first one writes the run's folder.
+    /// The number of this process, from 0; process 0 writes the run's folder.
     fn rank(&self) -> usize;
 
+    /// The number of processes.
     fn size(&self) -> usize;
 
-    /// Sums gradients over all processes.
+    /// Sums gradients over all processes, in place.
+    ///
+    /// # Errors
+    /// [`crate::TrainError::LostPeer`] if another process ended.
     fn sum(&self, grads: &mut Gradients, trainable: &[(String, Var)]) -> Result<()>;
 
     /// Sums a number over all processes.
+    ///
+    /// # Errors
+    /// [`crate::TrainError::LostPeer`] if another process ended.
     fn total(&self, value: f64) -> Result<f64>;
 
-    /// Whether it is so in one of them.
+    /// Whether `here` is true in any process.
+    ///
+    /// # Errors
+    /// As [`Self::total`].
     fn any(&self, here: bool) -> Result<bool> {
         Ok(self.total(f64::from(u8::from(here)))? > 0.0)
     }
 
-    /// The number that the first one has.
+    /// The `value` of process 0.
+    ///
+    /// # Errors
+    /// As [`Self::total`].
     fn first(&self, value: usize) -> Result<usize> {
         let value = if self.rank() == 0 { value as f64 } else { 0.0 };
         Ok(self.total(value)? as usize)
     }
 }
 
-/// A run of one process.
+/// A run with a single process.
 pub struct Alone;
 
 impl Peers for Alone {

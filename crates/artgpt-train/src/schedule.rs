@@ -1,9 +1,9 @@
 //! Linear warm-up, then a cosine (`minigpt4/common/optims.py`, `LinearWarmupCosineLRScheduler`): the
-//! cosine counts from the first step of the stage, so its part under the warm-up is never seen.
+//! cosine starts at the first step of the stage, so its part under the warm-up has no effect.
 
 use artgpt_rundir::Stage;
 
-/// Learning rate by step of a stage. The end may lie above the start, as in the paper's stage 1.
+/// Learning rate by step of a stage. The final rate may exceed the first, as in the paper's stage 1.
 #[derive(Debug, Clone, Copy)]
 pub struct Schedule {
     warmup_start: f64,
@@ -14,6 +14,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// The schedule of a stage.
     pub fn of(stage: &Stage) -> Self {
         Self {
             warmup_start: stage.warmup_lr,
@@ -24,6 +25,7 @@ impl Schedule {
         }
     }
 
+    /// The learning rate of a step of the stage, from 0.
     pub fn at(&self, step: usize) -> f64 {
         if step < self.warmup_steps {
             let done = step as f64 / self.warmup_steps as f64;

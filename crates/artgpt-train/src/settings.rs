@@ -1,11 +1,11 @@
-//! What a configuration's words mean to the network and to the machine.
+//! Conversion of configuration values for the kernels and for rayon.
 
 use artgpt_kernels::matrix;
 use artgpt_rundir::{TrainConfig, TrainPrecision};
 
 use super::{Result, TrainError};
 
-/// In what frozen matrices multiply, as the kernels name it.
+/// The number format of frozen products, as the kernels' type.
 pub fn precision(config: &TrainConfig) -> matrix::TrainPrecision {
     match config.precision {
         TrainPrecision::F32 => matrix::TrainPrecision::F32,
@@ -14,10 +14,10 @@ pub fn precision(config: &TrainConfig) -> matrix::TrainPrecision {
     }
 }
 
-/// The threads on which views are computed: `threads` of the configuration, 0 is one a core.
+/// The pool that computes views: `threads` of the configuration, 0 is one thread per core.
 ///
 /// # Errors
-/// [`TrainError::Config`] if the system starts no threads.
+/// [`TrainError::Config`] if the system cannot start the threads.
 pub fn thread_pool(config: &TrainConfig) -> Result<rayon::ThreadPool> {
     let count = if config.threads == 0 { artgpt_machine::cores() } else { config.threads };
     rayon::ThreadPoolBuilder::new()

@@ -1,4 +1,4 @@
-//! What a run learns from, as the step loop sees it.
+//! The interface between the step loop and the data: tasks and batches.
 
 use candle_core::{Device, Tensor};
 use image::RgbImage;
@@ -16,40 +16,53 @@ use artgpt_model::llama::Llama;
 use artgpt_model::vision::VisionEncoder;
 use artgpt_rundir::Stage;
 
-/// Draws what a step learns. What it draws depends on its arguments and the seed alone.
+/// Draws batches. A draw depends on its arguments and the seed alone.
 pub trait Task: Sync {
-    /// Micro-batch `micro` of a step of the whole run.
+    /// Micro-batch `micro` of a step, for all processes.
+    ///
+    /// # Errors
+    /// Those of the data and of tensors.
     fn draw<'s>(&'s self, context: StepContext<'s>, micro: usize) -> Result<Box<dyn Batch + 's>>;
 
-    /// Always the same held-out views; `None` if nothing is held out.
+    /// The held-out views, always the same; `None` if nothing is held out.
+    ///
+    /// # Errors
+    /// Those of the data and of tensors.
     fn held_out<'s>(&'s self, context: StepContext<'s>) -> Result<Option<Box<dyn Batch + 's>>>;
 
-    /// What the model says about the first `count` held-out pictures, as it is now. Draws nothing, so
-    /// that a run is the same with samples and without.
+    /// The model's present answers about the first `count` held-out pictures. Uses no random numbers, so
+    /// that samples do not change a run.
+    ///
+    /// # Errors
+    /// Those of the data and of tensors.
     fn samples(&self, _stage: &Stage, _count: usize) -> Result<Vec<SampledAnswer>> {
         Ok(Vec::new())
     }
 
-    /// Vision tokens of `count` training views, (views, tokens, width), for channel means.
+    /// Vision tokens of `count` training views, (views, tokens, width), for the channel statistics.
+    ///
+    /// # Errors
+    /// Those of the data and of tensors.
     fn views(&self, number: usize, count: usize) -> Result<Tensor>;
 
-    /// Passes over the training data after so many samples.
+    /// Passes over the training data after `samples` samples.
     fn epoch(&self, samples: usize) -> f64;
 }
 
-/// A step, and the stage it belongs to.
+/// A step and its stage.
 #[derive(Debug, Clone, Copy)]
 pub struct StepContext<'s> {
+    /// The stage.
     pub stage: &'s Stage,
-    /// Which stage of the run that is.
+    /// The number of the stage, from 0.
     pub index: usize,
-    /// From 0.
+    /// The step of the run, from 0.
     pub step: usize,
-    /// Units of a batch that are learned here: every `of`-th, from this one on.
+    /// The units of a batch that this process learns.
     pub share: Share,
 }
 
-/// A process's part of the units of a batch.
+/// A process's share of a batch: every `of`-th unit, starting with unit `rank`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share {
     pub rank: usize,
@@ -66,51 +79,72 @@ impl Share {
 
 /// A batch as units whose losses have graphs of their own, so that they can run side by side.
 pub trait Batch: Send + Sync {
+    /// The number of units.
     fn units(&self) -> usize;
 
-    /// Of a unit's loss in the batch's; all add up to 1.
+    /// The weight of a unit's loss in the batch's loss; the sum over all units is 1.
     fn weight(&self, unit: usize) -> f64;
 
+    /// The loss of a unit, with its graph.
+    ///
+    /// # Errors
+    /// Those of the data and of tensors.
     fn loss(&self, unit: usize) -> Result<UnitLoss>;
 
-    /// What was left out, and why.
+    /// Omitted samples and why.
     fn remarks(&self) -> &[String] {
         &[]
     }
 }
 
+/// The loss of one unit of a batch.
 pub struct UnitLoss {
+    /// A scalar, with its graph.
     pub loss: Tensor,
-    /// Tokens that were read.
+    /// Tokens that the unit processed.
     pub tokens: usize,
+    /// Share of right answers, 0 to 1, if the stage measures it.
     pub accuracy: Option<f64>,
 }
 
-/// The parts that every task runs.
+/// The network's parts, tokenizer and seed, which every task uses.
 pub struct Network<'a> {
+    /// The frozen vision encoder.
     pub vision: &'a dyn VisionEncoder,
+    /// Q-Former and projection.
     pub bridge: &'a Bridge,
+    /// The language model.
     pub language: &'a Llama<Differentiable>,
+    /// The language model's tokenizer.
     pub tokenizer: &'a Tokenizer,
+    /// The template of its conversations.
     pub template: Template,
+    /// The device of all tensors.
     pub device: Device,
+    /// The run's RNG seed.
     pub seed: u64,
 }
 
 impl Network<'_> {
-    /// Vision tokens of a picture, (1, tokens, width).
+    /// Vision tokens of a picture, (1, tokens, width), without gradient.
+    ///
+    /// # Errors
+    /// Those of tensors.
     pub fn encode(&self, pixels: &RgbImage) -> Result<Tensor> {
         let side = self.vision.side() as u32;
         let view = View::sized(pixels, side);
         Ok(self.vision.encode(&self.vision.pixels(&[&view], &self.device)?)?.detach())
     }
 
-    /// Random numbers for one purpose at one place of the run.
+    /// The RNG of one purpose at one position of the run.
     pub fn rng(&self, what: &str, position: u64) -> ChaCha8Rng {
         rng(self.seed, what, position)
     }
 
-    /// A sequence must fit the model.
+    /// Checks that a sequence fits the model's context.
+    ///
+    /// # Errors
+    /// [`TrainError::Config`].
     pub fn check_fits(&self, packed: &Packed) -> Result<()> {
         let context = self.language.config.context_length;
         match packed.positions.iter().max() {
@@ -123,6 +157,7 @@ impl Network<'_> {
     }
 }
 
+/// The RNG of one purpose at one position, from a seed.
 pub fn rng(seed: u64, what: &str, position: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ name_hash(what));
     rng.set_stream(position);

@@ -50,9 +50,11 @@ impl Trainer<'_> {
     /// Calls `report` with the metrics of each step and each validation.
     ///
     /// # Errors
-    /// [`crate::TrainError::Config`] for a wrong configuration, [`TrainError::Diverged`] if the guard gives
-    /// up, [`crate::TrainError::LostPeer`] if another process ended, [`TrainError::Picture`] if no picture
-    /// of many batches can be read, and the errors of files and tensors.
+    /// - [`crate::TrainError::Config`] for a wrong configuration;
+    /// - [`crate::TrainError::Diverged`] if the guard ends the run;
+    /// - [`crate::TrainError::LostPeer`] if another process ended;
+    /// - [`crate::TrainError::Picture`] if no picture of many consecutive batches can be read;
+    /// - the errors of files and tensors.
     pub fn run(
         &self,
         run: &mut RunDir,

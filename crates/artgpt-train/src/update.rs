@@ -1,5 +1,5 @@
-//! AdamW's arithmetic on one tensor: on the CPU in place, one pass for each of the three that it
-//! changes, and from candle's operations elsewhere.
+//! AdamW's arithmetic on one tensor: in place on the CPU, one pass for each of the three tensors that
+//! it changes; by candle's operations on other devices.
 
 use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Result, Tensor, Var};
 
@@ -102,7 +102,7 @@ impl InplaceOp3 for Move {
     }
 }
 
-/// A moment of another tensor would change a part of the weights, and tell nobody.
+/// Checks the lengths: a moment of another tensor would silently change part of the weights.
 fn same_length(lengths: &[usize]) -> Result<()> {
     match lengths.windows(2).all(|pair| pair[0] == pair[1]) {
         true => Ok(()),
@@ -125,7 +125,7 @@ pub fn squares(t: &Tensor) -> Result<f64> {
     if !t.device().is_cpu() || !t.is_contiguous() {
         return Ok(f64::from(t.sqr()?.sum_all()?.to_scalar::<f32>()?));
     }
-    /// Summed in f32 before they are summed in f64.
+    /// Values that are summed in f32 before the sums are added in f64.
     const BLOCK: usize = 1 << 12;
     let values = Values::of(t)?;
     let sum = wide(|| values.chunks(BLOCK).map(|block| f64::from(sum(block, |v| v * v))).sum());

@@ -1,5 +1,5 @@
-//! Fine-tuning methods compared on the same data, steps and seeds (the question that the paper
-//! leaves open in its section 6).
+//! Comparison of fine-tuning methods on the same data, steps and seeds (the open question of the
+//! paper's section 6).
 
 mod plot;
 mod report;
@@ -20,28 +20,29 @@ pub use report::{csv, markdown};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Comparison {
-    /// Each method is trained once by each.
+    /// RNG seeds; each method trains once with each.
     pub seeds: Vec<u64>,
-    /// Views of each held-out painting that are asked about; see `eval seeing`.
+    /// Views of each held-out painting to evaluate; see `eval seeing`.
     #[serde(default = "one")]
     pub views: usize,
+    /// See [`Extent::things`].
     #[serde(default = "two")]
     pub things: usize,
+    /// The methods to compare.
     pub method: Vec<Method>,
-    /// Factors on what learns in the language model, for kinds of methods that want another rate than
-    /// [train]'s, such as `full = 0.1`.
+    /// Factors on the learning rate of the language model, by kind of method, such as `full = 0.1`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rates: BTreeMap<String, f64>,
-    /// A run that comes first; all others start from its weights. Before captions it may learn from a
-    /// museum, and see pictures that they keep out: the same ones for all methods.
+    /// A preparatory run; all others start from its weights. If they learn captions, it may learn from a
+    /// museum, also from pictures that they hold out, the same for all methods.
     #[serde(default)]
     pub prepare: Option<TrainConfig>,
-    /// The run of each method and seed; both take the place of its own.
+    /// The configuration of the runs; each replaces its method and seed.
     pub train: TrainConfig,
 }
 
 impl Comparison {
-    /// What is wrong with it, in words.
+    /// The first problem of the settings, if there is one.
     pub fn problem(&self) -> Option<String> {
         if self.seeds.is_empty() || self.method.is_empty() {
             return Some("it needs a seed and a [[method]]".into());
@@ -69,7 +70,7 @@ impl Comparison {
         None
     }
 
-    /// The run that comes first, with the split of the comparison: what is asked about is not seen.
+    /// The preparatory run with the comparison's split, so that it does not train on held-out paintings.
     pub fn preparation(&self) -> Option<TrainConfig> {
         self.prepare.clone().map(|prepare| TrainConfig {
             split_seed: Some(self.split_seed()),
@@ -78,7 +79,7 @@ impl Comparison {
         })
     }
 
-    /// Every run, seed by seed, so that a comparison that is stopped has whole seeds.
+    /// All runs, seed by seed, so that an interrupted comparison has complete seeds.
     pub fn trials(&self) -> impl Iterator<Item = Trial> + '_ {
         let methods = || self.method.iter();
         self.seeds
@@ -86,7 +87,7 @@ impl Comparison {
             .flat_map(move |seed| methods().map(|m| Trial { method: m.clone(), seed: *seed }))
     }
 
-    /// The configuration of one run. All have the split of the comparison.
+    /// The configuration of one run; all share the comparison's split.
     pub fn config_of(&self, trial: &Trial) -> TrainConfig {
         let factor = self.rates.get(trial.method.kind()).copied().unwrap_or(1.0);
         let stage = self.train.stage.iter().map(|stage| Stage {
@@ -100,7 +101,7 @@ impl Comparison {
         TrainConfig {
             method: trial.method.clone(),
             seed: trial.seed,
-            // Talking is no part of a method's time.
+            // Sample answers must not count as training time.
             samples: 0,
             split_seed: Some(self.split_seed()),
             stage: stage.collect(),
@@ -108,14 +109,14 @@ impl Comparison {
         }
     }
 
-    /// What is asked after a run: what its last stage taught. A wrong picture tells whether a model
-    /// sees; here it is asked which one sees best.
+    /// The evaluation after a run: the questions of its last stage, without controls.
     pub fn extent(&self) -> Extent {
         let only = self.train.stage.last().map_or_else(Vec::new, |s| s.only.clone());
         let things = if only.is_empty() { self.things } else { 0 };
         Extent { only, views: self.views, things, trained_wording: false, controls: false }
     }
 
+    /// RNG seed of the held-out split, common to all runs.
     pub fn split_seed(&self) -> u64 {
         self.train.split_drawn_by()
     }
@@ -124,12 +125,14 @@ impl Comparison {
 /// One method and one seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trial {
+    /// The method.
     pub method: Method,
+    /// The RNG seed.
     pub seed: u64,
 }
 
 impl Trial {
-    /// Its folder.
+    /// The name of the run's folder.
     pub fn name(&self) -> String {
         let size = match &self.method {
             Method::Lora { rank, alpha, targets } => {
@@ -145,28 +148,31 @@ impl Trial {
     }
 }
 
-/// What came of a run.
+/// The results of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
+    /// Method and seed.
     pub trial: Trial,
-    /// Parameters that train, those of the bridge among them.
+    /// Trainable parameters, including the bridge's.
     pub trainable: u64,
+    /// Trainable parameters in the language model.
     pub in_language_model: u64,
-    /// Mean of the last tenth of the steps.
+    /// Mean training loss of the last tenth of the steps.
     pub train_loss: f64,
-    /// Of the last validation.
+    /// Loss of the last validation.
     pub held_out_loss: Option<f64>,
+    /// Training time.
     pub seconds: f64,
-    /// Largest resident memory of the process, bytes.
+    /// Peak resident memory of the process, bytes.
     pub peak_memory: Option<u64>,
-    /// Bytes of the weights a run leaves.
+    /// Size of the run's weights, bytes.
     pub weights_bytes: u64,
     /// The highest learning rate of the last stage.
     #[serde(default)]
     pub lr: f64,
     /// Step and training loss.
     pub curve: Vec<(usize, f64)>,
-    /// None where the data are captions.
+    /// Accuracies by question type; empty for captions.
     pub rows: Vec<Row>,
 }
 
@@ -177,7 +183,7 @@ impl Measured {
     }
 }
 
-/// Of no numbers it is NaN.
+/// The mean; NaN of no values.
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, count) = values.fold((0.0, 0.0), |(s, n), v| (s + v, n + 1.0));
     sum / count

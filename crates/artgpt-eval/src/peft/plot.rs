@@ -1,4 +1,4 @@
-//! The comparison as pictures (SVG).
+//! Plots of a comparison, as SVG.
 
 use plotters::prelude::*;
 
@@ -6,9 +6,13 @@ use super::{Measured, by_method, over_seeds};
 
 const SIZE: (u32, u32) = (900, 480);
 
+/// SVG text.
 type Drawn = Result<String, Box<dyn std::error::Error>>;
 
-/// Training loss by step, a line for each method: the mean over its seeds.
+/// Training loss by step as SVG, a line for each method: the mean over its seeds.
+///
+/// # Errors
+/// Those of drawing.
 pub fn loss_plot(all: &[Measured]) -> Drawn {
     artgpt_plot::register();
     let mut svg = String::new();
@@ -56,7 +60,10 @@ fn mean_curve(runs: &[&[(usize, f64)]]) -> Vec<(usize, f64)> {
         .collect()
 }
 
-/// Mean held-out accuracy of each method that was asked, with its interval over seeds.
+/// Mean held-out accuracy of each method as SVG, with its 95 % interval over seeds.
+///
+/// # Errors
+/// Those of drawing.
 pub fn accuracy_plot(all: &[Measured]) -> Drawn {
     artgpt_plot::register();
     let mut svg = String::new();

@@ -1,10 +1,10 @@
-//! The comparison as tables.
+//! Tables of a comparison.
 
 use std::fmt::Write;
 
 use super::{Measured, by_method, over_seeds};
 
-/// Two tables: what each method costs and reaches, and its accuracy by question type.
+/// Two Markdown tables: cost and results of each method, and its accuracy by question type.
 pub fn markdown(all: &[Measured]) -> String {
     let mut out = String::from(
         "| method | trains in the language model | trains in all | learning rate | loss, training | loss, held out | accuracy | seconds | peak memory | weights |\n\
@@ -70,7 +70,7 @@ fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-/// A line for each run, a column for each question type.
+/// A CSV line for each run, with a column for each question type.
 pub fn csv(all: &[Measured]) -> String {
     let mut out = String::from(
         "method,seed,in_language_model,trainable,lr,train_loss,held_out_loss,accuracy,seconds,peak_memory_bytes,weights_bytes",

@@ -1,14 +1,14 @@
-//! Why a run that is about to end was asked to.
+//! Requests to end a run.
 
 use std::path::Path;
 
 use super::record::{self, Record, Request, Wanted};
 use super::{Result, io};
 
-/// The number of the process that was asked to end, in the folder of a run that is no job.
+/// The file of the process that should end, in the folder of a foreground run.
 const ASKED: &str = ".asked";
 
-/// What the process of a run was asked to do next.
+/// The request to pause or stop process `pid` of a run, if there is one.
 pub fn ending(run: &Path, pid: u32) -> Option<Wanted> {
     match record::read::<Request>(run, Record::Request).ok()? {
         Some(request) => Some(request.wanted).filter(|wanted| *wanted != Wanted::Run),
@@ -16,20 +16,20 @@ pub fn ending(run: &Path, pid: u32) -> Option<Wanted> {
     }
 }
 
-/// The process of a run that is no job which was asked to end.
+/// The process of a foreground run that should end.
 pub fn asked(run: &Path) -> Option<u32> {
     std::fs::read_to_string(run.join(ASKED)).ok()?.parse().ok()
 }
 
-/// A run begins or goes on: what was asked of an earlier process does not count.
+/// Clears the request to an earlier process when a run starts or resumes.
 pub fn begun(run: &Path) {
     let _ = std::fs::remove_file(run.join(ASKED));
 }
 
-/// Notes that process `pid` of a run that is no job was asked to end.
+/// Records the request that process `pid` of a foreground run ends.
 ///
 /// # Errors
-/// Those of writing the note.
+/// [`crate::job::RecordError::Io`].
 pub fn note_asked(run: &Path, pid: u32) -> Result<()> {
     let path = run.join(ASKED);
     std::fs::write(&path, pid.to_string()).map_err(io(&path))

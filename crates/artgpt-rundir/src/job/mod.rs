@@ -1,4 +1,4 @@
-//! `job/` of a run: the records that make it a job, and how runs are found by name.
+//! `job/` of a run: the records that make it a job, and the look-up of runs by name.
 
 mod ending;
 mod named;

@@ -1,4 +1,4 @@
-//! A run by what people call it.
+//! Look-up of a run by ID, name or path.
 
 use std::path::{Path, PathBuf};
 
@@ -6,12 +6,15 @@ use super::record::{self, Record, Spec};
 use super::{RecordError, Result};
 use crate::{run_folders, run_id, run_name};
 
-/// How the names of folders begin that are being removed.
+/// Name prefix of folders under removal.
 pub const REMOVED: &str = ".removed-";
-/// Of several that could be meant, so many are told.
-const TOLD: usize = 5;
+/// Max number of IDs in the error of an ambiguous name.
+const MAX_IDS: usize = 5;
 
-/// Where a run is: by its id, the beginning of it, its job's name, or its folder or file.
+/// The path of a run, from its ID, a unique ID prefix, its job's name, or its folder or file.
+///
+/// # Errors
+/// [`RecordError::NoRun`], and [`RecordError::Ambiguous`] if several runs match.
 pub fn named(runs: &Path, name: &str) -> Result<PathBuf> {
     let unknown = || RecordError::NoRun {
         name: artgpt_base::text::printable(name),
@@ -21,7 +24,7 @@ pub fn named(runs: &Path, name: &str) -> Result<PathBuf> {
         return Err(unknown());
     }
     let given = PathBuf::from(name);
-    // A path that could be a name as well is one only where there is no such name.
+    // A single component is a path only if no run has that name.
     let path = Some(given.clone()).filter(|path| path.components().count() > 1);
     if let Some(path) = [Some(runs.join(name)), path].into_iter().flatten().find(|p| p.exists()) {
         return Ok(path);
@@ -32,7 +35,7 @@ pub fn named(runs: &Path, name: &str) -> Result<PathBuf> {
     let begins = |path: &&PathBuf| run_id(path).to_uppercase().starts_with(&wanted);
     let mut found: Vec<&PathBuf> = all.iter().filter(begins).collect();
     if found.is_empty() {
-        // Runs of the foreground have names, too, but a job is meant before them.
+        // Foreground runs have names, too; a job takes precedence.
         found = all.iter().filter(|path| submitted(path).as_deref() == Some(name)).collect();
     }
     if found.is_empty() {
@@ -44,15 +47,15 @@ pub fn named(runs: &Path, name: &str) -> Result<PathBuf> {
         [one] => Ok(one.clone()),
         _ => {
             let plain = |path: &&PathBuf| artgpt_base::text::printable(&run_id(path));
-            let mut ids: Vec<String> = found.iter().take(TOLD).map(plain).collect();
-            ids.extend((found.len() > TOLD).then(|| "…".to_string()));
+            let mut ids: Vec<String> = found.iter().take(MAX_IDS).map(plain).collect();
+            ids.extend((found.len() > MAX_IDS).then(|| "…".to_string()));
             let name = artgpt_base::text::printable(name);
             Err(RecordError::Ambiguous { name, ids: ids.join(", ") })
         }
     }
 }
 
-/// The name that a run was submitted or begun under.
+/// The name that a run was submitted or started with.
 pub fn called(run: &Path) -> Option<String> {
     submitted(run).or_else(|| run_name(run))
 }

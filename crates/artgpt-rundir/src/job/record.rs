@@ -1,4 +1,4 @@
-//! What is kept of a job, in `job/` of its run: three files, each with one writer.
+//! The records of a job, in `job/` of its run: three files, each with one writer.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use crate::write_json;
 
 /// The folder in a run that makes it a job.
 pub const JOB: &str = "job";
-/// What the processes of a job print, all attempts one after the other; in the run's folder.
+/// The output of a job's processes, all attempts in order; in the run's folder.
 pub const OUTPUT: &str = "output.log";
 
 /// Where a job runs.
@@ -39,44 +39,52 @@ impl std::str::FromStr for Place {
 /// `spec.json`: what was submitted. It never changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
-    /// What people call it.
+    /// The job's name.
     #[serde(default)]
     pub name: Option<String>,
+    /// When it was submitted.
     pub submitted: jiff::Timestamp,
+    /// Where it runs.
     #[serde(default)]
     pub on: Place,
-    /// As in `--device`.
+    /// The device, as in `--device`.
     pub device: String,
-    /// Higher ones come first.
+    /// Higher priorities start first.
     #[serde(default)]
     pub priority: i32,
     /// Jobs that must have finished before this one starts.
     #[serde(default)]
     pub after: Vec<String>,
-    /// Starts after crashes without a step of progress between them.
+    /// Max restarts after crashes without a step of progress in between.
     #[serde(default)]
     pub retries: u32,
-    /// What it is expected to need, bytes.
+    /// Expected memory, bytes.
     #[serde(default)]
     pub memory: Option<u64>,
-    /// The program that trains, and the settings it reads.
+    /// The program that trains.
     pub program: PathBuf,
+    /// The settings file that it reads.
     pub settings: PathBuf,
 }
 
-/// `request.json`: what the user wants of a job. Who asks writes it; the supervisor reads it.
+/// `request.json`: the user's last request. The CLI and the TUI write it; the supervisor reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
+    /// The request.
     pub wanted: Wanted,
-    /// Counts the requests, so that the same wish again is a new one.
+    /// Number of the request, so that repeating it is a new request.
     pub number: u64,
 }
 
+/// A request about a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Wanted {
+    /// Start or resume.
     Run,
+    /// Stop with a checkpoint, to resume later.
     Pause,
+    /// Stop with a checkpoint.
     Stop,
 }
 
@@ -86,36 +94,37 @@ impl Default for Request {
     }
 }
 
-/// `progress.json`: what was done about a job. The supervisor writes it; of Slurm's jobs, who submits.
+/// `progress.json`: the progress of a job. The supervisor writes it, or `submit` for Slurm jobs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
-    /// The last request to run that was followed.
+    /// Number of the last request to run that the supervisor followed.
     #[serde(default)]
     pub followed: u64,
-    /// Of the process that was started last.
+    /// Process ID of the last start.
     #[serde(default)]
     pub pid: Option<u32>,
-    /// The process that was asked to end: twice would end it without a checkpoint.
+    /// The process that got a signal to end; a second signal would end it without a checkpoint.
     #[serde(default)]
     pub asked: Option<u32>,
-    /// Where it runs: `cpu`, `cuda:0`.
+    /// The device that it occupies: `cpu`, `cuda:0`.
     #[serde(default)]
     pub slot: Option<String>,
     /// Starts so far.
     #[serde(default)]
     pub starts: u32,
-    /// Crashes since the last progress, and the step at which the last one was.
+    /// Crashes since the last progress.
     #[serde(default)]
     pub crashes: u32,
+    /// Step of the last crash.
     #[serde(default)]
     pub crashed_at: usize,
-    /// It is not started again before this.
+    /// Earliest time of the next start.
     #[serde(default)]
     pub not_before: Option<jiff::Timestamp>,
     /// Why it does not run yet.
     #[serde(default)]
     pub waits_for: Option<String>,
-    /// Slurm's number, `123` or `123_4` in an array.
+    /// Slurm's job ID, `123`, or `123_4` in an array.
     #[serde(default)]
     pub slurm_id: Option<String>,
 }
@@ -123,12 +132,16 @@ pub struct Progress {
 /// A file of `job/`.
 #[derive(Debug, Clone, Copy)]
 pub enum Record {
+    /// [`Spec`].
     Spec,
+    /// [`Request`].
     Request,
+    /// [`Progress`].
     Progress,
 }
 
 impl Record {
+    /// Its file in the folder of a run.
     pub fn path(self, run: &Path) -> PathBuf {
         run.join(JOB).join(match self {
             Self::Spec => "spec.json",
@@ -138,7 +151,10 @@ impl Record {
     }
 }
 
-/// `None` where the file is not there.
+/// Reads a record; `None` if the file does not exist.
+///
+/// # Errors
+/// [`RecordError::Damaged`] if it does not parse, [`RecordError::Io`].
 pub fn read<T: DeserializeOwned>(run: &Path, kind: Record) -> Result<Option<T>> {
     let path = kind.path(run);
     let bytes = match std::fs::read(&path) {
@@ -152,6 +168,10 @@ pub fn read<T: DeserializeOwned>(run: &Path, kind: Record) -> Result<Option<T>> 
     serde_json::from_slice(&bytes).map(Some).map_err(wrong)
 }
 
+/// Writes a record.
+///
+/// # Errors
+/// [`RecordError::Run`].
 pub fn write(run: &Path, kind: Record, value: &impl Serialize) -> Result<()> {
     Ok(write_json(&kind.path(run), value)?)
 }

@@ -1,4 +1,4 @@
-//! `data check`: reads all of a source before time is spent on it.
+//! `data check`: reads a whole source before a run spends time on it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
@@ -11,78 +11,105 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::{Bad, Pair, Part, Picture, Reader, Reading, Result, feed, shards, tables};
+use super::{Pair, Part, Picture, Reader, RejectedRow, Result, RowResult, feed, shards, tables};
 use artgpt_art as art;
 use artgpt_base::hash::sha256;
 use artgpt_rundir::{PairsConfig, PairsKind};
 
-/// Bad items and duplicates that are named; the rest is counted.
+/// Max number of rejected rows and pictures that a report lists.
 const NAMED: usize = 20;
+/// Pairs that a report shows.
 const SAMPLES: usize = 3;
-/// Bits of a perceptual hash of 64 by which copies of one picture may differ.
-const ALIKE: u32 = 3;
-/// Pairs of hashes are compared up to so many pictures: the work grows with the square.
-const MOST_COMPARED: usize = 20_000;
+/// Max Hamming distance of two 64-bit perceptual hashes of one picture.
+const SIMILAR: u32 = 3;
+/// Max number of pictures whose hashes are compared: the work grows with the square.
+const MAX_COMPARED: usize = 20_000;
 
+/// What `data check` finds in a source.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Report {
+    /// All rows.
     pub rows: usize,
-    /// Rows with a caption and a picture that can be decoded.
+    /// Rows with a caption and a picture that decodes.
     pub pairs: usize,
+    /// Pictures that decode.
     pub pictures: usize,
+    /// Pairs that train.
     pub train: usize,
+    /// Pairs of the held-out split.
     pub held_out: usize,
+    /// Rows below `min_score`.
     pub below_min_score: usize,
+    /// Rejected rows and pictures.
     pub bad: usize,
+    /// The first rejected rows and pictures.
     pub bad_items: Vec<BadItem>,
     /// Words of the captions.
     pub caption_words: Spread,
+    /// Width of the pictures, pixels.
     pub width: Spread,
+    /// Height of the pictures, pixels.
     pub height: Spread,
-    /// Captions that stand there more than once, with another picture.
+    /// Captions that more than one picture has.
     pub same_captions: usize,
     /// Groups of pictures with the same bytes.
     pub same_pictures: Vec<Vec<String>>,
-    /// Pairs of pictures that look the same. `None` if there are too many to compare.
+    /// Pairs of pictures with similar perceptual hashes; `None` if there are too many to compare.
     pub alike_pictures: Option<Vec<(String, String)>>,
     /// Pictures in the folder that no row names.
     pub without_caption: usize,
+    /// The first of them.
     pub without_caption_names: Vec<String>,
+    /// Some pairs, drawn with the split's seed.
     pub samples: Vec<Sample>,
 }
 
+/// A rejected row or picture.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BadItem {
+    /// The row or the file.
     pub place: String,
+    /// Why, for people.
     pub reason: String,
 }
 
+/// Distribution of a number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Spread {
+    /// Min.
     pub least: usize,
+    /// Median.
     pub median: usize,
-    /// 95 of 100 are no higher.
+    /// 95th percentile.
     pub p95: usize,
+    /// Max.
     pub most: usize,
 }
 
+/// A pair of the source.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Sample {
+    /// Where the picture is.
     pub picture: String,
+    /// Its caption.
     pub caption: String,
+    /// The picture; not serialised.
     #[serde(skip)]
     pub pixels: Option<RgbImage>,
 }
 
-/// What is kept of a picture.
-struct Look {
+/// Size and hashes of a picture.
+struct PictureFacts {
     size: (u32, u32),
     bytes: String,
     hash: ImageHash,
 }
 
-/// Reads every row and decodes every picture once. `progress` gets how many of how many pictures
-/// are done.
+/// Reads every row and decodes every picture once. Calls `progress` with the number of pictures done
+/// and of all pictures.
+///
+/// # Errors
+/// [`super::DataError`] if the source cannot be opened. Rejected rows are part of the report.
 pub fn check(
     config: &PairsConfig,
     split_seed: u64,
@@ -94,9 +121,9 @@ pub fn check(
     let mut take = |reading| {
         report.rows += 1;
         match reading {
-            Reading::Pair(pair) => pairs.push(pair),
-            Reading::LowScore => report.below_min_score += 1,
-            Reading::Bad(one) => bad.push(one),
+            RowResult::Pair(pair) => pairs.push(pair),
+            RowResult::LowScore => report.below_min_score += 1,
+            RowResult::Rejected(one) => bad.push(one),
         }
     };
     match config.kind {
@@ -112,25 +139,25 @@ pub fn check(
     let mut seen = HashSet::new();
     pictures.retain(|picture| seen.insert(*picture));
     let done = std::sync::atomic::AtomicUsize::new(0);
-    let looks: HashMap<&Picture, std::result::Result<Look, String>> = pictures
+    let facts: HashMap<&Picture, std::result::Result<PictureFacts, String>> = pictures
         .par_iter()
         .map(|picture| {
-            let look = look(picture).map_err(|e| e.to_string());
+            let found = inspect(picture).map_err(|e| e.to_string());
             let done = 1 + done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             progress(done, pictures.len());
-            (*picture, look)
+            (*picture, found)
         })
         .collect();
-    let good = |pair: &&Pair| looks.get(&pair.picture).is_some_and(std::result::Result::is_ok);
+    let good = |pair: &&Pair| facts.get(&pair.picture).is_some_and(std::result::Result::is_ok);
     for picture in &pictures {
-        if let Some(Err(reason)) = looks.get(picture) {
-            bad.push(Bad { place: picture.to_string(), reason: reason.clone() });
+        if let Some(Err(reason)) = facts.get(picture) {
+            bad.push(RejectedRow { place: picture.to_string(), reason: reason.clone() });
         }
     }
     let kept: Vec<&Pair> = pairs.iter().filter(good).collect();
-    let known: Vec<(&Picture, &Look)> = pictures
+    let known: Vec<(&Picture, &PictureFacts)> = pictures
         .iter()
-        .filter_map(|picture| Some((*picture, looks.get(picture)?.as_ref().ok()?)))
+        .filter_map(|picture| Some((*picture, facts.get(picture)?.as_ref().ok()?)))
         .collect();
     report.pairs = kept.len();
     let trains = |pair: &&&Pair| feed::side(split_seed, config.held_out, pair) == Part::Train;
@@ -138,15 +165,15 @@ pub fn check(
     report.held_out = report.pairs - report.train;
     report.pictures = known.len();
     report.caption_words = spread(kept.iter().map(|p| p.caption.split_whitespace().count()));
-    report.width = spread(known.iter().map(|(_, look)| look.size.0 as usize));
-    report.height = spread(known.iter().map(|(_, look)| look.size.1 as usize));
+    report.width = spread(known.iter().map(|(_, facts)| facts.size.0 as usize));
+    report.height = spread(known.iter().map(|(_, facts)| facts.size.1 as usize));
     let mut of_caption: HashMap<&str, HashSet<&str>> = HashMap::new();
     for pair in &kept {
         of_caption.entry(&pair.caption).or_default().insert(&pair.key);
     }
     report.same_captions = of_caption.values().filter(|keys| keys.len() > 1).count();
     report.same_pictures = same(&known);
-    report.alike_pictures = (known.len() <= MOST_COMPARED).then(|| alike(&known));
+    report.alike_pictures = (known.len() <= MAX_COMPARED).then(|| alike(&known));
     let unnamed = unnamed(config, &pairs)?;
     report.without_caption = unnamed.len();
     report.without_caption_names = unnamed.into_iter().take(NAMED).collect();
@@ -164,43 +191,43 @@ pub fn check(
     Ok(report)
 }
 
-fn look(picture: &Picture) -> std::result::Result<Look, art::ArtError> {
+fn inspect(picture: &Picture) -> std::result::Result<PictureFacts, art::ArtError> {
     let bytes = picture.read()?;
     let (pixels, _) = art::decode(std::path::Path::new(&picture.to_string()), &bytes)?;
     let size = pixels.dimensions();
     let hash = HasherConfig::new().to_hasher().hash_image(&pixels);
-    Ok(Look { size, bytes: sha256(&bytes), hash })
+    Ok(PictureFacts { size, bytes: sha256(&bytes), hash })
 }
 
-fn same(known: &[(&Picture, &Look)]) -> Vec<Vec<String>> {
+fn same(known: &[(&Picture, &PictureFacts)]) -> Vec<Vec<String>> {
     let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for (picture, look) in known {
-        groups.entry(&look.bytes).or_default().push(picture.to_string());
+    for (picture, facts) in known {
+        groups.entry(&facts.bytes).or_default().push(picture.to_string());
     }
     groups.into_values().filter(|group| group.len() > 1).collect()
 }
 
-/// Without those that are the same byte for byte.
-fn alike(known: &[(&Picture, &Look)]) -> Vec<(String, String)> {
+/// Pairs of similar pictures, except identical files.
+fn alike(known: &[(&Picture, &PictureFacts)]) -> Vec<(String, String)> {
     known
         .par_iter()
         .enumerate()
-        .flat_map_iter(|(i, (picture, look))| {
+        .flat_map_iter(|(i, (picture, facts))| {
             known[i + 1..]
                 .iter()
                 .filter(|(_, other)| {
-                    other.bytes != look.bytes && look.hash.dist(&other.hash) <= ALIKE
+                    other.bytes != facts.bytes && facts.hash.dist(&other.hash) <= SIMILAR
                 })
                 .map(|(other, _)| (picture.to_string(), other.to_string()))
         })
         .collect()
 }
 
-/// Pictures of the folder that are nobody's.
+/// Pictures of the folder that no row refers to.
 fn unnamed(config: &PairsConfig, pairs: &[Pair]) -> Result<Vec<String>> {
     let folder = config.images_folder();
     if matches!(config.kind, PairsKind::Webdataset | PairsKind::Wikiart) || !folder.is_dir() {
-        return Ok(Vec::new()); // shards told theirs; a folder's pictures are its rows
+        return Ok(Vec::new()); // shards contain theirs; a folder's pictures are its rows
     }
     let named: HashSet<&PathBuf> = pairs
         .iter()

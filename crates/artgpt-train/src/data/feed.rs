@@ -1,4 +1,4 @@
-//! The order in which pairs train.
+//! The order in which pairs train, and the held-out split.
 
 use std::path::PathBuf;
 
@@ -7,50 +7,55 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, Pair, Reader, Reading, Result, shards, tables};
+use super::{DataError, Pair, Reader, Result, RowResult, shards, tables};
 use crate::name_hash;
 use artgpt_rundir::{PairsConfig, PairsKind};
 
-/// Which side of the split.
+/// A side of the train/held-out split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
+    /// Trains.
     Train,
+    /// Never trains; validation uses it.
     HeldOut,
 }
 
 /// Gives pair after pair, each pass in another order. The order depends on the seed alone, so that a
-/// run that is resumed, or that goes back, finds what it found before.
+/// resumed or rolled-back run gets the same pairs.
 pub struct Feed {
     seed: u64,
-    /// Draws what is held out.
+    /// RNG seed of the held-out split.
     split_seed: u64,
     held_out: f64,
     source: Source,
 }
 
 enum Source {
-    /// All pairs are known: each pass is one shuffle.
+    /// All pairs are in memory: each pass is one shuffle.
     List { train: Vec<Pair>, held_out: Vec<Pair>, pass: Option<u64>, order: Vec<u32> },
-    /// Shard after shard goes into a buffer, from which pairs are drawn.
+    /// Shards fill a shuffle buffer, from which pairs are drawn.
     Shards { files: Vec<PathBuf>, reader: Box<Reader>, buffer: usize, stream: Box<Stream> },
 }
 
-/// Where a walk through the shards stands.
+/// The position in a stream of shards.
 struct Stream {
     pass: u64,
     order: Vec<usize>,
     next: usize,
     pool: Vec<Pair>,
     rng: ChaCha8Rng,
-    /// Pairs given since the first pass began.
+    /// Pairs given since the first pass started.
     given: u64,
-    /// In this pass.
+    /// Training pairs found in this pass.
     found: u64,
 }
 
 impl Feed {
-    /// `split_seed` draws what is held out.
+    /// Opens a source; `split_seed` draws the held-out split.
+    ///
+    /// # Errors
+    /// [`DataError`], also if no pair can train.
     pub fn open(config: &PairsConfig, seed: u64, split_seed: u64) -> Result<Self> {
         super::check_settings(config)?;
         let reader = Reader::of(config)?;
@@ -78,21 +83,21 @@ impl Feed {
             let (mut all_train, mut all_held_out) = (Vec::new(), Vec::new());
             for reading in readings(config)? {
                 match reading {
-                    Reading::Pair(pair) => match feed.side(&pair) {
+                    RowResult::Pair(pair) => match feed.side(&pair) {
                         Part::Train => all_train.push(pair),
                         Part::HeldOut => all_held_out.push(pair),
                     },
-                    Reading::Bad(bad) if why.is_empty() => {
+                    RowResult::Rejected(bad) if why.is_empty() => {
                         why = format!(": {}: {}", bad.place, bad.reason);
                     }
-                    Reading::Bad(_) | Reading::LowScore => {}
+                    RowResult::Rejected(_) | RowResult::LowScore => {}
                 }
             }
             if let Source::List { train, held_out, .. } = &mut feed.source {
                 (*train, *held_out) = (all_train, all_held_out);
             }
         }
-        // Told before any time is spent on a model.
+        // Fails before the model loads.
         match feed.at(0) {
             Err(DataError::Empty { place, .. }) => Err(DataError::Empty { place, why }),
             Err(e) => Err(e),
@@ -100,7 +105,10 @@ impl Feed {
         }
     }
 
-    /// Pair `n` of the run. It is quickest in rising order.
+    /// Pair `n` of the run. Ascending order is fastest.
+    ///
+    /// # Errors
+    /// [`DataError`], if a shard cannot be read.
     pub fn at(&mut self, n: u64) -> Result<Pair> {
         match &mut self.source {
             Source::List { train, pass, order, .. } => {
@@ -131,7 +139,7 @@ impl Feed {
                 let file = &files[stream.order[stream.next]];
                 stream.next += 1;
                 for reading in shards::read(file, reader)? {
-                    if let Reading::Pair(pair) = reading
+                    if let RowResult::Pair(pair) = reading
                         && side(split_seed, held_out, &pair) == Part::Train
                     {
                         stream.pool.push(pair);
@@ -157,7 +165,10 @@ impl Feed {
         }
     }
 
-    /// The first `count` pairs that never train, no two of one picture.
+    /// The first `count` held-out pairs, each of another picture.
+    ///
+    /// # Errors
+    /// [`DataError`], if a shard cannot be read.
     pub fn held_out(&self, count: usize) -> Result<Vec<Pair>> {
         let mut out: Vec<Pair> = Vec::new();
         let mut take = |pair: Pair| {
@@ -171,11 +182,11 @@ impl Feed {
                 held_out.iter().find(|pair| !take((*pair).clone()));
             }
             Source::Shards { files, reader, .. } => {
-                // Where no share is held out, only a split of the source's own could name some.
+                // Without a held-out share only the source's own split could name some.
                 let looked = if self.held_out == 0.0 { 1 } else { files.len() };
                 'all: for file in &files[..looked] {
                     for reading in shards::read(file, reader)? {
-                        if let Reading::Pair(pair) = reading
+                        if let RowResult::Pair(pair) = reading
                             && self.side(&pair) == Part::HeldOut
                             && !take(pair)
                         {
@@ -188,7 +199,7 @@ impl Feed {
         Ok(out)
     }
 
-    /// Pairs in a pass, where that is known before the pass ends.
+    /// Pairs in a pass; `None` for a stream.
     pub fn pass_length(&self) -> Option<usize> {
         match &self.source {
             Source::List { train, .. } => Some(train.len()),
@@ -196,7 +207,7 @@ impl Feed {
         }
     }
 
-    /// Passes begun, for a stream.
+    /// Number of the present pass, from 0.
     pub fn pass(&self) -> u64 {
         match &self.source {
             Source::List { pass, .. } => pass.unwrap_or(0),
@@ -219,7 +230,7 @@ pub(super) fn side(seed: u64, held_out: f64, pair: &Pair) -> Part {
 }
 
 /// All rows of a source that is not a stream.
-pub(super) fn readings(config: &PairsConfig) -> Result<impl Iterator<Item = Reading> + use<>> {
+pub(super) fn readings(config: &PairsConfig) -> Result<impl Iterator<Item = RowResult> + use<>> {
     let reader = Reader::of(config)?;
     let rows = match config.kind {
         PairsKind::Wikiart => tables::wikiart(&config.path)?,
@@ -227,7 +238,7 @@ pub(super) fn readings(config: &PairsConfig) -> Result<impl Iterator<Item = Read
     };
     Ok(rows.map(move |(place, row)| match row {
         Ok(row) => reader.read(&row, &place, None),
-        Err(reason) => Reading::Bad(super::Bad { place, reason }),
+        Err(reason) => RowResult::Rejected(super::RejectedRow { place, reason }),
     }))
 }
 
@@ -335,9 +346,9 @@ mod tests {
         std::fs::write(&path, &bytes).expect("writes");
         let reader = Reader::of(&config).expect("is right");
         let readings = shards::read(&path, &reader).expect("reads");
-        let good = readings.iter().filter(|r| matches!(r, Reading::Pair(_))).count();
+        let good = readings.iter().filter(|r| matches!(r, RowResult::Pair(_))).count();
         assert!(good > 5 && good < 20, "{good}");
-        assert!(readings.iter().any(|r| matches!(r, Reading::Bad(_))));
+        assert!(readings.iter().any(|r| matches!(r, RowResult::Rejected(_))));
         for shard in 0..3 {
             std::fs::write(dir.path().join(format!("{shard}.tar")), b"").expect("writes");
         }

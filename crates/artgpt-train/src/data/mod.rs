@@ -1,7 +1,7 @@
-//! Pictures with captions: where they come from, and in which order they train.
+//! Captioned pictures: sources, validation, and the order in which they train.
 //!
-//! Every kind of source is read as rows of named fields. Two templates make a pair of a row: where
-//! its picture is, and what its caption says.
+//! Each source yields rows of named fields. Two templates turn a row into a pair: one gives the file
+//! name of the picture, the other the caption.
 
 mod check;
 mod feed;
@@ -25,48 +25,72 @@ use self::template::Template;
 pub struct Pair {
     /// The same for all captions of one picture.
     pub key: String,
+    /// Where the picture's bytes are.
     pub picture: Picture,
+    /// The caption, before any cleaning.
     pub caption: String,
-    /// The source's own split, where it has one.
+    /// The source's own split, if it has one.
     pub split: Option<Part>,
 }
 
-/// What was left out, and why.
+/// A row that cannot train, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bad {
+pub(crate) struct RejectedRow {
     /// The row or the file.
     pub place: String,
+    /// Why, for people.
     pub reason: String,
 }
 
-/// What became of a row.
+/// What a row yields.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Reading {
+pub(crate) enum RowResult {
+    /// A pair that can train.
     Pair(Pair),
-    /// The score is below the least that is wanted.
+    /// The score is below `min_score`.
     LowScore,
-    Bad(Bad),
+    /// The row cannot train.
+    Rejected(RejectedRow),
 }
 
-/// What can go wrong before any pair is read.
+/// Why a source cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
+    /// A file cannot be read.
     #[error("cannot read {path}: {source}; check [data] in the configuration")]
     Io {
+        /// The file.
         path: String,
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
+    /// A list cannot be parsed.
     #[error("{path} cannot be read as {format}: {reason}")]
-    Format { path: String, format: &'static str, reason: String },
+    Format {
+        /// The list.
+        path: String,
+        /// The format of its extension.
+        format: &'static str,
+        /// The parser's error.
+        reason: String,
+    },
+    /// The settings of `[data]` are wrong.
     #[error("[data] is wrong: {0}")]
     Config(String),
+    /// No row can train.
     #[error(
         "{place} holds no pair that can train{why}; `artgpt-tui data check CONFIG` shows all of it"
     )]
-    Empty { place: String, why: String },
+    Empty {
+        /// The source.
+        place: String,
+        /// The first rejected row, after a colon, or nothing.
+        why: String,
+    },
 }
 
+/// A result whose error is a [`DataError`].
 pub type Result<T> = std::result::Result<T, DataError>;
 
 fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> DataError {
@@ -74,7 +98,7 @@ fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> DataError {
     |source| DataError::Io { path, source }
 }
 
-/// Refuses settings that no source can be read with.
+/// Checks the settings and the templates.
 fn check_settings(config: &PairsConfig) -> Result<()> {
     match config.problem() {
         Some(problem) => Err(DataError::Config(problem.to_string())),
@@ -82,7 +106,7 @@ fn check_settings(config: &PairsConfig) -> Result<()> {
     }
 }
 
-/// What a row is turned into a pair by.
+/// Turns a row into a pair.
 #[derive(Debug, Clone)]
 struct Reader {
     images: std::path::PathBuf,
@@ -102,12 +126,13 @@ impl Reader {
         })
     }
 
-    /// `picture` is the row's own, where the source brings it along.
-    fn read(&self, row: &Row, place: &str, picture: Option<Picture>) -> Reading {
-        let bad = |reason: String| Reading::Bad(Bad { place: place.to_string(), reason });
+    /// `picture` is the row's own, if the source contains the pictures.
+    fn read(&self, row: &Row, place: &str, picture: Option<Picture>) -> RowResult {
+        let bad =
+            |reason: String| RowResult::Rejected(RejectedRow { place: place.to_string(), reason });
         if let Some((field, least)) = &self.score {
             match row.score(field.as_deref()) {
-                Some(score) if score < *least => return Reading::LowScore,
+                Some(score) if score < *least => return RowResult::LowScore,
                 Some(_) => {}
                 None => return bad("it has no score, and min_score asks for one".into()),
             }
@@ -132,7 +157,7 @@ impl Reader {
             }
         };
         match row.split() {
-            Ok(split) => Reading::Pair(Pair { key, picture, caption, split }),
+            Ok(split) => RowResult::Pair(Pair { key, picture, caption, split }),
             Err(split) => bad(format!("its split {split:?} is neither train nor val or test")),
         }
     }
@@ -157,9 +182,9 @@ mod tests {
         let (mut captions, mut bad) = (Vec::new(), Vec::new());
         for reading in feed::readings(&config).expect("opens") {
             match reading {
-                Reading::Pair(pair) => captions.push(format!("{}: {}", pair.key, pair.caption)),
-                Reading::Bad(one) => bad.push(format!("{}: {}", one.place, one.reason)),
-                Reading::LowScore => bad.push("low".into()),
+                RowResult::Pair(pair) => captions.push(format!("{}: {}", pair.key, pair.caption)),
+                RowResult::Rejected(one) => bad.push(format!("{}: {}", one.place, one.reason)),
+                RowResult::LowScore => bad.push("low".into()),
             }
         }
         (captions, bad)

@@ -1,4 +1,4 @@
-//! A picture by where its bytes are.
+//! Location of a picture's bytes.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -10,19 +10,29 @@ use image::RgbImage;
 use super::tables::PICTURES;
 use artgpt_art::{ArtError, decode, read_limited};
 
+/// The location of a picture's bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Picture {
+    /// A file.
     File(PathBuf),
     /// In a tar file.
     Member {
+        /// The tar file.
         shard: Arc<Path>,
+        /// The member's name.
         name: String,
+        /// Offset of the member's data, bytes.
         offset: u64,
+        /// Length of the member's data, bytes.
         bytes: u64,
     },
 }
 
 impl Picture {
+    /// Reads the encoded bytes.
+    ///
+    /// # Errors
+    /// [`ArtError`] if the file cannot be read, is too large, or ends early.
     pub fn read(&self) -> Result<Vec<u8>, ArtError> {
         match self {
             Self::File(path) => read_limited(path),
@@ -43,7 +53,7 @@ impl Picture {
         }
     }
 
-    /// Without the folder it lies in.
+    /// The name without its folder.
     pub fn short_name(&self) -> String {
         match self {
             Self::File(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
@@ -53,6 +63,10 @@ impl Picture {
         }
     }
 
+    /// Reads and decodes the picture.
+    ///
+    /// # Errors
+    /// [`ArtError`] as [`Self::read`], and if the picture is damaged.
     pub fn decode(&self) -> Result<RgbImage, ArtError> {
         decode(Path::new(&self.to_string()), &self.read()?).map(|(image, _)| image)
     }
@@ -67,7 +81,7 @@ impl std::fmt::Display for Picture {
     }
 }
 
-/// The file `name` in `folder`; its ending may be left out.
+/// The file `name` in `folder`, with or without its extension.
 pub fn find(folder: &Path, name: &str) -> Option<PathBuf> {
     let plain = folder.join(name);
     if plain.is_file() {

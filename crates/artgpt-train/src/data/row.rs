@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use super::Part;
 
-/// Fields by their [`normalised`] names; empty ones are not there.
+/// Values by their [`normalised`] field names, without empty ones.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Row(BTreeMap<String, String>);
 
-/// A field's names in the sources we know, the one that templates use first.
+/// The name of a field in templates, and its names in known sources.
 const ALIASES: &[(&str, &[&str])] = &[
     (
         "image",
@@ -49,14 +49,14 @@ impl Row {
         }
     }
 
-    /// Takes what the other has and this one lacks.
+    /// Adds the fields of `other` that this row lacks.
     pub fn fill(&mut self, other: Self) {
         for (name, value) in other.0 {
             self.0.entry(name).or_insert(value);
         }
     }
 
-    /// By its own name or by another that sources use for it.
+    /// The value of a field, by its own name or an alias.
     pub fn get(&self, name: &str) -> Option<&str> {
         let known = self.0.get(name);
         known
@@ -67,7 +67,7 @@ impl Row {
             .map(String::as_str)
     }
 
-    /// Of the field `name`, or of the one that is called after aesthetics.
+    /// The score in the field `name`, or in the first whose name starts with `aesthetic`.
     pub fn score(&self, name: Option<&str>) -> Option<f32> {
         let value = match name {
             Some(name) => self.0.get(&normalised(name))?,
@@ -76,7 +76,10 @@ impl Row {
         value.parse().ok().filter(|score: &f32| score.is_finite())
     }
 
-    /// The source's own split, if it has one; or its name, if it is none that is known.
+    /// The source's own split, if it has one.
+    ///
+    /// # Errors
+    /// The split's name, if it is unknown.
     pub fn split(&self) -> Result<Option<Part>, String> {
         let Some(split) = self.0.get("split") else { return Ok(None) };
         match split.to_lowercase().as_str() {

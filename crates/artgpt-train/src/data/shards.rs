@@ -1,6 +1,6 @@
-//! Webdataset shards: tar files in which the members of one name are one sample.
+//! WebDataset shards: tar files in which the members with one base name are one sample.
 //!
-//! A shard's headers and texts are read; its pictures stay where they are until they are drawn.
+//! Reading a shard reads headers and texts; it reads a picture only when a step draws it.
 
 use std::fs::File;
 use std::io::Read;
@@ -10,19 +10,19 @@ use std::sync::Arc;
 use super::picture::Picture;
 use super::row::Row;
 use super::tables::PICTURES;
-use super::{Bad, DataError, Reader, Reading, Result, io};
+use super::{DataError, Reader, RejectedRow, Result, RowResult, io};
 
-/// A text longer than this is no caption.
+/// Max length of a caption's file, bytes.
 const LONGEST_TEXT: u64 = 1 << 20;
 
-/// The files that a pattern names, in order.
+/// The files that match a pattern, in order.
 pub fn files(pattern: &Path) -> Result<Vec<PathBuf>> {
     let text = pattern.to_string_lossy();
     let mut out = Vec::new();
     for one in expand(&text)? {
         if !one.contains(['*', '?']) {
             let path = PathBuf::from(one);
-            // Told now, not hours into a run.
+            // Fails now, not hours into a run.
             File::open(&path).map_err(io(&path))?;
             out.push(path);
             continue;
@@ -51,15 +51,15 @@ fn expand(text: &str) -> Result<Vec<String>> {
         .collect())
 }
 
-/// All samples of a shard. What is damaged is told and left out; so is what comes after a damaged
-/// header.
-pub fn read(path: &Path, reader: &Reader) -> Result<Vec<Reading>> {
+/// All samples of a shard. Damaged members become rejected rows, and so does the rest of a shard after
+/// a damaged header.
+pub fn read(path: &Path, reader: &Reader) -> Result<Vec<RowResult>> {
     let shard: Arc<Path> = path.into();
     let mut archive = tar::Archive::new(File::open(path).map_err(io(path))?);
     let mut out = Vec::new();
     let mut sample = Sample::default();
     let bad = |name: &str, reason: String| {
-        Reading::Bad(Bad { place: format!("{}!{name}", path.display()), reason })
+        RowResult::Rejected(RejectedRow { place: format!("{}!{name}", path.display()), reason })
     };
     for member in archive.entries_with_seek().map_err(io(path))? {
         let mut member = match member {
@@ -115,16 +115,18 @@ struct Sample {
 }
 
 impl Sample {
-    fn finish(self, shard: &Path, reader: &Reader) -> Option<Reading> {
+    fn finish(self, shard: &Path, reader: &Reader) -> Option<RowResult> {
         let place = format!("{}!{}", shard.display(), self.key);
         match (self.picture, self.row == Row::default()) {
             (None, true) => None,
-            (None, false) => {
-                Some(Reading::Bad(Bad { place, reason: "it has a text and no picture".into() }))
-            }
-            (Some(_), true) => {
-                Some(Reading::Bad(Bad { place, reason: "it has a picture and no text".into() }))
-            }
+            (None, false) => Some(RowResult::Rejected(RejectedRow {
+                place,
+                reason: "it has a text and no picture".into(),
+            })),
+            (Some(_), true) => Some(RowResult::Rejected(RejectedRow {
+                place,
+                reason: "it has a picture and no text".into(),
+            })),
             (Some(picture), false) => Some(reader.read(&self.row, &place, Some(picture))),
         }
     }

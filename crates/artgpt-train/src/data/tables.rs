@@ -1,4 +1,4 @@
-//! Lists of pictures and captions: JSON, JSONL, CSV and TSV; and folders whose names tell.
+//! Lists of pictures and captions (JSON, JSONL, CSV, TSV), and folders with descriptive file names.
 
 use std::path::Path;
 
@@ -7,14 +7,14 @@ use serde_json::{Map, Value};
 use super::row::Row;
 use super::{DataError, Result, io};
 
-/// A row and where it stands, or why it cannot be read.
-pub type Placed = (String, std::result::Result<Row, String>);
+/// A row's location, and the row or why it cannot be read.
+pub type LocatedRow = (String, std::result::Result<Row, String>);
 
-/// Endings of pictures that are looked for.
+/// File extensions of pictures.
 pub const PICTURES: &[&str] = &["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"];
 
-/// Row after row: a museum's table is larger than what is made of it.
-pub type Rows = Box<dyn Iterator<Item = Placed>>;
+/// An iterator over rows: a museum's table may be larger than memory.
+pub type Rows = Box<dyn Iterator<Item = LocatedRow>>;
 
 pub fn read(path: &Path) -> Result<Rows> {
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
@@ -30,7 +30,7 @@ pub fn read(path: &Path) -> Result<Rows> {
     }
 }
 
-fn json(path: &Path) -> Result<Vec<Placed>> {
+fn json(path: &Path) -> Result<Vec<LocatedRow>> {
     let text = std::fs::read_to_string(path).map_err(io(path))?;
     let bad = |reason: String| DataError::Format {
         path: path.display().to_string(),
@@ -68,7 +68,7 @@ fn list_inside(object: &Map<String, Value>) -> Option<&Vec<Value>> {
     lists.next().filter(|_| lists.next().is_none())
 }
 
-fn json_lines(path: &Path) -> Result<Vec<Placed>> {
+fn json_lines(path: &Path) -> Result<Vec<LocatedRow>> {
     let text = std::fs::read_to_string(path).map_err(io(path))?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     Ok(lines
@@ -83,7 +83,7 @@ fn json_lines(path: &Path) -> Result<Vec<Placed>> {
 }
 
 /// One row for each caption of an item.
-fn rows(place: String, item: Value) -> Vec<Placed> {
+fn rows(place: String, item: Value) -> Vec<LocatedRow> {
     let Value::Object(mut object) = item else {
         return vec![(place, Err("it is no object".into()))];
     };
@@ -121,7 +121,7 @@ fn delimited(path: &Path, delimiter: u8) -> Result<Rows> {
     })))
 }
 
-/// `Style/artist-name_title-of-it-1872.jpg`, or the same without styles.
+/// WikiArt folders: `Style/artist-name_title-of-it-1872.jpg`, or the same without styles.
 pub fn wikiart(folder: &Path) -> Result<Rows> {
     let mut out = Vec::new();
     for (name, path) in entries(folder)? {
@@ -140,7 +140,7 @@ pub fn wikiart(folder: &Path) -> Result<Rows> {
     Ok(Box::new(out.into_iter()))
 }
 
-fn painting(path: &str, file: &str, style: Option<&str>) -> Placed {
+fn painting(path: &str, file: &str, style: Option<&str>) -> LocatedRow {
     let stem = Path::new(file).file_stem().unwrap_or_default().to_string_lossy();
     let Some((artist, title)) = stem.split_once('_') else {
         return (path.to_string(), Err("its name is not artist_title".into()));
@@ -170,7 +170,7 @@ fn words(name: &str) -> String {
     name.replace(['-', '_'], " ").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// By name, so that a run draws the same on every machine.
+/// Entries sorted by name, so that a run draws the same on every machine.
 pub fn entries(folder: &Path) -> Result<Vec<(String, std::path::PathBuf)>> {
     let mut all = std::fs::read_dir(folder)
         .map_err(io(folder))?
@@ -192,14 +192,14 @@ pub fn is_picture(path: &Path) -> bool {
 mod tests {
     use super::*;
 
-    fn of(name: &str, text: &str) -> Vec<Placed> {
+    fn of(name: &str, text: &str) -> Vec<LocatedRow> {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join(name);
         std::fs::write(&path, text).expect("writes");
         read(&path).expect("reads").collect()
     }
 
-    fn captions(placed: &[Placed]) -> Vec<(Option<&str>, Option<&str>)> {
+    fn captions(placed: &[LocatedRow]) -> Vec<(Option<&str>, Option<&str>)> {
         let rows = placed.iter().filter_map(|(_, row)| row.as_ref().ok());
         rows.map(|row| (row.get("image"), row.get("caption"))).collect()
     }

@@ -1,4 +1,4 @@
-//! Text with `{fields}` of a row. What stands in `[ ]` is left out where a field of it is missing.
+//! Text with `{fields}` of a row. A part in `[ ]` is omitted if the row lacks one of its fields.
 
 use super::row::{Row, normalised};
 
@@ -13,14 +13,20 @@ enum Part {
 }
 
 impl Template {
-    /// What is wrong with `text`, in words.
+    /// Parses a template.
+    ///
+    /// # Errors
+    /// The syntax error, for people.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut chars = text.chars();
         let parts = parts(&mut chars, false).map_err(|what| format!("{what} in {text:?}"))?;
         Ok(Self(parts))
     }
 
-    /// Or the field that is missing.
+    /// Fills in the fields of a row.
+    ///
+    /// # Errors
+    /// The name of a missing field.
     pub fn fill(&self, row: &Row) -> Result<String, String> {
         fill(&self.0, row)
     }

@@ -48,7 +48,7 @@ impl StepLoop<'_, '_> {
         let trusted = !self.position.guard.distrusts_checkpoint();
         let (run, learner) = (&mut *self.run, &mut self.learner);
         let restored = match peers.rank() {
-            0 => run.go_back(interval, trusted, learner)?,
+            0 => run.roll_back(interval, trusted, learner)?,
             _ => None,
         };
         let step = peers.first(restored.as_ref().map_or(NO_CHECKPOINT, |back| back.step))?;

@@ -1,4 +1,4 @@
-//! Pictures decoded and cut before their step comes, on a thread of its own.
+//! Prefetch: one thread decodes and crops the pictures of later steps.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -13,25 +13,25 @@ use super::{Result, TrainError, open_feed};
 use artgpt_art::{View, random_resized_crop};
 use artgpt_rundir::{Captions, TrainConfig};
 
-/// A pair whose picture is ready.
-pub struct Ready {
+/// A pair and its cropped picture.
+pub struct PreparedPair {
     pub pair: Pair,
-    /// Under which its frozen outputs are kept; `None` if it never comes again.
+    /// The key of its frozen outputs in the cache; `None` if this crop never comes again.
     pub name: Option<String>,
-    /// `None` where the frozen outputs are known already.
+    /// The crop, or why it cannot be read; `None` if the cache has the frozen outputs.
     pub view: Option<std::result::Result<RgbImage, String>>,
 }
 
-/// How pictures are cut.
+/// Decodes and crops pictures.
 #[derive(Clone)]
-pub struct Cut {
+pub struct Cropper {
     pub seed: u64,
-    /// Side of the square that the encoder takes.
+    /// Side of the encoder's square input, in pixels.
     pub side: u32,
 }
 
-impl Cut {
-    /// The part of a pair's picture that is seen in its pass, and its name in the cache.
+impl Cropper {
+    /// The cache key of a pair's crop in pass number `pass`; `None` if the crop never comes again.
     pub fn name(&self, pair: &Pair, captions: &Captions, pass: u64) -> Option<String> {
         match (captions.crop, captions.variants) {
             (None, _) => Some(pair.key.clone()),
@@ -40,7 +40,7 @@ impl Cut {
         }
     }
 
-    /// Reads and cuts it. What it is depends on the picture, and on its variant or `number`.
+    /// Decodes and crops a picture. The crop depends on the picture, and on its variant or `number`.
     pub fn view(
         &self,
         pair: &Pair,
@@ -63,84 +63,90 @@ impl Cut {
     }
 }
 
-/// Micro-batches in order; one that is asked for out of order begins the walk anew.
-pub struct Ahead {
+/// Gives micro-batches in order; a request out of order restarts the thread there.
+pub struct Prefetcher {
     config: Arc<TrainConfig>,
-    cut: Cut,
+    cropper: Cropper,
     cache: Arc<FrozenCache<()>>,
-    running: Option<Walk>,
+    running: Option<Prefetch>,
 }
 
-struct Walk {
-    /// (step, micro-batch) that comes next.
+/// A running thread and its results.
+struct Prefetch {
+    /// (step, micro-batch) of the next result.
     next: (usize, usize),
-    batches: Receiver<Result<Vec<Ready>>>,
+    batches: Receiver<Result<Vec<PreparedPair>>>,
 }
 
-impl Ahead {
-    pub fn new(config: Arc<TrainConfig>, cut: Cut, cache: Arc<FrozenCache<()>>) -> Self {
-        Self { config, cut, cache, running: None }
+impl Prefetcher {
+    pub fn new(config: Arc<TrainConfig>, cropper: Cropper, cache: Arc<FrozenCache<()>>) -> Self {
+        Self { config, cropper, cache, running: None }
     }
 
     /// Micro-batch `micro` of `step`.
-    pub fn take(&mut self, step: usize, micro: usize) -> Result<Vec<Ready>> {
+    ///
+    /// # Errors
+    /// Those of the data, and [`TrainError::Config`] if the thread ended.
+    pub fn take(&mut self, step: usize, micro: usize) -> Result<Vec<PreparedPair>> {
         let lost = || TrainError::Config("the thread that reads pictures has ended".into());
-        let walk = match self.running.take().filter(|walk| walk.next == (step, micro)) {
-            Some(walk) => walk,
-            None => self.walk_from((step, micro))?,
+        let prefetch = match self.running.take().filter(|prefetch| prefetch.next == (step, micro)) {
+            Some(prefetch) => prefetch,
+            None => self.start_at((step, micro))?,
         };
-        let batch = walk.batches.recv().map_err(|_| lost())??;
+        let batch = prefetch.batches.recv().map_err(|_| lost())??;
         let next = after(&self.config, (step, micro));
-        self.running = next.map(|next| Walk { next, ..walk });
+        self.running = next.map(|next| Prefetch { next, ..prefetch });
         Ok(batch)
     }
 
-    fn walk_from(&self, start: (usize, usize)) -> Result<Walk> {
+    fn start_at(&self, start: (usize, usize)) -> Result<Prefetch> {
         let needed = || TrainError::Config("a caption stage needs [data]".into());
         let mut feed = open_feed(&self.config)?.ok_or_else(needed)?;
         let (sender, batches) = sync_channel(self.config.prefetch);
-        let (config, cut, cache) = (self.config.clone(), self.cut.clone(), self.cache.clone());
+        let (config, cropper, cache) =
+            (self.config.clone(), self.cropper.clone(), self.cache.clone());
         std::thread::Builder::new()
             .name("pictures".into())
             .spawn(move || {
-                let mut place = Some(start);
-                while let Some(at) = place {
-                    let batch = read(&config, &mut feed, &cut, &cache, at);
+                let mut next = Some(start);
+                while let Some(position) = next {
+                    let batch = read(&config, &mut feed, &cropper, &cache, position);
                     let failed = batch.is_err();
-                    // The other side hangs up when it needs no more.
+                    // The receiver is dropped when the run needs no more.
                     if sender.send(batch).is_err() || failed {
                         return;
                     }
-                    place = after(&config, at);
+                    next = after(&config, position);
                 }
             })
             .map_err(|e| TrainError::Config(format!("no thread can be started: {e}")))?;
-        Ok(Walk { next: start, batches })
+        Ok(Prefetch { next: start, batches })
     }
 }
 
+/// Draws a micro-batch and prepares its pictures in parallel.
 fn read(
     config: &TrainConfig,
     feed: &mut Feed,
-    cut: &Cut,
+    cropper: &Cropper,
     cache: &FrozenCache<()>,
     (step, micro): (usize, usize),
-) -> Result<Vec<Ready>> {
+) -> Result<Vec<PreparedPair>> {
     let Some((_, stage, _)) = config.stage_at(step) else { return Ok(Vec::new()) };
     let captions = stage.captions();
     let first = config.samples_before(step) as u64 + (micro * stage.batch) as u64;
     let mut drawn = Vec::with_capacity(stage.batch);
     for number in first..first + stage.batch as u64 {
         let pair = feed.at(number)?;
-        let name = cut.name(&pair, &captions, feed.pass());
+        let name = cropper.name(&pair, &captions, feed.pass());
         drawn.push((number, pair, name));
     }
     Ok(drawn
         .into_par_iter()
         .map(|(number, pair, name)| {
             let known = name.as_deref().is_some_and(|name| cache.contains(name));
-            let view = (!known).then(|| cut.view(&pair, &captions, name.as_deref(), number));
-            Ready { pair, name, view }
+            let view = (!known).then(|| cropper.view(&pair, &captions, name.as_deref(), number));
+            PreparedPair { pair, name, view }
         })
         .collect())
 }
