@@ -1,12 +1,12 @@
-//! The random part of a picture that captions are trained on.
+//! Random crops, the augmentation of caption training.
 
 use image::RgbImage;
 use image::imageops::crop_imm;
 use rand::Rng;
 
-/// As torchvision's `RandomResizedCrop` chooses it: `area` of the whole, drawn evenly, and a ratio of
-/// sides from 3:4 to 4:3, drawn evenly in its logarithm; after ten that do not fit, the largest
-/// middle part of a ratio in these bounds. The caller resizes it.
+/// A random crop, chosen like torchvision's `RandomResizedCrop`: a uniform share `area` of the image and a
+/// log-uniform aspect ratio from 3:4 to 4:3. After ten crops that do not fit, it is the largest centre
+/// crop with a ratio in these bounds. The caller resizes it.
 pub fn random_resized_crop(image: &RgbImage, area: (f32, f32), rng: &mut impl Rng) -> RgbImage {
     let (width, height) = image.dimensions();
     let (low, high) = (3.0f32 / 4.0, 4.0f32 / 3.0);

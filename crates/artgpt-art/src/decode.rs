@@ -1,4 +1,4 @@
-//! From a path to upright RGB pixels, with every size checked before memory is taken.
+//! Decodes image files to upright RGB pixels. Checks every size before it allocates memory.
 
 use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -11,12 +11,15 @@ use image::{
 
 use super::ArtError;
 
-/// Pictures with more pixels are refused; 64 megapixels decode to about 200 MB.
-pub const MAX_PIXELS: u64 = 64_000_000;
-/// Files larger than this are refused before they are read.
-pub const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
+/// Limit on an image's pixels; 64 megapixels decode to about 200 MB.
+pub(crate) const MAX_PIXELS: u64 = 64_000_000;
+/// Limit on a file's bytes, checked before the file is read.
+pub(crate) const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
 
-/// The bytes of a picture's file.
+/// Reads an image file of at most 256 MiB.
+///
+/// # Errors
+/// An [`ArtError`] that says whether the file is missing, empty, too large or not a regular file.
 pub fn read_limited(path: &Path) -> Result<Vec<u8>, ArtError> {
     let name = show(path);
     let io = |source: std::io::Error| match source.kind() {
@@ -47,7 +50,10 @@ pub fn read_limited(path: &Path) -> Result<Vec<u8>, ArtError> {
     Ok(bytes)
 }
 
-/// A file, or a part of it.
+/// Reads a byte range of a file, or all of it as [`read_limited`] does.
+///
+/// # Errors
+/// [`ArtError::Io`] if the range cannot be read, or those of [`read_limited`].
 pub fn read_part(path: &Path, part: Option<Range<u64>>) -> Result<Vec<u8>, ArtError> {
     let Some(part) = part else { return read_limited(path) };
     let io = |source| ArtError::Io { path: show(path), source };
@@ -59,7 +65,11 @@ pub fn read_part(path: &Path, part: Option<Range<u64>>) -> Result<Vec<u8>, ArtEr
     Ok(bytes)
 }
 
-/// Decodes `bytes`; the format is told from the content, so a wrong extension is no matter.
+/// Decodes an image and returns it with notes for the user. The format follows from the content, not
+/// from the extension of `path`.
+///
+/// # Errors
+/// [`ArtError::NotAnImage`], [`ArtError::TooManyPixels`] or [`ArtError::Damaged`].
 pub fn decode(path: &Path, bytes: &[u8]) -> Result<(RgbImage, Vec<String>), ArtError> {
     let damaged = |e: ImageError| ArtError::Damaged { path: show(path), reason: e.to_string() };
     let format = image::guess_format(bytes).map_err(|_| ArtError::NotAnImage(show(path)))?;
@@ -96,7 +106,7 @@ pub fn decode(path: &Path, bytes: &[u8]) -> Result<(RgbImage, Vec<String>), ArtE
     Ok((flatten(image), notes))
 }
 
-/// Transparent pixels become white, as they are on most web pages.
+/// Flattens transparency onto white, the background of most web pages.
 fn flatten(image: DynamicImage) -> RgbImage {
     if !image.color().has_alpha() {
         return image.into_rgb8();

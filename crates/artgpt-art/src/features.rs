@@ -1,28 +1,35 @@
-//! Formal features, computed from the pixels of a view.
+//! Formal features, measured in the pixels of a view.
 //!
-//! The thresholds split the paintings of the default training set, in random views, into classes
-//! of similar size. They are conventions of this program, not of art history.
+//! The thresholds split random views of the default training set into classes of similar size. They
+//! are conventions of this program, not of art history.
 
 use serde::{Deserialize, Serialize};
 
 use super::{VIEW_SIZE, View};
 
-/// A closed set of answers; `word` is the one word by which an answer is told from the others.
+/// Defines an enum of answers. Each has a word that identifies it in free text, and a sentence.
 macro_rules! closed_set {
     ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal => $sentence:literal),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
-        pub enum $name { $($variant),+ }
+        pub enum $name {
+            $(
+                #[doc = concat!("“", $sentence, "”")]
+                $variant
+            ),+
+        }
 
         impl $name {
+            /// All answers, in the order of their discriminants.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
+            /// The word that identifies this answer in free text.
             pub fn word(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
 
-            /// The short answer that training teaches.
+            /// The short answer of the training data.
             pub fn sentence(self) -> &'static str {
                 match self { $(Self::$variant => $sentence),+ }
             }
@@ -31,7 +38,7 @@ macro_rules! closed_set {
 }
 
 closed_set! {
-    /// A colour name, decided per pixel from hue, chroma and value.
+    /// A basic colour, classified per pixel from hue, chroma and value.
     Colour {
         Black = "black" => "Mostly black", White = "white" => "Mostly white",
         Grey = "grey" => "Mostly grey", Brown = "brown" => "Mostly brown",
@@ -41,7 +48,7 @@ closed_set! {
     }
 }
 closed_set! {
-    /// Mean luma: how light the picture is as a whole.
+    /// Lightness of the whole image: mean luma.
     LightKey {
         Low = "low" => "Low key: dark tones dominate.",
         Middle = "middle" => "Middle key: neither dark nor light.",
@@ -49,7 +56,7 @@ closed_set! {
     }
 }
 closed_set! {
-    /// Standard deviation of luma.
+    /// Contrast: standard deviation of luma.
     Contrast {
         Soft = "soft" => "Soft contrast.",
         Moderate = "moderate" => "Moderate contrast.",
@@ -57,7 +64,7 @@ closed_set! {
     }
 }
 closed_set! {
-    /// Mean of red minus blue.
+    /// Colour temperature: mean of red minus blue.
     Warmth {
         Cool = "cool" => "Cool colours.",
         Neutral = "neutral" => "Neutral, neither warm nor cold.",
@@ -65,7 +72,7 @@ closed_set! {
     }
 }
 closed_set! {
-    /// Mean chroma.
+    /// Saturation: mean chroma.
     Saturation {
         Muted = "muted" => "Muted colours.",
         Medium = "medium" => "Medium saturation.",
@@ -73,7 +80,7 @@ closed_set! {
     }
 }
 closed_set! {
-    /// Correlation of the picture with its mirror image, at low resolution.
+    /// Symmetry: correlation of the image with its mirror image, at low resolution.
     Symmetry {
         Symmetrical = "symmetrical" => "Symmetrical: left mirrors right.",
         Partial = "partly" => "Partly symmetrical.",
@@ -81,7 +88,7 @@ closed_set! {
     }
 }
 closed_set! {
-    /// Where the detail (gradient energy) lies.
+    /// Balance: where most detail (gradient energy) lies.
     Balance {
         Left = "left" => "Left: most detail lies there.",
         Right = "right" => "Right: most detail lies there.",
@@ -91,8 +98,8 @@ closed_set! {
     }
 }
 closed_set! {
-    /// What kind of picture it is, told from a museum's subject tags.
-    Kind {
+    /// Genre, derived from a museum's subject tags.
+    Genre {
         Portrait = "portrait" => "A portrait.",
         Landscape = "landscape" => "A landscape.",
         StillLife = "still life" => "A still life.",
@@ -102,13 +109,13 @@ closed_set! {
     }
 }
 
-impl Kind {
-    /// From the museum's tags, most telling first; `None` when they do not say.
-    pub fn from_tags<S: AsRef<str>>(tags: &[S]) -> Option<Self> {
-        const RULES: &[(Kind, &[&str])] = &[
-            (Kind::StillLife, &["Still Life"]),
+impl Genre {
+    /// The genre of these subject tags, by the most specific rule; `None` if no rule matches.
+    pub(crate) fn from_tags<S: AsRef<str>>(tags: &[S]) -> Option<Self> {
+        const RULES: &[(Genre, &[&str])] = &[
+            (Genre::StillLife, &["Still Life"]),
             (
-                Kind::Religious,
+                Genre::Religious,
                 &[
                     "Virgin Mary",
                     "Madonna and Child",
@@ -133,13 +140,13 @@ impl Kind {
                 ],
             ),
             (
-                Kind::Mythological,
+                Genre::Mythological,
                 &["Venus", "Cupid", "Diana", "Gods", "Goddesses", "Nymphs", "Mars"],
             ),
-            (Kind::Portrait, &["Portraits", "Self-portraits", "Profiles"]),
-            (Kind::Landscape, &["Landscapes", "Mountains", "Forests", "Seascapes", "Rivers"]),
-            (Kind::Figures, &["Men", "Women", "Girls", "Boys", "Children", "Couples"]),
-            (Kind::StillLife, &["Flowers", "Food", "Skulls", "Grapes", "Eggs"]),
+            (Genre::Portrait, &["Portraits", "Self-portraits", "Profiles"]),
+            (Genre::Landscape, &["Landscapes", "Mountains", "Forests", "Seascapes", "Rivers"]),
+            (Genre::Figures, &["Men", "Women", "Girls", "Boys", "Children", "Couples"]),
+            (Genre::StillLife, &["Flowers", "Food", "Skulls", "Grapes", "Eggs"]),
         ];
         RULES
             .iter()
@@ -148,22 +155,29 @@ impl Kind {
     }
 }
 
-/// What can be measured in a view. Means are over all pixels, values in 0 to 1.
+/// Features measured in a view. Means are over all pixels, with channel values from 0 to 1.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FormalFeatures {
-    /// Colours by share of pixels, largest first; never empty.
+    /// Colours with their share of pixels, largest first; never empty.
     pub palette: Vec<(Colour, f32)>,
+    /// Class of the mean luma.
     pub light_key: LightKey,
+    /// Class of the standard deviation of luma.
     pub contrast: Contrast,
+    /// Class of the mean of red minus blue.
     pub warmth: Warmth,
+    /// Class of the mean chroma.
     pub saturation: Saturation,
+    /// Class of the correlation with the mirror image.
     pub symmetry: Symmetry,
+    /// Where the gradient energy lies.
     pub balance: Balance,
     /// Mean gradient magnitude of luma.
     pub edge_density: f32,
 }
 
 impl FormalFeatures {
+    /// Measures a view of [`VIEW_SIZE`] x [`VIEW_SIZE`] pixels.
     pub fn measure(view: &View) -> Self {
         let pixels: Vec<[f32; 3]> =
             view.pixels().pixels().map(|p| p.0.map(|v| f32::from(v) / 255.0)).collect();
@@ -177,12 +191,12 @@ impl FormalFeatures {
         let (edge_density, balance) = gradients(&luma);
         Self {
             palette: palette(&pixels),
-            light_key: three(mean, 0.27, 0.42, LightKey::ALL),
-            contrast: three(deviation, 0.115, 0.165, Contrast::ALL),
-            warmth: three(warmth, 0.05, 0.15, Warmth::ALL),
-            saturation: three(chroma, 0.12, 0.20, Saturation::ALL),
+            light_key: classify(mean, 0.27, 0.42, LightKey::ALL),
+            contrast: classify(deviation, 0.115, 0.165, Contrast::ALL),
+            warmth: classify(warmth, 0.05, 0.15, Warmth::ALL),
+            saturation: classify(chroma, 0.12, 0.20, Saturation::ALL),
             symmetry: match mirror_correlation(&luma) {
-                // The thirds of crops of the training paintings (`ViewJitter::crop`).
+                // The terciles over crops of the training paintings (`ViewJitter::crop`).
                 c if c > 0.40 => Symmetry::Symmetrical,
                 c if c > 0.16 => Symmetry::Partial,
                 _ => Symmetry::Asymmetrical,
@@ -192,13 +206,13 @@ impl FormalFeatures {
         }
     }
 
-    /// The largest colour.
-    pub fn dominant(&self) -> Colour {
+    /// The colour with the largest share.
+    pub(crate) fn dominant(&self) -> Colour {
         self.palette.first().map_or(Colour::Grey, |(c, _)| *c)
     }
 
-    /// The palette as training says it: the largest colour, and the second if it matters.
-    pub fn palette_sentence(&self) -> String {
+    /// The palette in the words of the training data: the dominant colour, and the second one above 15 %.
+    pub(crate) fn palette_sentence(&self) -> String {
         let first = self.dominant().sentence();
         match self.palette.get(1) {
             Some((second, share)) if *share > 0.15 => format!("{first}, with {}.", second.word()),
@@ -207,7 +221,8 @@ impl FormalFeatures {
     }
 }
 
-fn three<T: Copy>(value: f32, low: f32, high: f32, classes: &[T]) -> T {
+/// The class of a value, by two thresholds.
+fn classify<T: Copy>(value: f32, low: f32, high: f32, classes: &[T]) -> T {
     classes[usize::from(value > low) + usize::from(value > high)]
 }
 
@@ -264,7 +279,7 @@ fn colour_name(p: &[f32; 3]) -> Colour {
     }
 }
 
-/// Degrees; `chroma` must not be 0.
+/// Hue in degrees; `chroma` must not be 0.
 fn hue([r, g, b]: &[f32; 3], chroma: f32) -> f32 {
     let sector = if r >= g && r >= b {
         ((g - b) / chroma).rem_euclid(6.0)
@@ -276,7 +291,7 @@ fn hue([r, g, b]: &[f32; 3], chroma: f32) -> f32 {
     sector * 60.0
 }
 
-/// Mean gradient and where it lies.
+/// Mean gradient magnitude of luma, and where the gradients lie.
 fn gradients(luma: &[f32]) -> (f32, Balance) {
     let side = VIEW_SIZE as usize;
     let (mut total, mut right, mut bottom) = (1e-6f32, 0.0, 0.0);
@@ -369,8 +384,8 @@ mod tests {
 
     #[test]
     fn kind_comes_from_the_most_telling_tag() {
-        assert_eq!(Kind::from_tags(&["Men", "Crucifixion"]), Some(Kind::Religious));
-        assert_eq!(Kind::from_tags(&["Women", "Portraits"]), Some(Kind::Portrait));
-        assert_eq!(Kind::from_tags(&["Poetry"]), None);
+        assert_eq!(Genre::from_tags(&["Men", "Crucifixion"]), Some(Genre::Religious));
+        assert_eq!(Genre::from_tags(&["Women", "Portraits"]), Some(Genre::Portrait));
+        assert_eq!(Genre::from_tags(&["Poetry"]), None);
     }
 }

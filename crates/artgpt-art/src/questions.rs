@@ -1,13 +1,13 @@
-//! The closed questions about a painting: their wordings, their answers, and how a free answer
-//! is read back. Training teaches them, the seeing table scores them.
+//! Closed questions about a painting: wordings, answers, and parsing of free answers. Training uses
+//! them, and `eval` scores them.
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Balance, Colour, Contrast, FormalFeatures, Kind, LightKey, Saturation, Symmetry, Warmth,
+    Balance, Colour, Contrast, FormalFeatures, Genre, LightKey, Saturation, Symmetry, Warmth,
 };
 
-/// Ways to ask whether something is there; `{}` is the thing.
+/// Wordings of the question whether the image shows something; `{}` stands for it.
 pub const PRESENCE_WORDINGS: &[&str] =
     &["Do you see {}?", "Is this in the picture: {}?", "Does the painting show {}?"];
 
@@ -15,17 +15,26 @@ pub const PRESENCE_WORDINGS: &[&str] =
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Question {
+    /// The dominant colour.
     Palette,
+    /// Low, middle or high key.
     LightKey,
+    /// The strength of the contrast.
     Contrast,
+    /// Warm or cool colours.
     Warmth,
+    /// Muted or vivid colours.
     Saturation,
+    /// How far the left half mirrors the right.
     Symmetry,
+    /// Where most detail lies.
     Composition,
+    /// The genre.
     Kind,
 }
 
 impl Question {
+    /// All questions.
     pub const ALL: &'static [Self] = &[
         Self::Palette,
         Self::LightKey,
@@ -37,6 +46,7 @@ impl Question {
         Self::Kind,
     ];
 
+    /// The name in reports, such as `light key`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Palette => "palette",
@@ -50,7 +60,7 @@ impl Question {
         }
     }
 
-    /// Ways to ask. The last one is never used in training, so that the table can tell
+    /// All wordings. Training never uses the last one, so that the evaluation distinguishes
     /// understanding from a memorised wording.
     pub fn wordings(self) -> &'static [&'static str] {
         match self {
@@ -117,13 +127,13 @@ impl Question {
         }
     }
 
-    /// The wordings that training may use.
+    /// The wordings for training.
     pub fn training_wordings(self) -> &'static [&'static str] {
         let all = self.wordings();
         &all[..all.len() - 1]
     }
 
-    /// The words that tell the answers apart.
+    /// The words that identify the answers, in the order of the answer's enum.
     pub fn answer_words(self) -> Vec<&'static str> {
         fn words<T: Copy>(all: &[T], word: fn(T) -> &'static str) -> Vec<&'static str> {
             all.iter().map(|a| word(*a)).collect()
@@ -136,12 +146,13 @@ impl Question {
             Self::Saturation => words(Saturation::ALL, Saturation::word),
             Self::Symmetry => words(Symmetry::ALL, Symmetry::word),
             Self::Composition => words(Balance::ALL, Balance::word),
-            Self::Kind => words(Kind::ALL, Kind::word),
+            Self::Kind => words(Genre::ALL, Genre::word),
         }
     }
 
-    /// The true answer as an index into [`Self::answer_words`], and as a sentence.
-    pub fn truth(self, f: &FormalFeatures, kind: Option<Kind>) -> Option<(usize, String)> {
+    /// The correct answer as an index into [`Self::answer_words`] and as a sentence; `None` for the genre
+    /// if it is unknown.
+    pub fn truth(self, f: &FormalFeatures, kind: Option<Genre>) -> Option<(usize, String)> {
         let fixed = |i: usize, s: &str| Some((i, s.to_string()));
         match self {
             Self::Palette => Some((f.dominant() as usize, f.palette_sentence())),
@@ -155,7 +166,7 @@ impl Question {
         }
     }
 
-    /// Reads a free answer: the answer word that comes first in it, if any.
+    /// Parses a free answer: the index of the answer word that occurs first in it.
     pub fn read_answer(self, text: &str) -> Option<usize> {
         let text = text.to_lowercase();
         self.answer_words()
@@ -167,7 +178,7 @@ impl Question {
     }
 }
 
-/// Byte offset of `word` in `text` with no letter on either side.
+/// Byte offset of `word` in `text` as a whole word.
 fn find_word(text: &str, word: &str) -> Option<usize> {
     let letter = |c: Option<char>| c.is_some_and(char::is_alphabetic);
     text.match_indices(word).map(|(at, _)| at).find(|&at| {
@@ -175,10 +186,10 @@ fn find_word(text: &str, word: &str) -> Option<usize> {
     })
 }
 
-/// One paragraph that says all that is measured, as training teaches it.
-pub fn description(f: &FormalFeatures, kind: Option<Kind>) -> String {
+/// A paragraph that states all features, the answer to "describe" in the training data.
+pub fn description(f: &FormalFeatures, kind: Option<Genre>) -> String {
     let opening = match kind {
-        Some(Kind::Figures) => "A scene with figures".to_string(),
+        Some(Genre::Figures) => "A scene with figures".to_string(),
         Some(k) => k.sentence().trim_end_matches('.').to_string(),
         None => "A painting".to_string(),
     };
@@ -222,7 +233,7 @@ mod tests {
         check(Question::Saturation, Saturation::ALL, Saturation::sentence);
         check(Question::Symmetry, Symmetry::ALL, Symmetry::sentence);
         check(Question::Composition, Balance::ALL, Balance::sentence);
-        check(Question::Kind, Kind::ALL, Kind::sentence);
+        check(Question::Kind, Genre::ALL, Genre::sentence);
     }
 
     #[test]

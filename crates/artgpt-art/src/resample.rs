@@ -1,19 +1,19 @@
-//! Pillow's bicubic resize (`Image.BICUBIC`), to the last bit.
+//! Bicubic resizing, bit-exact with Pillow (`Image.BICUBIC`).
 //!
-//! The references' image processors are Pillow's, and a query token answers to single grey steps.
-//! The crates that resize (`image`, `fast_image_resize`) round elsewhere and differ by one step in
-//! some pixels. The arithmetic is that of Pillow's `Resample.c`: columns first, 22-bit weights,
-//! bytes between the passes.
+//! The reference implementations preprocess with Pillow, and query tokens react to single grey levels.
+//! The crates `image` and `fast_image_resize` round differently and are one level off in some pixels.
+//! The arithmetic is that of Pillow's `Resample.c`: columns first, 22-bit weights, bytes between the
+//! passes.
 
 use image::RgbImage;
 
-/// Bits behind the point of a weight.
+/// Fractional bits of a weight.
 const PRECISION: u32 = 32 - 8 - 2;
-/// The cubic's reach in source pixels at scale 1.
+/// Support of the cubic kernel in source pixels at scale 1.
 const SUPPORT: f64 = 2.0;
 
-/// The picture at another size. An empty picture becomes a black one.
-pub fn bicubic(image: &RgbImage, width: u32, height: u32) -> RgbImage {
+/// Resizes an image. An empty image becomes a black one.
+pub(crate) fn bicubic(image: &RgbImage, width: u32, height: u32) -> RgbImage {
     if image.width() == 0 || image.height() == 0 {
         return RgbImage::new(width, height);
     }
@@ -27,7 +27,8 @@ pub fn bicubic(image: &RgbImage, width: u32, height: u32) -> RgbImage {
     }
 }
 
-/// The size of a picture whose longer side is brought down to `side`; `None` if it fits already.
+/// The size with the longer side scaled down to `side` pixels and the aspect ratio kept; `None` if the
+/// image fits already.
 pub fn within((width, height): (u32, u32), side: u32) -> Option<(u32, u32)> {
     let long = width.max(height);
     let scale = |v: u32| (u64::from(v) * u64::from(side) / u64::from(long)).max(1) as u32;
@@ -62,7 +63,7 @@ fn windows(from: u32, to: u32) -> Vec<Window> {
         .collect()
 }
 
-/// Keys's cubic, a = -0.5.
+/// Keys's cubic kernel with a = -0.5.
 fn cubic(x: f64) -> f64 {
     const A: f64 = -0.5;
     let x = x.abs();

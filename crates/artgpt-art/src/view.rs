@@ -1,4 +1,4 @@
-//! The square of pixels a vision encoder sees, and the changes training makes to it.
+//! Views: the square images that the vision encoder takes, and their augmentation in training.
 
 use image::RgbImage;
 use image::imageops::{self, crop_imm};
@@ -6,20 +6,20 @@ use rand::Rng;
 
 use super::resample::bicubic;
 
-/// Side of a view in pixels.
+/// Side of the default encoder's views, in pixels.
 pub const VIEW_SIZE: u32 = 224;
 
-/// A square of RGB pixels.
+/// A square RGB image.
 #[derive(Debug, Clone)]
 pub struct View(RgbImage);
 
 impl View {
-    /// The whole picture, resized with a bicubic filter (MiniGPT-4's `blip_processors.py`).
+    /// The whole image, resized bicubically to [`VIEW_SIZE`] (MiniGPT-4's `blip_processors.py`).
     pub fn whole(image: &RgbImage) -> Self {
         Self::sized(image, VIEW_SIZE)
     }
 
-    /// The same for an encoder that takes `side` x `side` pixels.
+    /// The whole image, resized for an encoder that takes `side` x `side` pixels.
     pub fn sized(image: &RgbImage, side: u32) -> Self {
         match image.dimensions() == (side, side) {
             true => Self(image.clone()),
@@ -27,7 +27,7 @@ impl View {
         }
     }
 
-    /// A part of the picture, changed by `jitter`.
+    /// A crop of the image, augmented by `jitter`, of [`VIEW_SIZE`].
     pub fn jittered(image: &RgbImage, jitter: &ViewJitter) -> Self {
         let (w, h) = image.dimensions();
         let (cw, ch) = (
@@ -48,12 +48,13 @@ impl View {
         Self(view)
     }
 
+    /// The pixels.
     pub fn pixels(&self) -> &RgbImage {
         &self.0
     }
 }
 
-/// Turns the right half into the left one's mirror image, upside down if `turned`.
+/// Blends the right half with the mirror image of the left one, upside down if `turned`.
 fn mirror(view: &mut RgbImage, weight: f32, turned: bool) {
     if weight <= 0.0 {
         return;
@@ -72,31 +73,35 @@ fn mirror(view: &mut RgbImage, weight: f32, turned: bool) {
     }
 }
 
-/// A crop, a flip and a colour change. The questions' answers are computed after it.
+/// Parameters of an augmentation: crop, flip and colour. Answers are measured in the augmented view.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ViewJitter {
-    /// Fractions of the picture's sides.
+    /// Width of the crop as a fraction of the image's.
     pub width: f32,
+    /// Height of the crop as a fraction of the image's.
     pub height: f32,
-    /// Where in the room that is left the crop lies, 0 to 1.
+    /// Horizontal position of the crop, from 0 (left edge) to 1 (right edge).
     pub left: f32,
+    /// Vertical position of the crop, from 0 (top edge) to 1 (bottom edge).
     pub top: f32,
+    /// Whether to flip the crop horizontally.
     pub flip: bool,
-    /// How far the right half turns into the mirror image of the left one, 0 to 1.
+    /// Weight of the left half's mirror image in the right half, 0 to 1.
     pub mirror: f32,
-    /// Whether that mirror image stands on its head, which breaks the symmetry and nothing else.
+    /// Whether that mirror image is upside down, which breaks the symmetry and changes nothing else.
     pub turned: bool,
-    /// Exponent on the pixel value; below 1 brightens.
+    /// Exponent on channel values; below 1 brightens.
     pub gamma: f32,
-    /// Factor around the middle grey.
+    /// Contrast factor around middle grey.
     pub contrast: f32,
-    /// Factor around the pixel's own grey.
+    /// Saturation factor around the pixel's own grey.
     pub saturation: f32,
-    /// Added to red and taken from blue, in units of full scale.
+    /// Added to red and subtracted from blue, in units of full scale.
     pub warmth: f32,
 }
 
 impl ViewJitter {
+    /// No augmentation.
     pub const NONE: Self = Self {
         width: 1.0,
         height: 1.0,
@@ -111,7 +116,7 @@ impl ViewJitter {
         warmth: 0.0,
     };
 
-    /// Draws a part of half the picture or more, flipped or not, in its own colours.
+    /// Draws a crop of at least half the image, flipped with probability 1/2, with unchanged colours.
     pub fn crop(rng: &mut impl Rng) -> Self {
         let area = rng.random_range(0.5f32..=1.0);
         let ratio = rng.random_range(-0.2f32..=0.2).exp();
@@ -125,11 +130,11 @@ impl ViewJitter {
         }
     }
 
-    /// Draws one; a third of the views keep their own colours, so that real ones are common.
+    /// Draws a full augmentation. A third of the views keep their colours, so that real ones are common.
     pub fn random(rng: &mut impl Rng) -> Self {
         let mut jitter = Self::crop(rng);
-        // Few paintings are symmetrical, and most of those are portraits: what a picture shows
-        // must not tell its symmetry.
+        // Few paintings are symmetrical, and most of those are portraits: the subject must not predict
+        // the symmetry.
         if rng.random_range(0..3) == 0 {
             jitter.mirror = rng.random_range(0.2..=1.0);
             jitter.turned = rng.random();

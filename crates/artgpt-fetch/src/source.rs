@@ -1,19 +1,22 @@
-//! The kinds of source a manifest can name.
+//! Parses the `from` of a manifest's sources.
 
 use super::{FetchError, Result};
 
-/// A parsed `from`.
+/// Where a file comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SourceKind {
+pub(crate) enum SourceKind {
+    /// `pypi:NAME==VERSION!MEMBER`: a member of a wheel on PyPI.
     Pypi { package: String, version: String, member: String },
+    /// `hf:OWNER/NAME/FILE`: a file of a Hugging Face repository.
     HuggingFace { repo: String, file: String },
+    /// `file:PATH`: a file of this machine.
     File(String),
 }
 
 impl SourceKind {
-    pub fn parse(from: &str) -> Result<Self> {
+    pub(crate) fn parse(from: &str) -> Result<Self> {
         let bad = || FetchError::Source(artgpt_base::text::printable(from));
-        // A package's name goes to pip's command line.
+        // The package name goes onto pip's command line, so it must not look like an option.
         let plain = |s: &str| {
             !s.is_empty()
                 && !s.starts_with('-')

@@ -3,7 +3,9 @@
 use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
 
-use artgpt_art::{FormalFeatures, Kind, Label, PRESENCE_WORDINGS, Painting, Question, description};
+use artgpt_art::{
+    FormalFeatures, Genre, Label, PRESENCE_WORDINGS, Painting, Question, description,
+};
 use artgpt_chat::{Role, Turn};
 use artgpt_rundir::Stage;
 
@@ -291,7 +293,7 @@ fn pick<'a>(from: &[&'a str], rng: &mut impl Rng) -> &'a str {
 }
 
 /// The index of `kind` among the answers, for the align stage.
-pub fn kind_index(kind: Option<Kind>) -> Option<usize> {
+pub fn kind_index(kind: Option<Genre>) -> Option<usize> {
     kind.map(|k| k as usize)
 }
 
@@ -355,7 +357,7 @@ mod tests {
             image,
             label: Label::default(),
             tags: vec![],
-            kind: Some(Kind::Landscape),
+            kind: Some(Genre::Landscape),
         };
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         for count in [2, 4, 8, 10] {
