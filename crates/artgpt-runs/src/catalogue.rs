@@ -1,4 +1,4 @@
-//! Finds runs below folders, and says which files tell of each.
+//! Finds runs below directories, with the log files of each and their formats.
 
 use std::path::{Path, PathBuf};
 
@@ -6,43 +6,52 @@ use super::readers::{
     CsvFile, EventFile, JsonLines, Matches, Pattern, PatternLog, Reader, TrainerState, WandbFile,
 };
 
-/// A folder (or a file) that one training run writes.
+/// A run: a directory (or a single file) with log files.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Found {
+    /// The directory or file.
     pub path: PathBuf,
-    /// Its path below the folder that was searched, without folders that only hold runs.
+    /// Its path below the searched directory, without parts called `runs`.
     pub name: String,
+    /// Its log files, all of one format.
     pub files: Vec<Source>,
 }
 
-/// A file, and how it is read.
+/// A log file and its format.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Source {
+    /// The file.
     pub path: PathBuf,
+    /// Its format.
     pub kind: Kind,
 }
 
-/// Formats, the one that tells most first: where a run writes the same numbers twice (ours does, and
-/// Lightning with two loggers), one of them is read.
+/// Log formats in order of preference. A run may write the same metrics in several formats (ours does, and
+/// Lightning with two loggers); only the first one found is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
+    /// JSON Lines, such as our `metrics.jsonl`.
     JsonLines,
+    /// Weights & Biases' `run-ID.wandb`.
     Wandb,
+    /// TensorBoard event files.
     Events,
+    /// Hugging Face Trainer's `trainer_state.json`.
     TrainerState,
+    /// CSV or TSV with a header line.
     Csv,
-    /// Read by the user's pattern.
+    /// A plain log, parsed with the user's pattern.
     Log,
 }
 
-/// What the names of files begin with that the panel writes: they are no runs.
+/// Prefix of the files that the panel exports; they are no runs.
 pub const EXPORT: &str = "artgpt-export-";
 
-/// Folders are looked through so deep below a path.
-const DEPTH: usize = 8;
+/// Levels of directories to search.
+const MAX_DEPTH: usize = 8;
 
 impl Kind {
-    /// By the file's name; logs only where a pattern was given.
+    /// The format of a file, by its name; plain logs only with a pattern.
     fn of(path: &Path, pattern: bool) -> Option<Self> {
         let name = path.file_name()?.to_str()?;
         let ends = |end: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(end));
@@ -61,14 +70,14 @@ impl Kind {
     }
 }
 
-/// Tables lie about for many reasons; those of a training run say so.
+/// Whether a table's name suggests training metrics, not some other table.
 fn is_log(name: &str) -> bool {
     let name = name.to_lowercase();
     ["metric", "log", "progress", "history", "loss"].iter().any(|word| name.contains(word))
 }
 
 impl Source {
-    /// `pattern` reads logs.
+    /// Opens a reader; `None` for a plain log without a pattern.
     pub fn open(&self, pattern: Option<&Pattern>) -> Option<Box<dyn Reader>> {
         Some(match self.kind {
             Kind::JsonLines => Box::new(JsonLines::new(&self.path)),
@@ -81,12 +90,12 @@ impl Source {
     }
 }
 
-/// All runs at and below `path`, in the order of their paths. What cannot be read is passed over:
-/// folders of other people are among them.
+/// All runs at and below `path`, ordered by path. Skips directories that cannot be read, such as those of
+/// other users. `pattern` says whether plain logs count as runs.
 pub fn find(path: &Path, pattern: bool) -> Vec<Found> {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     if path.is_file() {
-        // A file that was named is read, whatever it is called.
+        // Read a file that the user names, whatever its name.
         let plain = match path.extension().and_then(|e| e.to_str()) {
             Some("csv" | "tsv") => Some(Kind::Csv),
             Some("jsonl" | "ndjson") => Some(Kind::JsonLines),
@@ -97,7 +106,7 @@ pub fn find(path: &Path, pattern: bool) -> Vec<Found> {
         return files.map(|files| Found { path: path.into(), name, files }).into_iter().collect();
     }
     let mut all = Vec::new();
-    walk(path, pattern, DEPTH, &mut all);
+    walk(path, pattern, MAX_DEPTH, &mut all);
     for found in &mut all {
         let below = found.path.strip_prefix(path).unwrap_or(&found.path);
         let parts = below.iter().map(|part| part.to_string_lossy()).filter(|part| part != "runs");
@@ -115,22 +124,22 @@ fn walk(folder: &Path, pattern: bool, depth: usize, all: &mut Vec<Found>) {
     for entry in entries.flatten() {
         let Ok(kind) = entry.file_type() else { continue };
         let path = entry.path();
-        // Ours are no runs any more, and those of others (`.git`) never were.
+        // Hidden: runs that are being removed, and directories such as `.git`.
         if entry.file_name().to_string_lossy().starts_with('.') {
             continue;
         }
-        // A link to a folder may lead back to here.
+        // Does not follow links to directories: they may form a cycle.
         if kind.is_dir() {
             folders.push(path);
         } else if let Some(kind) = Kind::of(&path, pattern)
-            // Reading a pipe would wait for ever.
+            // Reading a FIFO would block.
             && path.is_file()
         {
             files.push(Source { path, kind });
         }
     }
     let checkpoints = checkpoints_of_trainer(&folders);
-    // The newest checkpoint tells all that the earlier ones told.
+    // The newest checkpoint's state includes the history of the earlier ones.
     let states = checkpoints.iter().rev().map(|(_, path)| path.join("trainer_state.json"));
     if let Some(state) = states.into_iter().find(|state| state.is_file())
         && files.iter().all(|f| f.kind != Kind::TrainerState)
@@ -152,7 +161,7 @@ fn walk(folder: &Path, pattern: bool, depth: usize, all: &mut Vec<Found>) {
     }
 }
 
-/// `checkpoint-N`, in the order of N.
+/// The directories `checkpoint-N`, ordered by N.
 fn checkpoints_of_trainer(folders: &[PathBuf]) -> Vec<(u64, PathBuf)> {
     let number =
         |path: &Path| path.file_name()?.to_str()?.strip_prefix("checkpoint-")?.parse().ok();
@@ -192,7 +201,7 @@ mod tests {
         ]
         .into_iter()
         .for_each(touch);
-        let told = |pattern| -> Vec<String> {
+        let listed = |pattern| -> Vec<String> {
             find(dir.path(), pattern)
                 .into_iter()
                 .map(|run| {
@@ -216,9 +225,9 @@ mod tests {
             "tb/train: events.out.tfevents.1.b events.out.tfevents.2.b",
             "tb/validation: events.out.tfevents.3.b",
         ];
-        assert_eq!(told(false), expected);
+        assert_eq!(listed(false), expected);
         expected.insert(3, "plain: train.log");
-        assert_eq!(told(true), expected);
+        assert_eq!(listed(true), expected);
         let one = find(&dir.path().join("plain/train.log"), true);
         assert_eq!(one.len(), 1);
         assert!(find(&dir.path().join("none/readme.md"), false).is_empty());

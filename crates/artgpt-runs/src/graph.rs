@@ -1,46 +1,52 @@
-//! A network as TensorBoard's graphs have it: operations whose names are paths through scopes.
+//! A model graph as in TensorBoard: operations whose names are paths through scopes.
 
 use std::collections::BTreeMap;
 
-/// The tree of scopes and operations, from the top to the bottom.
+/// The tree of scopes and operations, in depth-first order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Graph {
+    /// Scopes and operations.
     pub rows: Vec<Row>,
-    /// All operations.
+    /// Number of all operations.
     pub operations: usize,
-    /// Operations that are not among the rows.
+    /// Operations without a row, because there are too many.
     pub left_out: usize,
 }
 
 /// A scope or an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
+    /// Number of scopes around it.
     pub depth: usize,
+    /// The last part of its path.
     pub name: String,
-    /// What it does, of what shape that is, and what it takes; empty for a scope.
+    /// Operation type, output shape and inputs; empty for a scope.
     pub what: String,
-    /// Operations inside.
+    /// Number of operations inside it.
     pub inside: usize,
 }
 
 /// An operation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Node {
+    /// Its path, with `/` between scopes.
     pub name: String,
+    /// Its type, such as `MatMul`.
     pub op: String,
+    /// Shape of its first output, such as `[8, 16]`; empty if unknown.
     pub shape: String,
-    /// The first ones.
+    /// Names of the first [`MAX_INPUTS`] inputs.
     pub inputs: Vec<String>,
-    /// How many more it takes.
+    /// Number of further inputs.
     pub more_inputs: usize,
 }
 
-/// Operations that are kept, and rows of the tree.
-pub const MOST: usize = 20_000;
-/// Scopes within scopes; what lies deeper stands on the deepest one.
-const DEEPEST: usize = 24;
-/// Inputs that are told of an operation.
-pub const INPUTS: usize = 4;
+/// Limit on the operations kept and on the rows of the tree.
+pub const MAX_ROWS: usize = 20_000;
+/// Limit on nested scopes; the deepest scope keeps the rest of the path as its name.
+const MAX_DEPTH: usize = 24;
+/// Limit on the inputs that a row names.
+pub const MAX_INPUTS: usize = 4;
 
 #[derive(Default)]
 struct Scope {
@@ -50,26 +56,26 @@ struct Scope {
 }
 
 impl Graph {
-    /// `more` operations are known only by their number.
+    /// The tree of these operations; `more` operations are not among them.
     pub fn of(nodes: &[Node], more: usize) -> Self {
         let (mut top, mut rows) = (Scope::default(), 0);
         let mut left_out = more;
         for node in nodes {
-            // Its scopes take rows, too.
-            if rows + DEEPEST > MOST {
+            // The scopes of an operation take rows too.
+            if rows + MAX_DEPTH > MAX_ROWS {
                 left_out += 1;
                 continue;
             }
             let mut scope = &mut top;
             let name = node.name.trim_matches('/');
-            for part in name.splitn(DEEPEST, '/') {
+            for part in name.splitn(MAX_DEPTH, '/') {
                 scope.inside += 1;
                 scope = scope.below.entry(part.to_string()).or_insert_with(|| {
                     rows += 1;
                     Scope::default()
                 });
             }
-            scope.what = told(node);
+            scope.what = describe(node);
         }
         let mut graph = Self { rows: Vec::new(), operations: nodes.len() + more, left_out };
         graph.put(top, 0);
@@ -84,15 +90,15 @@ impl Graph {
         }
     }
 
-    /// How many levels it has.
+    /// Depth of the tree.
     pub fn levels(&self) -> usize {
         self.rows.iter().map(|row| row.depth + 1).max().unwrap_or(0)
     }
 }
 
-fn told(node: &Node) -> String {
+fn describe(node: &Node) -> String {
     let scope = node.name.rsplit_once('/').map_or("", |(scope, _)| scope);
-    // Neighbours go by their last names.
+    // Inputs in the same scope are named without it.
     let near = |input: &String| {
         let name = input.strip_prefix(scope).and_then(|rest| rest.strip_prefix('/'));
         name.unwrap_or(input).to_string()

@@ -1,5 +1,10 @@
-//! What training runs leave behind, whoever trained: files of many formats read while they grow, as
-//! curves that are drawn in the same time however long they are.
+//! Readers of the runs of any training program. They follow log files of many formats while these grow,
+//! and keep metrics as curves whose drawing time does not depend on their length.
+//!
+//! A reader of a new format implements [`readers::Reader`] (or [`readers::Format`] for a file that only
+//! grows) and is listed in [`catalogue`].
+
+#![warn(missing_docs)]
 
 mod about;
 pub mod catalogue;

@@ -1,4 +1,4 @@
-//! What happens to our own runs that somebody wants to hear of, without reading their curves.
+//! Notices about our own runs: finished, failed, diverging. They need no metrics.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -9,26 +9,32 @@ use super::run::{Standing, standing};
 use artgpt_rundir::job::called;
 use artgpt_rundir::{RunState, Status, run_folders, run_id};
 
-/// Something that happened.
+/// A notice about a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// The run's id.
+    /// The run's ID.
     pub run: String,
-    /// What people call it, where it has a name.
+    /// Its name, if it has one.
     pub name: Option<String>,
+    /// What happened.
     pub what: What,
+    /// Details, such as the step or the reason; may be empty.
     pub text: String,
 }
 
+/// The kind of a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
+    /// The run has finished.
     Finished,
+    /// The run has failed, or its process is gone.
     Failed,
-    /// Its loss leaps, its gradient vanishes, it went back to a checkpoint.
+    /// A loss spike, a vanishing gradient or a rollback to a checkpoint.
     Diverging,
 }
 
 impl What {
+    /// The words after the run's name in a notice.
     pub fn word(self) -> &'static str {
         match self {
             Self::Finished => "finished",
@@ -39,7 +45,7 @@ impl What {
 }
 
 impl Item {
-    /// One line.
+    /// The notice as one line of printable text.
     pub fn told(&self) -> String {
         let text = artgpt_base::text::printable(&self.text);
         let colon = if text.is_empty() { "" } else { ": " };
@@ -51,70 +57,71 @@ impl Item {
     }
 }
 
-/// The newest of several, and how many more there are; `None` where there is none.
+/// The newest notice and the number of others, as one line; `None` without notices.
 pub fn in_one_line(items: &[Item]) -> Option<String> {
     let (last, others) = items.split_last()?;
     let more = others.len();
     Some(last.told() + &if more > 0 { format!(", and {more} more") } else { String::new() })
 }
 
-/// Looks at the runs of a folder again and again.
+/// Watches the runs in a runs directory.
 #[derive(Debug)]
 pub struct News {
     runs: PathBuf,
-    /// What was there at the first look is no news.
-    begun: bool,
-    seen: HashMap<PathBuf, Seen>,
+    /// The first call of [`Self::look`] only records the present states.
+    has_baseline: bool,
+    seen: HashMap<PathBuf, LastSeen>,
 }
 
 #[derive(Debug)]
-struct Seen {
+struct LastSeen {
     standing: Option<Standing>,
     marks: MarksReader,
 }
 
 impl News {
+    /// Watches the runs in the directory `runs`.
     pub fn of(runs: &Path) -> Self {
-        Self { runs: runs.into(), begun: false, seen: HashMap::new() }
+        Self { runs: runs.into(), has_baseline: false, seen: HashMap::new() }
     }
 
-    /// What happened since the last look.
+    /// The notices since the last call; none in the first call.
     pub fn look(&mut self) -> Vec<Item> {
         let now = SystemTime::now();
         let mut items = Vec::new();
         for path in run_folders(&self.runs) {
             let Some(status) = Status::read(&path) else { continue };
             let run = run_id(&path);
-            let new = || Seen { standing: None, marks: MarksReader::of(&path) };
+            let new = || LastSeen { standing: None, marks: MarksReader::of(&path) };
             let seen = self.seen.entry(path.clone()).or_insert_with(new);
-            let stands = standing(&status, now);
+            let state = standing(&status, now);
             let marks = seen.marks.read();
-            let before = seen.standing.replace(stands);
-            if !self.begun {
+            let before = seen.standing.replace(state);
+            if !self.has_baseline {
                 continue;
             }
-            let mut tell = |what, text: String| {
+            let mut notify = |what, text: String| {
                 items.push(Item { run: run.clone(), name: called(&path), what, text });
             };
-            // Of many at once the last one says where it stands.
+            // Of several marks, report the last one only.
             if let Some(mark) = marks.into_iter().rfind(|m| m.kind.is_trouble()) {
-                tell(What::Diverging, format!("step {}: {}", mark.step, mark.text));
+                notify(What::Diverging, format!("step {}: {}", mark.step, mark.text));
             }
-            if before == Some(stands) {
+            if before == Some(state) {
                 continue;
             }
-            match stands {
+            match state {
                 Standing::Told(RunState::Finished) => {
-                    tell(What::Finished, format!("{} steps", status.step));
+                    notify(What::Finished, format!("{} steps", status.step));
                 }
                 Standing::Told(RunState::Failed) => {
-                    tell(What::Failed, status.exit_reason.unwrap_or_default());
+                    notify(What::Failed, status.exit_reason.unwrap_or_default());
                 }
-                Standing::Lost => tell(What::Failed, "its process is gone".into()),
+                Standing::Lost => notify(What::Failed, "its process is gone".into()),
                 _ => {}
             }
         }
-        self.begun = true;
+        self.has_baseline = true;
         items
     }
 }

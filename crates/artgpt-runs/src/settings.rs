@@ -1,9 +1,9 @@
-//! What a run was told, whoever trained: the keys of its configuration, and where runs differ.
+//! Configurations of runs of any training program, as flat keys and values, and where runs differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Files that programs keep their configuration in, the one that tells most first.
+/// Names of configuration files, the most complete first.
 const FILES: &[&str] = &[
     "config.toml",
     "config.json",
@@ -13,21 +13,23 @@ const FILES: &[&str] = &[
     "training_args.json",
     "args.yaml",
 ];
-/// Larger ones are no configuration.
-const LARGEST: u64 = 1 << 20;
+/// Limit on a configuration file's bytes.
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
-pub const MOST_KEYS: usize = 10_000;
-const LONGEST_KEY: usize = 512;
+/// Limit on the keys of a configuration.
+pub(crate) const MAX_KEYS: usize = 10_000;
+/// Limit on a key's bytes.
+const MAX_KEY_BYTES: usize = 512;
 
-/// Keys such as `stage.0.lr`, with their values as they are written.
+/// A configuration: keys such as `stage.0.lr`, with their values as text.
 pub type Settings = BTreeMap<String, String>;
 
-/// Of the run in a folder; empty where it keeps none that can be read.
+/// The configuration of the run in a directory; empty if there is none that can be read.
 pub fn settings(run: &Path) -> Settings {
     let mut all = Settings::new();
     for name in FILES {
         let path = run.join(name);
-        if path.metadata().is_ok_and(|m| m.len() <= LARGEST)
+        if path.metadata().is_ok_and(|m| m.len() <= MAX_FILE_BYTES)
             && let Ok(text) = std::fs::read_to_string(&path)
             && let Some(value) = parse(name, &text)
         {
@@ -46,10 +48,10 @@ fn parse(name: &str, text: &str) -> Option<serde_json::Value> {
     }
 }
 
-/// Puts a value under its key, and what it holds under keys below it.
-pub fn flatten(key: &str, value: &serde_json::Value, all: &mut Settings) {
-    // Longer ones are no configuration, and each key repeats those above it.
-    if key.len() > LONGEST_KEY || all.len() >= MOST_KEYS {
+/// Adds a value under `key`, or what it contains under keys below that.
+pub(crate) fn flatten(key: &str, value: &serde_json::Value, all: &mut Settings) {
+    // Bounds memory: each key repeats the keys above it.
+    if key.len() > MAX_KEY_BYTES || all.len() >= MAX_KEYS {
         return;
     }
     let below =
@@ -58,7 +60,7 @@ pub fn flatten(key: &str, value: &serde_json::Value, all: &mut Settings) {
         serde_json::Value::Object(map) => {
             map.iter().for_each(|(part, value)| flatten(&below(part), value, all));
         }
-        // Numbers and words stay together.
+        // A list of numbers or words stays one value.
         serde_json::Value::Array(items) if items.iter().any(|v| v.is_object() || v.is_array()) => {
             items.iter().enumerate().for_each(|(i, v)| flatten(&below(&i.to_string()), v, all));
         }
@@ -67,19 +69,19 @@ pub fn flatten(key: &str, value: &serde_json::Value, all: &mut Settings) {
     }
 }
 
-/// Keys in which the runs are not all the same, with each run's value. One that keeps no configuration
-/// differs in nothing.
+/// The keys whose values differ between the runs, with each run's value. Runs without a configuration do
+/// not count.
 pub fn differing(all: &[Settings]) -> Vec<(String, Vec<Option<String>>)> {
     let values = |key: &String| all.iter().map(|run| run.get(key).cloned()).collect();
     differing_keys(all.iter()).into_iter().map(|key| (key.clone(), values(&key))).collect()
 }
 
-/// The keys alone.
+/// The keys whose values differ between the runs; see [`differing`].
 pub fn differing_keys<'a>(all: impl Iterator<Item = &'a Settings>) -> Vec<String> {
-    let told: Vec<&Settings> = all.filter(|run| !run.is_empty()).collect();
-    let keys: BTreeSet<&String> = told.iter().flat_map(|run| run.keys()).collect();
+    let known: Vec<&Settings> = all.filter(|run| !run.is_empty()).collect();
+    let keys: BTreeSet<&String> = known.iter().flat_map(|run| run.keys()).collect();
     let differs = |key: &&String| {
-        let mut values = told.iter().map(|run| run.get(*key));
+        let mut values = known.iter().map(|run| run.get(*key));
         let first = values.next();
         values.any(|value| Some(value) != first)
     };
@@ -108,10 +110,10 @@ mod tests {
             ),
             make("c", "hparams.yaml", "lr: 0.2\nbetas: [0.9, 0.98]\nstage:\n  - steps: 5\n"),
         ];
-        let told: Vec<String> =
+        let lines: Vec<String> =
             differing(&all).into_iter().map(|(key, values)| format!("{key}: {values:?}")).collect();
         assert_eq!(
-            told,
+            lines,
             [
                 r#"betas: [Some("[0.9,0.98]"), Some("[0.9,0.99]"), Some("[0.9,0.98]")]"#,
                 r#"lr: [Some("0.1"), Some("0.1"), Some("0.2")]"#,

@@ -1,30 +1,34 @@
-//! An exponential moving average of a curve, as TensorBoard shows it.
+//! Exponential moving average of a curve, with TensorBoard's bias correction.
 
 use super::series::{Point, Series};
 
-/// Grows with its curve; of each new point it costs one multiplication.
+/// A smoothed curve that follows its raw curve; each new point costs constant time.
 #[derive(Debug, Clone)]
 pub struct Smoothed {
-    /// What the average keeps at each point, from 0 up to but not including 1.
+    /// Smoothing weight, in [0, 1).
     weight: f64,
     sum: f64,
-    /// By what the sum falls short: it began at zero.
+    /// Bias correction: the sum of all weights so far, which tends to 1.
     share: f64,
-    /// Points taken in, and the last of them: a rewritten curve begins anew.
+    /// Number of points taken in, and the last one, which shows whether the raw curve was rewritten.
     taken: usize,
     last: Option<Point>,
+    /// The smoothed curve.
     pub series: Series,
 }
 
 impl Smoothed {
+    /// An empty curve; `weight` is in [0, 1), 0 for no smoothing.
     pub fn new(weight: f64) -> Self {
         Self { weight, sum: 0.0, share: 0.0, taken: 0, last: None, series: Series::default() }
     }
 
+    /// The smoothing weight.
     pub fn weight(&self) -> f64 {
         self.weight
     }
 
+    /// Takes in the new points of `raw`; starts again if `raw` was rewritten.
     pub fn follow(&mut self, raw: &Series) {
         let known =
             self.taken.checked_sub(1).and_then(|i| raw.get(i)).map(|p| (p.step, p.value.to_bits()));
@@ -32,7 +36,7 @@ impl Smoothed {
             *self = Self::new(self.weight);
         }
         while let Some(point) = raw.get(self.taken) {
-            // One that is no number is passed over by the average.
+            // The average skips NaN and infinities; the curve keeps them.
             let value = if point.value.is_finite() {
                 self.sum = self.sum * self.weight + point.value * (1.0 - self.weight);
                 self.share = self.share * self.weight + (1.0 - self.weight);

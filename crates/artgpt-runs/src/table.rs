@@ -1,13 +1,12 @@
-//! The metrics of a run as a table.
+//! A run's metrics as a table.
 
 use super::curves::Curves;
 use artgpt_base::text::number;
 
-/// A row a metric, after a head: name, points, last value, then the least and the greatest one with
-/// their steps.
+/// A header and one row for each metric: name, number of points, last value, min and max with their steps.
 pub fn table(curves: &Curves) -> Vec<[String; 7]> {
     let head = ["metric", "points", "last", "least", "at step", "greatest", "at step"];
-    let told = |v: Option<f64>| v.map_or("-".into(), number);
+    let value = |v: Option<f64>| v.map_or("-".into(), number);
     let step = |step: Option<u64>| step.map_or("-".into(), |step| step.to_string());
     let rows = curves.iter().map(|(name, series)| {
         let extremes = series.extremes(0..series.len());
@@ -15,11 +14,11 @@ pub fn table(curves: &Curves) -> Vec<[String; 7]> {
         [
             name.to_string(),
             series.len().to_string(),
-            told(series.last().map(|p| p.value)),
-            told(extremes.map(|e| e.min)),
-            step(steps.map(|(least, _)| least)),
-            told(extremes.map(|e| e.max)),
-            step(steps.map(|(_, greatest)| greatest)),
+            value(series.last().map(|p| p.value)),
+            value(extremes.map(|e| e.min)),
+            step(steps.map(|(min, _)| min)),
+            value(extremes.map(|e| e.max)),
+            step(steps.map(|(_, max)| max)),
         ]
     });
     std::iter::once(head.map(String::from)).chain(rows).collect()

@@ -1,4 +1,4 @@
-//! A file that grows, is cut or replaced under its reader.
+//! Reads a file that grows, and notices when it is truncated or replaced.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -6,58 +6,64 @@ use std::path::{Path, PathBuf};
 
 /// Bytes read at a time.
 const CHUNK: usize = 1 << 20;
-/// A line that is longer is no line.
-const LONGEST: usize = 16 << 20;
-/// Bytes of the head that are compared.
+/// Limit on a line's bytes; longer ones are dropped.
+const MAX_LINE: usize = 16 << 20;
+/// Bytes at the start of the file that identify its content.
 const HEAD: usize = 256;
-/// An empty buffer of more than this is given back.
-const KEPT: usize = 1 << 16;
+/// An empty buffer with more capacity than this is freed.
+const MAX_IDLE_BUFFER: usize = 1 << 16;
 
+/// A growing file and the bytes of it that are read but not consumed.
 #[derive(Debug)]
 pub struct Tail {
     path: PathBuf,
-    /// Which file it was that was read, and how far.
+    /// The identity of the file read so far, to notice when it is replaced.
     file: Option<Identity>,
     offset: u64,
-    /// How it began: a program that writes it again from the start keeps its number.
+    /// Its first bytes: a program that rewrites the file in place keeps its identity.
     head: Vec<u8>,
-    /// Read, and not consumed yet.
+    /// Bytes read but not consumed.
     pending: Vec<u8>,
 }
 
-/// What has become of the file since it was last read.
+/// How a file has changed since the last read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grown {
-    /// There is nothing that was not read.
+    /// Nothing new.
     Not,
-    /// There are new bytes, and perhaps more of them.
+    /// New bytes were read; there may be more.
     Some,
-    /// It was cut or replaced: what was read before does not count.
+    /// The file was truncated or replaced: everything read before is void.
     Anew,
 }
 
 type Identity = (u64, u64);
 
 impl Tail {
+    /// A reader of this file, at its start.
     pub fn new(path: &Path) -> Self {
         Self { path: path.into(), file: None, offset: 0, head: Vec::new(), pending: Vec::new() }
     }
 
+    /// The file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Reads the next bytes. After [`Grown::Anew`] the reading begins again from the start.
+    /// Reads at most 1 MiB of new bytes. After [`Grown::Anew`], the next call reads from the start.
+    ///
+    /// # Errors
+    /// Those of opening and reading the file.
     pub fn read(&mut self) -> std::io::Result<Grown> {
         let mut file = File::open(&self.path)?;
-        let about = file.metadata()?;
-        let identity = identity(&about);
-        if self.file.is_some_and(|known| known != identity) || about.len() < self.offset {
+        let metadata = file.metadata()?;
+        let identity = identity(&metadata);
+        if self.file.is_some_and(|known| known != identity) || metadata.len() < self.offset {
             *self = Self::new(&self.path);
             return Ok(Grown::Anew);
         }
         self.file = Some(identity);
-        if about.len() == self.offset {
+        if metadata.len() == self.offset {
             return Ok(Grown::Not);
         }
         let mut head = vec![0; self.head.len()];
@@ -75,37 +81,38 @@ impl Tail {
         Ok(if read == 0 { Grown::Not } else { Grown::Some })
     }
 
+    /// The bytes read but not consumed.
     pub fn pending(&self) -> &[u8] {
         &self.pending
     }
 
-    /// Where in the file the pending bytes begin.
+    /// Offset of the pending bytes in the file.
     pub fn at(&self) -> u64 {
         self.offset - self.pending.len() as u64
     }
 
+    /// Drops the first `bytes` pending bytes; more than there are drops all.
     pub fn consume(&mut self, bytes: usize) {
         self.pending.drain(..bytes.min(self.pending.len()));
-        if self.pending.is_empty() && self.pending.capacity() > KEPT {
+        if self.pending.is_empty() && self.pending.capacity() > MAX_IDLE_BUFFER {
             self.pending = Vec::new();
         }
     }
 
-    /// Hands over the whole lines that are there, and keeps the last one until it is whole. A line
-    /// ends at `end` or at a newline.
+    /// Calls `line` with each complete pending line and consumes it. A line ends at `end` or a newline.
     pub fn lines(&mut self, end: u8, mut line: impl FnMut(&[u8])) {
         let mut start = 0;
         for at in memchr::memchr2_iter(b'\n', end, &self.pending) {
             line(&self.pending[start..at]);
             start = at + 1;
         }
-        if start == 0 && self.pending.len() > LONGEST {
+        if start == 0 && self.pending.len() > MAX_LINE {
             start = self.pending.len();
         }
         self.consume(start);
     }
 
-    /// Ends the last line: nothing more comes.
+    /// Completes the last line, because the file will not grow any more.
     pub fn finish(&mut self) {
         if !self.pending.is_empty() {
             self.pending.push(b'\n');
@@ -114,16 +121,17 @@ impl Tail {
 }
 
 #[cfg(unix)]
-fn identity(about: &std::fs::Metadata) -> Identity {
+fn identity(metadata: &std::fs::Metadata) -> Identity {
     use std::os::unix::fs::MetadataExt;
-    (about.dev(), about.ino())
+    (metadata.dev(), metadata.ino())
 }
 
-/// Where files have no number their time of making tells one from its follower.
+/// Without inode numbers, the creation time identifies a file.
 #[cfg(not(unix))]
-fn identity(about: &std::fs::Metadata) -> Identity {
-    let made = about.created().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
-    (0, made.map_or(0, |t| t.as_nanos() as u64))
+fn identity(metadata: &std::fs::Metadata) -> Identity {
+    let created =
+        metadata.created().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
+    (0, created.map_or(0, |t| t.as_nanos() as u64))
 }
 
 #[cfg(test)]

@@ -1,60 +1,66 @@
-//! Vectors as TensorBoard's projector keeps them, laid out in a plane by their principal components.
+//! Embeddings logged for TensorBoard's projector, projected onto their first two principal components.
 //!
-//! `projector_config.pbtxt` in a run's folder names the files (`tensorboard/plugins/projector`).
+//! `projector_config.pbtxt` in the run directory names the files (`tensorboard/plugins/projector`).
 
 use std::path::{Component, Path, PathBuf};
 
 use super::text;
 use crate::about::{ByTag, keep};
 
-/// Where vectors and the words on them are.
+/// The files of an embedding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Embedding {
+    /// Vectors, one a line, with tabs between numbers.
     pub tensors: PathBuf,
+    /// Labels, one a line.
     pub metadata: Option<PathBuf>,
 }
 
-/// Points in the plane that shows most of how the vectors differ.
+/// An embedding projected by principal component analysis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Projection {
+    /// Coordinates along the first two principal components.
     pub points: Vec<(f64, f64)>,
-    /// One a point, or none at all.
+    /// A label for each point, or none at all.
     pub labels: Vec<String>,
+    /// Dimensions of the vectors.
     pub dimensions: usize,
-    /// Shares of the whole variance that lie along the two axes.
+    /// Shares of the variance that the two components explain.
     pub variance: (f64, f64),
-    /// Vectors in the file; of too many, some are left out.
+    /// Vectors in the file; `points` are evenly sampled if there are too many.
     pub count: usize,
 }
 
-/// More points than this a screen cannot tell apart.
-const MOST: usize = 5_000;
-/// Numbers of all vectors that are kept.
-const MOST_NUMBERS: usize = 16 << 20;
-/// Larger files are not read.
-const LARGEST: u64 = 256 << 20;
-const LARGEST_CONFIG: u64 = 1 << 20;
-/// Letters of a label.
-const LONGEST: usize = 200;
-/// Directions in which the two that are shown are sought: a subspace is found sooner than its axes.
+/// Limit on the points; a terminal cannot resolve more.
+const MAX_POINTS: usize = 5_000;
+/// Limit on the numbers of all vectors together.
+const MAX_NUMBERS: usize = 16 << 20;
+/// Limit on a file's bytes.
+const MAX_FILE_BYTES: u64 = 256 << 20;
+/// Limit on the configuration's bytes.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
+/// Limit on a label's characters.
+const MAX_LABEL_CHARS: usize = 200;
+/// Dimensions of the iterated subspace: a subspace converges faster than its individual axes.
 const DIRECTIONS: usize = 6;
+/// Iterations on the vectors.
 const ROUNDS: usize = 40;
-/// Within that subspace a round costs nothing.
+/// Iterations within that subspace, which cost nothing.
 const INNER_ROUNDS: usize = 20_000;
 
-/// What the run's folder keeps for the projector, by name and step.
+/// The embeddings of a run, by name and step.
 pub fn embeddings(run: &Path) -> ByTag<Embedding> {
     let folder = if run.is_dir() { run } else { run.parent().unwrap_or(run) };
     let mut all = ByTag::new();
     let path = folder.join("projector_config.pbtxt");
-    let Ok(config) = text(&path, LARGEST_CONFIG) else { return all };
+    let Ok(config) = text(&path, MAX_CONFIG_BYTES) else { return all };
     for block in config.split("embeddings {").skip(1) {
         let value = |key: &str| {
             let mut lines = block.lines().filter_map(|line| line.trim().split_once(':'));
             let (_, value) = lines.find(|(name, _)| name.trim() == key)?;
             Some(value.trim().trim_matches('"').to_string()).filter(|value| !value.is_empty())
         };
-        // One that leads out of the folder is none of its files.
+        // Ignore a path that leads out of the run directory.
         let file = |key: &str| {
             let path = PathBuf::from(value(key)?);
             let own = path.components().all(|c| matches!(c, Component::Normal(_)));
@@ -62,7 +68,7 @@ pub fn embeddings(run: &Path) -> ByTag<Embedding> {
         };
         let Some(tensors) = file("tensor_path") else { continue };
         let name = value("tensor_name").unwrap_or_default();
-        // PyTorch puts the step behind the name.
+        // PyTorch appends the step to the name.
         let step = name.rsplit_once(':').and_then(|(tag, step)| Some((tag, step.parse().ok()?)));
         let (tag, step) = step.unwrap_or((&name, 0));
         let tag = if tag.is_empty() { "embedding" } else { tag };
@@ -71,14 +77,17 @@ pub fn embeddings(run: &Path) -> ByTag<Embedding> {
     all
 }
 
-/// Reads the vectors and finds the plane; the error says why there is none.
+/// Reads an embedding's vectors and projects them.
+///
+/// # Errors
+/// A message that says which line is wrong or why the vectors cannot be projected.
 pub fn project(embedding: &Embedding) -> Result<Projection, String> {
-    let tensors = text(&embedding.tensors, LARGEST)?;
+    let tensors = text(&embedding.tensors, MAX_FILE_BYTES)?;
     let count = tensors.lines().filter(|line| !line.trim().is_empty()).count();
     let first = tensors.lines().find(|line| !line.trim().is_empty());
     let width = first.map_or(1, |line| line.split('\t').count());
-    // Each so-manieth one, where they are too many.
-    let stride = count.div_ceil((MOST_NUMBERS / width).clamp(1, MOST)).max(1);
+    // Sample evenly if there are too many.
+    let stride = count.div_ceil((MAX_NUMBERS / width).clamp(1, MAX_POINTS)).max(1);
     let mut vectors: Vec<Vec<f64>> = Vec::new();
     let mut numbers = 0;
     for (at, line) in tensors.lines().filter(|line| !line.trim().is_empty()).enumerate() {
@@ -86,14 +95,15 @@ pub fn project(embedding: &Embedding) -> Result<Projection, String> {
             continue;
         }
         let vector: Result<Vec<f64>, _> = line.split('\t').map(|n| n.trim().parse()).collect();
-        let vector = vector.map_err(|_| format!("line {} has what is no number", at + 1))?;
+        let vector = vector
+            .map_err(|_| format!("line {} contains something that is not a number", at + 1))?;
         let length = vectors.first().map_or(vector.len(), Vec::len);
         numbers += vector.len();
         if vector.len() != length || vector.iter().any(|n| !n.is_finite()) {
-            return Err(format!("line {} is no vector of {length} finite numbers", at + 1));
+            return Err(format!("line {} is not a vector of {length} finite numbers", at + 1));
         }
-        if numbers > MOST_NUMBERS {
-            return Err("its vectors are too long to be laid out here".into());
+        if numbers > MAX_NUMBERS {
+            return Err("its vectors are too long to project".into());
         }
         vectors.push(vector);
     }
@@ -102,26 +112,27 @@ pub fn project(embedding: &Embedding) -> Result<Projection, String> {
     if vectors.len() < 2 {
         return Err("it has fewer than two vectors".into());
     }
-    let labels = embedding.metadata.as_ref().and_then(|path| text(path, LARGEST).ok());
+    let labels = embedding.metadata.as_ref().and_then(|path| text(path, MAX_FILE_BYTES).ok());
     let labels = labels.map_or(Vec::new(), |labels| labels_of(&labels, count, stride));
     let (points, variance) = plane(vectors);
     Ok(Projection { points, labels, dimensions, variance, count })
 }
 
-/// The first column; a file of several has a line with their names.
+/// The labels: the first column. A file with several columns has a header line.
 fn labels_of(metadata: &str, count: usize, stride: usize) -> Vec<String> {
     let head = metadata.lines().next().is_some_and(|line| line.contains('\t'));
     let lines = metadata.lines().skip(usize::from(head));
-    // One too few or too many, and nobody knows whose they are.
+    // With another count, labels cannot be matched to vectors.
     if lines.clone().count() != count {
         return Vec::new();
     }
-    let first = |line: &str| line.split('\t').next().unwrap_or("").chars().take(LONGEST).collect();
+    let first =
+        |line: &str| line.split('\t').next().unwrap_or("").chars().take(MAX_LABEL_CHARS).collect();
     lines.step_by(stride).map(first).collect()
 }
 
-/// Places along the two first principal components, and their shares of the variance: by orthogonal
-/// iteration on the covariance, and again within the subspace that this finds (Rayleigh and Ritz).
+/// Coordinates along the first two principal components, and their shares of the variance. Runs orthogonal
+/// iteration on the covariance, then again within the subspace found (Rayleigh-Ritz).
 fn plane(mut vectors: Vec<Vec<f64>>) -> (Vec<(f64, f64)>, (f64, f64)) {
     let (count, width) = (vectors.len(), vectors[0].len());
     let mut mean = vec![0.0; width];
@@ -137,7 +148,7 @@ fn plane(mut vectors: Vec<Vec<f64>>) -> (Vec<(f64, f64)>, (f64, f64)) {
         vectors.iter_mut().flatten().for_each(|v| *v /= greatest);
     }
     let whole: f64 = vectors.iter().flatten().map(|v| v * v).sum();
-    // Begun anywhere, but always at the same place.
+    // A fixed pseudo-random start, so that results are reproducible.
     let mut seed = 1u64;
     let mut any = || {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -173,7 +184,7 @@ fn plane(mut vectors: Vec<Vec<f64>>) -> (Vec<(f64, f64)>, (f64, f64)) {
     (x.into_iter().zip(y).map(|(x, y)| (x * greatest, y * greatest)).collect(), variance)
 }
 
-/// The covariance, but for a factor, times each axis.
+/// The covariance, up to a factor, times each axis.
 fn spread(vectors: &[Vec<f64>], axes: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let mut sums = vec![vec![0.0; vectors.first().map_or(0, Vec::len)]; axes.len()];
     for vector in vectors {
@@ -189,7 +200,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// Gram and Schmidt's; a direction in which nothing differs becomes nothing.
+/// Gram-Schmidt orthonormalisation; a direction without variance becomes zero.
 fn orthonormal(axes: &mut [Vec<f64>]) {
     for at in 0..axes.len() {
         let (before, rest) = axes.split_at_mut(at);
@@ -200,7 +211,7 @@ fn orthonormal(axes: &mut [Vec<f64>]) {
             axis.iter_mut().zip(other).for_each(|(a, o)| *a -= along * *o);
         }
         let length = dot(axis, axis).sqrt();
-        // What is left of one that lay among the others is rounding.
+        // What remains of a linearly dependent axis is rounding error.
         let scale = if length > whole * 1e-8 && length > 1e-300 { 1.0 / length } else { 0.0 };
         axis.iter_mut().for_each(|a| *a *= scale);
     }

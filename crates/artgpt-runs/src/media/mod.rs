@@ -1,4 +1,4 @@
-//! What runs log besides numbers, read from where it lies when somebody looks at it.
+//! Logged media: sounds, tables, embeddings. Files are read only when they are shown.
 
 mod embedding;
 mod sound;
@@ -12,12 +12,18 @@ pub use table::{LARGEST as LARGEST_TABLE, Rows, table};
 
 use super::about::Media;
 
-/// The bytes of a file, or of the part of it that is meant; why not, where they cannot be had.
+/// The bytes of a media file, or of the range that holds it.
+///
+/// # Errors
+/// A message if they cannot be read.
 pub fn bytes(media: &Media) -> Result<Vec<u8>, String> {
     artgpt_art::read_part(&media.path, media.bytes.clone()).map_err(|e| e.to_string())
 }
 
-/// The same, where they are no more than that many.
+/// Like [`bytes`], with a limit of `most` bytes.
+///
+/// # Errors
+/// A message if there are more bytes or they cannot be read.
 pub fn bytes_within(media: &Media, most: u64) -> Result<Vec<u8>, String> {
     let length = match &media.bytes {
         Some(part) => part.end.saturating_sub(part.start),
@@ -29,10 +35,10 @@ pub fn bytes_within(media: &Media, most: u64) -> Result<Vec<u8>, String> {
     }
 }
 
-/// A text file that is no larger than that.
+/// Reads a text file of at most `most` bytes.
 fn text(path: &Path, most: u64) -> Result<String, String> {
     let media = Media::new(path.to_path_buf(), None, "");
-    // Not the lossy reading at once, which copies all of it.
+    // Lossy conversion copies the text, so only on invalid UTF-8.
     String::from_utf8(bytes_within(&media, most)?)
         .or_else(|e| Ok(String::from_utf8_lossy(e.as_bytes()).into_owned()))
 }

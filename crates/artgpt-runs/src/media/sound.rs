@@ -1,37 +1,45 @@
-//! A sound as a wave that can be seen.
+//! Decodes a WAV file into a waveform for display.
 
 use hound::{SampleFormat, WavReader};
 
-/// Stretches of the wave, however long the sound is.
+/// Limit on the points of a waveform.
 const SLICES: usize = 2_000;
 
+/// A sound's format and waveform.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sound {
-    /// Samples a second.
+    /// Sample rate in Hz.
     pub rate: u32,
+    /// Number of channels.
     pub channels: u16,
+    /// Bits per sample.
     pub bits: u16,
+    /// Duration in seconds.
     pub seconds: f64,
-    /// Lowest and highest sample of each stretch and 0; full scale is from -1 to 1.
+    /// Min and max of each slice's samples and 0; full scale is -1 to 1.
     pub wave: Vec<(f32, f32)>,
-    /// The greatest amplitude, and the root of the mean square; 1 is full scale.
+    /// Peak amplitude; 1 is full scale.
     pub peak: f32,
+    /// RMS amplitude; 1 is full scale.
     pub rms: f32,
 }
 
-/// A WAV file, which is what TensorBoard and W&B write; the error says why it cannot be read.
+/// Decodes a WAV file, the format of TensorBoard and W&B.
+///
+/// # Errors
+/// A message that says why the file cannot be decoded.
 pub fn sound(bytes: &[u8]) -> Result<Sound, String> {
-    let told = |e: hound::Error| format!("it is no WAV file that can be read: {e}");
-    let reader = WavReader::new(bytes).map_err(told)?;
+    let unreadable = |e: hound::Error| format!("it is not a readable WAV file: {e}");
+    let reader = WavReader::new(bytes).map_err(unreadable)?;
     let (spec, length) = (reader.spec(), reader.len() as usize);
     if spec.sample_rate == 0 || spec.channels == 0 {
-        return Err("it is no WAV file that can be read: it has no rate".into());
+        return Err("it is not a readable WAV file: its sample rate or channel count is 0".into());
     }
     let slices = SLICES.min(length);
     let mut wave = vec![(0f32, 0f32); slices];
     let (mut peak, mut squares) = (0f32, 0f64);
-    let mut hear = |at: usize, sample: f32| {
-        // The file's own word on its length may be wrong.
+    let mut add_sample = |at: usize, sample: f32| {
+        // The length in the header may be wrong.
         let slot = wave.get_mut(at * slices / length.max(1));
         if let Some((low, high)) = slot.filter(|_| sample.is_finite()) {
             (*low, *high) = (low.min(sample), high.max(sample));
@@ -42,13 +50,13 @@ pub fn sound(bytes: &[u8]) -> Result<Sound, String> {
     match spec.sample_format {
         SampleFormat::Float => {
             for (at, sample) in reader.into_samples::<f32>().enumerate() {
-                hear(at, sample.map_err(told)?);
+                add_sample(at, sample.map_err(unreadable)?);
             }
         }
         SampleFormat::Int => {
             let full = (1u64 << (spec.bits_per_sample.clamp(1, 32) - 1)) as f32;
             for (at, sample) in reader.into_samples::<i32>().enumerate() {
-                hear(at, sample.map_err(told)? as f32 / full);
+                add_sample(at, sample.map_err(unreadable)? as f32 / full);
             }
         }
     }
@@ -90,6 +98,6 @@ mod tests {
         assert_eq!((heard.wave.len(), heard.wave[7], heard.peak), (SLICES, (-0.5, 0.5), 0.5));
         assert!((heard.rms - 0.125f32.sqrt()).abs() < 1e-6);
         assert!(sound(&bytes[..60]).is_err());
-        assert!(sound(b"OggS and more").expect_err("no WAV").contains("no WAV file"));
+        assert!(sound(b"OggS and more").expect_err("no WAV").contains("not a readable WAV file"));
     }
 }

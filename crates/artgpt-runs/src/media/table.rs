@@ -1,4 +1,4 @@
-//! W&B's tables: `media/table/*.table.json` beside a run's log (`wandb/data_types.py`).
+//! Reads W&B's tables: `media/table/*.table.json` beside a run's log (`wandb/data_types.py`).
 
 use std::marker::PhantomData;
 
@@ -8,41 +8,47 @@ use serde_json::value::RawValue;
 
 use crate::readers::{repaired, unrepaired};
 
-/// Larger ones are not read.
+/// Limit on a table file's bytes.
 pub const LARGEST: u64 = 32 << 20;
-/// More rows and columns than this nobody turns over.
-const MOST_ROWS: usize = 10_000;
-const MOST_COLUMNS: usize = 500;
-/// Letters of a cell; the rest is cut.
-const LONGEST: usize = 1_000;
-/// Bytes of a cell that is looked into.
-const LARGEST_CELL: usize = 16 << 10;
+/// Limit on the rows kept.
+const MAX_ROWS: usize = 10_000;
+/// Limit on the columns kept.
+const MAX_COLUMNS: usize = 500;
+/// Limit on a cell's characters; the rest is cut.
+const MAX_CELL_CHARS: usize = 1_000;
+/// Cells with more bytes of JSON are shown unparsed.
+const MAX_PARSED_CELL: usize = 16 << 10;
 
+/// The first rows of a table, as text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rows {
+    /// Names of the columns.
     pub columns: Vec<String>,
-    /// Each at most as long as the columns.
+    /// The rows; none has more cells than there are columns.
     pub rows: Vec<Vec<String>>,
-    /// Rows that are not among them.
+    /// Number of rows that are not kept.
     pub left_out: usize,
-    /// Nothing is left out or cut.
+    /// Whether all rows, columns and cells are complete.
     pub is_whole: bool,
 }
 
 #[derive(serde::Deserialize)]
 struct File {
-    columns: First<Cell, MOST_COLUMNS>,
-    data: First<First<Cell, MOST_COLUMNS>, MOST_ROWS>,
+    columns: First<Cell, MAX_COLUMNS>,
+    data: First<First<Cell, MAX_COLUMNS>, MAX_ROWS>,
 }
 
-/// A table as W&B writes it; the error says why it cannot be read.
+/// Parses a table in W&B's JSON format.
+///
+/// # Errors
+/// A message that says why it cannot be parsed.
 pub fn table(json: &[u8]) -> Result<Rows, String> {
     let file: File = serde_json::from_slice(&repaired(json))
-        .map_err(|e| format!("it is no table that can be read: {e}"))?;
+        .map_err(|e| format!("it is not a readable table: {e}"))?;
     let whole =
-        |cells: &First<Cell, MOST_COLUMNS>| cells.more == 0 && !cells.kept.iter().any(|c| c.cut);
+        |cells: &First<Cell, MAX_COLUMNS>| cells.more == 0 && !cells.kept.iter().any(|c| c.cut);
     let is_whole = whole(&file.columns) && file.data.more == 0 && file.data.kept.iter().all(whole);
-    let text = |cells: First<Cell, MOST_COLUMNS>| -> Vec<String> {
+    let text = |cells: First<Cell, MAX_COLUMNS>| -> Vec<String> {
         cells.kept.into_iter().map(|cell| cell.text).collect()
     };
     let columns = text(file.columns);
@@ -55,7 +61,7 @@ pub fn table(json: &[u8]) -> Result<Rows, String> {
     Ok(Rows { rows: rows.collect(), columns, left_out: file.data.more, is_whole })
 }
 
-/// The first `N` of a list, and how many more there were: those are passed over unread.
+/// The first `N` items of a list; the others are counted but not parsed.
 struct First<T, const N: usize> {
     kept: Vec<T>,
     more: usize,
@@ -63,8 +69,8 @@ struct First<T, const N: usize> {
 
 impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for First<T, N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Some<T, const N: usize>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>, const N: usize> Visitor<'de> for Some<T, N> {
+        struct FirstVisitor<T, const N: usize>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>, const N: usize> Visitor<'de> for FirstVisitor<T, N> {
             type Value = First<T, N>;
 
             fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
@@ -74,7 +80,7 @@ impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for First<T, N> 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
                 let (mut kept, mut more) = (Vec::new(), 0);
                 while kept.len() < N {
-                    let Option::Some(item) = list.next_element()? else { break };
+                    let Some(item) = list.next_element()? else { break };
                     kept.push(item);
                 }
                 while list.next_element::<IgnoredAny>()?.is_some() {
@@ -83,7 +89,7 @@ impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for First<T, N> 
                 Ok(First { kept, more })
             }
         }
-        deserializer.deserialize_seq(Some(PhantomData))
+        deserializer.deserialize_seq(FirstVisitor(PhantomData))
     }
 }
 
@@ -93,16 +99,16 @@ struct Cell {
 }
 
 impl<'de> Deserialize<'de> for Cell {
-    /// A picture or another file in a cell is told by its place. What is large is cut before it is
-    /// understood.
+    /// A cell that refers to a file becomes the file's path. Large cells are cut without being parsed.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <&RawValue>::deserialize(deserializer)?.get();
-        let value = if raw.len() <= LARGEST_CELL { serde_json::from_str(raw).ok() } else { None };
+        let value =
+            if raw.len() <= MAX_PARSED_CELL { serde_json::from_str(raw).ok() } else { None };
         let mut text = match value {
-            None => raw.chars().take(LONGEST + 1).collect(),
-            Some(value) => plain(&value),
+            None => raw.chars().take(MAX_CELL_CHARS + 1).collect(),
+            Some(value) => cell_text(&value),
         };
-        let end = text.char_indices().nth(LONGEST).map(|(end, _)| end);
+        let end = text.char_indices().nth(MAX_CELL_CHARS).map(|(end, _)| end);
         if let Some(end) = end {
             text.truncate(end);
             text.shrink_to_fit();
@@ -111,7 +117,8 @@ impl<'de> Deserialize<'de> for Cell {
     }
 }
 
-fn plain(value: &Value) -> String {
+/// A cell's value as text.
+fn cell_text(value: &Value) -> String {
     let path = value.get("_type").and_then(|_| value.get("path"));
     match path.unwrap_or(value) {
         Value::String(text) => match unrepaired(text) {
@@ -142,7 +149,7 @@ mod tests {
         let large =
             format!(r#"{{"columns": ["a"], "data": [[[{}0]]]}}"#, "{\"\":0},".repeat(1_000_000));
         let rows = table(large.as_bytes()).expect("a table");
-        assert!(rows.rows[0][0].len() == LONGEST && !rows.is_whole);
+        assert!(rows.rows[0][0].len() == MAX_CELL_CHARS && !rows.is_whole);
         // A million columns with ten thousand rows under them.
         let wide = format!("[{}0]", "0,".repeat(1_000_000));
         let high = format!("[{}[]]", "[],".repeat(20_000));

@@ -1,38 +1,39 @@
-//! CSV and TSV with a head line, such as Lightning's `metrics.csv`. Empty cells are no points.
+//! CSV and TSV with a header line, such as Lightning's `metrics.csv`. Empty cells are no points.
 
 use super::{Curves, Format, Line, Tailed};
 use crate::tail::Tail;
 
-/// A table.
+/// Follows a CSV or TSV file.
 pub type CsvFile = Tailed<Csv>;
 
+/// State of the CSV parser.
 #[derive(Debug, Default)]
 pub struct Csv {
-    head: Option<Head>,
+    header: Option<Header>,
     rows: u64,
     skipped: usize,
 }
 
 #[derive(Debug)]
-struct Head {
+struct Header {
     delimiter: u8,
     names: Vec<String>,
 }
 
 impl Format for Csv {
-    fn anew(&self) -> Self {
+    fn reset(&self) -> Self {
         Self::default()
     }
 
     fn parse(&mut self, tail: &mut Tail, into: &mut Curves) {
-        let Self { head, rows, skipped } = self;
+        let Self { header, rows, skipped } = self;
         tail.lines(b'\n', |text| {
             if text.iter().all(u8::is_ascii_whitespace) {
                 return;
             }
-            let Some(known) = head else {
+            let Some(known) = header else {
                 let delimiter = delimiter(text);
-                *head = cells(text, delimiter).map(|names| Head { delimiter, names });
+                *header = cells(text, delimiter).map(|names| Header { delimiter, names });
                 return;
             };
             match cells(text, known.delimiter) {
@@ -60,9 +61,9 @@ impl Format for Csv {
     }
 }
 
-/// The one that parts the head most often.
-fn delimiter(head: &[u8]) -> u8 {
-    let count = |d: &u8| head.iter().filter(|b| *b == d).count();
+/// The delimiter that occurs most often in the header.
+fn delimiter(header: &[u8]) -> u8 {
+    let count = |d: &u8| header.iter().filter(|b| *b == d).count();
     [b',', b'\t', b';'].into_iter().max_by_key(count).unwrap_or(b',')
 }
 

@@ -1,7 +1,7 @@
-//! TensorBoard event files (`tensorflow/core/util/event.proto`), by whoever wrote them.
+//! TensorBoard event files (`tensorflow/core/util/event.proto`) of any program.
 //!
-//! Messages are walked by hand: a record is read in a tenth of a microsecond, with nothing allocated
-//! but for a name that is new.
+//! Messages are parsed field by field: a record takes a tenth of a microsecond and allocates memory only
+//! for a new tag.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -11,52 +11,54 @@ use prost::encoding::decode_varint;
 
 use super::graph::graph;
 use super::protobuf::{Field, fields};
-use super::tensors::Other;
+use super::tensors::SummaryValue;
 use super::{Curves, Format, Tailed};
 use crate::series::Point;
 use crate::tail::Tail;
 use artgpt_rundir::events::masked_crc32c;
 
+/// Follows an event file.
 pub type EventFile = Tailed<Events>;
 
+/// State of the event-file parser.
 #[derive(Debug, Default)]
 pub struct Events {
     skipped: usize,
-    /// A record's length is wrong: what follows cannot be found.
+    /// A record's length is wrong, so the next record cannot be located.
     broken: bool,
     plugins: Plugins,
 }
 
-/// What wrote the values of a tag: only the first one says so.
-pub type Plugins = HashMap<String, String>;
+/// The plugin of each tag; only a tag's first value names it.
+pub(crate) type Plugins = HashMap<String, String>;
 
-/// Where bytes stand in a file.
+/// The position of a message in its file.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub(crate) struct FilePosition<'a> {
     pub path: &'a Path,
-    /// Of the first byte.
-    pub at: u64,
+    /// Offset of the first byte.
+    pub offset: u64,
 }
 
-/// Longer ones are not waited for.
-const LONGEST: u64 = 1 << 30;
+/// Limit on a record's bytes; a longer one counts as damage.
+const MAX_RECORD: u64 = 1 << 30;
 
-/// A record's length and its checksum.
-const HEAD: usize = 12;
-/// A record's checksum.
-const FOOT: usize = 4;
+/// Bytes of a record's length and that length's checksum.
+const HEADER: usize = 12;
+/// Bytes of a record's checksum.
+const FOOTER: usize = 4;
 
 impl Format for Events {
-    fn anew(&self) -> Self {
+    fn reset(&self) -> Self {
         Self::default()
     }
 
     fn parse(&mut self, tail: &mut Tail, into: &mut Curves) {
-        // What follows a wrong length is not kept, either.
+        // Drop what follows a wrong length.
         if self.broken {
             return tail.consume(usize::MAX);
         }
-        let file = Place { path: tail.path(), at: tail.at() };
+        let file = FilePosition { path: tail.path(), offset: tail.at() };
         let (used, skipped, broken) = records(tail.pending(), file, &mut self.plugins, into);
         self.skipped += skipped;
         self.broken = broken;
@@ -68,37 +70,43 @@ impl Format for Events {
     }
 }
 
-/// Reads whole records: how many bytes that were, how many were unreadable, and whether a length was
+/// Parses complete records. Returns their bytes, the number of unreadable ones, and whether a length was
 /// wrong.
 fn records(
     bytes: &[u8],
-    file: Place,
+    file: FilePosition,
     plugins: &mut Plugins,
     curves: &mut Curves,
 ) -> (usize, usize, bool) {
     let (mut at, mut skipped) = (0, 0);
-    while let Some(head) = bytes.get(at..at + HEAD) {
+    while let Some(head) = bytes.get(at..at + HEADER) {
         let mut fields = head;
         let (length, sum) = (fields.get_u64_le(), fields.get_u32_le());
-        if masked_crc32c(&head[..8]) != sum || length > LONGEST {
+        if masked_crc32c(&head[..8]) != sum || length > MAX_RECORD {
             return (at, skipped + 1, true);
         }
-        let start = at + HEAD;
+        let start = at + HEADER;
         let end = start + length as usize;
-        let Some(mut foot) = bytes.get(end..end + FOOT) else { break };
+        let Some(mut foot) = bytes.get(end..end + FOOTER) else { break };
         let data = &bytes[start..end];
-        let place = Place { at: file.at + start as u64, ..file };
-        if masked_crc32c(data) != foot.get_u32_le() || event(data, place, plugins, curves).is_none()
+        let position = FilePosition { offset: file.offset + start as u64, ..file };
+        if masked_crc32c(data) != foot.get_u32_le()
+            || event(data, position, plugins, curves).is_none()
         {
             skipped += 1;
         }
-        at = end + FOOT;
+        at = end + FOOTER;
     }
     (at, skipped, false)
 }
 
-/// `None` if the message is damaged.
-fn event(bytes: &[u8], place: Place, plugins: &mut Plugins, curves: &mut Curves) -> Option<()> {
+/// Parses an `Event`; `None` if the message is damaged.
+fn event(
+    bytes: &[u8],
+    position: FilePosition,
+    plugins: &mut Plugins,
+    curves: &mut Curves,
+) -> Option<()> {
     let whole = bytes;
     let (mut wall, mut step) = (f64::NAN, 0);
     let mut summary: &[u8] = &[];
@@ -118,7 +126,7 @@ fn event(bytes: &[u8], place: Place, plugins: &mut Plugins, curves: &mut Curves)
         curves.about.graph = Some(graph(network)?);
     }
     for entry in fields(session) {
-        /// `SessionLog::START`: what an earlier file says of this step and later ones is void.
+        /// `SessionLog::START`: values of this step and later ones from earlier files are void.
         const START: u64 = 1;
         if let (1, Field::Varint(START)) = entry? {
             curves.restart(step);
@@ -128,17 +136,21 @@ fn event(bytes: &[u8], place: Place, plugins: &mut Plugins, curves: &mut Curves)
         if let (1, Field::Bytes(value)) = entry? {
             let at = Point { step, wall, value: 0.0 };
             if let Some(other) = summary_value(value, at, curves)? {
-                other.keep(whole, place, step, plugins, &mut curves.about)?;
+                other.keep(whole, position, step, plugins, &mut curves.about)?;
             }
         }
     }
     Some(())
 }
 
-/// A number becomes a point; what is none comes back.
-fn summary_value<'a>(bytes: &'a [u8], at: Point, curves: &mut Curves) -> Option<Option<Other<'a>>> {
+/// Parses a `Summary.Value`: adds a scalar to the curves, returns any other value. `None` if it is damaged.
+fn summary_value<'a>(
+    bytes: &'a [u8],
+    at: Point,
+    curves: &mut Curves,
+) -> Option<Option<SummaryValue<'a>>> {
     let (mut tag, mut value) = ("", None);
-    let mut other = Other::default();
+    let mut other = SummaryValue::default();
     for entry in fields(bytes) {
         match entry? {
             (1, Field::Bytes(name)) => tag = std::str::from_utf8(name).ok()?,
@@ -163,12 +175,12 @@ fn summary_value<'a>(bytes: &'a [u8], at: Point, curves: &mut Curves) -> Option<
     Some(Some(other))
 }
 
-/// The number of a `TensorProto` that holds one; `Some(None)` for other tensors.
+/// The value of a scalar `TensorProto`; `Some(None)` for other tensors, `None` if it is damaged.
 fn scalar(bytes: &[u8]) -> Option<Option<f64>> {
     let (mut kind, mut content): (u64, &[u8]) = (0, &[]);
     let mut single = None;
-    let mut many = false;
-    let mut found = |value: f64| many |= single.replace(value).is_some();
+    let mut is_vector = false;
+    let mut found = |value: f64| is_vector |= single.replace(value).is_some();
     for entry in fields(bytes) {
         match entry? {
             (1, Field::Varint(n)) => kind = n,
@@ -194,7 +206,7 @@ fn scalar(bytes: &[u8]) -> Option<Option<f64>> {
             _ => {}
         }
     }
-    // Numbers of `DataType` in tensorflow/core/framework/types.proto.
+    // The values of `DataType` in tensorflow/core/framework/types.proto.
     let raw = match (kind, content.len()) {
         (1, 4) => Some(content.get_f32_le().into()),
         (2, 8) => Some(content.get_f64_le()),
@@ -202,7 +214,7 @@ fn scalar(bytes: &[u8]) -> Option<Option<f64>> {
         (9, 8) => Some(content.get_i64_le() as f64),
         _ => None,
     };
-    Some(single.filter(|_| !many).or(raw))
+    Some(single.filter(|_| !is_vector).or(raw))
 }
 
 #[cfg(test)]
@@ -232,8 +244,8 @@ mod tests {
         damaged[20] ^= 1;
         let mut bytes = [&good[..], &damaged, &record(&scalar_event(9, "loss", 0.5))].concat();
         let records = |bytes: &[u8], curves: &mut Curves| {
-            let place = Place { path: Path::new("f"), at: 0 };
-            super::records(bytes, place, &mut Plugins::new(), curves)
+            let position = FilePosition { path: Path::new("f"), offset: 0 };
+            super::records(bytes, position, &mut Plugins::new(), curves)
         };
         let mut curves = Curves::default();
         assert_eq!(records(&bytes, &mut curves), (bytes.len(), 1, false));

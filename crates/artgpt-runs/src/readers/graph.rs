@@ -1,19 +1,19 @@
-//! `GraphDef` messages (`tensorflow/core/framework/graph.proto`), as PyTorch and TensorFlow log them.
+//! Parses the `GraphDef` messages (`tensorflow/core/framework/graph.proto`) of PyTorch and TensorFlow.
 
 use super::protobuf::{Field, fields};
-use crate::graph::{Graph, INPUTS, MOST, Node};
+use crate::graph::{Graph, MAX_INPUTS, MAX_ROWS, Node};
 
-/// Letters of an operation's kind or shape, or of an input's name; more is cut.
-const LONGEST: usize = 120;
-/// Dimensions of a shape that are told.
-const MOST_DIMENSIONS: usize = 16;
+/// Limit on the bytes of an operation's type or an input's name; the rest is cut.
+const MAX_WORD: usize = 120;
+/// Limit on the dimensions shown of a shape.
+const MAX_DIMENSIONS: usize = 16;
 
-/// `None` if the message is damaged.
-pub fn graph(message: &[u8]) -> Option<Graph> {
+/// Parses a `GraphDef`; `None` if the message is damaged.
+pub(crate) fn graph(message: &[u8]) -> Option<Graph> {
     let (mut nodes, mut left_out) = (Vec::new(), 0);
     for entry in fields(message) {
         let (1, Field::Bytes(inner)) = entry? else { continue };
-        match nodes.len() < MOST {
+        match nodes.len() < MAX_ROWS {
             true => nodes.push(node(inner)?),
             false => left_out += 1,
         }
@@ -25,10 +25,10 @@ fn node(message: &[u8]) -> Option<Node> {
     let mut node = Node::default();
     for entry in fields(message) {
         match entry? {
-            (1, Field::Bytes(name)) => node.name = words(name, LONGEST * 4),
-            (2, Field::Bytes(op)) => node.op = words(op, LONGEST),
-            (3, Field::Bytes(input)) if node.inputs.len() < INPUTS => {
-                node.inputs.push(words(input, LONGEST));
+            (1, Field::Bytes(name)) => node.name = words(name, MAX_WORD * 4),
+            (2, Field::Bytes(op)) => node.op = words(op, MAX_WORD),
+            (3, Field::Bytes(input)) if node.inputs.len() < MAX_INPUTS => {
+                node.inputs.push(words(input, MAX_WORD));
             }
             (3, _) => node.more_inputs += 1,
             (5, Field::Bytes(attribute)) => {
@@ -46,7 +46,7 @@ fn words(bytes: &[u8], longest: usize) -> String {
     String::from_utf8_lossy(&bytes[..bytes.len().min(longest)]).into_owned()
 }
 
-/// Of the attribute `_output_shapes`, the first shape; `Some(None)` for other attributes.
+/// The first shape of the attribute `_output_shapes`; `Some(None)` for other attributes.
 fn output_shape(attribute: &[u8]) -> Option<Option<String>> {
     let (mut is_shapes, mut value): (bool, &[u8]) = (false, &[]);
     for entry in fields(attribute) {
@@ -71,16 +71,16 @@ fn output_shape(attribute: &[u8]) -> Option<Option<String>> {
                 size = number as i64;
             }
         }
-        // What is not known in advance.
+        // -1: a dimension that is not known in advance.
         let known = if size < 0 { "?".to_string() } else { size.to_string() };
-        if sizes.len() < MOST_DIMENSIONS {
+        if sizes.len() < MAX_DIMENSIONS {
             sizes.push(known);
         }
     }
     Some(Some(format!("[{}]", sizes.join(", "))))
 }
 
-/// The first field of a number, where there is one.
+/// The first field with this number; `None` if the message is damaged, `Some(None)` if it has none.
 fn first(message: &[u8], number: u32) -> Option<Option<&[u8]>> {
     for entry in fields(message) {
         match entry? {

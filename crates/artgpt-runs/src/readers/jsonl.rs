@@ -1,27 +1,29 @@
-//! `metrics.jsonl` and its like: an object a line.
+//! JSON Lines such as `metrics.jsonl`: one object a line.
 
 use serde_json::Value;
 
 use super::{Curves, Format, Line, Tailed};
 use crate::tail::Tail;
 
+/// Follows a JSON Lines file.
 pub type JsonLines = Tailed<Json>;
 
-/// Nested objects give names with slashes; a `split` (ours, or `mode` or `phase`) is a part of them.
+/// State of the JSON Lines parser. Names of nested values have slashes; a `split` (or `mode` or `phase`) becomes
+/// part of the name.
 #[derive(Debug, Default)]
 pub struct Json {
     lines: u64,
     skipped: usize,
 }
 
-/// Keys that tell which part of the data a line is about.
+/// Keys that name a line's data split.
 const SPLIT: &[&str] = &["split", "mode", "phase"];
 
-/// What our own runs say of a split; the rest is said of a step, whatever its split.
-const OF_SPLIT: &[&str] = &["loss", "accuracy"];
+/// The metrics of our own runs that depend on the split; the others depend on the step only.
+const SPLIT_METRICS: &[&str] = &["loss", "accuracy"];
 
 impl Format for Json {
-    fn anew(&self) -> Self {
+    fn reset(&self) -> Self {
         Self::default()
     }
 
@@ -50,14 +52,15 @@ impl Format for Json {
     }
 }
 
-/// Python writes numbers that JSON does not have.
+/// Quotes the numbers that Python writes but JSON lacks: `NaN`, `Infinity`, `-Infinity`. [`unrepaired`] reads
+/// them.
 pub fn repaired(text: &[u8]) -> std::borrow::Cow<'_, [u8]> {
     const WORDS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
     if !WORDS.iter().any(|w| memchr::memmem::find(text, w.as_bytes()).is_some()) {
         return text.into();
     }
     let text = String::from_utf8_lossy(text);
-    // Only as values, so not within a string that speaks of them.
+    // Only values, not the contents of strings.
     let mut out = String::with_capacity(text.len() + 16);
     let mut quoted = false;
     let mut escaped = false;
@@ -76,7 +79,7 @@ pub fn repaired(text: &[u8]) -> std::borrow::Cow<'_, [u8]> {
     out.into_bytes().into()
 }
 
-/// What [`repaired`] made a string of.
+/// The number that [`repaired`] quoted.
 pub fn unrepaired(word: &str) -> Option<f64> {
     match word.strip_prefix('\0')? {
         "NaN" => Some(f64::NAN),
@@ -86,13 +89,16 @@ pub fn unrepaired(word: &str) -> Option<f64> {
     }
 }
 
+/// Collects the numbers of one object.
 fn numbers(object: &serde_json::Map<String, Value>) -> Line {
     let mut line = Line::default();
     let split = SPLIT.iter().find_map(|key| object.get(*key)?.as_str());
-    let ours = object.get("split").is_some() && object.get("stage").is_some();
+    let is_ours = object.get("split").is_some() && object.get("stage").is_some();
     for (key, value) in object {
         let named = |key: &str| match split {
-            Some(split) if !ours || OF_SPLIT.contains(&key) => Some(format!("{key}/{split}")),
+            Some(split) if !is_ours || SPLIT_METRICS.contains(&key) => {
+                Some(format!("{key}/{split}"))
+            }
             Some(split) if split != "train" => None,
             _ => Some(key.to_string()),
         };

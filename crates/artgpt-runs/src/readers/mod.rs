@@ -1,4 +1,4 @@
-//! One file a format: what a training run wrote, read as it grows.
+//! Readers of log files, one module a format. Each follows its file as it grows.
 
 mod csv;
 mod events;
@@ -25,36 +25,41 @@ use super::curves::Curves;
 use super::series::CALENDAR;
 use super::tail::Grown;
 
-/// Reads one file of a run, a piece at a time: from the disk, and then into curves that others look
-/// at, who must not wait for the disk.
+/// Reads one log file of a run piece by piece. Disk access ([`Self::fetch`]) is separate from changes to the
+/// curves ([`Self::parse`]), so that threads that draw the curves never wait for the disk.
 pub trait Reader: Send + std::fmt::Debug {
+    /// The file.
     fn path(&self) -> &Path;
 
-    /// Fetches a piece of what has come since the last call. [`Grown::Some`] asks for
-    /// [`Self::parse`] and another call; [`Grown::Anew`] says that all that came from this file is
-    /// void, and that the next calls read it from its start.
+    /// Reads a piece of the new data. After [`Grown::Some`], call [`Self::parse`] and then this again;
+    /// [`Grown::Anew`] means that everything read from this file is void and that the next calls read
+    /// it from the start.
+    ///
+    /// # Errors
+    /// Those of opening and reading the file.
     fn fetch(&mut self) -> std::io::Result<Grown>;
 
-    /// Adds what was fetched.
+    /// Parses the data fetched and adds it to the curves.
     fn parse(&mut self, into: &mut Curves);
 
-    /// Nothing more comes: a last line that has no end is one.
+    /// Treats an unterminated last line as complete, because the file will not grow any more.
     fn finish(&mut self) {}
 
-    /// Lines or records that could not be understood.
+    /// Number of lines or records that did not parse.
     fn skipped(&self) -> usize;
 }
 
-/// Names under which programs log the step.
-const STEP: &[&str] = &["step", "global_step", "_step", "trainer/global_step", "iteration", "iter"];
+/// Column names of the step.
+const STEP_NAMES: &[&str] =
+    &["step", "global_step", "_step", "trainer/global_step", "iteration", "iter"];
 
-/// Names under which programs log seconds since 1970.
-const WALL: &[&str] = &["wall_time", "_timestamp", "timestamp", "time"];
+/// Column names of the Unix time in seconds.
+const WALL_NAMES: &[&str] = &["wall_time", "_timestamp", "timestamp", "time"];
 
-/// Names under which programs log seconds since the start.
-const ELAPSED: &[&str] = &["elapsed_s", "_runtime", "elapsed", "elapsed_time"];
+/// Column names of the seconds since the start.
+const ELAPSED_NAMES: &[&str] = &["elapsed_s", "_runtime", "elapsed", "elapsed_time"];
 
-/// What a column or key means beside being a metric.
+/// The meaning of a column or key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     Step,
@@ -67,15 +72,15 @@ impl Role {
     fn of(name: &str) -> Self {
         let name = name.trim();
         match name {
-            _ if STEP.contains(&name) => Self::Step,
-            _ if WALL.contains(&name) => Self::Wall,
-            _ if ELAPSED.contains(&name) => Self::Elapsed,
+            _ if STEP_NAMES.contains(&name) => Self::Step,
+            _ if WALL_NAMES.contains(&name) => Self::Wall,
+            _ if ELAPSED_NAMES.contains(&name) => Self::Elapsed,
             _ => Self::Metric,
         }
     }
 }
 
-/// The numbers of one line: where they stand, and the metrics.
+/// The numbers of one line: step, times and metrics.
 #[derive(Debug, Default)]
 struct Line {
     step: Option<u64>,
@@ -88,7 +93,7 @@ impl Line {
     fn put(&mut self, name: String, value: f64) {
         match Role::of(&name) {
             Role::Step if value >= 0.0 && value < u64::MAX as f64 => self.step = Some(value as u64),
-            // Some call the seconds of a step their time.
+            // Small values of `time` are durations of a step, not Unix times.
             Role::Wall if value >= CALENDAR => self.wall = Some(value),
             Role::Elapsed => {
                 self.elapsed = Some(value);
@@ -98,7 +103,7 @@ impl Line {
         }
     }
 
-    /// `count` is the step of a line that tells none.
+    /// Adds the metrics to the curves. A line without a step gets the step `count`.
     fn push_into(self, curves: &mut Curves, count: u64) {
         let step = self.step.unwrap_or(count);
         let wall = self.wall.or(self.elapsed).unwrap_or(f64::NAN);

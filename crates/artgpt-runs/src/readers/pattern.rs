@@ -1,20 +1,23 @@
-//! Plain logs by a user's pattern: a regular expression whose named groups are metrics.
+//! Plain logs, parsed with the user's pattern: a regular expression whose named groups are metrics.
 
 use regex::Regex;
 
 use super::{Curves, Format, Line, Tailed};
 use crate::tail::Tail;
 
-/// Such as `step (?<step>\d+).*loss (?<loss>\S+)`; groups called `step`, `time` or `elapsed` place the
-/// point, all others are metrics.
+/// A pattern such as `step (?<step>\d+).*loss (?<loss>\S+)`. The groups `step`, `time` and `elapsed` position
+/// the point; all others are metrics.
 #[derive(Debug, Clone)]
 pub struct Pattern(Regex);
 
 impl Pattern {
-    /// Says what is wrong with it.
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    /// A message that says what is wrong with it.
     pub fn new(text: &str) -> Result<Self, String> {
         let regex = Regex::new(text).map_err(|e| e.to_string())?;
-        let metrics = regex.capture_names().flatten().filter(|n| !super::STEP.contains(n));
+        let metrics = regex.capture_names().flatten().filter(|n| !super::STEP_NAMES.contains(n));
         match metrics.count() {
             0 => Err("it names no metric; write one as (?<loss>[-+.eE\\d]+)".into()),
             _ => Ok(Self(regex)),
@@ -22,9 +25,10 @@ impl Pattern {
     }
 }
 
+/// Follows a plain log.
 pub type PatternLog = Tailed<Matches>;
 
-/// Lines that do not match are no errors: logs hold much else.
+/// State of the pattern parser. A line that does not match is no error.
 #[derive(Debug)]
 pub struct Matches {
     pattern: Pattern,
@@ -32,19 +36,20 @@ pub struct Matches {
 }
 
 impl Matches {
+    /// A parser with this pattern.
     pub fn new(pattern: Pattern) -> Self {
         Self { pattern, matched: 0 }
     }
 }
 
 impl Format for Matches {
-    fn anew(&self) -> Self {
+    fn reset(&self) -> Self {
         Self { pattern: self.pattern.clone(), matched: 0 }
     }
 
     fn parse(&mut self, tail: &mut Tail, into: &mut Curves) {
         let Self { pattern: Pattern(regex), matched } = self;
-        // Progress bars write over their line again and again.
+        // Carriage returns end lines too: progress bars overwrite their line.
         tail.lines(b'\r', |text| {
             let text = String::from_utf8_lossy(text);
             let Some(found) = regex.captures(&text) else { return };
@@ -68,7 +73,7 @@ impl Format for Matches {
     }
 }
 
-/// As people write them: `1,234`, `12.5%`, `3.4k`.
+/// Parses a number in a usual notation of logs: `1,234`, `12.5%`, `3.4k`.
 fn number(text: &str) -> Option<f64> {
     let text = text.trim().trim_end_matches(['%', ',', ';']);
     let (digits, factor) = match text.as_bytes().last()? {

@@ -1,10 +1,10 @@
-//! Protobuf messages walked field by field, with nothing allocated: no schema of others' formats is kept.
+//! Parses protobuf messages field by field, without schemas and without allocation.
 
 use prost::bytes::Buf;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
 /// The content of a protobuf field.
-pub enum Field<'a> {
+pub(crate) enum Field<'a> {
     Varint(u64),
     Fixed32(u32),
     Fixed64(u64),
@@ -12,8 +12,8 @@ pub enum Field<'a> {
     Group,
 }
 
-/// Numbers and contents of a message's fields; `None`, once and at last, if it is damaged.
-pub fn fields(mut bytes: &[u8]) -> impl Iterator<Item = Option<(u32, Field<'_>)>> {
+/// Field numbers and contents of a message. If it is damaged, the last item is `None`.
+pub(crate) fn fields(mut bytes: &[u8]) -> impl Iterator<Item = Option<(u32, Field<'_>)>> {
     std::iter::from_fn(move || {
         (!bytes.is_empty()).then(|| {
             let next = field(&mut bytes);

@@ -1,16 +1,16 @@
-//! A reader of a file that grows, whatever its format.
+//! A generic reader of a growing file; the format is a parameter.
 
 use std::path::Path;
 
 use super::{Curves, Reader};
 use crate::tail::{Grown, Tail};
 
-/// What a format knows of a file that it has read a part of.
+/// A format: the parser's state for a file that is partly read.
 pub trait Format: Send + std::fmt::Debug {
-    /// As it was before anything was read.
-    fn anew(&self) -> Self;
+    /// The state for reading the file again from the start.
+    fn reset(&self) -> Self;
 
-    /// Consumes what is whole of what is pending.
+    /// Parses and consumes the complete records that are pending.
     fn parse(&mut self, tail: &mut Tail, into: &mut Curves);
 
     /// See [`Reader::finish`].
@@ -20,6 +20,7 @@ pub trait Format: Send + std::fmt::Debug {
     fn skipped(&self) -> usize;
 }
 
+/// A [`Reader`] of a growing file in the format `F`.
 #[derive(Debug)]
 pub struct Tailed<F> {
     tail: Tail,
@@ -27,12 +28,14 @@ pub struct Tailed<F> {
 }
 
 impl<F: Format> Tailed<F> {
+    /// A reader with this format's initial state.
     pub fn of(path: &Path, format: F) -> Self {
         Self { tail: Tail::new(path), format }
     }
 }
 
 impl<F: Format + Default> Tailed<F> {
+    /// A reader of this file.
     pub fn new(path: &Path) -> Self {
         Self::of(path, F::default())
     }
@@ -46,7 +49,7 @@ impl<F: Format> Reader for Tailed<F> {
     fn fetch(&mut self) -> std::io::Result<Grown> {
         let grown = self.tail.read()?;
         if grown == Grown::Anew {
-            self.format = self.format.anew();
+            self.format = self.format.reset();
         }
         Ok(grown)
     }

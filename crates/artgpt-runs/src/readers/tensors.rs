@@ -1,17 +1,16 @@
-//! What TensorBoard's plugins write into event files besides numbers: texts, pictures, sounds,
-//! histograms, curves of precision and hyperparameters (`tensorboard/plugins/*/metadata.py` and their
-//! `.proto` files).
+//! Values of TensorBoard's plugins other than scalars: texts, images, audio, histograms, precision-recall
+//! curves and hyperparameters (`tensorboard/plugins/*/metadata.py` and their `.proto` files).
 
 use prost::bytes::Buf;
 
-use super::events::{Place, Plugins};
+use super::events::{FilePosition, Plugins};
 use super::protobuf::{Field, fields};
 use crate::about::{About, Bin, Cut, Media, keep, keep_histogram, keep_precision, keep_text};
-use crate::settings::MOST_KEYS;
+use crate::settings::MAX_KEYS;
 
-/// A `Summary.Value` that is no number.
+/// A `Summary.Value` that is not a scalar, with its fields unparsed.
 #[derive(Debug, Default)]
-pub struct Other<'a> {
+pub(crate) struct SummaryValue<'a> {
     pub tag: &'a str,
     pub image: Option<&'a [u8]>,
     pub histogram: Option<&'a [u8]>,
@@ -20,12 +19,13 @@ pub struct Other<'a> {
     pub metadata: Option<&'a [u8]>,
 }
 
-impl Other<'_> {
-    /// `whole` is the message in which it stands, at `place`. `None` if it is damaged.
-    pub fn keep(
+impl SummaryValue<'_> {
+    /// Parses the value and adds it to `about`. `whole` is the message that contains it, at `position` in
+    /// the file. `None` if it is damaged.
+    pub(crate) fn keep(
         &self,
         whole: &[u8],
-        place: Place,
+        position: FilePosition,
         step: u64,
         plugins: &mut Plugins,
         about: &mut About,
@@ -40,10 +40,10 @@ impl Other<'_> {
             }
         }
         let media = |encoded: &[u8], caption: &str| {
-            // Its bytes lie within the message's.
-            let start = place.at + (encoded.as_ptr().addr() - whole.as_ptr().addr()) as u64;
+            // `encoded` is a slice of `whole`.
+            let start = position.offset + (encoded.as_ptr().addr() - whole.as_ptr().addr()) as u64;
             let part = start..start + encoded.len() as u64;
-            Media::new(place.path.to_path_buf(), Some(part), caption)
+            Media::new(position.path.to_path_buf(), Some(part), caption)
         };
         let bare = |encoded: &[u8]| media(encoded, "");
         // `Summary.Image` and `Summary.Audio` have the file in their fourth field.
@@ -60,19 +60,19 @@ impl Other<'_> {
         } else if let Some(tensor) = self.tensor {
             match plugins.get(self.tag).map(String::as_str) {
                 Some("text") => {
-                    // What PyTorch puts behind each name.
+                    // PyTorch appends this to each tag.
                     let tag = self.tag.strip_suffix("/text_summary").unwrap_or(self.tag);
                     let texts = strings(tensor)?.into_iter().map(String::from_utf8_lossy);
                     let text = texts.collect::<Vec<_>>().join("\n");
                     keep_text(about, tag, step, text);
                 }
-                // Width and height stand before the pictures.
+                // Width and height come before the images.
                 Some("images") => {
                     for encoded in strings(tensor)?.into_iter().skip(2) {
                         keep(&mut about.pictures, self.tag, step, bare(encoded));
                     }
                 }
-                // Each with its label.
+                // Pairs of a sound and its label.
                 Some("audio") => {
                     for pair in strings(tensor)?.chunks(2) {
                         let label = pair.get(1).map(|label| String::from_utf8_lossy(label));
@@ -112,8 +112,8 @@ fn plugin(metadata: &[u8]) -> Option<(&str, &[u8])> {
     Some((name, content))
 }
 
-/// The numbers of a curve of precision: true and false positives, true and false negatives, precision
-/// and recall, each at all thresholds from 0 to 1.
+/// The points of a precision-recall curve. The tensor holds true and false positives, true and false
+/// negatives, precision and recall, each at evenly spaced thresholds from 0 to 1.
 fn cuts(numbers: &[f64]) -> Vec<Cut> {
     let count = numbers.len() / 6;
     let cut = |at: usize| Cut {
@@ -135,9 +135,9 @@ fn encoded_file(message: &[u8]) -> Option<Option<&[u8]>> {
     Some(encoded)
 }
 
-/// A `HistogramProto`: each bucket reaches to its limit, the outermost ones to the extremes.
+/// The bins of a `HistogramProto`: each bucket ends at its limit, the outermost ones at min and max.
 fn buckets(histogram: &[u8]) -> Option<Vec<Bin>> {
-    // What is 0 is left out of the message.
+    // Protobuf omits fields that are 0.
     let (mut min, mut max) = (0.0f64, 0.0f64);
     let (mut limits, mut counts) = (Vec::new(), Vec::new());
     for entry in fields(histogram) {
@@ -160,6 +160,7 @@ fn buckets(histogram: &[u8]) -> Option<Vec<Bin>> {
     Some(bins.filter(|bin| bin.count > 0.0).collect())
 }
 
+/// Appends packed doubles.
 fn unpack(mut packed: &[u8], into: &mut Vec<f64>) {
     while packed.remaining() >= 8 {
         into.push(packed.get_f64_le());
@@ -208,15 +209,15 @@ fn doubles(tensor: &[u8]) -> Option<Vec<f64>> {
     Some(all)
 }
 
-/// `HParamsPluginData`: what a run began with.
+/// Adds the hyperparameters of an `HParamsPluginData`.
 fn hyperparameters(content: &[u8], about: &mut About) -> Option<()> {
     for entry in fields(content) {
-        // session_start_info; how it ended is written at the beginning by some.
+        // session_start_info; session_end_info is unreliable: some programs write it at the start.
         if let (3, Field::Bytes(start)) = entry? {
             for entry in fields(start) {
                 let (1, Field::Bytes(entry)) = entry? else { continue };
                 let (key, value) = hyperparameter(entry)?;
-                if about.settings.len() < MOST_KEYS {
+                if about.settings.len() < MAX_KEYS {
                     about.settings.insert(key.to_string(), value);
                 }
             }
@@ -225,7 +226,7 @@ fn hyperparameters(content: &[u8], about: &mut About) -> Option<()> {
     Some(())
 }
 
-/// Name and `google.protobuf.Value` of one.
+/// Name of a hyperparameter, and its `google.protobuf.Value` as text.
 fn hyperparameter(entry: &[u8]) -> Option<(&str, String)> {
     let (mut key, mut value) = ("", String::new());
     for entry in fields(entry) {

@@ -1,4 +1,4 @@
-//! `trainer_state.json` of Hugging Face's Trainer, which is written whole at each checkpoint.
+//! `trainer_state.json` of Hugging Face's Trainer, which rewrites the file at each checkpoint.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -9,10 +9,11 @@ use serde_json::Value;
 use super::jsonl::{repaired, unrepaired};
 use super::{Curves, Grown, Line, Reader};
 
+/// Follows a `trainer_state.json`.
 #[derive(Debug)]
 pub struct TrainerState {
     path: PathBuf,
-    /// Of the file that was read last.
+    /// Size and modification time of the file that was read last.
     seen: Option<(u64, SystemTime)>,
     fetched: Option<Vec<u8>>,
     skipped: usize,
@@ -25,6 +26,7 @@ struct File {
 }
 
 impl TrainerState {
+    /// A reader of this file.
     pub fn new(path: &Path) -> Self {
         Self { path: path.into(), seen: None, fetched: None, skipped: 0 }
     }
@@ -36,8 +38,8 @@ impl Reader for TrainerState {
     }
 
     fn fetch(&mut self) -> std::io::Result<Grown> {
-        let about = std::fs::metadata(&self.path)?;
-        let now = (about.len(), about.modified()?);
+        let metadata = std::fs::metadata(&self.path)?;
+        let now = (metadata.len(), metadata.modified()?);
         match self.seen {
             Some(seen) if seen == now => Ok(Grown::Not),
             Some(_) => {
@@ -54,7 +56,7 @@ impl Reader for TrainerState {
 
     fn parse(&mut self, into: &mut Curves) {
         let Some(text) = self.fetched.take() else { return };
-        // One that is being written is read when it is whole: then it is another one.
+        // A file that is still being written does not parse; once complete, its size or time differs.
         let Ok(file) = serde_json::from_slice::<File>(&repaired(&text)) else {
             self.skipped += 1;
             return;

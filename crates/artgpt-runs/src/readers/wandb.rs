@@ -1,6 +1,6 @@
-//! W&B's own log, `run-ID.wandb`: records of LevelDB's log format that hold protobuf messages.
+//! Weights & Biases' log `run-ID.wandb`: protobuf messages in LevelDB's log format.
 //!
-//! The layout is that of `wandb/sdk/internal/datastore.py` and `wandb/proto/wandb_internal.proto` in the
+//! The layout follows `wandb/sdk/internal/datastore.py` and `wandb/proto/wandb_internal.proto` in the
 //! Python package.
 
 use std::collections::{BTreeMap, HashSet};
@@ -16,68 +16,75 @@ use crate::series::Point;
 use crate::settings::flatten;
 use crate::tail::Tail;
 
-/// Records are cut so that none crosses a multiple of this.
+/// Block size in bytes: no piece of a record crosses a multiple of it.
 const BLOCK: u64 = 32_768;
-/// Checksum, length and kind of a piece.
-const HEAD: usize = 7;
-/// Of longer records the rest is not kept.
-const LONGEST: usize = 64 << 20;
-/// `:W&B`, a magic number and a version.
-const FILE_HEAD: usize = 7;
+/// Bytes of a piece's checksum, length and kind.
+const PIECE_HEADER: usize = 7;
+/// Limit on a record's bytes; the rest is dropped.
+const MAX_RECORD: usize = 64 << 20;
+/// Bytes of the file's header: `:W&B`, a magic number and a version.
+const FILE_HEADER: usize = 7;
 
-/// Letters of a run's note, its tags, and letters of one.
-const LONGEST_NOTE: usize = 2_000;
-const MOST_TAGS: usize = 100;
-const LONGEST_TAG: usize = 100;
+/// Limit on the characters of a run's note.
+const MAX_NOTE_CHARS: usize = 2_000;
+/// Limit on a run's tags.
+const MAX_TAGS: usize = 100;
+/// Limit on a tag's characters.
+const MAX_TAG_CHARS: usize = 100;
 
+/// Follows a W&B log.
 pub type WandbFile = Tailed<Wandb>;
 
+/// State of the W&B log parser.
 #[derive(Debug, Default)]
 pub struct Wandb {
-    /// Of the first byte that is pending.
+    /// Offset of the first pending byte.
     at: u64,
-    /// Pieces of a record whose end has not come.
+    /// Pieces of an incomplete record.
     record: Vec<u8>,
     rows: u64,
-    /// Of the last row.
+    /// Step of the last row.
     step: u64,
     skipped: usize,
-    /// It is no file of W&B's, or a length in it is wrong.
+    /// It is not a W&B log, or a length in it is wrong.
     broken: bool,
 }
 
 impl Wandb {
-    fn pieces(&mut self, tail: &mut Tail, curves: &mut Curves) {
+    /// Parses the complete pieces that are pending.
+    fn parse_pieces(&mut self, tail: &mut Tail, curves: &mut Curves) {
         let pending = tail.pending();
         let mut used = 0;
         if self.at == 0 {
-            let Some(head) = pending.get(..FILE_HEAD) else { return };
+            let Some(head) = pending.get(..FILE_HEADER) else { return };
             if !head.starts_with(b":W&B") {
                 (self.broken, self.skipped) = (true, 1);
                 return;
             }
-            used = FILE_HEAD;
+            used = FILE_HEADER;
         }
         loop {
             let left = (BLOCK - (self.at + used as u64) % BLOCK) as usize;
-            if left < HEAD {
-                // The rest of a block that holds no head is empty.
+            if left < PIECE_HEADER {
+                // The rest of a block that is too short for a header is padding.
                 if pending.len() < used + left {
                     break;
                 }
                 used += left;
                 continue;
             }
-            let Some(head) = pending.get(used..used + HEAD) else { break };
+            let Some(head) = pending.get(used..used + PIECE_HEADER) else { break };
             let sum = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
             let length = usize::from(u16::from_le_bytes([head[4], head[5]]));
             let kind = head[6];
-            if length > left - HEAD || !(1..=4).contains(&kind) {
+            if length > left - PIECE_HEADER || !(1..=4).contains(&kind) {
                 (self.broken, self.skipped) = (true, self.skipped + 1);
                 break;
             }
-            let Some(data) = pending.get(used + HEAD..used + HEAD + length) else { break };
-            used += HEAD + length;
+            let Some(data) = pending.get(used + PIECE_HEADER..used + PIECE_HEADER + length) else {
+                break;
+            };
+            used += PIECE_HEADER + length;
             let mut hash = crc32fast::Hasher::new();
             hash.update(&[kind]);
             hash.update(data);
@@ -86,22 +93,22 @@ impl Wandb {
                 self.skipped += 1;
                 continue;
             }
-            /// A record in one piece, and the first and last of several.
+            /// Kinds of pieces: a whole record, and the first and last piece of one.
             const FULL: u8 = 1;
             const FIRST: u8 = 2;
             const LAST: u8 = 4;
             if matches!(kind, FULL | FIRST) {
                 self.record.clear();
             }
-            if self.record.len() + data.len() <= LONGEST {
+            if self.record.len() + data.len() <= MAX_RECORD {
                 self.record.extend(data);
             }
             if matches!(kind, FULL | LAST) {
                 let record = std::mem::take(&mut self.record);
-                if self.message(&record, tail.path(), curves).is_none() {
+                if self.parse_record(&record, tail.path(), curves).is_none() {
                     self.skipped += 1;
                 }
-                // Its room is used again.
+                // Keep the buffer's capacity.
                 self.record = record;
                 self.record.clear();
             }
@@ -110,8 +117,8 @@ impl Wandb {
         self.at += used as u64;
     }
 
-    /// One `Record`; `None` if it is damaged.
-    fn message(&mut self, record: &[u8], path: &Path, curves: &mut Curves) -> Option<()> {
+    /// Parses one `Record`; `None` if it is damaged.
+    fn parse_record(&mut self, record: &[u8], path: &Path, curves: &mut Curves) -> Option<()> {
         for entry in fields(record) {
             let (number, Field::Bytes(inner)) = entry? else { continue };
             match number {
@@ -135,14 +142,14 @@ impl Wandb {
 }
 
 impl Format for Wandb {
-    fn anew(&self) -> Self {
+    fn reset(&self) -> Self {
         Self::default()
     }
 
     fn parse(&mut self, tail: &mut Tail, into: &mut Curves) {
         match self.broken {
             true => tail.consume(usize::MAX),
-            false => self.pieces(tail, into),
+            false => self.parse_pieces(tail, into),
         }
     }
 
@@ -151,9 +158,9 @@ impl Format for Wandb {
     }
 }
 
-/// A row of history: numbers become curves, pictures and histograms are kept beside them. `None` if it
-/// is damaged.
-fn history(row: &[u8], place: &Path, count: u64, curves: &mut Curves) -> Option<u64> {
+/// Parses a row of history: scalars go to the curves, media and histograms beside them. Returns the row's
+/// step; `None` if it is damaged.
+fn history(row: &[u8], log: &Path, count: u64, curves: &mut Curves) -> Option<u64> {
     let mut line = Line { step: Some(count), ..Line::default() };
     let mut items: Vec<(String, &[u8])> = Vec::new();
     for entry in fields(row) {
@@ -169,7 +176,7 @@ fn history(row: &[u8], place: &Path, count: u64, curves: &mut Curves) -> Option<
             _ => {}
         }
     }
-    // Parts of a picture or a histogram come one by one, under the name that says which of them it is.
+    // Fields of a media value may come as separate items; `NAME/_type` shows that `NAME` is one.
     let tags: HashSet<&str> =
         items.iter().filter_map(|(name, _)| name.strip_suffix("/_type")).collect();
     let mut media: BTreeMap<&str, Value> = BTreeMap::new();
@@ -192,34 +199,34 @@ fn history(row: &[u8], place: &Path, count: u64, curves: &mut Curves) -> Option<
             media.insert(name, value);
         }
     }
-    // Its own bookkeeping.
+    // W&B's internal values.
     line.metrics.retain(|(name, _)| !name.starts_with('_'));
     let step = line.step.unwrap_or(count);
     line.push_into(curves, count);
-    // Rows after it: the run goes on.
+    // Rows after an exit record: the run was resumed.
     curves.about.exit = None;
     for (tag, value) in media {
-        keep_media(tag, &value, step, place, &mut curves.about);
+        keep_media(tag, &value, step, log, &mut curves.about);
     }
     Some(step)
 }
 
-/// Of media, what is looked at.
+/// The fields of media values that are read.
 const MEDIA_KEYS: &[&str] =
     &["_type", "path", "caption", "filenames", "captions", "values", "bins", "audio"];
 
-/// Pictures, sounds and tables lie beside the log, in `files/`.
-fn keep_media(tag: &str, value: &Value, step: u64, place: &Path, about: &mut About) {
+/// Adds a media value. Its file is in `files/` beside the log.
+fn keep_media(tag: &str, value: &Value, step: u64, log: &Path, about: &mut About) {
     let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or("").to_string();
     let numbers = |key: &str| -> Vec<f64> {
         let all = value.get(key).and_then(Value::as_array).into_iter().flatten();
         all.filter_map(Value::as_f64).collect()
     };
     let put = |into: &mut ByTag<Media>, path: &str, caption: String| {
-        // One that leads out of the run's folder is none of its files.
+        // Ignore a path that leads out of the run directory.
         let own = Path::new(path).components().all(|c| matches!(c, Component::Normal(_)));
         if own && !path.is_empty() {
-            let path = place.with_file_name("files").join(path);
+            let path = log.with_file_name("files").join(path);
             keep(into, tag, step, Media::new(path, None, &caption));
         }
     };
@@ -247,7 +254,7 @@ fn keep_media(tag: &str, value: &Value, step: u64, place: &Path, about: &mut Abo
             let bins = bins.map(|(count, edge)| Bin { low: edge[0], high: edge[1], count: *count });
             keep_histogram(about, tag, step, bins.collect());
         }
-        // Nothing of it can be seen here; that it was logged, and where it lies, can.
+        // Types that are not displayed: show the path.
         Some(kind) if value.get("path").is_some() => {
             keep_text(about, tag, step, format!("{kind}: files/{}", text(value.get("path"))));
         }
@@ -255,22 +262,22 @@ fn keep_media(tag: &str, value: &Value, step: u64, place: &Path, about: &mut Abo
     }
 }
 
-/// What is told once: who and where the run is.
+/// Parses a `RunRecord`: name, project, tags, configuration and host.
 fn run(record: &[u8], about: &mut About) -> Option<()> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     about.tags.clear();
     for entry in fields(record) {
         let (number, Field::Bytes(inner)) = entry? else { continue };
-        let said = Some(text(inner)).filter(|text| !text.is_empty());
+        let value = Some(text(inner)).filter(|text| !text.is_empty());
         match number {
-            3 => about.project = said,
+            3 => about.project = value,
             4 => config(inner, about)?,
-            8 => about.name = said,
-            9 => about.note = said.map(|note| note.chars().take(LONGEST_NOTE).collect()),
-            10 if about.tags.len() < MOST_TAGS => {
+            8 => about.name = value,
+            9 => about.note = value.map(|note| note.chars().take(MAX_NOTE_CHARS).collect()),
+            10 if about.tags.len() < MAX_TAGS => {
                 about
                     .tags
-                    .extend(said.map(|tag| tag.chars().take(LONGEST_TAG).collect::<String>()));
+                    .extend(value.map(|tag| tag.chars().take(MAX_TAG_CHARS).collect::<String>()));
             }
             6 | 7 | 13 => {
                 let key = match number {
@@ -278,7 +285,7 @@ fn run(record: &[u8], about: &mut About) -> Option<()> {
                     7 => "job type",
                     _ => "host",
                 };
-                about.environment.extend(said.map(|said| (key.to_string(), said)));
+                about.environment.extend(value.map(|value| (key.to_string(), value)));
             }
             21 => {
                 for entry in fields(inner) {
@@ -293,7 +300,7 @@ fn run(record: &[u8], about: &mut About) -> Option<()> {
     Some(())
 }
 
-/// A `ConfigRecord`, or a `SummaryRecord`, which is laid out alike.
+/// Parses a `ConfigRecord` or a `SummaryRecord`, which have the same layout.
 fn updates(record: &[u8], into: &mut BTreeMap<String, String>) -> Option<()> {
     for entry in fields(record) {
         match entry? {
@@ -319,7 +326,7 @@ fn config(record: &[u8], about: &mut About) -> Option<()> {
     updates(record, &mut about.settings)
 }
 
-/// An `EnvironmentRecord`.
+/// Parses an `EnvironmentRecord`.
 fn environment(record: &[u8], about: &mut About) -> Option<()> {
     let mut arguments = Vec::new();
     for entry in fields(record) {
@@ -337,15 +344,15 @@ fn environment(record: &[u8], about: &mut About) -> Option<()> {
             25 => "CUDA",
             _ => continue,
         };
-        let said = match content {
+        let value = match content {
             Field::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
             Field::Varint(count) => count.to_string(),
             _ => continue,
         };
         match number {
-            5 => arguments.push(said),
-            _ if said.is_empty() => {}
-            _ => drop(about.environment.insert(key.into(), said)),
+            5 => arguments.push(value),
+            _ if value.is_empty() => {}
+            _ => drop(about.environment.insert(key.into(), value)),
         }
     }
     if !arguments.is_empty() {
@@ -354,7 +361,7 @@ fn environment(record: &[u8], about: &mut About) -> Option<()> {
     Some(())
 }
 
-/// A `StatsRecord`: how busy the machine was, as curves below `system/`.
+/// Parses a `StatsRecord`: resource usage, as curves below `system/`.
 fn stats(record: &[u8], step: u64, curves: &mut Curves) -> Option<()> {
     let (mut wall, mut items) = (f64::NAN, Vec::new());
     for entry in fields(record) {
@@ -375,7 +382,7 @@ fn stats(record: &[u8], step: u64, curves: &mut Curves) -> Option<()> {
         }
     }
     for (name, json) in items {
-        // What stands behind it says of which process it is.
+        // The suffix after `/l:` names the process.
         let name = name.split("/l:").next().unwrap_or(&name);
         if let Some(value) = number(json) {
             curves.push(&format!("{SYSTEM}{name}"), Point { step, wall, value });
@@ -384,7 +391,7 @@ fn stats(record: &[u8], step: u64, curves: &mut Curves) -> Option<()> {
     Some(())
 }
 
-/// What was printed: kind and text of an `OutputRawRecord` or `OutputRecord`.
+/// Parses console output: an `OutputRawRecord` or `OutputRecord`.
 fn output(record: &[u8], about: &mut About) -> Option<()> {
     let (mut is_error, mut text) = (true, String::new());
     for entry in fields(record) {
@@ -398,7 +405,7 @@ fn output(record: &[u8], about: &mut About) -> Option<()> {
     Some(())
 }
 
-/// A `RunExitRecord`; a code of 0 is left out of the message.
+/// Parses a `RunExitRecord`; protobuf omits an exit code of 0.
 fn exit(record: &[u8], about: &mut About) -> Option<()> {
     let mut code = 0;
     for entry in fields(record) {
@@ -410,6 +417,7 @@ fn exit(record: &[u8], about: &mut About) -> Option<()> {
     Some(())
 }
 
+/// Parses an `AlertRecord`.
 fn alert(record: &[u8], step: u64, about: &mut About) -> Option<()> {
     let mut words = Vec::new();
     for entry in fields(record) {
@@ -421,12 +429,13 @@ fn alert(record: &[u8], step: u64, about: &mut About) -> Option<()> {
     Some(())
 }
 
-/// Name and JSON of an item of history, configuration, summary or statistics; `None` if it is damaged.
+/// Name and JSON value of an item of history, configuration, summary or statistics; `None` if it is
+/// damaged.
 fn item(item: &[u8]) -> Option<(String, &[u8])> {
     let (mut names, mut json): (Vec<&str>, &[u8]) = (Vec::new(), &[]);
     for entry in fields(item) {
         match entry? {
-            // Statistics have only a key, and no second name.
+            // Field 1 is the key, field 2 the nested keys; statistics have only the key.
             (1 | 2, Field::Bytes(name)) => names.push(std::str::from_utf8(name).ok()?),
             (16, Field::Bytes(value)) => json = value,
             _ => {}
