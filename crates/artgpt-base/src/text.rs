@@ -104,14 +104,14 @@ mod tests {
 
     #[test]
     fn numbers_have_six_digits() {
-        let told = [0.0, 2_204_000_000.0, 12.5, 0.001_234_567, 3e-5, f64::NAN].map(number);
-        assert_eq!(told, ["0", "2204000000", "12.5000", "0.00123457", "3.000e-5", "NaN"]);
+        let texts = [0.0, 2_204_000_000.0, 12.5, 0.001_234_567, 3e-5, f64::NAN].map(number);
+        assert_eq!(texts, ["0", "2204000000", "12.5000", "0.00123457", "3.000e-5", "NaN"]);
     }
 
     #[test]
     fn durations_have_at_most_two_units() {
-        let told = [4.4, 61.0, 1500.0, 7800.0, 200_000.0].map(duration);
-        assert_eq!(told, ["4 s", "1 min 1 s", "25 min", "2 h 10 min", "2 d 7 h"]);
+        let texts = [4.4, 61.0, 1500.0, 7800.0, 200_000.0].map(duration);
+        assert_eq!(texts, ["4 s", "1 min 1 s", "25 min", "2 h 10 min", "2 d 7 h"]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::source::SourceKind;
 use super::{FetchError, Progress, Result, io, pypi};
+use artgpt_base::files::write_json;
 use artgpt_base::hash::hex;
 use artgpt_model::checkpoint;
 use artgpt_model::manifest::{Model, Source, requantised};
@@ -349,11 +350,7 @@ fn read_record(dir: &Path) -> Vec<InstalledFile> {
 
 fn write_record(dir: &Path, records: &[InstalledFile]) -> Result<()> {
     let path = dir.join(RECORD);
-    let bytes = serde_json::to_vec_pretty(records).unwrap_or_default();
-    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(io(&path))?;
-    file.write_all(&bytes).map_err(io(&path))?;
-    file.persist(&path).map_err(|e| io(&path)(e.error))?;
-    Ok(())
+    write_json(&path, &records).map_err(io(&path))
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ pub fn ensure_supervisor(
     if is_supervised(runs) || !list(runs).iter().any(|job| job.is_local() && job.is_open()) {
         return Ok(());
     }
-    let what = || "the supervisor of jobs".to_string();
+    let what = || "the job supervisor".to_string();
     let start = |e: &dyn std::fmt::Display| JobError::Start { what: what(), reason: e.to_string() };
     let program = std::env::current_exe().map_err(|e| start(&e))?;
     if let Some(folder) = log.parent() {

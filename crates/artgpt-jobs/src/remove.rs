@@ -124,7 +124,7 @@ mod tests {
     use artgpt_rundir::TrainConfig;
 
     #[test]
-    fn a_configuration_names_a_run_by_a_whole_part_of_a_path() {
+    fn a_configuration_names_a_run_by_a_whole_path_component() {
         let config = |text: &str| text.parse::<toml::Table>().expect("parses");
         assert!(builds_on(&config("init = \"/data/runs/01AB/weights.safetensors\""), "01AB"));
         assert!(builds_on(&config("model = \"01AB\""), "01AB"));
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_over_and_needed_by_nobody_is_removed() {
+    fn only_ended_runs_without_dependents_are_removed() {
         let runs = tempfile::tempdir().expect("a folder");
         let text = "model = \"m\"\ndata = \"d\"\n[[stage]]\nkind = \"align\"\nsteps = 1\nbatch = 1\nlr = 0.1\n";
         let config: TrainConfig = toml::from_str(text).expect("parses");
@@ -143,25 +143,25 @@ mod tests {
         };
         let open = make("AAAA", &config);
         let path = open.path.clone();
-        let told = |all: &[&PathBuf]| {
+        let removed = |all: &[&PathBuf]| {
             let all: Vec<PathBuf> = all.iter().map(|path| path.to_path_buf()).collect();
             remove(runs.path(), &all).map_err(|e| e.to_string())
         };
         let over = make("BBBB", &config).path.clone();
         // All of them, or none.
-        assert!(told(&[&over, &path]).expect_err("is open").contains("in use"));
+        assert!(removed(&[&over, &path]).expect_err("is open").contains("in use"));
         assert!(over.is_dir());
         drop(open);
         let other = tempfile::tempdir().expect("a folder");
         std::fs::write(other.path().join("config.toml"), text).expect("writes");
         let foreign = other.path().to_path_buf();
-        assert!(told(&[&foreign]).expect_err("is not ours").contains("no run of this"));
+        assert!(removed(&[&foreign]).expect_err("is not ours").contains("no run of this"));
         let init = Some(path.join("weights.safetensors"));
         let child = make("CCCC", &TrainConfig { init, ..config }).path.clone();
-        assert!(told(&[&path]).expect_err("is needed").contains("CCCC"));
+        assert!(removed(&[&path]).expect_err("is needed").contains("CCCC"));
         // What was left half removed goes with the next one, and is no run.
         std::fs::create_dir(runs.path().join(".removed-DDDD")).expect("makes");
-        assert_eq!(told(&[&path, &child, &path]), Ok(()));
+        assert_eq!(removed(&[&path, &child, &path]), Ok(()));
         let left: Vec<_> = runs.path().read_dir().expect("reads").flatten().collect();
         assert_eq!(left.len(), 1, "{left:?}");
     }

@@ -341,3 +341,75 @@ fn run(command: &mut Command) -> Result<String> {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use artgpt_rundir::job::{Place, Request, Spec};
+
+    fn job(id: &str) -> Job {
+        Job {
+            id: id.into(),
+            path: Path::new("/runs").join(id),
+            spec: Spec {
+                name: None,
+                submitted: jiff::Timestamp::UNIX_EPOCH,
+                on: Place::Slurm,
+                device: "cuda:0".into(),
+                priority: 3,
+                after: Vec::new(),
+                retries: 0,
+                memory: None,
+                program: "/bin/artgpt-tui".into(),
+                settings: "/no/config.toml".into(),
+            },
+            request: Request::default(),
+            progress: Progress::default(),
+            status: Status::now(RunState::Queued, 0, 10, None),
+        }
+    }
+
+    #[test]
+    fn several_jobs_become_an_array_with_the_configured_resources() {
+        let resources = Resources {
+            partition: Some("gpu".into()),
+            cpus_per_task: Some(4),
+            mpi: Some("pmix".into()),
+            extra: vec!["--exclusive".into()],
+            ..Resources::default()
+        };
+        let text = script(&[job("A"), job("B")], Path::new("/data"), &resources);
+        let (head, _) = text.split_once("code=$?").expect("requeues");
+        let expected = r#"#!/bin/sh
+#SBATCH --job-name=artgpt-A
+#SBATCH --output=/dev/null
+#SBATCH --array=0-1
+#SBATCH --open-mode=append
+#SBATCH --signal=TERM@120
+#SBATCH --nice=-3
+#SBATCH --partition=gpu
+#SBATCH --cpus-per-task=4
+#SBATCH --exclusive
+#SBATCH --requeue
+
+set -- '/runs/A' '/runs/B'
+shift "${SLURM_ARRAY_TASK_ID:-0}"
+run=$1
+exec >>"$run/output.log" 2>&1
+srun ${SLURM_CPUS_PER_TASK:+--cpus-per-task=$SLURM_CPUS_PER_TASK} --mpi='pmix' '/bin/artgpt-tui' '--data-dir' '/data' '--device' 'cuda' 'train' '--own-session' '--resume' "$run"
+"#;
+        assert_eq!(head, expected);
+    }
+
+    #[test]
+    fn a_single_job_logs_to_its_run_unless_the_path_needs_quotes() {
+        let log = |job: &Job| {
+            let text = script(std::slice::from_ref(job), Path::new("/data"), &Resources::default());
+            text.lines().find(|line| line.contains("--output")).map(str::to_string)
+        };
+        let mut one = job("A");
+        assert_eq!(log(&one).as_deref(), Some("#SBATCH --output=/runs/A/output.log"));
+        one.path = "/my runs/A".into();
+        assert_eq!(log(&one).as_deref(), Some("#SBATCH --output=/dev/null"));
+    }
+}

@@ -134,7 +134,7 @@ mod tests {
     use artgpt_rundir::TrainConfig;
 
     #[test]
-    fn ends_and_troubles_are_told_once() {
+    fn ends_and_troubles_are_reported_once() {
         let runs = tempfile::tempdir().expect("a folder");
         let text = "model = \"m\"\ndata = \"d\"\n[[stage]]\nkind = \"align\"\nsteps = 1\nbatch = 1\nlr = 0.1\n";
         let config: TrainConfig = toml::from_str(text).expect("parses");
@@ -146,15 +146,15 @@ mod tests {
         assert_eq!(news.look(), []);
         run.mark(2, MarkKind::Checkpoint, "checkpoint");
         run.mark(3, MarkKind::Warning, "the loss leaps");
-        let told =
+        let lines =
             |news: &mut News| -> Vec<String> { news.look().iter().map(Item::told).collect() };
-        assert_eq!(told(&mut news), ["A in trouble: step 3: the loss leaps"]);
+        assert_eq!(lines(&mut news), ["A in trouble: step 3: the loss leaps"]);
         run.set_status(RunState::Failed, 3, 9, Some("why".into())).expect("writes");
-        assert_eq!(told(&mut news), ["A failed: why"]);
+        assert_eq!(lines(&mut news), ["A failed: why"]);
         assert_eq!(news.look(), []);
         // A run that came between two looks.
         let other = RunDir::create(runs.path(), "B", &config).expect("makes");
         other.set_status(RunState::Finished, 9, 9, None).expect("writes");
-        assert_eq!(told(&mut news), ["B finished: 9 steps"]);
+        assert_eq!(lines(&mut news), ["B finished: 9 steps"]);
     }
 }

@@ -234,7 +234,7 @@ mod tests {
         let mean: f64 = points.iter().map(|p| p.0).sum();
         let turned: f64 = points.iter().map(|p| p.0 * p.1).sum();
         assert!(mean.abs() < 1e-6 && turned.abs() < 1e-3, "{mean} {turned}");
-        // Ten directions that hold nearly the same: the two first are told from the third, and numbers
+        // Ten directions that hold nearly the same: the first two are distinguished from the third, and numbers
         // beyond the roots of all numbers do no harm.
         for scale in [1.0, 1e200, 1e-200] {
             let size = |at: usize| scale * (10.0 - at as f64 / 4.0);

@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_told_by_their_place_and_what_is_too_much_is_passed_over() {
+    fn file_cells_show_their_path_and_excess_rows_are_skipped() {
         let json = r#"{"columns": ["id", 2], "data": [[1, "a", "too much"], [null],
             [NaN, {"_type": "image-file", "path": "media/images/x.png", "sha256": "00"}]]}"#;
         let rows = table(json.as_bytes()).expect("a table");

@@ -463,7 +463,7 @@ mod tests {
     use crate::readers::Reader;
 
     #[test]
-    fn another_file_is_told_and_not_read() {
+    fn another_file_is_reported_and_not_read() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("run-1.wandb");
         std::fs::write(&path, "no log of theirs").expect("writes");
