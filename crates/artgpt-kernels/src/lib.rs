@@ -1,7 +1,9 @@
 //! Fast arithmetic: matrix products by instruction set, network operations with a backward pass,
 //! huge pages, memory maps, and the process-wide settings that they need.
 //!
-//! The only crate with `unsafe`. It knows matrices and tensors, and nothing of models.
+//! The only crate with `unsafe`. It knows matrices and tensors, but no models.
+
+#![warn(missing_docs)]
 
 pub mod matrix;
 pub mod mmap;

@@ -1,7 +1,7 @@
-//! One network, two ways to compute its norms, softmax and rotary embedding.
+//! One network, two implementations of its norms, softmax and rotary embedding.
 //!
-//! candle's fused kernels have no backward pass and stop the gradient without an error, so
-//! training takes our own on the CPU and composed forms elsewhere. The type says which; the
+//! candle's fused kernels have no backward pass and stop the gradient without an error, so training
+//! uses our own kernels on the CPU and composed forms elsewhere. A type parameter selects them; the
 //! network is written once.
 
 use candle_core::{D, DType, Result, Tensor};
@@ -10,16 +10,17 @@ use candle_nn::{ops as nn, rotary_emb};
 use super::ops;
 pub use super::ops::RopeLayout;
 
-/// Chosen once per model: [`Fused`] to run it, [`Differentiable`] to train it.
+/// The implementation, fixed per model: [`Fused`] for inference, [`Differentiable`] for training.
 pub trait Mode: Send + Sync + 'static {
-    /// Last dimension; `weight` is (width).
+    /// RMSNorm over the last dimension; `weight` is (width).
     fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor>;
+    /// LayerNorm over the last dimension; `weight` and `bias` are (width).
     fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor>;
-    /// Over the last dimension.
+    /// Softmax over the last dimension.
     fn softmax(x: &Tensor) -> Result<Tensor>;
-    /// `x` is (batch, heads, tokens, head width), `cos` and `sin` (tokens, head width / 2).
+    /// Rotary embedding: `x` is (batch, heads, tokens, head width), `cos` and `sin` (tokens, head width / 2).
     fn rope(x: &Tensor, cos: &Tensor, sin: &Tensor, layout: RopeLayout) -> Result<Tensor>;
-    /// The first half of the last dimension through SiLU, times the second half.
+    /// SwiGLU: the SiLU of the first half of the last dimension times the second half.
     fn swiglu(both: &Tensor) -> Result<Tensor>;
 }
 
@@ -94,7 +95,7 @@ impl Mode for Differentiable {
     }
 }
 
-/// Forms in candle's own operations, which have a backward pass on every device.
+/// Forms composed of candle's operations, which have a backward pass on every device.
 pub(super) mod composed {
     use super::*;
 
@@ -126,7 +127,7 @@ pub(super) mod composed {
     }
 }
 
-/// A LayerNorm's weight and bias; the mode computes it.
+/// The weight and bias of a LayerNorm, (width) each; a [`Mode`] computes it.
 #[derive(Debug, Clone)]
 pub struct LayerNorm {
     weight: Tensor,
@@ -135,6 +136,7 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
+    /// Reads `weight` and `bias`; new ones start at 1 and 0.
     pub fn load(width: usize, eps: f64, vb: candle_nn::VarBuilder) -> Result<Self> {
         use candle_nn::Init;
         Ok(Self {
@@ -144,14 +146,14 @@ impl LayerNorm {
         })
     }
 
+    /// Normalises the last dimension of `x`.
     pub fn forward<M: Mode>(&self, x: &Tensor) -> Result<Tensor> {
         M::layer_norm(x, &self.weight, &self.bias, self.eps)
     }
 }
 
-/// 0 where a query may look at a key, minus infinity where not: (queries, keys).
-///
-/// Query `i` stands at position `past + i`.
+/// The causal attention mask, (queries, keys): 0 for keys up to the query's position, else minus
+/// infinity. Query `i` has the position `past + i`; there are `past + queries` keys.
 pub fn causal_mask(queries: usize, past: usize, device: &candle_core::Device) -> Result<Tensor> {
     let keys = past + queries;
     let data: Vec<f32> = (0..queries)

@@ -1,8 +1,9 @@
-//! What a model is, as data: its manifest, the sizes of its parts, fine-tuning methods, and sampling
-//! settings.
+//! Descriptions of models as data: manifests, sizes of parts, fine-tuning methods, sampling settings.
 //!
-//! This crate reads no file and knows no tensors, so that whoever only describes models (settings,
-//! run folders, jobs) need not be built with them.
+//! This crate reads no file and knows no tensors, so that crates that only describe models
+//! (settings, run folders, jobs) compile without them.
+
+#![warn(missing_docs)]
 
 mod manifest;
 mod method;

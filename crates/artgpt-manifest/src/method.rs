@@ -1,11 +1,11 @@
-//! The methods by which a LLaMA is fine-tuned, and how many parameters each trains.
+//! Fine-tuning methods for a LLaMA.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Target;
 
-/// A way to train a language model, with the sizes that its own publication or the `peft` package
-/// takes by default.
+/// A fine-tuning method of a language model. Sizes default to those of its publication or of the `peft`
+/// package.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Method {
@@ -16,26 +16,30 @@ pub enum Method {
         #[serde(default = "yes")]
         zero_up: bool,
     },
-    /// Two factors of this rank beside each target, their product scaled by `alpha / rank`
+    /// Low-rank adaptation: a product of two factors beside each target, scaled by `alpha / rank`
     /// (arXiv 2106.09685).
     Lora {
+        /// Rank of the factors.
         #[serde(default = "rank")]
         rank: usize,
+        /// Scale of the product, times `rank`.
         #[serde(default = "alpha")]
         alpha: f64,
+        /// The Linears of each block that it adapts.
         #[serde(default = "targets")]
         targets: Vec<Target>,
     },
     /// A bias on every Linear (arXiv 2106.10199); LLaMA has none, so they start at zero.
     Bitfit {},
-    /// Keys and values of this many tokens before every block's own (arXiv 2101.00190), with no
-    /// network that makes them.
+    /// Prefix tuning: trained keys and values before every block's own (arXiv 2101.00190), without
+    /// the publication's network that generates them.
     Prefix {
+        /// Length of the prefix.
         #[serde(default = "tokens")]
         tokens: usize,
     },
-    /// The norms that the reference opens, alone: each block's post-attention norm and the input
-    /// norm of even blocks.
+    /// Only the norms that the reference trains: each block's post-attention norm and the input norm
+    /// of even blocks.
     Norms {},
     /// Nothing in the language model: MiniGPT-4's recipe.
     Projection {},
@@ -50,7 +54,7 @@ impl Default for Method {
 }
 
 impl Method {
-    /// All of them, with their usual sizes.
+    /// All methods with default sizes.
     pub fn all() -> [Self; 7] {
         [
             Self::default(),
@@ -63,7 +67,7 @@ impl Method {
         ]
     }
 
-    /// As a configuration writes it.
+    /// The method's name in a configuration.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Adapter { .. } => "adapter",
@@ -76,7 +80,7 @@ impl Method {
         }
     }
 
-    /// With its sizes, for a table.
+    /// The method's name and sizes, for a table.
     pub fn describe(&self) -> String {
         match self {
             Self::Lora { rank, alpha, targets } => {
@@ -89,12 +93,15 @@ impl Method {
         }
     }
 
-    /// Trains the norms of the reference if nothing else is said.
+    /// Whether it trains the norms of the reference by default.
     pub fn opens_norms(&self) -> bool {
         matches!(self, Self::Adapter { .. } | Self::Norms {} | Self::Full {})
     }
 
-    /// What is wrong with its sizes.
+    /// Checks the sizes.
+    ///
+    /// # Errors
+    /// A message that names the invalid size.
     pub fn check(&self) -> Result<(), String> {
         match self {
             Self::Lora { rank: 0, .. } => Err("lora: rank must be above 0".into()),

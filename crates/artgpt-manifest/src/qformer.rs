@@ -2,43 +2,52 @@
 
 use serde::{Deserialize, Serialize};
 
-/// `[qformer]` of a manifest, less its path.
+/// The sizes in `[qformer]` of a manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QFormerConfig {
+    /// Learned query tokens; an image becomes as many tokens.
     pub num_query_tokens: usize,
+    /// Width of a query token.
     pub hidden_size: usize,
+    /// Blocks.
     pub num_hidden_layers: usize,
+    /// Attention heads of a block; they divide `hidden_size`.
     pub num_attention_heads: usize,
+    /// Inner width of the feed-forward layers.
     pub intermediate_size: usize,
+    /// Blocks 0, n, 2n … have cross-attention to the image.
     pub cross_attention_freq: usize,
     /// Width of the image tokens.
     pub encoder_width: usize,
+    /// Epsilon of the LayerNorms.
     #[serde(default = "layer_norm_eps")]
     pub layer_norm_eps: f64,
-    /// Side of the square grid of image tokens whose places are marked with sines and cosines.
-    /// A ViT's tokens know their places, so 0 (no marks) is its value; those of a convolutional
+    /// Side of the square grid of image tokens to which the bridge adds sinusoidal position
+    /// embeddings. 0 adds none: the tokens of a ViT carry positions, those of a convolutional
     /// encoder do not.
     #[serde(default)]
     pub image_grid: usize,
-    /// Channels, from the first, of which the query tokens are told how the halves of the grid
-    /// relate (`relations.rs`); 0 tells nothing. Needs `image_grid`.
+    /// Number of leading channels whose symmetry and balance features the bridge adds to the query
+    /// tokens (`relations.rs` of `artgpt-model`); 0 adds none. Needs `image_grid`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub relation_channels: usize,
-    /// Standardise each channel of the image tokens by measured means and deviations
-    /// (`vision_norm`): for encoders that end in no norm.
+    /// Standardise each channel of the image tokens by measured means and standard deviations
+    /// (`vision_norm`), for encoders without a final norm.
     #[serde(default = "yes")]
     pub standardise: bool,
-    /// Reads the instruction.
+    /// The text branch, which reads the instruction (InstructBLIP).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<QFormerTextConfig>,
 }
 
-/// The text branch's tables.
+/// Sizes of the text branch's embedding tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QFormerTextConfig {
+    /// Tokens of its vocabulary.
     pub vocab_size: usize,
+    /// Longest instruction, in tokens.
     pub max_position_embeddings: usize,
 }
 

@@ -2,33 +2,35 @@
 
 use serde::{Deserialize, Serialize};
 
-/// More beams than this are a mistake.
+/// Upper bound of [`SamplingConfig::beams`].
 pub const MAX_BEAMS: usize = 64;
 
-/// How the next token is chosen. `temperature` 0 is greedy.
+/// How decoding chooses tokens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SamplingConfig {
+    /// Sampling temperature; 0 is greedy decoding.
     pub temperature: f64,
+    /// Nucleus sampling: keep the most likely tokens up to this total probability; 1 = off.
     pub top_p: f64,
-    /// 0 is no limit.
+    /// Keep only this many of the most likely tokens; 0 = off.
     pub top_k: usize,
-    /// Leaves out tokens less likely than this share of the likeliest; 0 is none.
+    /// Drop tokens below this share of the highest probability; 0 = off.
     pub min_p: f64,
-    /// 1 is none; it applies to all that is [`Said`].
+    /// Repetition penalty on tokens of the prompt and the answer; 1 = off.
     pub repetition_penalty: f32,
-    /// Taken once from the logit of each token that the answer has already; 0 is none.
+    /// Presence penalty: subtracted from the logit of each token in the answer; 0 = off.
     pub presence_penalty: f32,
-    /// An answer does not end before it has this many tokens.
+    /// Minimum length of an answer in tokens.
     pub min_new_tokens: usize,
-    /// Texts that end an answer, besides the template's.
+    /// Stop strings besides the template's.
     pub stop: Vec<String>,
-    /// Above 1, the likeliest whole answers are sought side by side instead of drawing tokens.
+    /// Beam search with this many beams instead of sampling; 1 = off.
     pub beams: usize,
-    /// Exponent on the length by which a beam's log-probability is divided; above 0 favours
-    /// longer answers.
+    /// Length penalty of beam search: the exponent of the length that divides a beam's
+    /// log-probability. Above 0 favours longer answers.
     pub length_penalty: f64,
-    /// Drawn anew for each answer when absent.
+    /// RNG seed; `None` = a new seed for each answer.
     pub seed: Option<u64>,
 }
 
@@ -51,11 +53,12 @@ impl Default for SamplingConfig {
 }
 
 impl SamplingConfig {
+    /// Greedy decoding.
     pub fn greedy() -> Self {
         Self { temperature: 0.0, ..Self::default() }
     }
 
-    /// What is out of range, in words.
+    /// A message about the first option that is out of range.
     pub fn problem(&self) -> Option<String> {
         if !self.temperature.is_finite() || self.temperature < 0.0 {
             return Some(format!("temperature {} must be 0 or more", self.temperature));
@@ -81,7 +84,7 @@ impl SamplingConfig {
         None
     }
 
-    /// Whether the most likely token is always taken.
+    /// Whether decoding always takes the most likely token.
     pub fn is_greedy(&self) -> bool {
         self.temperature < 1e-6
     }

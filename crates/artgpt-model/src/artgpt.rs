@@ -1,4 +1,4 @@
-//! The whole network joined: what an image becomes, and the language model that reads it.
+//! The whole network: from an image to query tokens, and the language model that reads them.
 
 use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;
@@ -9,7 +9,7 @@ use super::checkpoint::{BLOCKS, Extras, LanguageFile, read_llama};
 use super::llama::Llama;
 use super::manifest::Model;
 use super::peft::Tuning;
-use super::source::{Named, VisionSource, bridge_source, tuning_source};
+use super::source::{RenamedTensors, VisionSource, bridge_source, tuning_source};
 use super::vision::VisionEncoder;
 use super::{Error, LoadStage, Result};
 use artgpt_art::View;
@@ -17,26 +17,33 @@ use artgpt_kernels::matrix::TrainPrecision;
 use artgpt_kernels::mode::{Fused, Mode};
 use artgpt_manifest::Method;
 
-/// What training made of a model, without the frozen base: small beside it, and one base
-/// takes different ones in turn.
+/// The trained parts of a model (an adapter set), without the frozen base. They are small, and one base
+/// can switch between several sets.
 pub struct Trained {
     bridge: Option<Bridge>,
-    /// Of each block.
+    /// Of each block of the language model.
     tunings: Vec<Tuning>,
     image_tokens: usize,
 }
 
 /// A model ready to run.
 pub struct ArtGpt {
+    /// The vision encoder; `None` for a text-only model.
     pub vision: Option<Box<dyn VisionEncoder>>,
+    /// Q-Former and projection; `None` for a text-only model.
     pub bridge: Option<Bridge>,
+    /// The language model with its adapters.
     pub language: Llama<Fused>,
     /// Query tokens per image.
     pub image_tokens: usize,
 }
 
 impl ArtGpt {
-    /// Reads all parts. `file` is the open language model.
+    /// Loads all parts onto `device`. `file` is the open language model; `progress` gets the part and
+    /// its loaded fraction.
+    ///
+    /// # Errors
+    /// A file cannot be read, is damaged, does not fit the network, or is not supported.
     pub fn load(
         model: &Model,
         file: &mut LanguageFile,
@@ -44,9 +51,11 @@ impl ArtGpt {
         mut progress: impl FnMut(LoadStage, f32),
     ) -> Result<Self> {
         let extras = match tuning_source(model)? {
-            Some((tensors, method)) => {
-                Extras { weights: Some(Named::same(tensors).builder(device)), method, train: None }
-            }
+            Some((tensors, method)) => Extras {
+                weights: Some(RenamedTensors::same(tensors).builder(device)),
+                method,
+                train: None,
+            },
             None => Extras { weights: None, method: Method::Projection {}, train: None },
         };
         let language = read_llama::<Fused>(file.weights(), &extras, device, &mut progress)?;
@@ -58,14 +67,17 @@ impl ArtGpt {
         Ok(Self { vision, bridge, language, image_tokens: image_tokens(model) })
     }
 
-    /// Reads the trained parts of `model`, which must have this one's base
+    /// Loads the trained parts of `model`, which must have the base of this model
     /// ([`Model::base_fingerprint`]).
+    ///
+    /// # Errors
+    /// As for [`Self::load`].
     pub fn read_trained(&self, model: &Model) -> Result<Trained> {
         let (config, device) = (&self.language.config, self.language.device());
         let blocks = match tuning_source(model)? {
             Some((tensors, method)) => {
                 let path = tensors.path.clone();
-                let all = Named::same(tensors).builder(device);
+                let all = RenamedTensors::same(tensors).builder(device);
                 let block = |i| Tuning::load(&method, config, &all.pp(format!("{BLOCKS}.{i}")));
                 let read = (0..config.num_hidden_layers).map(block);
                 read.collect::<candle_core::Result<_>>().map_err(|e| Error::in_part(&path, e))?
@@ -76,7 +88,7 @@ impl ArtGpt {
         Ok(Trained { bridge, tunings: blocks, image_tokens: image_tokens(model) })
     }
 
-    /// Replaces the trained parts and returns those that were there before.
+    /// Replaces the trained parts and returns the previous ones.
     pub fn swap_trained(&mut self, mut trained: Trained) -> Trained {
         std::mem::swap(&mut self.bridge, &mut trained.bridge);
         std::mem::swap(&mut self.image_tokens, &mut trained.image_tokens);
@@ -86,8 +98,8 @@ impl ArtGpt {
         trained
     }
 
-    /// A picture to its projected query tokens, (1, queries, hidden); `None` for a blind model.
-    /// `instruction` is read by a Q-Former that has a text branch.
+    /// Encodes an image as projected query tokens, (1, queries, hidden); `None` for a text-only model.
+    /// A Q-Former with a text branch reads `instruction`, in tokens of its own tokenizer.
     pub fn encode(&self, image: &RgbImage, instruction: &[u32]) -> Result<Option<Tensor>> {
         match self.see(image)? {
             Some(tokens) => self.query(&tokens, instruction),
@@ -95,7 +107,7 @@ impl ArtGpt {
         }
     }
 
-    /// A picture to the vision encoder's tokens, (1, tokens, width).
+    /// The vision encoder: an image to tokens, (1, tokens, width); `None` for a text-only model.
     pub fn see(&self, image: &RgbImage) -> Result<Option<Tensor>> {
         let Some(vision) = &self.vision else { return Ok(None) };
         let view = View::sized(image, vision.side() as u32);
@@ -103,14 +115,14 @@ impl ArtGpt {
         Ok(Some(vision.encode(&pixels)?))
     }
 
-    /// The encoder's tokens to projected query tokens.
+    /// The bridge: the encoder's tokens, (1, tokens, width), to query tokens, (1, queries, hidden).
     pub fn query(&self, tokens: &Tensor, instruction: &[u32]) -> Result<Option<Tensor>> {
         let Some(bridge) = &self.bridge else { return Ok(None) };
         Ok(Some(bridge.forward::<Fused>(tokens, instruction)?))
     }
 }
 
-/// The frozen vision encoder a manifest names.
+/// Loads the vision encoder that the manifest names; `None` for a text-only model.
 pub fn load_vision(model: &Model, device: &Device) -> Result<Option<Box<dyn VisionEncoder>>> {
     let Some(source) = VisionSource::of(model)? else { return Ok(None) };
     source.load(|named| named.builder(device)).map(Some)
@@ -120,7 +132,7 @@ fn image_tokens(model: &Model) -> usize {
     model.manifest.qformer.as_ref().map_or(0, |p| p.config.num_query_tokens)
 }
 
-/// `None` for a blind model.
+/// `None` for a text-only model.
 fn load_bridge(
     model: &Model,
     sees: bool,
@@ -133,7 +145,7 @@ fn load_bridge(
     Bridge::load(&part.config, language_width, named.builder(device)).map(Some).map_err(damaged)
 }
 
-/// A LLaMA to train through, with its trainable parts taken from `weights`.
+/// Loads a LLaMA for training; its trainable parts come from `weights`.
 pub fn load_trainable<M: Mode>(
     file: &mut LanguageFile,
     weights: VarBuilder,

@@ -1,5 +1,4 @@
-//! The bridge: standardised image tokens, Q-Former, projection. Together with the adapters it is
-//! all that trains.
+//! The bridge: standardised image tokens, Q-Former, projection. Only it and the adapters train.
 
 use candle_core::{Device, Result, Tensor};
 use candle_nn::{Init, VarBuilder};
@@ -9,11 +8,12 @@ use super::qformer::{QFormer, QFormerConfig};
 use super::relations::Relations;
 use artgpt_kernels::mode::Mode;
 
+/// Everything between the vision encoder and the language model.
 #[derive(Debug, Clone)]
 pub struct Bridge {
-    /// Our own layout's; the references' encoders end in a norm of their own.
+    /// Only in our own layout; the references' encoders end in a norm.
     norm: Option<ChannelNorm>,
-    /// Marks of the tokens' places, (image tokens, encoder width); fixed.
+    /// Fixed position embeddings, (image tokens, encoder width).
     position: Option<Tensor>,
     relations: Option<Relations>,
     qformer: QFormer,
@@ -21,6 +21,10 @@ pub struct Bridge {
 }
 
 impl Bridge {
+    /// Loads Q-Former and projection; `language_width` is the hidden width of the language model.
+    ///
+    /// # Errors
+    /// A tensor is missing or misshaped, or the configuration contradicts itself.
     pub fn load(config: &QFormerConfig, language_width: usize, vb: VarBuilder) -> Result<Self> {
         let (channels, width) = (config.relation_channels, config.encoder_width);
         if channels > 0 && (config.image_grid < 2 || channels > width) {
@@ -50,28 +54,28 @@ impl Bridge {
         })
     }
 
-    /// Tokens of an instruction that the Q-Former can read; `None` if it reads none.
+    /// The longest instruction in tokens; `None` if the Q-Former has no text branch.
     pub fn instruction_limit(&self) -> Option<usize> {
         self.qformer.instruction_limit()
     }
 
-    /// Tokens that a picture becomes.
+    /// Tokens per image.
     pub fn query_tokens(&self) -> usize {
         self.qformer.query_tokens()
     }
 
-    /// (batch, image tokens, encoder width) to (batch, queries, LLM hidden). `instruction` is in
-    /// the tokens of the Q-Former's own tokenizer.
+    /// Both steps: (batch, image tokens, encoder width) to (batch, queries, LLM hidden).
+    /// `instruction` is in tokens of the Q-Former's own tokenizer.
     pub fn forward<M: Mode>(&self, image: &Tensor, instruction: &[u32]) -> Result<Tensor> {
         self.project(&self.query::<M>(image, instruction)?)
     }
 
-    /// (batch, queries, Q-Former hidden) to (batch, queries, LLM hidden).
+    /// The projection: (batch, queries, Q-Former hidden) to (batch, queries, LLM hidden).
     pub fn project(&self, queries: &Tensor) -> Result<Tensor> {
         self.projection.forward(queries)
     }
 
-    /// (batch, image tokens, encoder width) to (batch, queries, Q-Former hidden).
+    /// The Q-Former: (batch, image tokens, encoder width) to (batch, queries, Q-Former hidden).
     pub fn query<M: Mode>(&self, image: &Tensor, instruction: &[u32]) -> Result<Tensor> {
         let relations = self.relations.as_ref().map(|r| r.forward(image)).transpose()?;
         let mut image = match &self.norm {
@@ -85,22 +89,22 @@ impl Bridge {
     }
 }
 
-/// Sines and cosines of a cell's column, then of its row, in (side * side, width); the tokens are
-/// row by row. Frequencies fall from 1 to 1/100, as a grid is small.
+/// Sinusoidal position embeddings, (side * side, width), tokens row by row: sines and cosines of the
+/// column, then of the row. Frequencies fall from 1 to 1/100, as a grid is small.
 fn grid_positions(side: usize, width: usize, device: &Device) -> Result<Tensor> {
     let quarter = width / 4;
-    let places = side * side;
-    let mut out = vec![0f32; places * width];
-    for (cell, mark) in out.chunks_mut(width).enumerate() {
-        for (axis, place) in [cell % side, cell / side].into_iter().enumerate() {
+    let cells = side * side;
+    let mut out = vec![0f32; cells * width];
+    for (cell, embedding) in out.chunks_mut(width).enumerate() {
+        for (axis, position) in [cell % side, cell / side].into_iter().enumerate() {
             for i in 0..quarter {
-                let angle = place as f32 * 100f32.powf(-(i as f32) / quarter as f32);
-                mark[(2 * axis) * quarter + i] = angle.sin();
-                mark[(2 * axis + 1) * quarter + i] = angle.cos();
+                let angle = position as f32 * 100f32.powf(-(i as f32) / quarter as f32);
+                embedding[(2 * axis) * quarter + i] = angle.sin();
+                embedding[(2 * axis + 1) * quarter + i] = angle.cos();
             }
         }
     }
-    Tensor::from_vec(out, (places, width), device)
+    Tensor::from_vec(out, (cells, width), device)
 }
 
 /// Standardises each channel by its mean and deviation over the training views.
@@ -131,15 +135,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_cell_has_its_own_mark_and_mirrored_cells_share_their_row() -> Result<()> {
-        let marks = grid_positions(3, 16, &Device::Cpu)?.to_vec2::<f32>()?;
-        assert_eq!(marks.len(), 9);
-        for (i, a) in marks.iter().enumerate() {
-            assert!(marks[..i].iter().all(|b| b != a), "cell {i}");
+    fn every_cell_has_its_own_embedding_and_cells_of_a_row_share_half() -> Result<()> {
+        let embeddings = grid_positions(3, 16, &Device::Cpu)?.to_vec2::<f32>()?;
+        assert_eq!(embeddings.len(), 9);
+        for (i, a) in embeddings.iter().enumerate() {
+            assert!(embeddings[..i].iter().all(|b| b != a), "cell {i}");
         }
-        // The second half of a mark is the row's.
-        assert_eq!(marks[3][8..], marks[5][8..]);
-        assert_ne!(marks[3][..8], marks[5][..8]);
+        // The second half of an embedding belongs to the row.
+        assert_eq!(embeddings[3][8..], embeddings[5][8..]);
+        assert_ne!(embeddings[3][..8], embeddings[5][..8]);
         Ok(())
     }
 }

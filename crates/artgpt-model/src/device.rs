@@ -1,11 +1,15 @@
-//! `--device cpu|cuda[:N]|auto`.
+//! The device of `--device cpu|cuda[:N]|auto`.
 
 use candle_core::{Device, DeviceLocation};
 
 use crate::{Error, Result};
 
-/// Opens the device a user names. `auto` is a CUDA device where there is one. A GPU without a number
-/// is the first one; processes that `mpirun` or `srun` started on one machine take one each.
+/// Opens the device that the user names: `cpu`, `cuda`, `cuda:N`, or `auto`, a CUDA device if there is
+/// one. `cuda` without a number is the first one; processes that `mpirun` or `srun` started on one
+/// machine take one each.
+///
+/// # Errors
+/// [`Error::Unsupported`] if the name is no device, or the device is not there.
 pub fn open(name: &str) -> Result<Device> {
     let wrong = |what: String, hint: &str| Error::Unsupported {
         path: "--device".into(),
@@ -38,18 +42,18 @@ pub fn open(name: &str) -> Result<Device> {
     }
 }
 
-/// The GPU of this process's number among those of its machine (Open MPI's, MPICH's, Slurm's), or the
-/// nearest one below: a batch system may show each process its own GPU alone, as the first.
+/// The GPU with the local rank of this process (Open MPI, MPICH, Slurm), or the nearest one below: a
+/// batch system may show each process only its own GPU, as number 0.
 fn first_gpu() -> Option<Device> {
     let own: usize = ["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"]
         .iter()
         .find_map(|name| std::env::var(name).ok()?.parse().ok())
         .unwrap_or(0);
-    // More than these no machine has.
+    // No machine has more GPUs.
     (0..=own.min(63)).rev().find_map(|index| Device::new_cuda(index).ok())
 }
 
-/// Which device a name led to, and why.
+/// A message that names the selected device and why it was selected.
 pub fn reason(name: &str, device: &Device) -> String {
     let chosen = match device.location() {
         DeviceLocation::Cpu => "the CPU".to_string(),
@@ -74,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nonsense_is_told() {
+    fn unknown_names_are_errors() {
         assert!(open("cpu").is_ok() && open("auto").is_ok());
         for bad in ["gpu", "cuda:", "cuda:x", ""] {
             assert!(open(bad).is_err(), "{bad}");

@@ -1,4 +1,4 @@
-//! Which weights turn a picture into query tokens.
+//! Fingerprints of weights: for cached query tokens, shared bases, and the base of a training run.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -15,9 +15,12 @@ use super::{Error, Result};
 use artgpt_base::hash::hex;
 
 impl Model {
-    /// Changes when anything may see differently: this program, the manifest, or a file of
-    /// the vision encoder, Q-Former, projection or adapters. Files are known by name, size and
-    /// time: reading gigabytes would take longer than encoding a picture.
+    /// A hash that changes with anything that can change query tokens: this program, the manifest, or
+    /// a file of the vision encoder, Q-Former, projection or adapters. It covers name, size and
+    /// modification time of files, as reading gigabytes takes longer than encoding an image.
+    ///
+    /// # Errors
+    /// A file cannot be examined.
     pub fn seeing_fingerprint(&self) -> Result<String> {
         let mut hash = Sha256::new();
         let mut add = |text: &str| {
@@ -35,7 +38,7 @@ impl Model {
         add(&manifest);
         let vision = self.manifest.vision.as_ref().map(|p| p.path.as_str());
         for part in vision.into_iter().chain(self.trained_parts()) {
-            // What is part of the program changes with it.
+            // Files inside the program change with it.
             if self.inside(part).is_none() {
                 state(&self.path(part), &mut add)?;
             }
@@ -43,9 +46,11 @@ impl Model {
         Ok(hex(&hash.finalize()))
     }
 
-    /// Equal for two models that can share their frozen part in memory: the same files, unchanged,
-    /// read in the same way. `None` if the base is nobody else's: training changed it (full
-    /// fine-tuning).
+    /// A text that is equal for two models that can share their frozen base in memory: the same files,
+    /// unchanged, loaded in the same way. `None` if full fine-tuning changed the base.
+    ///
+    /// # Errors
+    /// A file cannot be examined or is damaged.
     pub fn base_fingerprint(&self) -> Result<Option<String>> {
         let Some(language) = self.language_path() else { return Ok(None) };
         if tuning_source(self)?.is_some_and(|(t, _)| t.names().any(replaces_base)) {
@@ -65,7 +70,7 @@ impl Model {
         if let Some(vision) = m.vision.as_ref().filter(|v| v.kind != VisionKind::None) {
             add(&format!("{:?} {:?}", vision.kind, vision.num_attention_heads));
             state(&self.path(&vision.path), &mut add)?;
-            // The originals keep the encoder's last norm with what is trained.
+            // The originals keep the encoder's last norm with the trained tensors.
             for part in self.trained_parts() {
                 if self.tensors(part)?.names().any(|name| name.starts_with("ln_vision.")) {
                     state(&self.path(part), &mut add)?;
@@ -75,7 +80,7 @@ impl Model {
         Ok(Some(all))
     }
 
-    /// Bytes of the files that training made, about: what is in memory takes up to twice as much.
+    /// Approximate bytes of the trained files; in memory they take up to twice as much.
     pub fn trained_bytes(&self) -> u64 {
         let bytes = |part: &str| match self.inside(part) {
             Some(bytes) => bytes.len() as u64,
@@ -95,9 +100,12 @@ impl Model {
         parts.into_iter().flatten().collect()
     }
 
-    /// Names the frozen weights that a training run builds on, by their content wherever they lie:
-    /// of each file its size and [`SAMPLES`] pieces spread over it, as reading all of a large model
-    /// would take minutes.
+    /// A hash of the frozen weights on which a training run builds, by content and independent of
+    /// paths: of each file its size and 256 samples spread over it, as reading all of a large model
+    /// takes minutes.
+    ///
+    /// # Errors
+    /// A file cannot be read.
     pub fn base_hash(&self) -> Result<String> {
         let mut hash = Sha256::new();
         let m = &self.manifest;
@@ -115,10 +123,11 @@ impl Model {
     }
 }
 
+/// Samples per file, and their size.
 const SAMPLES: u64 = 256;
 const SAMPLE_BYTES: u64 = 1 << 14;
 
-/// Of a file, or of all weights in a folder.
+/// Hashes samples of a file, or of all weights in a folder.
 fn sample(path: &Path, hash: &mut Sha256) -> Result<()> {
     let io = |source| Error::Io { path: path.display().to_string(), source };
     if path.is_dir() {
@@ -143,7 +152,7 @@ fn sample(path: &Path, hash: &mut Sha256) -> Result<()> {
     Ok(())
 }
 
-/// Name, size and time of a file, or of all files in a folder.
+/// Passes name, size and modification time of a file, or of all files in a folder, to `add`.
 fn state(path: &Path, add: &mut impl FnMut(&str)) -> Result<()> {
     let io = |source| Error::Io { path: path.display().to_string(), source };
     let about = path.metadata().map_err(io)?;

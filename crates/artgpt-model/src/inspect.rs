@@ -1,4 +1,4 @@
-//! What a model is made of, and whether its files hold it, without loading them.
+//! Lists the parts of a model and checks that its files hold all tensors, without loading them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -8,43 +8,50 @@ use serde::Serialize;
 
 use super::Result;
 use super::bridge::Bridge;
-use super::checkpoint::audit::{Asked, Fit, Recorder, Stored, Unread, grouped};
+use super::checkpoint::audit::{DryRun, Fit, Recorder, Requested, Stored, grouped};
 use super::checkpoint::{Extras, LanguageFile, Tensors, read_llama};
 use super::llama::LlamaConfig;
 use super::manifest::Model;
-use super::source::{Named, VisionSource, bridge_source, tuning_source};
+use super::source::{RenamedTensors, VisionSource, bridge_source, tuning_source};
 use artgpt_kernels::mode::Fused;
 use artgpt_manifest::{Method, Target};
 
 /// One part of the network and its file.
 #[derive(Debug, Clone, Serialize)]
 pub struct Part {
+    /// For people: `language model`.
     pub name: &'static str,
+    /// Its file or folder.
     pub path: PathBuf,
+    /// Number of values.
     pub parameters: u64,
     /// Bytes of these tensors in the file.
     pub bytes: u64,
-    /// Tensors of each type.
+    /// Number of tensors by type.
     pub dtypes: BTreeMap<String, usize>,
-    /// Layers folded into one line.
+    /// Missing keys; those of all layers are one entry.
     pub missing: Vec<String>,
+    /// Keys with a wrong shape, with both shapes.
     pub misshaped: Vec<String>,
 }
 
-/// Everything that `models show` says of weights.
+/// What `models show` prints about weights.
 #[derive(Debug, Clone, Serialize)]
 pub struct Inspection {
+    /// The parts of the network.
     pub parts: Vec<Part>,
-    /// Keys that no part asks for, by file; layers folded.
+    /// Keys that no part requests, by file; those of all layers are one entry.
     pub unused: BTreeMap<String, Vec<String>>,
-    /// Parameters that train under each method; see [`Method`].
+    /// Trainable parameters of each method; see [`Method`].
     pub trainable: BTreeMap<String, u64>,
-    /// Estimates, bytes.
+    /// Estimated memory for inference in bytes.
     pub memory_to_chat: u64,
+    /// Estimated memory for training adapters in bytes.
     pub memory_to_train_adapters: u64,
 }
 
 impl Inspection {
+    /// Parameters of all parts.
     pub fn parameters(&self) -> u64 {
         self.parts.iter().map(|p| p.parameters).sum()
     }
@@ -59,11 +66,11 @@ impl Inspection {
     }
 }
 
-/// What the files hold, and what all parts together ask for.
+/// The keys in all files, and the keys that all parts request.
 #[derive(Default)]
 struct Files {
     names: BTreeMap<PathBuf, BTreeSet<String>>,
-    asked: BTreeSet<String>,
+    requested: BTreeSet<String>,
 }
 
 impl Files {
@@ -74,44 +81,88 @@ impl Files {
     }
 
     fn unused(self) -> BTreeMap<String, Vec<String>> {
-        let asked = &self.asked;
+        let requested = &self.requested;
         self.names
             .into_iter()
             .filter_map(|(path, names)| {
-                let unused = grouped(names.difference(asked).map(String::as_str));
+                let unused = grouped(names.difference(requested).map(String::as_str));
                 (!unused.is_empty()).then(|| (path.display().to_string(), unused))
             })
             .collect()
     }
 }
 
-/// Reads headers and configurations only; memory is that of `device`.
+/// Inspects a model: reads headers and configurations only. The memory estimates are those of `device`.
+///
+/// # Errors
+/// A file cannot be read, or its header or configuration is damaged or not supported. Missing and
+/// misshaped tensors are no error; they are in the result.
 pub fn inspect(model: &Model, device: &Device) -> Result<Inspection> {
-    let mut parts = Vec::new();
-    let mut files = Files::default();
-    let mut add =
-        |files: &mut Files, name, path: PathBuf, asked: Asked, stored: BTreeMap<String, Stored>| {
-            let fit = Fit::of(&asked, &stored);
-            files.asked.extend(asked.keys().cloned());
-            parts.push(part(name, path, fit));
-        };
-    if let Some(source) = VisionSource::of(model)? {
+    let mut inspector = Inspector::default();
+    inspector.vision(model)?;
+    let config = inspector.language(model)?;
+    let projection = match &config {
+        Some(config) => inspector.bridge(model, config)?,
+        None => 0,
+    };
+    let mut inspection = Inspection {
+        parts: inspector.parts,
+        unused: inspector.files.unused(),
+        trainable: BTreeMap::new(),
+        memory_to_chat: 0,
+        memory_to_train_adapters: 0,
+    };
+    if let Some(config) = &config {
+        inspection.estimate(config, projection, device);
+    }
+    Ok(inspection)
+}
+
+/// Collects the parts of a model and the keys of its files.
+#[derive(Default)]
+struct Inspector {
+    parts: Vec<Part>,
+    files: Files,
+}
+
+impl Inspector {
+    fn add(
+        &mut self,
+        name: &'static str,
+        path: PathBuf,
+        requested: &Requested,
+        stored: &BTreeMap<String, Stored>,
+    ) {
+        self.files.requested.extend(requested.keys().cloned());
+        self.parts.push(part(name, path, Fit::of(requested, stored)));
+    }
+
+    fn vision(&mut self, model: &Model) -> Result<()> {
+        let Some(source) = VisionSource::of(model)? else { return Ok(()) };
         let recorder = Recorder::default();
         source.load(|named| record(&recorder, named))?;
+        let files = source.files();
         let mut stored = BTreeMap::new();
-        for named in source.files().into_iter().rev() {
+        for named in files.iter().rev() {
             stored.extend(named.tensors.stored());
         }
-        let path = source.files()[0].tensors.path.clone();
-        source.files().iter().for_each(|named| files.hold(named.tensors.names_by_file()));
-        add(&mut files, "vision encoder", path, recorder.asked(), stored);
+        for named in &files {
+            self.files.hold(named.tensors.names_by_file());
+        }
+        if let Some(own) = files.first() {
+            let path = own.tensors.path.clone();
+            self.add("vision encoder", path, &recorder.requested(), &stored);
+        }
+        Ok(())
     }
-    let mut language_config = None;
-    if let Some(path) = model.language_path() {
+
+    /// The language model and its adapters.
+    fn language(&mut self, model: &Model) -> Result<Option<LlamaConfig>> {
+        let Some(path) = model.language_path() else { return Ok(None) };
         let mut file = LanguageFile::open(&path)?;
         let recorder = Recorder::default();
         let stored = file.weights().stored();
-        language_config = Some(file.weights().config()?);
+        let config = file.weights().config()?;
         let trained = Recorder::default();
         let tuning = tuning_source(model)?;
         let extras = Extras {
@@ -119,42 +170,40 @@ pub fn inspect(model: &Model, device: &Device) -> Result<Inspection> {
             method: tuning.as_ref().map_or(Method::Projection {}, |(_, method)| method.clone()),
             train: None,
         };
-        let mut unread = Unread { inner: file.weights(), recorder: recorder.clone() };
-        read_llama::<Fused>(&mut unread, &extras, &Device::Cpu, |_, _| {})?;
-        files.hold(match &file {
+        let mut dry_run = DryRun { inner: file.weights(), recorder: recorder.clone() };
+        read_llama::<Fused>(&mut dry_run, &extras, &Device::Cpu, |_, _| {})?;
+        self.files.hold(match &file {
             LanguageFile::HuggingFace(folder) => folder.names_by_file(),
             LanguageFile::Gguf(_) => vec![(path.clone(), stored.keys().cloned().collect())],
         });
-        add(&mut files, "language model", path, recorder.asked(), stored);
+        self.add("language model", path, &recorder.requested(), &stored);
         if let Some((tensors, _)) = tuning {
-            let mut asked = trained.asked();
-            // Norms that were trained are read from here, too.
-            asked.extend(replaced(&tensors, language_config.as_ref()));
-            files.hold(tensors.names_by_file());
-            add(&mut files, "adapters", tensors.path.clone(), asked, tensors.stored());
+            let mut requested = trained.requested();
+            // Loading takes trained norms from this file, too.
+            requested.extend(replaced(&tensors, &config));
+            self.files.hold(tensors.names_by_file());
+            self.add("adapters", tensors.path.clone(), &requested, &tensors.stored());
         }
+        Ok(Some(config))
     }
-    let mut projection = 0;
-    if let (Some(part), Some(config)) = (&model.manifest.qformer, &language_config) {
+
+    /// The Q-Former and the projection; returns the projection's parameters.
+    fn bridge(&mut self, model: &Model, config: &LlamaConfig) -> Result<u64> {
+        let Some(part) = &model.manifest.qformer else { return Ok(0) };
         let named = bridge_source(model, part)?;
         let recorder = Recorder::default();
-        let builder = record(&recorder, &named);
-        Bridge::load(&part.config, config.hidden_size, builder)?;
-        let asked = recorder.asked();
-        projection = ((part.config.hidden_size + 1) * config.hidden_size) as u64;
-        files.hold(named.tensors.names_by_file());
+        Bridge::load(&part.config, config.hidden_size, record(&recorder, &named))?;
+        self.files.hold(named.tensors.names_by_file());
         let (path, stored) = (named.tensors.path.clone(), named.tensors.stored());
-        add(&mut files, "Q-Former and projection", path, asked, stored);
+        self.add("Q-Former and projection", path, &recorder.requested(), &stored);
+        Ok(((part.config.hidden_size + 1) * config.hidden_size) as u64)
     }
-    let mut trainable = BTreeMap::new();
-    let mut inspection = Inspection {
-        parts,
-        unused: files.unused(),
-        trainable: BTreeMap::new(),
-        memory_to_chat: 0,
-        memory_to_train_adapters: 0,
-    };
-    if let Some(config) = &language_config {
+}
+
+impl Inspection {
+    /// Fills in trainable parameters and memory; `projection` is the projection's parameters.
+    fn estimate(&mut self, config: &LlamaConfig, projection: u64, device: &Device) {
+        let trainable = &mut self.trainable;
         for method in Method::all() {
             trainable.insert(method.describe(), config.trainable_parameters(&method));
         }
@@ -164,22 +213,21 @@ pub fn inspect(model: &Model, device: &Device) -> Result<Inspection> {
         trainable.insert("adapters, norms and projection (the paper)".into(), paper);
         trainable.remove(Method::Projection {}.kind());
         trainable.insert("projection (MiniGPT-4)".into(), projection);
-        trainable.insert("full".into(), inspection.parameters());
-        let weights: u64 = inspection.parts.iter().map(|part| resident(part, device)).sum();
+        let parameters = self.parameters();
+        self.trainable.insert("full".into(), parameters);
+        let weights: u64 = self.parts.iter().map(|part| resident(part, device)).sum();
         let key_values = 2
             * 4
             * config.num_hidden_layers as u64
             * (config.num_key_value_heads * config.head_dim * config.context_length) as u64;
-        inspection.memory_to_chat = weights + key_values;
+        self.memory_to_chat = weights + key_values;
         // Frozen matrices in f32; weight, gradient and two moments of what trains.
-        inspection.memory_to_train_adapters = 4 * inspection.parameters() + 16 * paper;
+        self.memory_to_train_adapters = 4 * parameters + 16 * paper;
     }
-    inspection.trainable = trainable;
-    Ok(inspection)
 }
 
-/// Bytes in memory when the part runs: matrices as they are stored, on a GPU vision in 16 bits, the
-/// Q-Former and what trained in f32.
+/// Bytes in memory for inference: matrices in their stored types, vision on a GPU in 16 bits, Q-Former
+/// and trained parts in f32.
 fn resident(part: &Part, device: &Device) -> u64 {
     match part.name {
         "vision encoder" if !device.is_cpu() => 2 * part.parameters,
@@ -188,14 +236,14 @@ fn resident(part: &Part, device: &Device) -> u64 {
     }
 }
 
-fn record(recorder: &Recorder, named: &Named) -> candle_nn::VarBuilder<'static> {
+/// A builder that records the requests of modules under the file's names.
+fn record(recorder: &Recorder, named: &RenamedTensors) -> candle_nn::VarBuilder<'static> {
     let rename = named.rename.clone();
     recorder.builder(move |name| rename(name))
 }
 
-/// Norms and matrices in the adapters' file that take the place of the language model's.
-fn replaced(tensors: &Tensors, config: Option<&LlamaConfig>) -> Asked {
-    let Some(config) = config else { return Asked::new() };
+/// Norms and matrices in the adapters' file that replace those of the language model.
+fn replaced(tensors: &Tensors, config: &LlamaConfig) -> Requested {
     let names: BTreeSet<&str> = tensors.names().collect();
     let hidden = config.hidden_size;
     let table = vec![config.vocab_size, hidden];

@@ -1,11 +1,11 @@
-//! Keys and values of the tokens already read, so that a next round reads only what is new.
+//! The KV cache: keys and values of processed tokens, so that the next pass processes only new ones.
 
 use candle_core::{DType, Device, Result, Tensor};
 
 /// Capacity grows in steps of this many tokens.
 const STEP: usize = 256;
 
-/// One buffer pair a block, each (1, kv heads, capacity, head width).
+/// One pair of buffers per block, each (1, kv heads, capacity, head width), f32.
 #[derive(Debug)]
 pub struct KvCache {
     layers: Vec<(Tensor, Tensor)>,
@@ -17,6 +17,10 @@ pub struct KvCache {
 }
 
 impl KvCache {
+    /// An empty cache.
+    ///
+    /// # Errors
+    /// The device has no memory for it; this holds for all functions here.
     pub fn new(blocks: usize, kv_heads: usize, head_width: usize, device: &Device) -> Result<Self> {
         let mut cache = Self {
             layers: Vec::new(),
@@ -33,21 +37,22 @@ impl KvCache {
         Ok(cache)
     }
 
-    /// Tokens held.
+    /// Number of cached tokens.
     pub fn len(&self) -> usize {
         self.len
     }
 
+    /// Whether no token is cached.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Forgets all tokens from `len` on.
+    /// Discards all tokens from `len` on.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
 
-    /// Makes room for `tokens` more. Call before a pass through the blocks.
+    /// Grows the capacity by `tokens`. Call before a pass through the blocks.
     pub(super) fn reserve(&mut self, tokens: usize) -> Result<()> {
         let needed = self.len + tokens;
         if needed <= self.capacity {
@@ -84,14 +89,14 @@ impl KvCache {
         self.len += tokens;
     }
 
-    /// A copy of what stands from `from` on, block by block.
+    /// A copy of keys and values from token `from` on, by block.
     pub fn tail(&self, from: usize) -> Result<Vec<(Tensor, Tensor)>> {
         let count = self.len.saturating_sub(from);
         let copy = |t: &Tensor| t.narrow(2, from, count)?.copy();
         self.layers.iter().map(|(k, v)| Ok((copy(k)?, copy(v)?))).collect()
     }
 
-    /// Puts back a tail, after the first `from` tokens.
+    /// Replaces everything after the first `from` tokens with `tail`.
     pub fn set_tail(&mut self, from: usize, tail: &[(Tensor, Tensor)]) -> Result<()> {
         self.truncate(from);
         let count = tail.first().map_or(Ok(0), |(k, _)| k.dim(2))?;

@@ -3,6 +3,8 @@
 //!
 //! This crate knows no prompts, no threads and no files of the user.
 
+#![warn(missing_docs)]
+
 pub mod artgpt;
 pub mod bridge;
 pub mod checkpoint;
@@ -16,7 +18,7 @@ pub mod llama;
 mod llama_config;
 pub mod manifest;
 pub mod peft;
-pub mod projection;
+mod projection;
 pub mod qformer;
 mod relations;
 mod rows;

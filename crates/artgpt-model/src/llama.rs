@@ -13,12 +13,17 @@ use artgpt_kernels::ops::{self as kernels, attention::Sight};
 use super::llama_config::plain_frequency;
 pub use super::llama_config::{LlamaConfig, RopeScaling};
 
-/// The language model. `M` says whether it runs or trains.
+/// The language model. `M` selects kernels for inference or training.
 pub struct Llama<M> {
+    /// Its sizes.
     pub config: LlamaConfig,
+    /// The token-embedding table, (vocabulary, hidden).
     pub embed_tokens: Matrix,
+    /// The transformer blocks.
     pub layers: Vec<Block>,
+    /// Weights of the final RMSNorm, (hidden).
     pub norm: Tensor,
+    /// The output matrix, (vocabulary, hidden).
     pub lm_head: Matrix,
     /// (context, head_dim / 2)
     cos: Tensor,
@@ -27,17 +32,21 @@ pub struct Llama<M> {
     mode: PhantomData<M>,
 }
 
-/// One transformer block, and what fine-tuning adds to it.
+/// One transformer block, and the tensors that fine-tuning adds.
 pub struct Block {
-    /// (hidden)
+    /// Weights of the RMSNorm before attention, (hidden).
     pub input_layernorm: Tensor,
-    /// q, k and v stacked: ((heads + 2 kv heads) * head_dim, hidden)
+    /// The q, k and v matrices, stacked: ((heads + 2 kv heads) * head_dim, hidden)
     pub qkv_proj: Matrix,
+    /// The output matrix of attention, (hidden, heads * head_dim).
     pub o_proj: Matrix,
+    /// Weights of the RMSNorm before the MLP, (hidden).
     pub post_attention_layernorm: Tensor,
-    /// gate and up stacked: (2 * intermediate, hidden)
+    /// The gate and up matrices, stacked: (2 * intermediate, hidden)
     pub gate_up_proj: Matrix,
+    /// The output matrix of the MLP, (hidden, intermediate).
     pub down_proj: Matrix,
+    /// The tensors of fine-tuning.
     pub tuning: Tuning,
 }
 
@@ -66,18 +75,19 @@ struct Pass<'a> {
     precision: Precision,
 }
 
-/// Which keys a query sees.
+/// The keys to which a query attends.
 #[derive(Clone, Copy)]
 enum Mask<'a> {
     /// All.
     None,
     /// (queries, keys), added to the scores.
     Of(&'a Tensor),
-    /// For the kernel that packed texts have.
+    /// The pattern for the kernel of packed texts.
     Sight(&'a Sight),
 }
 
 impl<M: Mode> Llama<M> {
+    /// Joins the parts and computes the rotary tables.
     pub fn new(
         config: LlamaConfig,
         embed_tokens: Matrix,
@@ -101,21 +111,26 @@ impl<M: Mode> Llama<M> {
         })
     }
 
+    /// The device of its tensors.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
-    /// Token ids to (1, ids, hidden).
+    /// The embeddings of tokens: (1, ids, hidden).
+    ///
+    /// # Errors
+    /// An ID is outside of the vocabulary.
     pub fn embed(&self, ids: &[u32]) -> Result<Tensor> {
         self.embed_tokens.rows(ids, &self.device)?.unsqueeze(0)
     }
 
+    /// An empty cache for this model.
     pub fn new_cache(&self) -> Result<KvCache> {
         let c = &self.config;
         KvCache::new(c.num_hidden_layers, c.num_key_value_heads, c.head_dim, &self.device)
     }
 
-    /// Rotary tables for given positions (training packs several texts in one sequence).
+    /// The rotary tables of the given positions (training packs several texts into one sequence).
     pub fn rotary_at(&self, positions: &[u32]) -> Result<Rotary> {
         let index = Tensor::new(positions, &self.device)?;
         Ok(Rotary {
@@ -124,8 +139,11 @@ impl<M: Mode> Llama<M> {
         })
     }
 
-    /// Reads `x`, (1, tokens, hidden), after what `cache` holds, and adds it to the cache.
-    /// The result is the last block's normed output, (1, tokens, hidden).
+    /// Processes `x`, (1, tokens, hidden), after the cached tokens, and appends it to the cache. Returns
+    /// the final hidden states, normalised, (1, tokens, hidden).
+    ///
+    /// # Errors
+    /// The tokens do not fit the context.
     pub fn extend(&self, x: &Tensor, cache: &mut KvCache, precision: Precision) -> Result<Tensor> {
         let (_, tokens, _) = x.dims3()?;
         let past = cache.len();
@@ -151,9 +169,10 @@ impl<M: Mode> Llama<M> {
         Ok(y)
     }
 
-    /// One pass with no cache over texts that are packed in one sequence.
+    /// One pass without cache over texts that are packed into one sequence, (batch, tokens, hidden) to
+    /// the normalised hidden states.
     pub fn forward(&self, x: &Tensor, rotary: &Rotary, sight: &Sight) -> Result<Tensor> {
-        // Our kernel takes one sequence on the CPU with no keys before it; elsewhere one mask serves
+        // Our kernel supports one sequence on the CPU without prefix tuning; otherwise one mask serves
         // all blocks.
         let prefix = self.layers.iter().any(|b| b.tuning.prefix.is_some());
         let composed = match x.device().is_cpu() && x.dim(0)? == 1 && !prefix {
@@ -164,7 +183,7 @@ impl<M: Mode> Llama<M> {
         self.blocks(x, &Pass { rotary, mask, precision: Precision::Exact }, None)
     }
 
-    /// (batch, tokens, hidden) to (batch, tokens, vocabulary).
+    /// The logits: (batch, tokens, hidden) to (batch, tokens, vocabulary).
     pub fn logits(&self, hidden: &Tensor, precision: Precision) -> Result<Tensor> {
         self.lm_head.forward(hidden, precision)
     }
@@ -221,7 +240,7 @@ impl<M: Mode> Llama<M> {
             None => (k, v),
         };
         let keys = k.dim(2)?;
-        // The query heads of one kv head are neighbours, so they are extra rows of one product.
+        // The query heads of one kv head are adjacent, so they are extra rows of one product.
         let q = (q / (width as f64).sqrt())?.reshape((
             batch,
             kv_heads,
@@ -231,7 +250,7 @@ impl<M: Mode> Llama<M> {
         let mut scores =
             q.matmul(&k.transpose(D::Minus2, D::Minus1)?)?.reshape((batch, heads, tokens, keys))?;
         if let Mask::Of(mask) = mask {
-            // Everyone sees a prefix.
+            // All tokens attend to a prefix.
             let open = Tensor::zeros((tokens, keys - own), DType::F32, x.device())?;
             scores = scores.broadcast_add(&Tensor::cat(&[&open, mask], 1)?)?;
         }

@@ -1,4 +1,4 @@
-//! The sizes of a LLaMA, and what follows from them.
+//! The sizes of a LLaMA, and numbers derived from them.
 
 use artgpt_kernels::mode::RopeLayout;
 use artgpt_manifest::{Method, Target};
@@ -6,41 +6,58 @@ use artgpt_manifest::{Method, Target};
 /// Sizes and constants of a LLaMA, under the names of Hugging Face's `config.json`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LlamaConfig {
+    /// Width of the residual stream.
     pub hidden_size: usize,
+    /// Transformer blocks.
     pub num_hidden_layers: usize,
+    /// Query heads.
     pub num_attention_heads: usize,
+    /// Key and value heads; they divide the query heads.
     pub num_key_value_heads: usize,
+    /// Width of a head.
     pub head_dim: usize,
+    /// Inner width of the MLP.
     pub intermediate_size: usize,
+    /// Tokens of the vocabulary.
     pub vocab_size: usize,
+    /// Maximum number of tokens.
     pub context_length: usize,
+    /// Epsilon of the RMSNorms.
     pub rms_norm_eps: f64,
+    /// Base of the rotary frequencies.
     pub rope_theta: f32,
+    /// The pairs that rotate together.
     pub rope_layout: RopeLayout,
+    /// The scaling of the rotary frequencies.
     pub rope_scaling: RopeScaling,
 }
 
-/// How rotary frequencies are stretched for a longer context.
+/// The scaling of rotary frequencies for a longer context.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RopeScaling {
+    /// Unscaled.
     None,
-    /// All frequencies are divided by the factor.
+    /// Divides all frequencies by the factor.
     Linear(f32),
-    /// Llama 3.1's: low frequencies are divided by `factor`, high ones stay, those between are
-    /// blended (`modeling_rope_utils.py` in transformers).
+    /// Llama 3.1's scaling: divides low frequencies by `factor`, keeps high ones, and interpolates
+    /// between them (`modeling_rope_utils.py` in transformers).
     Llama3 {
+        /// The divisor of low frequencies.
         factor: f32,
+        /// Frequencies are low up to this many turns within the original context.
         low: f32,
+        /// Frequencies are high from this many turns on.
         high: f32,
+        /// Tokens of the context before scaling.
         original_context: f32,
     },
-    /// Each frequency is divided by its own number (`rope_freqs.weight` in GGUF).
+    /// Divides each frequency by its own divisor (`rope_freqs.weight` in GGUF).
     Divisors(Vec<f32>),
 }
 
 impl RopeScaling {
-    /// What each frequency is divided by: the form that GGUF keeps.
-    pub fn divisors(&self, config: &LlamaConfig) -> Vec<f32> {
+    /// The divisor of each frequency, as in GGUF.
+    pub(crate) fn divisors(&self, config: &LlamaConfig) -> Vec<f32> {
         (0..config.head_dim / 2)
             .map(|i| {
                 let plain = plain_frequency(config, i);
@@ -49,7 +66,7 @@ impl RopeScaling {
             .collect()
     }
 
-    /// The frequency number `i` after scaling.
+    /// The scaled frequency `i`.
     pub(crate) fn apply(&self, i: usize, frequency: f32) -> f32 {
         match self {
             Self::None => frequency,
@@ -80,16 +97,16 @@ impl LlamaConfig {
         }
     }
 
-    /// Head width of a target whose rows this model stores in another order than Hugging Face's
-    /// (GGUF's q and k); `None` if the order is the same. Fine-tuned tensors are kept in Hugging
+    /// The head width of a target whose rows this model stores in another order than Hugging Face's
+    /// (GGUF's q and k); `None` if the order is the same. Files of fine-tuned tensors have Hugging
     /// Face's order.
-    pub fn reordered(&self, target: Target) -> Option<usize> {
+    pub(crate) fn reordered(&self, target: Target) -> Option<usize> {
         let rotates = matches!(target, Target::QProj | Target::KProj);
         (rotates && self.rope_layout == RopeLayout::Interleaved).then_some(self.head_dim)
     }
 
-    /// Number of parameters that `method` trains in the language model. The norms of the reference
-    /// count only where they are the method itself.
+    /// Number of parameters that `method` trains in the language model. It includes the norms of the
+    /// reference only for the method `norms`.
     pub fn trainable_parameters(&self, method: &Method) -> u64 {
         let blocks = self.num_hidden_layers as u64;
         let hidden = self.hidden_size as u64;

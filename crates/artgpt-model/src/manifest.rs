@@ -1,4 +1,4 @@
-//! From a reference (a name, a path) to a manifest and the folder its files lie in.
+//! Finds a model by name or path: its manifest and the folder of its files.
 
 use std::path::{Path, PathBuf};
 
@@ -10,10 +10,10 @@ pub use artgpt_manifest::{
 use super::checkpoint::Tensors;
 use super::{Error, Result};
 
-/// No manifest is longer.
+/// Maximum size of a manifest.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// The manifests inside the program.
+/// The built-in manifests: name and TOML text.
 pub const BUILTIN: &[(&str, &str)] = &[
     ("artgpt-smol", include_str!("../../../models/artgpt-smol.toml")),
     ("met-paintings", include_str!("../../../models/met-paintings.toml")),
@@ -23,20 +23,25 @@ pub const BUILTIN: &[(&str, &str)] = &[
 const BUILTIN_WEIGHTS: &[(&str, &[u8])] =
     &[("artgpt-smol.safetensors", include_bytes!("../../../models/artgpt-smol.safetensors"))];
 
-/// The paintings that the default model never saw, as its training run wrote them.
+/// The held-out paintings of the default model, as its training run wrote them (JSON).
 pub const BUILTIN_SPLIT: &str = include_str!("../../../models/artgpt-smol.split.json");
 
-/// A manifest and where its files are.
+/// A manifest and the folder of its files.
 #[derive(Debug, Clone)]
 pub struct Model {
+    /// The parts and sources.
     pub manifest: Manifest,
-    /// Relative paths start here.
+    /// The folder to which the manifest's paths are relative.
     pub dir: PathBuf,
     builtin: bool,
 }
 
 impl Model {
-    /// `reference` is a name (built in or installed), a manifest's path, or a directory.
+    /// Finds a model. `reference` is a name (built in, or installed in `models_dir`), or the path of a
+    /// manifest, a folder or a GGUF file.
+    ///
+    /// # Errors
+    /// There is no such model, or its manifest or layout is not supported.
     pub fn find(reference: &str, models_dir: &Path) -> Result<Self> {
         if let Some((name, text)) = BUILTIN.iter().find(|(name, _)| *name == reference) {
             let manifest = parse(text, Path::new(name))?;
@@ -85,11 +90,12 @@ impl Model {
         Ok(Self { manifest: parse(&text, &file)?, dir, builtin: false })
     }
 
+    /// The path of a file of the manifest.
     pub fn path(&self, relative: &str) -> PathBuf {
         self.dir.join(relative)
     }
 
-    /// The language model's file as it is loaded: after requantising, where that is asked for.
+    /// The language model's file: the requantised one if the manifest requests it.
     pub fn language_path(&self) -> Option<PathBuf> {
         let language = self.manifest.language.as_ref()?;
         let path = self.path(&language.path);
@@ -99,7 +105,10 @@ impl Model {
         })
     }
 
-    /// A weights file of tensors: the program's own where it has one of this name.
+    /// Opens a file of tensors, which may be built in.
+    ///
+    /// # Errors
+    /// The file cannot be read, is damaged, or has an unsupported layout.
     pub fn tensors(&self, relative: &str) -> Result<Tensors> {
         let path = self.path(relative);
         match self.inside(relative) {
@@ -108,20 +117,20 @@ impl Model {
         }
     }
 
-    /// Whether a file is part of the program.
+    /// Whether a file is built in.
     pub fn is_inside(&self, relative: &str) -> bool {
         self.inside(relative).is_some()
     }
 
-    /// A file that is part of the program.
+    /// The contents of a built-in file.
     pub(super) fn inside(&self, relative: &str) -> Option<&'static [u8]> {
         let found = BUILTIN_WEIGHTS.iter().find(|(name, _)| self.builtin && *name == relative);
         found.map(|(_, bytes)| *bytes)
     }
 }
 
-/// A name becomes a folder's name.
-pub fn check_name(name: &str, path: &Path) -> Result<()> {
+/// Checks that `name` can be the name of a folder; `path` is for the message.
+pub(crate) fn check_name(name: &str, path: &Path) -> Result<()> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
         return Err(Error::Unsupported {

@@ -1,8 +1,9 @@
 //! The Q-Former: learned query tokens that read an image by cross-attention.
 //!
 //! BLIP-2's (arXiv 2301.12597; `lavis/models/blip2_models/Qformer.py`), and InstructBLIP's
-//! (arXiv 2305.06500), whose queries also read the instruction: its tokens stand behind the queries
-//! in self-attention and have a feed-forward of their own. Post-norm; cross-attention in blocks 0, 2, 4 … Key names follow `blip2_pretrained_flant5xxl.pth`.
+//! (arXiv 2305.06500), whose queries also read the instruction: its tokens follow the queries in
+//! self-attention and have their own feed-forward layers. Post-norm; cross-attention in blocks 0, 2,
+//! 4 … Key names follow `blip2_pretrained_flant5xxl.pth`.
 
 pub use artgpt_manifest::{QFormerConfig, QFormerTextConfig};
 use candle_core::{D, Result, Tensor};
@@ -10,6 +11,7 @@ use candle_nn::{Init, Linear, Module, VarBuilder, linear};
 
 use artgpt_kernels::mode::{LayerNorm, Mode};
 
+/// Query tokens, an optional text branch, and the blocks.
 #[derive(Debug, Clone)]
 pub struct QFormer {
     query_tokens: Tensor,
@@ -19,6 +21,10 @@ pub struct QFormer {
 }
 
 impl QFormer {
+    /// Loads it; new query tokens are random.
+    ///
+    /// # Errors
+    /// A tensor is missing or misshaped.
     pub fn load(config: &QFormerConfig, vb: VarBuilder) -> Result<Self> {
         let normal = Init::Randn { mean: 0.0, stdev: 0.02 };
         let shape = (1, config.num_query_tokens, config.hidden_size);
@@ -39,23 +45,25 @@ impl QFormer {
         Ok(Self { query_tokens, text, embeddings_norm, layers })
     }
 
+    /// Number of query tokens.
     pub fn query_tokens(&self) -> usize {
         self.query_tokens.dims()[1]
     }
 
-    /// (batch, image tokens, encoder width) to (batch, queries, hidden). `instruction` is read by
-    /// a text branch, and ignored without one. `told`, (batch, 1, hidden), is added to the queries.
+    /// (batch, image tokens, encoder width) to (batch, queries, hidden). A text branch reads
+    /// `instruction`; without one it has no effect. The queries start with `offset`, (batch, 1, hidden),
+    /// added.
     pub fn forward<M: Mode>(
         &self,
         image: &Tensor,
         instruction: &[u32],
-        told: Option<&Tensor>,
+        offset: Option<&Tensor>,
     ) -> Result<Tensor> {
         let (_, queries, hidden) = self.query_tokens.dims3()?;
         let batch = image.dim(0)?;
         let each = |x: &Tensor| x.broadcast_as((batch, x.dim(1)?, hidden))?.contiguous();
-        let start = match told {
-            Some(told) => self.query_tokens.broadcast_add(told)?,
+        let start = match offset {
+            Some(offset) => self.query_tokens.broadcast_add(offset)?,
             None => self.query_tokens.clone(),
         };
         let start = match &self.text {
@@ -71,7 +79,7 @@ impl QFormer {
         x.narrow(1, 0, queries)
     }
 
-    /// Tokens of an instruction that it can read; `None` without a text branch.
+    /// The longest instruction in tokens; `None` without a text branch.
     pub fn instruction_limit(&self) -> Option<usize> {
         self.text.as_ref().and_then(|t| t.position.dim(0).ok())
     }
@@ -81,7 +89,7 @@ impl QFormer {
 struct TextEmbeddings {
     /// (vocabulary, hidden)
     word: Tensor,
-    /// (places, hidden)
+    /// (positions, hidden)
     position: Tensor,
 }
 
@@ -155,7 +163,7 @@ impl Layer {
         })
     }
 
-    /// The first `queries` places of `x` are queries and see the image, the rest is text.
+    /// The first `queries` tokens of `x` are queries and attend to the image; the others are text.
     fn forward<M: Mode>(&self, x: &Tensor, queries: usize, image: &Tensor) -> Result<Tensor> {
         let x = self.attention.forward::<M>(x, x)?;
         let text = x.dim(1)? - queries;

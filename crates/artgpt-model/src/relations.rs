@@ -1,39 +1,45 @@
-//! How the halves of a picture relate, told to the query tokens.
+//! Symmetry and balance features of an image, which the bridge adds to the query tokens.
 //!
 //! Symmetry and balance are relations between cells: a product of two, a difference over a sum.
-//! Attention adds up what single cells say and so finds neither, however long it trains. (On views
-//! of held-out paintings a linear reading of these numbers over the first 112 channels tells
-//! symmetry in 85 % and composition in 73 %; of the mean token, 53 % and 49 %.)
+//! Attention sums features of single cells and finds neither, however long it trains. (On views of
+//! held-out paintings a linear probe of these features over the first 112 channels predicts symmetry
+//! in 85 % and composition in 73 %; a probe of the mean token 53 % and 49 %.)
 
 use candle_core::{D, Result, Tensor};
 use candle_nn::{Init, Linear, Module, VarBuilder};
 
-/// Numbers per channel.
+/// Features per channel.
 const PER_CHANNEL: usize = 3;
-/// Keeps the relations of a channel that is flat in this picture near 0.
+/// Keeps the features of a constant channel near 0.
 const EPS: f64 = 1e-3;
 
+/// The features and the Linear that maps them to the query tokens.
 #[derive(Debug, Clone)]
-pub struct Relations {
+pub(crate) struct Relations {
     side: usize,
     channels: usize,
     linear: Linear,
 }
 
 impl Relations {
-    /// Of the first `channels` channels (an encoder's early taps, which see edges and tones) on a
+    /// Features of the first `channels` channels (an encoder's early taps, which see edges and tones) on a
     /// grid of `side` x `side` tokens.
-    pub fn load(side: usize, channels: usize, hidden: usize, vb: VarBuilder) -> Result<Self> {
-        // From zero: a bridge that never had them starts as it was.
+    pub(crate) fn load(
+        side: usize,
+        channels: usize,
+        hidden: usize,
+        vb: VarBuilder,
+    ) -> Result<Self> {
+        // Zero: training starts at the same function as a bridge without these features.
         let zero = Init::Const(0.0);
         let weight = vb.get_with_hints((hidden, channels * PER_CHANNEL), "weight", zero)?;
         let bias = vb.get_with_hints(hidden, "bias", zero)?;
         Ok(Self { side, channels, linear: Linear::new(weight, Some(bias)) })
     }
 
-    /// What to add to every query token: (batch, image tokens, encoder width), as the encoder gave
-    /// them, to (batch, 1, Q-Former hidden).
-    pub fn forward(&self, image: &Tensor) -> Result<Tensor> {
+    /// The offset of the query tokens: (batch, image tokens, encoder width), from the encoder, to
+    /// (batch, 1, Q-Former hidden).
+    pub(crate) fn forward(&self, image: &Tensor) -> Result<Tensor> {
         let early = image.narrow(2, 0, self.channels)?.contiguous()?;
         self.linear.forward(&measure(&early, self.side)?)?.unsqueeze(1)
     }
@@ -63,8 +69,8 @@ mod tests {
     use candle_core::Device;
 
     #[test]
-    fn a_mirrored_grid_and_the_heavier_half_are_told() -> Result<()> {
-        // One channel is mirrored, one turns its sign, one grows to the left, one downwards.
+    fn features_show_symmetry_and_the_heavier_half() -> Result<()> {
+        // One channel is symmetric, one antisymmetric, one grows to the left, one downwards.
         let cell = |x: f32, y: f32| [(x - 1.0).abs() * (y + 1.0), x - 1.0, 2.0 - x, y];
         let grid: Vec<f32> = (0..9).flat_map(|i| cell((i % 3) as f32, (i / 3) as f32)).collect();
         let found = measure(&Tensor::from_vec(grid, (1, 9, 4), &Device::Cpu)?, 3)?;
@@ -76,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flat_picture_relates_to_nothing() -> Result<()> {
+    fn features_of_a_constant_image_are_zero() -> Result<()> {
         let flat = Tensor::zeros((1, 4, 2), candle_core::DType::F32, &Device::Cpu)?;
         assert_eq!(measure(&flat, 2)?.to_vec2::<f32>()?, [[0.0; 6]]);
         Ok(())

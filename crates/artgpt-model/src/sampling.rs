@@ -1,4 +1,4 @@
-//! From logits to the next token, with the options and the order that transformers has
+//! From logits to the next token, with the options and the order of transformers
 //! (`generation/logits_process.py`): penalties, temperature, top-k, top-p, min-p.
 
 pub use artgpt_manifest::{MAX_BEAMS, SamplingConfig};
@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 /// Why no next token can be sampled.
 #[derive(Debug, thiserror::Error)]
 pub enum SamplingError {
-    /// A weight is damaged.
+    /// A logit is NaN, or all are minus infinity: a weight is damaged.
     #[error("the model computed no finite logits")]
     NotFinite,
     /// An operation on the logits failed.
@@ -20,14 +20,18 @@ pub enum SamplingError {
 
 type Result<T> = std::result::Result<T, SamplingError>;
 
-/// The logits after the penalties, `ends` forbidden while the answer is too short.
+/// Applies the penalties to (vocabulary) logits. While the answer is too short, the logits of `ends`
+/// become minus infinity.
+///
+/// # Errors
+/// [`SamplingError::NotFinite`] if a logit is NaN.
 pub fn adjusted(
     config: &SamplingConfig,
     logits: &Tensor,
     history: TokenHistory,
     ends: &[u32],
 ) -> Result<Vec<f32>> {
-    let at = |id: &u32| *id as usize;
+    let index = |id: &u32| *id as usize;
     let answer = history.answer;
     let mut logits: Vec<f32> = if (config.repetition_penalty - 1.0).abs() > f32::EPSILON {
         let all = [history.prompt, answer].concat();
@@ -39,17 +43,17 @@ pub fn adjusted(
         return Err(SamplingError::NotFinite);
     }
     if config.presence_penalty != 0.0 {
-        let mut said = answer.to_vec();
-        said.sort_unstable();
-        said.dedup();
-        for id in said.iter().map(at) {
+        let mut present = answer.to_vec();
+        present.sort_unstable();
+        present.dedup();
+        for id in present.iter().map(index) {
             if let Some(l) = logits.get_mut(id) {
                 *l -= config.presence_penalty;
             }
         }
     }
     if answer.len() < config.min_new_tokens {
-        for id in ends.iter().map(at) {
+        for id in ends.iter().map(index) {
             if let Some(l) = logits.get_mut(id) {
                 *l = f32::NEG_INFINITY;
             }
@@ -61,25 +65,30 @@ pub fn adjusted(
 /// The tokens before the next one.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TokenHistory<'a> {
-    /// Of a prompt of tokens alone; transformers penalises their repetition, too, and cannot where
-    /// a picture makes the prompt a matrix.
+    /// The prompt, if it is text only. transformers penalises repetition of its tokens, too, which is
+    /// impossible if an image makes the prompt a matrix.
     pub prompt: &'a [u32],
+    /// The answer so far.
     pub answer: &'a [u32],
 }
 
-/// Draws tokens for one answer.
+/// Samples the tokens of one answer.
 pub struct Sampler<'a> {
     config: &'a SamplingConfig,
     rng: ChaCha8Rng,
 }
 
 impl<'a> Sampler<'a> {
+    /// Seeds the generator; without a seed in `config` it is random.
     pub fn new(config: &'a SamplingConfig) -> Self {
         let seed = config.seed.unwrap_or_else(rand::random);
         Self { config, rng: ChaCha8Rng::seed_from_u64(seed) }
     }
 
-    /// `logits` is (vocabulary), `ends` the tokens that end an answer.
+    /// The next token. `logits` is (vocabulary); `ends` are the EOS tokens.
+    ///
+    /// # Errors
+    /// [`SamplingError::NotFinite`] if no logit is finite or one is NaN.
     pub fn next(&mut self, logits: &Tensor, history: TokenHistory, ends: &[u32]) -> Result<u32> {
         let logits = adjusted(&self.config, logits, history, ends)?;
         let best = argmax(&logits)?;
@@ -99,7 +108,7 @@ impl<'a> Sampler<'a> {
     }
 }
 
-/// The largest logit that is a number.
+/// The index of the largest logit, which must be finite.
 fn argmax(logits: &[f32]) -> Result<usize> {
     let best = logits.iter().enumerate().max_by(|a, b| {
         // The first of equals, as PyTorch takes it.
@@ -111,7 +120,7 @@ fn argmax(logits: &[f32]) -> Result<usize> {
     }
 }
 
-/// The tokens that may be drawn, likeliest first, with weights relative to the likeliest.
+/// The candidates of sampling, most likely first, with weights relative to the first.
 fn candidates(logits: &[f32], best: f32, config: &SamplingConfig) -> Vec<(u32, f64)> {
     let weight = |l: f32| (f64::from(l - best) / config.temperature).exp();
     let mut all: Vec<(u32, f64)> = logits
@@ -127,8 +136,8 @@ fn candidates(logits: &[f32], best: f32, config: &SamplingConfig) -> Vec<(u32, f
     }
     let total: f64 = all.iter().map(|(_, w)| w).sum();
     let enough = config.top_p * total;
-    // Sorting the whole vocabulary costs more than a token; nearly always a small head of it
-    // holds what top-p asks for.
+    // Sorting the whole vocabulary costs more than computing a token; nearly always a small head
+    // reaches top-p.
     let mut head = 256;
     let mut sorted = loop {
         if head >= all.len() {
@@ -215,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn penalties_turn_away_from_what_was_said_and_an_end_waits() -> Result<()> {
+    fn penalties_lower_repeated_tokens_and_eos_waits() -> Result<()> {
         let logits = Tensor::new(&[0f32, 5.0, 4.9], &Device::Cpu)?;
         let next = |config: &SamplingConfig, answer: &[u32]| {
             Sampler::new(config).next(&logits, TokenHistory { prompt: &[], answer }, &[1])
@@ -226,13 +235,13 @@ mod tests {
         assert_eq!(next(&SamplingConfig { presence_penalty: 0.2, ..greedy() }, &[1])?, 2);
         assert_eq!(next(&SamplingConfig { min_new_tokens: 1, ..greedy() }, &[])?, 2);
         assert_eq!(next(&SamplingConfig { min_new_tokens: 1, ..greedy() }, &[0])?, 1);
-        // A token said long ago, or in the prompt, counts as one said just now.
+        // A token from long ago, or from the prompt, counts like the last one.
         let penalty = SamplingConfig { repetition_penalty: 1.3, ..greedy() };
         let long: Vec<u32> = std::iter::once(1).chain([0; 100]).collect();
         assert_eq!(next(&penalty, &long)?, 2);
         let prompt = TokenHistory { prompt: &[1], answer: &[] };
         assert_eq!(Sampler::new(&penalty).next(&logits, prompt, &[])?, 2);
-        // One number that is none is enough: a weight is damaged.
+        // One NaN is enough: a weight is damaged.
         let broken = Tensor::new(&[f32::NAN, 1.0], &Device::Cpu)?;
         let result = Sampler::new(&greedy()).next(&broken, TokenHistory::default(), &[]);
         assert!(matches!(result, Err(SamplingError::NotFinite)));

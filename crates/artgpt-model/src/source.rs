@@ -1,4 +1,4 @@
-//! Where the parts of a model lie, and under which names: what loading and inspecting share.
+//! The files of a model's parts and the names of their tensors, for loading and inspecting.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,56 +16,59 @@ use super::vision::vit::{Vit, VitConfig};
 use super::{Error, Result};
 use artgpt_manifest::{Method, Target};
 
-/// Tensors, and how a module's name for one becomes the file's.
+/// Tensors, and the function from a module's name for one to the file's name.
 #[derive(Clone)]
-pub struct Named {
+pub struct RenamedTensors {
+    /// The tensors of the file or files.
     pub tensors: Tensors,
+    /// From a module's name to the file's name.
     pub rename: Arc<dyn Fn(&str) -> String + Send + Sync>,
 }
 
-impl Named {
-    /// The file has the modules' own names.
-    pub fn same(tensors: Tensors) -> Self {
+impl RenamedTensors {
+    /// Tensors under the modules' own names.
+    pub(crate) fn same(tensors: Tensors) -> Self {
         Self { tensors, rename: Arc::new(str::to_string) }
     }
 
-    pub fn builder(&self, device: &Device) -> VarBuilder<'static> {
+    /// A builder for modules on `device`.
+    pub(crate) fn builder(&self, device: &Device) -> VarBuilder<'static> {
         let rename = self.rename.clone();
         self.tensors.builder(move |name| rename(name), device)
     }
 }
 
-/// A vision encoder, not read yet.
-pub enum VisionSource {
+/// A vision encoder that is not loaded yet.
+pub(crate) enum VisionSource {
     Vit {
         config: VitConfig,
-        weights: Named,
-        /// The last norm, which the originals keep beside the Q-Former.
-        norm: Named,
+        weights: RenamedTensors,
+        /// The last norm, which the originals keep in the Q-Former's file.
+        norm: RenamedTensors,
     },
-    EfficientNet(Named),
+    EfficientNet(RenamedTensors),
 }
 
 impl VisionSource {
-    /// `None` for a blind model.
-    pub fn of(model: &Model) -> Result<Option<Self>> {
+    /// `None` for a text-only model.
+    pub(crate) fn of(model: &Model) -> Result<Option<Self>> {
         let Some(part) = &model.manifest.vision else { return Ok(None) };
         let path = model.path(&part.path);
         match part.kind {
             VisionKind::None => Ok(None),
             VisionKind::EfficientnetLite => {
-                Ok(Some(Self::EfficientNet(Named::same(Tensors::open(&path)?))))
+                Ok(Some(Self::EfficientNet(RenamedTensors::same(Tensors::open(&path)?))))
             }
             VisionKind::EvaVit if path.is_dir() => {
                 let config = HfConfig::open(&path)?.vit(&path)?.ok_or_else(|| {
                     Error::corrupt(&path.join("config.json"), "it has no vision_config")
                 })?;
                 let tensors = Tensors::open(&path)?;
-                let weights = Named { tensors, rename: Arc::new(hf::vision_name) };
+                let weights = RenamedTensors { tensors, rename: Arc::new(hf::vision_name) };
                 Ok(Some(Self::Vit { config, norm: weights.clone(), weights }))
             }
             VisionKind::EvaVit => {
-                let weights = Named::same(Tensors::open(&path)?);
+                let weights = RenamedTensors::same(Tensors::open(&path)?);
                 let config = vit_config(&weights.tensors, part.num_attention_heads)?;
                 let norm = match &model.manifest.qformer {
                     Some(part) => bridge_source(model, part)?,
@@ -81,10 +84,10 @@ impl VisionSource {
         }
     }
 
-    /// Makes the encoder from what `builder` gives for each file.
-    pub fn load(
+    /// Loads the encoder; `builder` makes a builder for each file.
+    pub(crate) fn load(
         &self,
-        builder: impl Fn(&Named) -> VarBuilder<'static>,
+        builder: impl Fn(&RenamedTensors) -> VarBuilder<'static>,
     ) -> Result<Box<dyn VisionEncoder>> {
         match self {
             Self::Vit { config, weights, norm } => {
@@ -101,8 +104,8 @@ impl VisionSource {
         }
     }
 
-    /// The files, the encoder's own first.
-    pub fn files(&self) -> Vec<&Named> {
+    /// The files; the encoder's own is first.
+    pub(crate) fn files(&self) -> Vec<&RenamedTensors> {
         match self {
             Self::Vit { weights, norm, .. } => vec![weights, norm],
             Self::EfficientNet(weights) => vec![weights],
@@ -110,9 +113,12 @@ impl VisionSource {
     }
 }
 
-/// Q-Former and projection; what the projection's and the adapters' files hold takes the place of
-/// what the Q-Former's holds.
-pub fn bridge_source(model: &Model, part: &QFormerPart) -> Result<Named> {
+/// The tensors of Q-Former and projection. Tensors of the projection's and the adapters' files replace
+/// those of the Q-Former's file.
+///
+/// # Errors
+/// A file cannot be read or is damaged.
+pub fn bridge_source(model: &Model, part: &QFormerPart) -> Result<RenamedTensors> {
     let path = model.path(&part.path);
     let mut all = model.tensors(&part.path)?;
     let over = [
@@ -126,7 +132,7 @@ pub fn bridge_source(model: &Model, part: &QFormerPart) -> Result<Named> {
         all = all.under(&tensors);
     }
     if !path.is_dir() {
-        return Ok(Named::same(all));
+        return Ok(RenamedTensors::same(all));
     }
     let text = part.config.text.is_some();
     let rename = move |name: &str| match name {
@@ -134,11 +140,11 @@ pub fn bridge_source(model: &Model, part: &QFormerPart) -> Result<Named> {
         name if name.starts_with("ln_vision.") => hf::vision_name(name),
         name => hf::bridge_name(name, text),
     };
-    Ok(Named { tensors: all, rename: Arc::new(rename) })
+    Ok(RenamedTensors { tensors: all, rename: Arc::new(rename) })
 }
 
-/// What fine-tuning made of the language model: its tensors, and by which method.
-pub fn tuning_source(model: &Model) -> Result<Option<(Tensors, Method)>> {
+/// The tensors of the language model that fine-tuning trained, and its method; `None` without adapters.
+pub(crate) fn tuning_source(model: &Model) -> Result<Option<(Tensors, Method)>> {
     let Some(part) = &model.manifest.adapters else { return Ok(None) };
     let tensors = model.tensors(&part.path)?;
     let method = match part.method {
@@ -167,7 +173,7 @@ pub fn tuning_source(model: &Model) -> Result<Option<(Tensors, Method)>> {
     Ok(Some((tensors, method)))
 }
 
-/// The first tensor whose name ends so.
+/// The first tensor whose name ends with `end`.
 fn first<'a>(tensors: &'a Tensors, end: &str) -> Result<&'a TensorInfo> {
     let name = tensors.names().find(|n| n.ends_with(end));
     let info = name.and_then(|n| tensors.info(n));

@@ -1,4 +1,4 @@
-//! Whether the numbers in a model's files can be a model's.
+//! Checks the numbers in a model's files for plausibility.
 
 use std::path::Path;
 
@@ -9,14 +9,17 @@ use super::inspect::Inspection;
 use super::manifest::Model;
 use super::{Error, Result};
 
-/// The mean size of a norm's weights in any model that works.
+/// The mean absolute weight of a norm in a working model.
 const NORM: std::ops::RangeInclusive<f64> = 1e-4..=1e3;
 
-/// The first tensor with a number that is not finite, a frozen matrix of zeros, or a norm that
-/// would drown or blow up what passes it: file, name and what is wrong, as a sentence.
+/// Reads all tensors and reports the first implausible one: a number that is not finite, a frozen matrix
+/// of zeros, or a norm far from 1. The sentence names file, tensor and problem.
+///
+/// # Errors
+/// A file cannot be read or is damaged.
 pub fn first_damaged(weights: &Inspection, model: &Model) -> Result<Option<String>> {
     for part in &weights.parts {
-        // Zeros are a fresh LoRA's right.
+        // A fresh LoRA has zeros.
         let frozen = ["language model", "vision encoder"].contains(&part.name);
         let check = |file: &Path, name: &str, tensor: &Tensor| -> Result<Option<String>> {
             let problem = problem(name, tensor, frozen)?;
@@ -77,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_no_model_has_is_told() {
+    fn implausible_tensors_are_reported() {
         let tensor = |values: &[f32], shape: &[usize]| {
             Tensor::from_slice(values, shape, &Device::Cpu).expect("a tensor")
         };

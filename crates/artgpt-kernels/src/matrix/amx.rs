@@ -7,8 +7,8 @@ use std::arch::x86_64::__cpuid_count;
 use super::avx512::Avx512;
 use super::bf16::{Kernel, PANEL, Panels, STEP};
 
-/// Proof that the processor has the tiles and that the system lets this process use them. Rows are
-/// rounded by AVX-512.
+/// Proof that the processor has the tiles and that the system lets this process use them. AVX-512
+/// rounds the rows.
 #[derive(Debug, Clone, Copy)]
 pub struct Amx(Avx512);
 
@@ -103,7 +103,7 @@ impl Kernel for Amx {
     }
 }
 
-/// Asks the system for the tiles' registers; they are 8 kB more to save at each switch of threads.
+/// Asks the system for the tiles' registers, which add 8 kB to the state of each thread.
 #[cfg(target_os = "linux")]
 fn permitted() -> bool {
     /// `ARCH_REQ_XCOMP_PERM` of Linux's `asm/prctl.h`, and the tiles' bit in XCR0.

@@ -17,7 +17,7 @@ impl Avx512 {
         (has!("avx512f") && has!("avx512bf16")).then_some(Self(()))
     }
 
-    /// Whether CPUID's name of the maker is GenuineIntel's.
+    /// Whether CPUID's vendor is Intel.
     pub fn of_intel() -> bool {
         // SAFETY: every x86-64 processor has the instruction. (Older compilers do not know that.)
         #[allow(unused_unsafe)]

@@ -1,4 +1,5 @@
-//! Products in bf16 with f32 sums, forward and backward, on processors where that is faster than f32.
+//! Products in bf16 with f32 sums, forward and backward, on processors that are faster with them than
+//! with f32.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::ops::{Values, slice};
 
-/// What multiplies rows with a packed matrix.
+/// An implementation of the product of rows with a packed matrix.
 pub trait Kernel: std::fmt::Debug + Send + Sync {
     /// Appends a row as pairs of rounded values.
     fn round(&self, row: &[f32], pairs: &mut Vec<u32>);
@@ -24,7 +25,7 @@ pub fn fastest() -> Option<Arc<dyn Kernel>> {
     if let Some(kernel) = Amx::request() {
         return Some(Arc::new(kernel));
     }
-    // Intel's are no faster than f32's products (measured): only one of their ports has it.
+    // Intel's AVX-512 BF16 is no faster than f32 (measured): only one port executes it.
     let kernel = Avx512::detect().filter(|_| !Avx512::of_intel())?;
     Some(Arc::new(kernel))
 }
@@ -141,9 +142,9 @@ impl Panels {
         Ok(kernel.product(self, pairs))
     }
 
-    /// Products of `rows` rows in blocks of `block` rows and one panel; each is told its rows, the
-    /// panel's pairs, where its results begin, and how many columns of the panel there are.
-    /// A core keeps some rows in its cache while the matrix passes by once.
+    /// Products of `rows` rows in blocks of `block` rows and one panel. `compute` gets the block's
+    /// rows, the panel's pairs, the results from the block's first column on, and the number of
+    /// columns of the panel. A core keeps some rows in its cache while it reads the matrix once.
     pub fn by_blocks(
         &self,
         x: &[u32],
@@ -151,7 +152,7 @@ impl Panels {
         block: usize,
         compute: impl Fn(&[u32], &[u32], &mut [f32], usize) + Sync,
     ) -> Vec<f32> {
-        /// Bytes of a second cache that rows may fill.
+        /// Bytes of the second-level cache for rows.
         const CACHED: usize = 1 << 20;
         let (out, depth) = (self.out, self.depth);
         let mut y = vec![0f32; rows * out];

@@ -1,4 +1,4 @@
-//! Products with matrices that stay in 16-bit floats, as checkpoints hold them.
+//! Products with matrices of 16-bit floats.
 
 use candle_core::{CpuStorage, Result, Storage, Tensor};
 use half::slice::HalfFloatSliceExt;

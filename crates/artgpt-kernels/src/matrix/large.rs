@@ -1,5 +1,5 @@
-//! Memory for matrices of many megabytes, in huge pages where the system has them: fewer pages to
-//! clear while loading, and fewer address lookups in each pass over the weights.
+//! Memory for matrices of many megabytes, in huge pages on systems that have them: fewer pages to
+//! clear while loading, and fewer TLB misses in each pass over the weights.
 
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -12,27 +12,28 @@ use memmap2::MmapMut;
 /// All bits zero is a valid value, and dropping one does nothing.
 pub unsafe trait ZeroBits: Sized {}
 
-/// A slice in pages of its own.
+/// A slice in its own pages.
 #[derive(Debug)]
-pub struct Large<T> {
+pub struct LargeSlice<T> {
     memory: MmapMut,
     count: usize,
     holds: PhantomData<T>,
 }
 
-impl<T: ZeroBits> Large<T> {
+impl<T: ZeroBits> LargeSlice<T> {
+    /// `count` values of all bits zero. Errors are those of mapping the memory.
     pub fn zeroed(count: usize) -> std::io::Result<Self> {
         assert!(align_of::<T>() <= 4096, "aligned beyond a page");
         let bytes = count.checked_mul(size_of::<T>()).ok_or(std::io::ErrorKind::OutOfMemory)?;
         let memory = MmapMut::map_anon(bytes.max(1))?;
-        // A kernel without huge pages refuses; small ones do as well.
+        // A kernel without huge pages refuses; small pages work too.
         #[cfg(target_os = "linux")]
         let _ = memory.advise(memmap2::Advice::HugePage);
         Ok(Self { memory, count, holds: PhantomData })
     }
 }
 
-impl<T> Deref for Large<T> {
+impl<T> Deref for LargeSlice<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
@@ -42,7 +43,7 @@ impl<T> Deref for Large<T> {
     }
 }
 
-impl<T> DerefMut for Large<T> {
+impl<T> DerefMut for LargeSlice<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         // SAFETY: as above, and `self` is borrowed alone.
         unsafe { std::slice::from_raw_parts_mut(self.memory.as_mut_ptr().cast(), self.count) }

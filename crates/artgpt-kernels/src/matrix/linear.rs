@@ -1,11 +1,11 @@
-//! A Linear layer that never trains, its matrix in the type that the file has.
+//! A frozen Linear layer whose matrix keeps the type of the file.
 
 use candle_core::{DType, Result, Tensor};
 use candle_nn::{Init, VarBuilder};
 
 use super::{Matrix, Precision};
 
-/// `x · Wᵀ + b`. Vision encoders are made of it: half of the memory of f32.
+/// `x · Wᵀ + b`. Vision encoders use it: 16-bit weights need half of the memory of f32.
 #[derive(Debug, Clone)]
 pub struct FrozenLinear {
     weight: Matrix,
@@ -13,11 +13,12 @@ pub struct FrozenLinear {
 }
 
 impl FrozenLinear {
+    /// Reads `weight`, (out, width), and `bias`, (out).
     pub fn load(width: usize, out: usize, vb: VarBuilder) -> Result<Self> {
         Ok(Self { bias: vb.get(out, "bias")?, weight: matrix((out, width), "weight", &vb)? })
     }
 
-    /// With a bias of its own.
+    /// Reads the matrix `name`, (out, width); `bias` is (out).
     pub fn with_bias(width: usize, bias: Tensor, name: &str, vb: &VarBuilder) -> Result<Self> {
         Ok(Self { weight: matrix((bias.dim(0)?, width), name, vb)?, bias })
     }
@@ -28,7 +29,7 @@ impl FrozenLinear {
     }
 }
 
-/// On the CPU as the file has it (a builder gives 16-bit floats only where the file has them); on
+/// On the CPU in the type of the file (a builder returns 16-bit floats only if the file has them); on
 /// a GPU in 16 bits.
 fn matrix(shape: (usize, usize), name: &str, vb: &VarBuilder) -> Result<Matrix> {
     let stored = vb.get_with_hints_dtype(shape, name, Init::Const(0.0), DType::F16)?;

@@ -1,4 +1,4 @@
-//! The weight matrices of the language model: frozen, but in full fine-tuning.
+//! The weight matrices of the language model. They are frozen except in full fine-tuning.
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
@@ -25,45 +25,48 @@ use tiles::with_rows;
 
 use crate::ops::slice;
 
-/// An (out, in) matrix: as quantised blocks or 16-bit floats to run, in forms that send gradients
-/// through, or one that trains itself.
+/// An (out, in) matrix in a form for inference (quantised blocks, 16-bit floats), for training with
+/// the matrix frozen (gradients pass through it), or for training the matrix itself.
 #[derive(Debug, Clone)]
 pub enum Matrix {
+    /// GGML's quantised blocks.
     Quantised(Arc<QTensor>),
-    /// f16 or bf16, as a checkpoint holds it.
+    /// f16 or bf16, as in the checkpoint.
     Half(Tensor),
+    /// f32.
     Dense(Tensor),
     /// Packed for products in bf16, forward and backward, on the CPU.
     Bf16(Arc<bf16::Bf16>),
-    /// A Q4_K matrix packed to run on the CPU.
+    /// A Q4_K matrix packed for inference on the CPU.
     Q4K(Arc<q4k::Panels>),
-    /// Frozen as it is stored, unpacked again in each pass forward and backward: slow, but as small
-    /// as the file (QLoRA, arXiv 2305.14314).
+    /// Frozen quantised blocks that each forward and backward pass dequantises again: slow, but as
+    /// small as the file (QLoRA, arXiv 2305.14314).
     Stored(Arc<QTensor>),
-    /// Matrices that train, one below the other.
+    /// Trainable matrices, stacked along the output.
     Trained(Vec<Tensor>),
-    /// Matrices of unlike types, one below the other.
+    /// Matrices of different types, stacked along the output.
     Parts(Vec<Matrix>),
 }
 
-/// In what a frozen matrix multiplies when gradients pass through it. Sums are f32.
+/// The precision of products with a frozen matrix in training. Sums are f32.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TrainPrecision {
+    /// 32-bit floats.
     #[default]
     F32,
-    /// Faster where the device has it, f32 where not.
+    /// bf16 on devices that compute faster with it, otherwise f32.
     Bf16,
-    /// On the CPU quantised matrices stay so, which needs the least memory; all others are f32.
+    /// On the CPU, quantised matrices stay quantised, which needs the least memory; others are f32.
     Stored,
 }
 
-/// How a quantised matrix multiplies.
+/// The precision of products with a quantised matrix in inference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
-    /// Rows are rounded to 8 bits, too, block by block as llama.cpp does it, where the processor
-    /// has the instructions for it.
+    /// Activations are rounded to 8 bits block by block, as in llama.cpp, on processors with the
+    /// instructions for it.
     Fast,
-    /// Rows stay f32, so that a score does not depend on how many tokens are read at a time.
+    /// Activations stay f32, so that a score does not depend on the number of tokens in a pass.
     Exact,
 }
 
@@ -74,7 +77,7 @@ fn many_rows(dtype: GgmlDType) -> usize {
 }
 
 impl Matrix {
-    /// (batch, tokens, in) to (batch, tokens, out).
+    /// The product: (batch, tokens, in) to (batch, tokens, out).
     pub fn forward(&self, x: &Tensor, precision: Precision) -> Result<Tensor> {
         if let Self::Parts(parts) = self {
             let parts = parts.iter().map(|p| p.forward(x, precision));
@@ -122,8 +125,8 @@ impl Matrix {
         y.reshape((batch, tokens, ()))
     }
 
-    /// From the bytes of matrices of one type, stacked along the output, in the form that runs
-    /// fastest on the CPU; `None` if there is no better form than GGML's own.
+    /// Packs the blocks of matrices of one type, stacked along the output, into the fastest form for
+    /// the CPU; `None` if GGML's own form is the fastest. `width` is the number of inputs.
     pub fn packed(dtype: GgmlDType, parts: &[&[u8]], width: usize) -> Option<Self> {
         match dtype {
             GgmlDType::Q4K => q4k::Panels::pack(parts, width).map(|p| Self::Q4K(Arc::new(p))),
@@ -131,7 +134,7 @@ impl Matrix {
         }
     }
 
-    /// The same matrix to train through.
+    /// The matrix in the form for training with it frozen.
     pub fn to_train(&self, precision: TrainPrecision, device: &Device) -> Result<Self> {
         match (precision, self) {
             // Its product is the CPU's.
@@ -154,7 +157,10 @@ impl Matrix {
         })
     }
 
-    /// Its values, (out, in), contiguous.
+    /// The values: (out, in), f32, contiguous.
+    ///
+    /// # Errors
+    /// A packed matrix cannot be unpacked.
     pub fn to_f32(&self, device: &Device) -> Result<Tensor> {
         match self {
             Self::Quantised(q) | Self::Stored(q) => q8::unpack(q, device),
@@ -166,12 +172,12 @@ impl Matrix {
                 Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 0)
             }
             Self::Bf16(_) | Self::Q4K(_) => {
-                candle_core::bail!("a packed matrix is not unpacked again")
+                candle_core::bail!("a packed matrix cannot be unpacked")
             }
         }
     }
 
-    /// One matrix from tensors of one floating type, stacked along the output.
+    /// Stacks tensors of one floating type, (out, in) each, along the output.
     pub fn stacked(parts: &[Tensor], device: &Device) -> Result<Self> {
         let joined = match parts {
             [one] => one.clone(),
@@ -184,7 +190,10 @@ impl Matrix {
         })
     }
 
-    /// Rows by index, for a token-embedding table: (ids, in).
+    /// Looks up rows of a token-embedding table: (ids, in), f32.
+    ///
+    /// # Errors
+    /// An ID is out of range, or the matrix is packed.
     pub fn rows(&self, ids: &[u32], device: &Device) -> Result<Tensor> {
         match self {
             Self::Dense(w) => w.index_select(&Tensor::new(ids, device)?, 0),
@@ -195,12 +204,12 @@ impl Matrix {
             Self::Quantised(q) if device.is_cpu() => quantised::embedding_rows(q, ids),
             Self::Quantised(q) => q.dequantize(device)?.index_select(&Tensor::new(ids, device)?, 0),
             Self::Bf16(_) | Self::Q4K(_) | Self::Stored(_) | Self::Trained(_) | Self::Parts(_) => {
-                candle_core::bail!("a packed matrix has no rows to look up")
+                candle_core::bail!("a packed matrix has no row lookup")
             }
         }
     }
 
-    /// (out, in)
+    /// The shape, (out, in).
     pub fn dims(&self) -> Result<(usize, usize)> {
         match self {
             Self::Quantised(q) | Self::Stored(q) => q.shape().dims2(),
@@ -228,7 +237,7 @@ fn exact(q: &QTensor, rows: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// What an operation of candle's on two dimensions does, as a custom one must give it.
+/// Runs a product of two-dimensional tensors inside a custom operation.
 fn on_rows(
     x: &CpuStorage,
     layout: &Layout,
@@ -246,8 +255,8 @@ fn on_rows(
 
 /// `x · Wᵀ` with W held constant.
 ///
-/// candle's own product would also compute the gradient of W, a third of all the work, and throw
-/// it away.
+/// candle's own product would also compute the gradient of W, a third of all the work, and discard
+/// it.
 struct FrozenProduct(Tensor);
 
 impl CustomOp1 for FrozenProduct {
@@ -264,7 +273,7 @@ impl CustomOp1 for FrozenProduct {
     }
 }
 
-/// `x · Wᵀ` for a contiguous W that trains.
+/// `x · Wᵀ` for a contiguous trainable W.
 fn trained_product(x: &Tensor, w: &Tensor) -> Result<Tensor> {
     match x.device().is_cpu() {
         true => x.contiguous()?.apply_op2(w, TrainedProduct(w.detach())),
@@ -272,7 +281,7 @@ fn trained_product(x: &Tensor, w: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// candle's own product gives the gradient of Wᵀ, which it then adds to W's number by number.
+/// candle's own product computes the gradient of Wᵀ, which it then adds to W's value by value.
 struct TrainedProduct(Tensor);
 
 impl CustomOp2 for TrainedProduct {
@@ -302,7 +311,7 @@ impl CustomOp2 for TrainedProduct {
     }
 }
 
-/// `x · Wᵀ` with W held constant and quantised: f32 for the length of a product.
+/// `x · Wᵀ` with W constant and quantised; each product dequantises it.
 struct StoredProduct(Arc<QTensor>);
 
 impl CustomOp1 for StoredProduct {
@@ -320,7 +329,8 @@ impl CustomOp1 for StoredProduct {
     }
 }
 
-/// Stacks quantised matrices of one type and input width, so that one product serves all.
+/// Stacks quantised matrices along the output, so that one product serves all. `None` if their types
+/// or input widths differ.
 pub fn stack(parts: &[QTensor], device: &Device) -> Result<Option<QTensor>> {
     let Some(first) = parts.first() else { return Ok(None) };
     let (_, width) = first.shape().dims2()?;

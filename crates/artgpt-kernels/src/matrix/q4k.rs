@@ -1,5 +1,5 @@
 //! Q4_K matrices (GGML) in panels of 16 rows, for processors with AVX-512 VNNI: read once from
-//! memory as they are, they serve one row of activations (decoding) and many (prefill).
+//! memory, they serve one row of activations (decoding) and many (prefill).
 //!
 //! 256 values of a row are an f16 scale, an f16 minimum, eight 6-bit scales and minima of 32
 //! values each, and 4 bits a value (`block_q4_K` in `ggml-common.h`). Activations are rounded to
@@ -8,7 +8,7 @@
 use half::f16;
 use rayon::prelude::*;
 
-use super::large::{Large, ZeroBits};
+use super::large::{LargeSlice, ZeroBits};
 use super::rounding;
 use super::tiles::{Results, Shape, tiled_product};
 use crate::ops::wide;
@@ -87,7 +87,7 @@ pub struct Panels {
     out: usize,
     width: usize,
     /// (panels, blocks of a row)
-    cells: Large<Cell>,
+    cells: LargeSlice<Cell>,
 }
 
 impl Panels {
@@ -103,7 +103,7 @@ impl Panels {
             return None;
         }
         let rows: Vec<&[u8]> = parts.iter().flat_map(|p| p.chunks_exact(row_bytes)).collect();
-        let mut cells = Large::<Cell>::zeroed(rows.len().div_ceil(PANEL) * blocks).ok()?;
+        let mut cells = LargeSlice::<Cell>::zeroed(rows.len().div_ceil(PANEL) * blocks).ok()?;
         cells.par_chunks_mut(blocks).zip(rows.par_chunks(PANEL)).for_each(|(cells, rows)| {
             for (row, data) in rows.iter().enumerate() {
                 for (cell, block) in cells.iter_mut().zip(data.chunks_exact(BLOCK_BYTES)) {

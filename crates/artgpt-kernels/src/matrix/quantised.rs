@@ -1,4 +1,4 @@
-//! What any of GGML's types can do, through candle's blocks.
+//! Operations on any of GGML's types, through candle's blocks.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ fn rows(q: &QTensor, data: &[u8], first: usize, count: usize) -> Result<Tensor> 
     let bytes = width / q.dtype().block_size() * q.dtype().type_size();
     let part = match data.get(first * bytes..(first + count) * bytes) {
         Some(part) if first + count <= out => part,
-        _ => candle_core::bail!("row {first} is outside the matrix of {out}"),
+        _ => candle_core::bail!("row {first} is outside the {out} rows of the matrix"),
     };
     let storage = QStorage::from_data(Cow::Borrowed(part), &Device::Cpu, q.dtype())?;
     QTensor::new(storage, (count, width))?.dequantize(&Device::Cpu)

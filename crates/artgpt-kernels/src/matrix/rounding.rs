@@ -1,6 +1,6 @@
-//! Activations rounded to signed bytes, in the form that the integer products take.
+//! Activations rounded to signed bytes, in the layout of the integer products.
 
-/// The scale of a block (its largest value is 127 of them), and what brings its values to bytes.
+/// The scale of a block (its largest absolute value / 127), and the factor from values to bytes.
 #[inline(always)]
 pub fn scale(x: &[f32]) -> (f32, f32) {
     let largest = x.iter().fold(0f32, |m, v| m.max(v.abs()));

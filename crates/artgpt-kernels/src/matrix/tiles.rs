@@ -1,4 +1,4 @@
-//! Products with a frozen matrix that is unpacked to f32 a tile at a time.
+//! Products with a frozen matrix that is dequantised to f32 a tile at a time.
 
 use candle_core::{Device, Result, Tensor};
 use rayon::prelude::*;
@@ -28,8 +28,8 @@ pub fn with_rows(
     Tensor::from_vec(product(&x, Shape { rows, width, out }), (rows, out), &Device::Cpu)
 }
 
-/// Output rows unpacked at a time: a tile and its operands stay in the second-level cache, so the
-/// unpacked matrix never goes through memory.
+/// Output rows of a tile: it and its operands stay in the second-level cache, so the dequantised
+/// matrix never goes through memory.
 const TILE: usize = 128;
 
 /// The product in f32. `unpack(first, tile)` writes rows of W from `first` on, as many as fit.
@@ -55,7 +55,7 @@ pub fn tiled_product(
     y
 }
 
-/// (rows, out) results that tasks fill side by side, each its own columns.
+/// (rows, out) results that tasks fill in parallel, each its own columns.
 pub struct Results(*mut f32);
 
 // SAFETY: whoever calls `at` writes only what no other task reads or writes.

@@ -1,7 +1,7 @@
-//! Attention over texts that are packed in one sequence.
+//! Attention over texts that are packed into one sequence.
 //!
-//! Most places of a packed sequence may not look at each other; products are formed only where
-//! they may.
+//! Most positions of a packed sequence may not attend to each other; the kernel computes only the
+//! products of those that may.
 
 use std::ops::Range;
 
@@ -11,20 +11,22 @@ use rayon::prelude::*;
 use super::softmax::{softmax_row, softmax_row_backward};
 use super::values::{Values, View, multiply, slice, wide};
 
-/// Who looks at whom: spans that cover a sequence in order.
+/// The attention pattern of a packed sequence: spans that cover it in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sight(Vec<Span>);
 
-/// Each place of a span looks at the first `prefix` places of the sequence, at the places of the
-/// span before it, and at itself.
+/// One text. Each of its positions attends to the first `prefix` positions of the sequence, to the
+/// earlier positions of the span, and to itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
+    /// Its positions in the sequence.
     pub places: Range<usize>,
+    /// Positions of the shared prefix that it attends to.
     pub prefix: usize,
 }
 
 impl Sight {
-    /// `None` if the spans leave places out, or look ahead.
+    /// `None` if the spans leave gaps, or a prefix reaches into or past its span.
     pub fn new(spans: Vec<Span>) -> Option<Self> {
         let mut next = 0;
         for span in &spans {
@@ -36,16 +38,17 @@ impl Sight {
         Some(Self(spans))
     }
 
-    /// Places in the sequence.
+    /// Positions in the sequence.
     pub fn len(&self) -> usize {
         self.0.last().map_or(0, |s| s.places.end)
     }
 
+    /// Whether there are no spans.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// 0 where a place may look, minus infinity where not: (places, places).
+    /// The mask to add to scores, (positions, positions): 0 or minus infinity.
     pub fn mask(&self, device: &Device) -> Result<Tensor> {
         let n = self.len();
         let mut data = vec![f32::NEG_INFINITY; n * n];
@@ -60,8 +63,11 @@ impl Sight {
     }
 }
 
-/// `q` is (1, heads, places, width), `k` and `v` are (1, kv heads, places, width); the result is
-/// like `q`. Query heads of one kv head are neighbours.
+/// Attention: `q` is (1, heads, positions, width), `k` and `v` are (1, kv heads, positions, width); the
+/// result has the shape of `q`. Query heads of one kv head are adjacent.
+///
+/// # Errors
+/// The shapes do not fit each other or `sight`.
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, sight: &Sight) -> Result<Tensor> {
     let (batch, heads, places, width) = q.dims4()?;
     let kv_heads = k.dim(1)?;
@@ -73,7 +79,7 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, sight: &Sight) -> Result<Te
         || sight.len() != places
     {
         candle_core::bail!(
-            "attention over {} places does not fit {:?}, {:?} and {:?}",
+            "attention over {} positions does not fit {:?}, {:?} and {:?}",
             sight.len(),
             q.dims(),
             k.dims(),
@@ -92,13 +98,13 @@ struct Packed {
     shared: usize,
 }
 
-/// Keys or values of the places that a span looks at, (places, width).
+/// Keys or values of the positions that a span attends to, (positions, width).
 fn gather(from: &[f32], span: &Span, width: usize) -> Vec<f32> {
     let own = &from[span.places.start * width..span.places.end * width];
     [&from[..span.prefix * width], own].concat()
 }
 
-/// Adds what [`gather`] took back to where it came from.
+/// Adds gradients of gathered rows to the rows from which [`gather`] took them.
 fn scatter(to: &mut [f32], part: &[f32], span: &Span, width: usize) {
     let (prefix, own) = part.split_at(span.prefix * width);
     let add = |to: &mut [f32], part: &[f32]| {
@@ -113,7 +119,7 @@ impl Packed {
         1.0 / (self.width as f32).sqrt()
     }
 
-    /// What places of `span` look at, (span places, keys): zero where they may not.
+    /// Attention weights of `span`, (span positions, keys): zero for masked keys.
     fn probabilities(&self, q: &[f32], keys: &[f32], span: &Span, out: &mut Vec<f32>) {
         let (rows, width) = (span.places.len(), self.width);
         let count = span.prefix + rows;

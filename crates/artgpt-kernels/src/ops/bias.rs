@@ -1,11 +1,11 @@
-//! A bias on every row.
+//! The sum of rows and a bias.
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
 use super::values::{Values, slice, wide};
 
-/// `x + bias`, of (.., width) and (width). Its gradient to the bias is summed row by row, where candle's
-/// composed form walks down each column.
+/// `x + bias`, of (.., width) and (width). The backward pass sums the gradient of the bias row by row,
+/// whereas candle's composed form reads column by column.
 pub fn add_bias(x: &Tensor, bias: &Tensor) -> Result<Tensor> {
     x.contiguous()?.apply_op2(bias, AddBias)
 }

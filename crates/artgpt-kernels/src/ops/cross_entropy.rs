@@ -5,14 +5,18 @@ use candle_nn::ops;
 
 use super::values::{Values, exp, max, slice, sum, wide};
 
-/// Of (rows, classes) logits: the sum over rows of weight times `-ln p(target)`, a scalar.
+/// The weighted cross-entropy of (rows, classes) logits: the sum over rows of weight times
+/// `-ln p(target)`, a scalar.
+///
+/// # Errors
+/// The numbers of rows differ, or a target is no class.
 pub fn cross_entropy(logits: &Tensor, targets: Vec<u32>, weights: Vec<f32>) -> Result<Tensor> {
     let (rows, classes) = logits.dims2()?;
     if targets.len() != rows || weights.len() != rows {
         candle_core::bail!("{rows} rows of logits for {} targets", targets.len());
     }
     if let Some(outside) = targets.iter().find(|t| **t as usize >= classes) {
-        candle_core::bail!("class {outside} is outside the {classes} that there are");
+        candle_core::bail!("class {outside} is outside the {classes} classes");
     }
     if logits.device().is_cpu() {
         return logits.contiguous()?.apply_op1(CrossEntropy { targets, weights });

@@ -1,8 +1,8 @@
-//! Operations of the network with a backward pass, in one go each, for training on the CPU.
+//! Fused operations with a backward pass, for training on the CPU.
 //!
 //! candle's composed forms write every intermediate value to memory, forward and backward; these
-//! recompute what the backward pass needs. `mode::Differentiable` chooses them on the CPU, and
-//! the tests hold them against the composed forms.
+//! recompute what the backward pass needs. `mode::Differentiable` selects them on the CPU, and the
+//! tests compare them with the composed forms.
 
 pub mod attention;
 mod bias;

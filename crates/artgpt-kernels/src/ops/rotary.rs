@@ -4,16 +4,16 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 use super::values::{Values, slice, wide};
 
-/// Which pairs of a head's values are rotated together.
+/// Which pairs of a head's values rotate together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RopeLayout {
-    /// Neighbours, as in GGUF files of LLaMA models (their q and k rows are permuted for it).
+    /// Adjacent values, as in GGUF files of LLaMA models (their q and k rows are permuted for it).
     Interleaved,
     /// First half with second half, as in Hugging Face checkpoints.
     Halves,
 }
 
-/// `x` is (batch, heads, tokens, width), `cos` and `sin` (tokens, width / 2).
+/// Rotary embedding: `x` is (batch, heads, tokens, width), `cos` and `sin` (tokens, width / 2).
 pub fn rotary(x: &Tensor, cos: &Tensor, sin: &Tensor, pairs: RopeLayout) -> Result<Tensor> {
     let (cos, sin) = (cos.contiguous()?, sin.contiguous()?);
     x.contiguous()?.apply_op1(Rotary { cos, sin, pairs })
@@ -27,7 +27,7 @@ struct Rotary {
 
 impl Rotary {
     /// Rotates rows of `width`; `direction` is 1 or -1.
-    fn turn(&self, x: &[f32], width: usize, direction: f32) -> Result<Vec<f32>> {
+    fn rotate(&self, x: &[f32], width: usize, direction: f32) -> Result<Vec<f32>> {
         let (cos, sin) = (Values::of(&self.cos)?, Values::of(&self.sin)?);
         let half = width / 2;
         let tokens = cos.len() / half.max(1);
@@ -77,14 +77,14 @@ impl CustomOp1 for Rotary {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let width = layout.dims().last().copied().unwrap_or(0);
-        let y = self.turn(slice(x, layout)?, width, 1.0)?;
+        let y = self.rotate(slice(x, layout)?, width, 1.0)?;
         Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let width = x.dims().last().copied().unwrap_or(0);
         let grad = grad.contiguous()?;
-        let dx = self.turn(&Values::of(&grad)?, width, -1.0)?;
+        let dx = self.rotate(&Values::of(&grad)?, width, -1.0)?;
         Ok(Some(Tensor::from_vec(dx, x.shape(), x.device())?))
     }
 }

@@ -4,6 +4,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 use super::values::{Values, exp, max, slice, sum, sum_pairs, wide};
 
+/// Softmax over the last dimension, f32 on the CPU.
 pub fn softmax(x: &Tensor) -> Result<Tensor> {
     x.contiguous()?.apply_op1(Softmax)
 }
@@ -11,8 +12,8 @@ pub fn softmax(x: &Tensor) -> Result<Tensor> {
 /// Turns a row of logits into probabilities.
 #[inline(always)]
 pub fn softmax_row(row: &mut [f32]) {
-    /// Below this a share is lost in the sum. As zeros they are no denormal numbers, with which a
-    /// product takes ten times as long; what a mask hides is among them.
+    /// Exponents below this vanish in the sum. They become zeros instead of denormal numbers, with
+    /// which a product takes ten times as long. Masked keys are among them.
     const LOST: f32 = -60.0;
     let most = max(row);
     for v in row.iter_mut() {

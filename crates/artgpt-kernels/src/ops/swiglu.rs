@@ -4,7 +4,7 @@ use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor};
 
 use super::values::{Values, exp, slice, wide};
 
-/// (.., 2 n), gate first, to (.., n).
+/// SwiGLU: (.., 2 n), gate first, to (.., n).
 pub fn swiglu(both: &Tensor) -> Result<Tensor> {
     both.contiguous()?.apply_op1(SwiGlu)
 }

@@ -1,4 +1,4 @@
-//! Plain slices of tensors, and loops over them for the widest registers there are.
+//! Tensors as slices, and loops over them for the widest registers of the processor.
 
 use std::ops::{Deref, Range};
 
@@ -12,6 +12,10 @@ pub struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
+    /// Borrows the values of a tensor.
+    ///
+    /// # Errors
+    /// The tensor is not on the CPU, not contiguous, or not f32.
     pub fn of(tensor: &'a Tensor) -> Result<Self> {
         let (storage, layout) = tensor.storage_and_layout();
         let Storage::Cpu(cpu) = &*storage else {
@@ -34,7 +38,10 @@ impl Deref for Values<'_> {
     }
 }
 
-/// What a custom operation is given, as a slice.
+/// The values of a custom operation's input.
+///
+/// # Errors
+/// The input is not contiguous, or not f32.
 pub fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match storage.as_slice::<f32>()?.get(range(layout)?) {
         Some(values) => Ok(values),
@@ -54,7 +61,7 @@ pub fn wide<R>(f: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(f)
 }
 
-/// Sums that the compiler may keep side by side.
+/// Partial sums that the compiler may keep in one register.
 const LANES: usize = 16;
 
 /// Sum of `f` over pairs of values.
@@ -92,8 +99,9 @@ pub fn max(values: &[f32]) -> f32 {
     most.iter().fold(tail, |m, v| m.max(*v))
 }
 
-/// `e^x` to within 3e-7 of it, for `x` of -87 to 88, outside of which it stays; it has no branch and no call, so
-/// loops over it become vector code. (Range reduction by ln 2 in two parts, and a polynomial.)
+/// `e^x` with a relative error below 3e-7 for `x` in -87..88; `x` is clamped to that range. It has no
+/// branch and no call, so the compiler vectorises loops over it. (Range reduction by ln 2 in two
+/// parts, and a polynomial.)
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     /// 1.5 * 2^23: adding it rounds a number to an integer in the low bits.
@@ -114,7 +122,7 @@ pub fn exp(x: f32) -> f32 {
     p * f32::from_bits(rounded.to_bits().wrapping_add(127) << 23)
 }
 
-/// A matrix in a slice: its rows and columns are so many values apart.
+/// A matrix in a slice, with the strides of its rows and columns.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
     pub values: &'a [f32],

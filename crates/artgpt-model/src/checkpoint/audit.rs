@@ -1,5 +1,5 @@
-//! What the network asks of a checkpoint, against what the checkpoint holds. Nothing is loaded:
-//! the loaders run on zeros that take no memory.
+//! Compares the tensors that the network requests with those of a checkpoint. It loads nothing: the
+//! loaders run on zeros that take no memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -17,31 +17,34 @@ use artgpt_kernels::matrix::Matrix;
 /// A tensor in a file: its shape, the name of its type, its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
+    /// Outermost dimension first.
     pub shape: Vec<usize>,
+    /// The name of its type: `F16`, `Q4K`.
     pub dtype: String,
+    /// Its size in the file.
     pub bytes: u64,
 }
 
-/// Names and shapes that the network asks for, in the checkpoint's own names.
-pub type Asked = BTreeMap<String, Vec<usize>>;
+/// Requested shapes by tensor name, in the checkpoint's own names.
+pub(crate) type Requested = BTreeMap<String, Vec<usize>>;
 
-/// How a part fits its file.
+/// The result of the comparison for one part of the network.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Fit {
-    pub missing: Vec<String>,
+pub(crate) struct Fit {
+    pub(crate) missing: Vec<String>,
     /// Name, shape found, shape expected.
-    pub misshaped: Vec<(String, Vec<usize>, Vec<usize>)>,
-    /// Values in the tensors that are asked for.
-    pub parameters: u64,
-    /// Tensors of each type among them.
-    pub dtypes: BTreeMap<String, usize>,
-    pub bytes: u64,
+    pub(crate) misshaped: Vec<(String, Vec<usize>, Vec<usize>)>,
+    /// Number of values in the requested tensors.
+    pub(crate) parameters: u64,
+    /// Number of them by type.
+    pub(crate) dtypes: BTreeMap<String, usize>,
+    pub(crate) bytes: u64,
 }
 
 impl Fit {
-    pub fn of(asked: &Asked, stored: &BTreeMap<String, Stored>) -> Self {
+    pub(crate) fn of(requested: &Requested, stored: &BTreeMap<String, Stored>) -> Self {
         let mut fit = Self::default();
-        for (name, shape) in asked {
+        for (name, shape) in requested {
             fit.parameters += shape.iter().product::<usize>() as u64;
             match stored.get(name) {
                 None => fit.missing.push(name.clone()),
@@ -56,14 +59,10 @@ impl Fit {
         }
         fit
     }
-
-    pub fn is_good(&self) -> bool {
-        self.missing.is_empty() && self.misshaped.is_empty()
-    }
 }
 
-/// Folds the numbers of layers, so that 40 names become one: `layers.*.mlp.up_proj (40)`.
-pub fn grouped<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+/// Groups names that differ only in numbers of layers: `layers.*.mlp.up_proj (40)`.
+pub(crate) fn grouped<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let mut groups: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for name in names {
         let folded: Vec<&str> = name
@@ -81,21 +80,21 @@ pub fn grouped<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
         .collect()
 }
 
-/// Notes what modules ask for and answers with zeros.
+/// Records the tensors that modules request and returns zeros.
 #[derive(Clone, Default)]
-pub struct Recorder(Arc<Mutex<Asked>>);
+pub(crate) struct Recorder(Arc<Mutex<Requested>>);
 
 impl Recorder {
-    /// `rename` turns a module's name into the file's.
-    pub fn builder(
+    /// A builder that records; `rename` maps a module's tensor name to the file's.
+    pub(crate) fn builder(
         &self,
         rename: impl Fn(&str) -> String + Send + Sync + 'static,
     ) -> VarBuilder<'static> {
-        let backend = Recording { asked: self.clone(), rename: Box::new(rename) };
+        let backend = RecordingBackend { recorder: self.clone(), rename: Box::new(rename) };
         VarBuilder::from_backend(Box::new(backend), DType::F32, Device::Cpu)
     }
 
-    pub fn asked(&self) -> Asked {
+    pub(crate) fn requested(&self) -> Requested {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -104,12 +103,12 @@ impl Recorder {
     }
 }
 
-struct Recording {
-    asked: Recorder,
+struct RecordingBackend {
+    recorder: Recorder,
     rename: Box<dyn Fn(&str) -> String + Send + Sync>,
 }
 
-impl SimpleBackend for Recording {
+impl SimpleBackend for RecordingBackend {
     fn get(
         &self,
         shape: Shape,
@@ -118,12 +117,12 @@ impl SimpleBackend for Recording {
         dtype: DType,
         device: &Device,
     ) -> candle_core::Result<Tensor> {
-        self.asked.note((self.rename)(name), shape.dims());
+        self.recorder.note((self.rename)(name), shape.dims());
         zeros(shape.dims(), dtype, device)
     }
 
     fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> candle_core::Result<Tensor> {
-        candle_core::bail!("{name} is asked for without a shape")
+        candle_core::bail!("{name} is requested without a shape")
     }
 
     fn contains_tensor(&self, _: &str) -> bool {
@@ -131,24 +130,24 @@ impl SimpleBackend for Recording {
     }
 }
 
-/// One number, seen as a whole tensor.
+/// A tensor of zeros that stores one number.
 fn zeros(shape: &[usize], dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
     Tensor::zeros((), dtype, device)?.broadcast_as(shape)
 }
 
-/// A language model that is asked, but not read.
-pub struct Unread<'a> {
-    pub inner: &'a mut dyn LanguageWeights,
-    pub recorder: Recorder,
+/// A language model whose loader runs without reading tensors.
+pub(crate) struct DryRun<'a> {
+    pub(crate) inner: &'a mut dyn LanguageWeights,
+    pub(crate) recorder: Recorder,
 }
 
-impl LanguageWeights for Unread<'_> {
+impl LanguageWeights for DryRun<'_> {
     fn path(&self) -> &Path {
         self.inner.path()
     }
 
     fn config(&mut self) -> Result<LlamaConfig> {
-        // The rotary tables alone grow with the context.
+        // Only the rotary tables grow with the context, so the shortest will do.
         Ok(LlamaConfig { context_length: 1, ..self.inner.config()? })
     }
 
@@ -183,8 +182,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_is_told_what_it_lacks_and_layers_are_folded() {
-        let asked: Asked = [("a.0.w", vec![2, 3]), ("a.1.w", vec![2, 3]), ("b", vec![4])]
+    fn a_fit_lists_missing_tensors_and_groups_layers() {
+        let requested: Requested = [("a.0.w", vec![2, 3]), ("a.1.w", vec![2, 3]), ("b", vec![4])]
             .map(|(n, s)| (n.to_string(), s))
             .into();
         let f16 = |shape: &[usize]| Stored {
@@ -193,11 +192,10 @@ mod tests {
             bytes: 2 * shape.iter().product::<usize>() as u64,
         };
         let stored = [("a.0.w".to_string(), f16(&[2, 3])), ("b".to_string(), f16(&[5]))].into();
-        let fit = Fit::of(&asked, &stored);
+        let fit = Fit::of(&requested, &stored);
         assert_eq!(fit.missing, ["a.1.w"]);
         assert_eq!(fit.misshaped, [("b".to_string(), vec![5], vec![4])]);
         assert_eq!((fit.parameters, fit.bytes), (16, 22));
-        assert!(!fit.is_good());
         assert_eq!(grouped(["a.0.w", "a.1.w", "b"]), ["a.*.w (2)", "b"]);
     }
 }

@@ -21,10 +21,10 @@ use crate::{Error, Result};
 use artgpt_kernels::matrix::{Matrix, stack};
 use artgpt_kernels::mode::RopeLayout;
 
-/// GGUF knows one token that ends a text; what `models convert` writes names all of them here.
+/// The metadata key under which `models convert` writes all EOS tokens; GGUF has a key for one.
 pub const EOS_IDS: &str = "artgpt.eos_token_ids";
 
-/// An open GGUF file: its metadata, and tensors read on demand.
+/// An open GGUF file: its metadata, and tensors that it reads on demand.
 pub struct GgufFile {
     path: PathBuf,
     content: Content,
@@ -32,13 +32,17 @@ pub struct GgufFile {
 }
 
 impl GgufFile {
+    /// Maps the file and checks its header.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a tensor lies outside of it.
     pub fn open(path: &Path) -> Result<Self> {
         let map = super::safetensors::map(path)?;
         check_alignment(path, &map)?;
         let bytes = map.len() as u64;
         let content =
             Content::read(&mut Cursor::new(&map[..])).map_err(|e| Error::corrupt(path, e))?;
-        // A cut file is told here, not by a read error in the middle of loading.
+        // Detects a truncated file here instead of by a read error in the middle of loading.
         for (name, info) in &content.tensor_infos {
             let end = content
                 .tensor_data_offset
@@ -50,7 +54,7 @@ impl GgufFile {
                     format!("{name} lies beyond the end of the file"),
                 ));
             }
-            // Blocks are read where they lie.
+            // The program reads blocks in place.
             if !content.tensor_data_offset.wrapping_add(info.offset).is_multiple_of(4) {
                 return Err(Error::corrupt(
                     path,
@@ -61,28 +65,33 @@ impl GgufFile {
         Ok(Self { path: path.to_path_buf(), content, map })
     }
 
-    /// Names of its tensors, in alphabetical order.
+    /// The names of its tensors, in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let mut names: Vec<&str> = self.content.tensor_infos.keys().map(String::as_str).collect();
         names.sort_unstable();
         names.into_iter()
     }
 
-    /// Shape and type of a tensor.
-    pub fn form(&self, name: &str) -> Option<(Vec<usize>, GgmlDType)> {
+    /// The shape and type of a tensor.
+    pub(crate) fn form(&self, name: &str) -> Option<(Vec<usize>, GgmlDType)> {
         let info = self.content.tensor_infos.get(name)?;
         Some((info.shape.dims().to_vec(), info.ggml_dtype))
     }
 
-    /// A tensor's values in f32, on the CPU.
+    /// The values of a tensor in f32, on the CPU.
+    ///
+    /// # Errors
+    /// There is no such tensor.
     pub fn values(&self, name: &str) -> Result<Tensor> {
         Ok(self.tensor(name, &Device::Cpu)?.dequantize(&Device::Cpu)?)
     }
 
+    /// The path of the file.
     pub fn file_path(&self) -> &Path {
         &self.path
     }
 
+    /// The value of a metadata key.
     pub fn metadata(&self, key: &str) -> Option<&Value> {
         self.content.metadata.get(key)
     }
@@ -170,7 +179,7 @@ impl GgufFile {
         tensor
     }
 
-    /// A tensor as it lies in the file.
+    /// A tensor's entry and its bytes in the file.
     fn bytes(&self, name: &str) -> Result<(&TensorInfo, &[u8])> {
         let Some(info) = self.content.tensor_infos.get(name) else {
             return Err(Error::corrupt(&self.path, format!("the key {name} is missing")));
@@ -181,7 +190,7 @@ impl GgufFile {
         Ok((info, bytes.unwrap_or_default()))
     }
 
-    /// The tensors under their names here, with the shapes that are asked for.
+    /// GGUF's names and entries of tensors, whose shapes it checks.
     fn parts(&self, parts: &[(&str, usize)], width: usize) -> Result<Vec<(String, &TensorInfo)>> {
         let named = parts.iter().map(|(name, out)| {
             let name = gguf_name(name);
@@ -222,11 +231,11 @@ impl GgufFile {
     }
 }
 
-/// candle divides by the alignment that a file claims.
+/// Checks the alignment in the metadata, by which candle divides.
 fn check_alignment(path: &Path, bytes: &[u8]) -> Result<()> {
     const KEY: &[u8] = b"\x11\0\0\0\0\0\0\0general.alignment"; // its length, then it
     const U32: [u8; 4] = 4u32.to_le_bytes();
-    // Metadata come first; more of them than this no file has.
+    // Metadata come first; no file has more of them.
     const HEAD: usize = 64 << 20;
     for at in memchr::memmem::find_iter(&bytes[..bytes.len().min(HEAD)], KEY) {
         let rest = &bytes[at + KEY.len()..];
@@ -238,13 +247,13 @@ fn check_alignment(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Bytes that a tensor takes.
+/// The size of a tensor in bytes.
 fn size(info: &TensorInfo) -> usize {
     info.shape.elem_count() / info.ggml_dtype.block_size() * info.ggml_dtype.type_size()
 }
 
-/// GGUF's name of a tensor that Hugging Face calls `name` (`gguf-py/gguf/tensor_mapping.py`).
-pub fn gguf_name(name: &str) -> String {
+/// GGUF's name of Hugging Face's tensor `name` (`gguf-py/gguf/tensor_mapping.py`).
+pub(crate) fn gguf_name(name: &str) -> String {
     let stem = name.strip_suffix(".weight").unwrap_or(name);
     let named = match stem {
         "embed_tokens" => "token_embd".to_string(),
@@ -314,7 +323,7 @@ impl LanguageWeights for GgufFile {
         };
         Ok(match quantised {
             Some(q) => Matrix::Quantised(Arc::new(q)),
-            // Mixed types (Q4_K_M files have them) stay what they are.
+            // Mixed types, as in Q4_K_M files, stay separate.
             None => {
                 Matrix::Parts(read.into_iter().map(|q| Matrix::Quantised(Arc::new(q))).collect())
             }
@@ -359,10 +368,14 @@ impl LanguageWeights for GgufFile {
     }
 }
 
-/// Rewrites the Q4_1 tensors of a GGUF file as Q8_0, for which candle has fast CPU kernels.
+/// Rewrites the Q4_1 tensors of a GGUF file as Q8_0, for which candle has fast CPU kernels. `progress`
+/// gets the fraction done.
 ///
 /// Every Q4_1 value is one of 16 in its block, so 8 bits lose little (the largest error is half
 /// of 1/127 of the block's largest value).
+///
+/// # Errors
+/// The source cannot be read or is damaged, or the target cannot be written.
 pub fn requantise(source: &Path, target: &Path, mut progress: impl FnMut(f32)) -> Result<()> {
     let file = GgufFile::open(source)?;
     let mut names: Vec<_> = file.content.tensor_infos.keys().cloned().collect();

@@ -1,5 +1,5 @@
-//! A GGUF file of any tensors: what `models convert --rest q8_0` makes of a vision encoder or a
-//! Q-Former. Small on disk; in memory its matrices are 16-bit.
+//! A GGUF file of any tensors, as `models convert --rest q8_0` writes for a vision encoder or a
+//! Q-Former. It is small on disk; in memory its matrices are 16-bit.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,15 +11,15 @@ use super::GgufFile;
 use super::tensors::{TensorFile, TensorInfo};
 use crate::Result;
 
-pub struct GgufTensors(GgufFile);
+pub(crate) struct GgufTensors(GgufFile);
 
 impl GgufTensors {
-    pub fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         GgufFile::open(path).map(Self)
     }
 }
 
-/// What a tensor is read as.
+/// The type of a tensor in memory.
 fn read_as(dtype: GgmlDType) -> DType {
     match dtype {
         GgmlDType::F32 => DType::F32,

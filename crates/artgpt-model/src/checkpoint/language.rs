@@ -1,4 +1,4 @@
-//! A LLaMA from any layout on disk.
+//! Loads a LLaMA from any checkpoint layout.
 
 use crate::rows::interleave;
 use std::collections::BTreeMap;
@@ -15,28 +15,28 @@ use artgpt_kernels::matrix::{Matrix, TrainPrecision};
 use artgpt_kernels::mode::{Mode, RopeLayout};
 use artgpt_manifest::{Method, Target};
 
-/// The weights of a language model. Names are Hugging Face's, from `embed_tokens` on; shapes are
-/// checked, so that a configuration that lies is told from the first tensor that it does not fit.
+/// The weights of a language model, under Hugging Face's names without prefix (`embed_tokens.weight`).
+/// Readers check shapes, so a wrong configuration fails at the first tensor that does not fit.
 pub trait LanguageWeights {
     /// The file or folder, for messages.
     fn path(&self) -> &Path;
 
+    /// The sizes of the model.
     fn config(&mut self) -> Result<LlamaConfig>;
 
-    /// The output matrix is the embedding table.
+    /// Whether the output matrix is the embedding table (tied weights).
     fn ties_output(&self) -> bool;
 
-    /// What the file calls a tensor.
+    /// The name of a tensor in the file.
     fn stored_name(&self, name: &str) -> String;
 
-    /// All that the file holds.
+    /// All tensors of the file, by name.
     fn stored(&self) -> BTreeMap<String, Stored>;
 
-    /// Tensors of (out, width) each, stacked along the output.
+    /// A matrix of the named tensors, (out, width) each, stacked along the output.
     fn matrix(&mut self, parts: &[(&str, usize)], width: usize, device: &Device) -> Result<Matrix>;
 
-    /// The same for products alone, in whatever form they run fastest; rows of it cannot be
-    /// looked up.
+    /// Like [`Self::matrix`], in the form with the fastest products, which may have no row lookup.
     fn product(
         &mut self,
         parts: &[(&str, usize)],
@@ -46,21 +46,21 @@ pub trait LanguageWeights {
         self.matrix(parts, width, device)
     }
 
-    /// A norm, f32.
+    /// A norm's weights, (width), f32.
     fn vector(&mut self, name: &str, width: usize, device: &Device) -> Result<Tensor>;
 }
 
-/// What goes into a LLaMA besides the file's own weights.
-pub struct Extras<'a> {
-    /// What fine-tuning made, or makes; keys as in `ArtGPT-4.pth`.
-    pub weights: Option<VarBuilder<'a>>,
-    pub method: Method,
-    /// Matrices that gradients can pass, in place of those of the file.
-    pub train: Option<TrainPrecision>,
+/// The parts of a LLaMA that are not in its base checkpoint.
+pub(crate) struct Extras<'a> {
+    /// Trained or trainable tensors; keys as in `ArtGPT-4.pth`.
+    pub(crate) weights: Option<VarBuilder<'a>>,
+    pub(crate) method: Method,
+    /// Load the matrices in a form for training, with this precision.
+    pub(crate) train: Option<TrainPrecision>,
 }
 
 impl Extras<'_> {
-    /// Full fine-tuning is going on.
+    /// Whether this is full fine-tuning.
     fn train_all(&self) -> bool {
         self.train.is_some() && self.method == Method::Full {}
     }
@@ -86,11 +86,14 @@ impl Extras<'_> {
     }
 }
 
-/// Copies what `method` trains from the base model's values, under the names that it has in
-/// `ArtGPT-4.pth`, or that full fine-tuning gives it: Hugging Face's, and its order of rows.
+/// Passes the base model's values of the tensors that `method` trains to `set`, under their names in
+/// `ArtGPT-4.pth`; full fine-tuning uses Hugging Face's names and order of rows.
 ///
-/// `norms` are those that the reference trains: every block's post-attention norm, and the input
-/// norm of even blocks.
+/// `norms`: also pass the norms that the reference trains, which are every block's post-attention norm
+/// and the input norm of even blocks.
+///
+/// # Errors
+/// The source cannot be read or is damaged, or `set` fails.
 pub fn copy_trained(
     source: &mut dyn LanguageWeights,
     method: &Method,
@@ -134,14 +137,14 @@ pub fn copy_trained(
     Ok(())
 }
 
-/// Where tensors of the language model are in a file of trained ones.
+/// The name prefix of the language model in a file of trained tensors.
 const TRAINED: &str = "llama_model.model.";
-/// Where those of its blocks are.
-pub const BLOCKS: &str = "llama_model.model.layers";
+/// The name prefix of its blocks.
+pub(crate) const BLOCKS: &str = "llama_model.model.layers";
 
-/// Whether training made this tensor in the place of one of the base's: a matrix of a block, a table,
-/// or the last norm. What is put beside them, and a block's norms, leaves the base as it is.
-pub fn replaces_base(name: &str) -> bool {
+/// Whether this trained tensor replaces one of the base: a matrix of a block, a table, or the last norm.
+/// Tensors beside the base and a block's norms do not.
+pub(crate) fn replaces_base(name: &str) -> bool {
     let Some(rest) = name.strip_prefix(TRAINED) else { return false };
     let whole = ["embed_tokens.weight", "lm_head.weight", "norm.weight"];
     let plain = rest.replace("self_attn.0.", "self_attn.");
@@ -149,8 +152,8 @@ pub fn replaces_base(name: &str) -> bool {
         || Target::ALL.iter().any(|t| plain.ends_with(&format!(".{}.weight", t.path())))
 }
 
-/// Reads the model. `progress` gets the fraction done.
-pub fn read_llama<M: Mode>(
+/// Loads the model. `progress` gets the fraction done.
+pub(crate) fn read_llama<M: Mode>(
     source: &mut dyn LanguageWeights,
     extras: &Extras,
     device: &Device,
@@ -158,7 +161,7 @@ pub fn read_llama<M: Mode>(
 ) -> Result<Llama<M>> {
     let mut config = source.config()?;
     if extras.train_all() {
-        // What trains has Hugging Face's order of rows.
+        // Trainable matrices have Hugging Face's order of rows.
         config.rope_layout = RopeLayout::Halves;
     }
     let mut layers = Vec::with_capacity(config.num_hidden_layers);
@@ -195,7 +198,7 @@ pub fn read_llama<M: Mode>(
     Ok(Llama::new(config, embed_tokens, layers, norm, lm_head, device)?)
 }
 
-/// The way back.
+/// Rows of q or k from GGUF's order to Hugging Face's; the inverse of [`interleave`].
 fn by_halves(rows: &Tensor, head_dim: usize) -> candle_core::Result<Tensor> {
     let (out, width) = rows.dims2()?;
     rows.reshape((out / head_dim, head_dim / 2, 2, width))?
@@ -216,8 +219,8 @@ fn block(
     let norm = |source: &mut dyn LanguageWeights, name: &str| -> Result<Tensor> {
         source.vector(&format!("layers.{i}.{name}.weight"), config.hidden_size, device)
     };
-    // What full fine-tuning made takes the place of the file's, and so do attention matrices, which
-    // some of the originals' checkpoints carry.
+    // Matrices of full fine-tuning replace those of the file, and so do attention matrices, which some
+    // of the originals' checkpoints contain.
     let matrix = |source: &mut dyn LanguageWeights, parts: &[Target]| {
         let mut replaced = Vec::new();
         for target in parts {

@@ -1,4 +1,4 @@
-//! Folders with no manifest: what is in them is told from their files.
+//! Folders without a manifest: derives one from their files.
 
 use std::path::{Path, PathBuf};
 
@@ -17,11 +17,11 @@ use artgpt_manifest::Manifest;
 const VIT_HEAD_WIDTH: usize = 88;
 /// Blocks that the reference keeps of ViT-g's 40.
 const VIT_BLOCKS: usize = 39;
-/// BERT-base's, whatever the width.
+/// Heads of BERT-base, whatever the width.
 const QFORMER_HEADS: usize = 12;
 
-/// The manifest that a folder would have. `None` if nothing in it is known.
-pub fn recognise(dir: &Path) -> Result<Option<Manifest>> {
+/// Derives a folder's manifest. `None` if the folder has no known layout.
+pub(crate) fn recognise(dir: &Path) -> Result<Option<Manifest>> {
     let mut manifest = named(dir);
     if let Some(parts) = Originals::find(dir)? {
         parts.fill(dir, &mut manifest)?;
@@ -31,7 +31,7 @@ pub fn recognise(dir: &Path) -> Result<Option<Manifest>> {
         hugging_face(dir, &mut manifest)?;
         return Ok(Some(manifest));
     }
-    match only(dir, |n| n.ends_with(".gguf"))? {
+    match first_file(dir, |n| n.ends_with(".gguf"))? {
         Some(path) => {
             manifest.language = Some(language(dir, &path));
             Ok(Some(manifest))
@@ -40,8 +40,8 @@ pub fn recognise(dir: &Path) -> Result<Option<Manifest>> {
     }
 }
 
-/// A GGUF file alone.
-pub fn of_gguf(path: &Path) -> Manifest {
+/// The manifest of a single GGUF file.
+pub(crate) fn of_gguf(path: &Path) -> Manifest {
     let dir = path.parent().unwrap_or(Path::new(""));
     let mut manifest = named(&path.with_extension(""));
     manifest.language = Some(language(dir, path));
@@ -75,11 +75,11 @@ fn hugging_face(dir: &Path, manifest: &mut Manifest) -> Result<()> {
         manifest.qformer = Some(QFormerPart { path: here(), config: qformer });
         manifest.projection = Some(PathPart { path: here() });
     }
-    // A GGUF beside the rest takes the place of the folder's own language model.
-    let gguf = only(dir, |n| n.ends_with(".gguf"))?;
+    // A GGUF file in the folder replaces the folder's own language model.
+    let gguf = first_file(dir, |n| n.ends_with(".gguf"))?;
     manifest.language = Some(language(dir, gguf.as_deref().unwrap_or(dir)));
-    let tokens = std::fs::read_to_string(dir.join("tokenizer_config.json")).unwrap_or_default();
-    let template = if tokens.contains("<|im_start|>") { "chatml" } else { "vicuna" };
+    let tokenizer = std::fs::read_to_string(dir.join("tokenizer_config.json")).unwrap_or_default();
+    let template = if tokenizer.contains("<|im_start|>") { "chatml" } else { "vicuna" };
     manifest.prompt = Some(PromptPart { template: template.into(), alone_without_picture: false });
     Ok(())
 }
@@ -94,15 +94,15 @@ struct Originals {
 }
 
 impl Originals {
-    /// `None` if the folder holds none of them; an error that names what is missing if it holds
+    /// `None` if the folder holds none of the files; an error that names the missing ones if it holds
     /// some.
     fn find(dir: &Path) -> Result<Option<Self>> {
         let pth = |n: &str| n.ends_with(".pth") || n.ends_with(".pt");
-        let vit = only(dir, |n| pth(n) && n.contains("eva_vit"))?;
-        let qformer = only(dir, |n| pth(n) && n.contains("blip2"))?;
-        let trained = match only(dir, |n| pth(n) && n.to_lowercase().contains("artgpt"))? {
+        let vit = first_file(dir, |n| pth(n) && n.contains("eva_vit"))?;
+        let qformer = first_file(dir, |n| pth(n) && n.contains("blip2"))?;
+        let trained = match first_file(dir, |n| pth(n) && n.to_lowercase().contains("artgpt"))? {
             Some(path) => Some(path),
-            None => only(dir, |n| pth(n) && n.contains("minigpt4"))?,
+            None => first_file(dir, |n| pth(n) && n.contains("minigpt4"))?,
         };
         let (Some(vit), Some(qformer), Some(trained)) = (&vit, &qformer, &trained) else {
             let found = [&vit, &qformer, &trained];
@@ -118,7 +118,7 @@ impl Originals {
                 hint: "put all three .pth files and the Vicuna folder side by side".into(),
             });
         };
-        let language = match only(dir, |n| n.ends_with(".gguf"))? {
+        let language = match first_file(dir, |n| n.ends_with(".gguf"))? {
             Some(gguf) => gguf,
             None => entries(dir)?
                 .into_iter()
@@ -190,15 +190,15 @@ fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(all)
 }
 
-/// The first file, by name, of this kind.
-fn only(dir: &Path, is: impl Fn(&str) -> bool) -> Result<Option<PathBuf>> {
+/// The first file, in order of names, that `is` accepts.
+fn first_file(dir: &Path, is: impl Fn(&str) -> bool) -> Result<Option<PathBuf>> {
     Ok(entries(dir)?
         .into_iter()
         .find(|p| p.is_file() && p.file_name().and_then(|n| n.to_str()).is_some_and(&is)))
 }
 
 /// A Q-Former's configuration from the shapes of the originals' file.
-pub fn qformer_config(tensors: &Tensors) -> Result<QFormerConfig> {
+fn qformer_config(tensors: &Tensors) -> Result<QFormerConfig> {
     let shape = |name: &str| dims(tensors, name);
     let query = shape("query_tokens")?;
     let key = shape("Qformer.bert.encoder.layer.0.crossattention.self.key.weight")?;
@@ -234,18 +234,19 @@ pub fn qformer_config(tensors: &Tensors) -> Result<QFormerConfig> {
 }
 
 /// A vision transformer's configuration from the shapes of the originals' file.
-pub fn vit_config(tensors: &Tensors, heads: Option<usize>) -> Result<VitConfig> {
+pub(crate) fn vit_config(tensors: &Tensors, heads: Option<usize>) -> Result<VitConfig> {
     let patches = dims(tensors, "patch_embed.proj.weight")?;
-    let positions = dims(tensors, "pos_embed")?;
+    let position_shape = dims(tensors, "pos_embed")?;
     let inner = dims(tensors, "blocks.0.mlp.fc1.weight")?;
-    let (&[hidden_size, _, patch_size, _], &[_, places, _], &[intermediate_size, _]) =
-        (&patches[..], &positions[..], &inner[..])
+    let (&[hidden_size, _, patch_size, _], &[_, positions, _], &[intermediate_size, _]) =
+        (&patches[..], &position_shape[..], &inner[..])
     else {
         return Err(Error::corrupt(&tensors.path, "its patch_embed or pos_embed has a wrong rank"));
     };
-    let trained_grid = places.saturating_sub(1).isqrt();
-    if trained_grid == 0 || trained_grid * trained_grid + 1 != places || patch_size == 0 {
-        let reason = format!("pos_embed has {places} places, which is no square and a class token");
+    let trained_grid = positions.saturating_sub(1).isqrt();
+    if trained_grid == 0 || trained_grid * trained_grid + 1 != positions || patch_size == 0 {
+        let reason =
+            format!("pos_embed has {positions} positions, which is no square and a class token");
         return Err(Error::corrupt(&tensors.path, reason));
     }
     let heads = heads.or_else(|| {
@@ -280,7 +281,7 @@ fn dims(tensors: &Tensors, name: &str) -> Result<Vec<usize>> {
         .ok_or_else(|| Error::corrupt(&tensors.path, format!("the key {name} is missing")))
 }
 
-/// How many of `PREFIX 0 SUFFIX`, `PREFIX 1 SUFFIX` … there are.
+/// Number of consecutive tensors `PREFIX 0 SUFFIX`, `PREFIX 1 SUFFIX` ….
 fn count(tensors: &Tensors, prefix: &str, suffix: &str) -> usize {
     (0..).take_while(|i| tensors.info(&format!("{prefix}{i}{suffix}")).is_some()).count()
 }

@@ -1,6 +1,6 @@
-//! Readers of weights on disk, one file a layout. Checkpoints are data: nothing in them runs.
+//! Readers of checkpoints, one file per layout. Checkpoints are data: nothing in them runs.
 
-pub mod audit;
+pub(crate) mod audit;
 mod gguf;
 mod gguf_tensors;
 pub mod hf;
@@ -13,10 +13,13 @@ mod tokenizer;
 
 use std::path::Path;
 
-pub use gguf::{EOS_IDS, GgufFile, gguf_name, requantise};
+pub use audit::Stored;
+pub(crate) use gguf::gguf_name;
+pub use gguf::{EOS_IDS, GgufFile, requantise};
 pub use hf::HfLanguage;
-pub use language::{BLOCKS, Extras, LanguageWeights, copy_trained, read_llama, replaces_base};
-pub use layout::{of_gguf, recognise, vit_config};
+pub(crate) use language::{BLOCKS, Extras, read_llama, replaces_base};
+pub use language::{LanguageWeights, copy_trained};
+pub(crate) use layout::{of_gguf, recognise, vit_config};
 pub use tensors::{TensorInfo, Tensors};
 pub use tokenizer::{gguf_tokenizer_data, tokenizer_data};
 
@@ -24,13 +27,17 @@ use super::Result;
 
 /// An open language model.
 pub enum LanguageFile {
+    /// A GGUF file.
     Gguf(GgufFile),
+    /// A Hugging Face folder.
     HuggingFace(HfLanguage),
 }
 
 impl LanguageFile {
-    /// A `.gguf` file, a Hugging Face folder, or a `.safetensors` file with its `config.json`
-    /// beside it.
+    /// Opens a `.gguf` file, a Hugging Face folder, or a `.safetensors` file beside its `config.json`.
+    ///
+    /// # Errors
+    /// The file cannot be read, is damaged, or holds no plain LLaMA.
     pub fn open(path: &Path) -> Result<Self> {
         Ok(match path.extension().and_then(|e| e.to_str()) {
             _ if path.is_dir() => Self::HuggingFace(HfLanguage::open(path, path)?),
@@ -42,6 +49,7 @@ impl LanguageFile {
         })
     }
 
+    /// The weights, whatever the layout.
     pub fn weights(&mut self) -> &mut dyn LanguageWeights {
         match self {
             Self::Gguf(file) => file,

@@ -1,8 +1,8 @@
 //! PyTorch's `.pth`: the zip layout (since 1.6) and the legacy one (four pickles, a list of storage
 //! keys, then each storage as a count and its values).
 //!
-//! The pickles are parsed into plain data by candle's pickle machine, which runs nothing; a file
-//! that asks for anything but tensors is refused.
+//! candle's pickle machine parses the pickles into plain data and runs nothing. The reader refuses a file
+//! that constructs anything but tensors and containers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufReader, Cursor, Read};
@@ -17,14 +17,14 @@ use super::safetensors::map;
 use super::tensors::{TensorFile, TensorInfo};
 use crate::{Error, Result};
 
-/// Dictionaries in dictionaries deeper than this are no checkpoint's.
+/// Maximum nesting of dictionaries; no checkpoint is deeper.
 const MAX_DEPTH: usize = 64;
 
 const TOO_DEEP: &str = "(nested too deeply)";
 
-/// A memory-mapped file of tensors. Of a training checkpoint (`{model, optimizer, …}`) only the
-/// model is seen.
-pub struct PthFile {
+/// A memory-mapped file of tensors. Of a training checkpoint (`{model, optimizer, …}`) it contains only
+/// the model.
+pub(crate) struct PthFile {
     path: PathBuf,
     map: Mmap,
     entries: BTreeMap<String, Entry>,
@@ -32,7 +32,7 @@ pub struct PthFile {
 }
 
 impl PthFile {
-    pub fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let map = map(path)?;
         let (root, storages) = match map.starts_with(b"PK") {
             true => read_zip(path, &map)?,
@@ -65,8 +65,11 @@ impl TensorFile for PthFile {
     }
 
     fn infos(&self) -> BTreeMap<String, TensorInfo> {
-        let info =
-            |e: &Entry| TensorInfo { shape: e.shape.clone(), dtype: e.kind.dtype(), stored: None };
+        let info = |e: &Entry| TensorInfo {
+            shape: e.shape.clone(),
+            dtype: e.element.dtype(),
+            stored: None,
+        };
         self.entries.iter().map(|(name, e)| (name.clone(), info(e))).collect()
     }
 
@@ -75,7 +78,7 @@ impl TensorFile for PthFile {
         let Some((entry, data)) = entry else {
             return Err(Error::corrupt(&self.path, format!("the key {name} is missing")));
         };
-        let Some(dtype) = entry.kind.dtype() else {
+        let Some(dtype) = entry.element.dtype() else {
             return Err(Error::corrupt(&self.path, format!("{name} has a type no weight has")));
         };
         Ok(Tensor::from_raw_buffer(&entry.gather(data), dtype, &entry.shape, &Device::Cpu)?)
@@ -121,7 +124,7 @@ fn read_legacy(path: &Path, map: &Mmap) -> Result<Parsed> {
     let (Some(root), Some(keys)) = (root, keys.and_then(list)) else {
         return Err(Error::corrupt(path, "it holds no list of storages"));
     };
-    // Optimizer states count, too: their storages lie between those of the model.
+    // This includes optimizer states, whose storages lie between those of the model.
     let mut widths = HashMap::new();
     storage_widths(&root, MAX_DEPTH, &mut widths);
     let mut at = (reader.get_ref().position() as usize).saturating_sub(reader.buffer().len());
@@ -144,13 +147,13 @@ fn read_legacy(path: &Path, map: &Mmap) -> Result<Parsed> {
     Ok((root, storages))
 }
 
-/// Objects that a pickle of so many bytes may copy out of its memo: a real one repeats small ones
-/// only, one that doubles a tuple again and again would fill the memory.
+/// Number of objects that a pickle of `bytes` bytes may copy out of its memo. A real pickle repeats only
+/// small ones; one that doubles a tuple again and again would fill the memory.
 fn memo_budget(bytes: usize) -> usize {
     (1 << 20) + 16 * bytes.min(64 << 20)
 }
 
-/// Reads one pickle; `bytes` is its length, or more.
+/// Reads one pickle; `bytes` is an upper bound of its length.
 fn parse(path: &Path, reader: &mut impl std::io::BufRead, bytes: usize) -> Result<Object> {
     const COPIES: &[u8] = b"hjqr"; // BINGET, LONG_BINGET, BINPUT, LONG_BINPUT
     let mut stack = Stack::empty();
@@ -160,7 +163,7 @@ fn parse(path: &Path, reader: &mut impl std::io::BufRead, bytes: usize) -> Resul
         let done = stack.read(reader).map_err(|e| e.to_string())?;
         let copies = code.is_some_and(|c| COPIES.contains(&c));
         if let (true, Some(object)) = (copies, stack.stack().last())
-            && !take(object, &mut left)
+            && !spend(object, &mut left)
         {
             return Err("it copies the same objects again and again".into());
         }
@@ -194,9 +197,9 @@ fn parse(path: &Path, reader: &mut impl std::io::BufRead, bytes: usize) -> Resul
     }
 }
 
-/// Takes one from `left` for each object in this one; false if they do not suffice.
-fn take(object: &Object, left: &mut usize) -> bool {
-    // A list of what is still to be counted, as nesting may be deep.
+/// Subtracts one from `left` for each object in this one; false if `left` does not suffice.
+fn spend(object: &Object, left: &mut usize) -> bool {
+    // A work list instead of recursion, as nesting may be deep.
     let mut open = vec![object];
     while let Some(object) = open.pop() {
         let Some(less) = left.checked_sub(1) else { return false };
@@ -214,7 +217,7 @@ fn take(object: &Object, left: &mut usize) -> bool {
     true
 }
 
-/// The first callable that builds no tensor or plain container.
+/// The first callable that constructs neither a tensor nor a plain container.
 fn foreign_call(object: &Object, depth: usize) -> Option<String> {
     const ALLOWED: &[&str] = &["torch", "collections", "numpy", "_codecs", "omegaconf", "argparse"];
     let Some(depth) = depth.checked_sub(1) else { return Some(TOO_DEEP.into()) };
@@ -278,8 +281,8 @@ fn storage_widths(object: &Object, depth: usize, out: &mut HashMap<String, usize
             inside(args);
         }
         Object::PersistentLoad(id) => {
-            if let Some((key, kind)) = storage_id(id.as_ref().clone()) {
-                out.insert(key, kind.bytes());
+            if let Some((key, element)) = storage_id(id.as_ref().clone()) {
+                out.insert(key, element.bytes());
             }
         }
         _ => {}
@@ -287,22 +290,22 @@ fn storage_widths(object: &Object, depth: usize, out: &mut HashMap<String, usize
 }
 
 /// `('storage', type, key, device, count, …)`
-fn storage_id(id: Object) -> Option<(String, Kind)> {
+fn storage_id(id: Object) -> Option<(String, ElementType)> {
     let mut parts = id.tuple().ok()?.into_iter();
     let _ = parts.next()?;
-    let kind = Kind::of(&parts.next()?.class().ok()?.1);
-    Some((parts.next()?.unicode().ok()?, kind))
+    let element = ElementType::of(&parts.next()?.class().ok()?.1);
+    Some((parts.next()?.unicode().ok()?, element))
 }
 
 /// The element type of a storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ElementType {
     Float(DType),
-    /// Indices, masks: their size counts, their values do not.
+    /// Indices and masks, of this size in bytes; the reader skips their values.
     Other(usize),
 }
 
-impl Kind {
+impl ElementType {
     fn of(class: &str) -> Self {
         match class {
             "FloatStorage" => Self::Float(DType::F32),
@@ -336,7 +339,7 @@ impl Kind {
 #[derive(Debug, Clone)]
 struct Entry {
     storage: String,
-    kind: Kind,
+    element: ElementType,
     offset: usize,
     shape: Vec<usize>,
     stride: Vec<usize>,
@@ -352,17 +355,17 @@ impl Entry {
             "_rebuild_parameter" => return Self::parse(args.next()?),
             _ => return None,
         }
-        let (storage, kind) = storage_id(args.next()?.persistent_load().ok()?)?;
+        let (storage, element) = storage_id(args.next()?.persistent_load().ok()?)?;
         let offset = usize::try_from(args.next()?).ok()?;
         let shape = Vec::<usize>::try_from(args.next()?).ok()?;
         let stride = Vec::<usize>::try_from(args.next()?).ok()?;
-        (shape.len() == stride.len()).then_some(Self { storage, kind, offset, shape, stride })
+        (shape.len() == stride.len()).then_some(Self { storage, element, offset, shape, stride })
     }
 
     /// Whether every element is inside a storage of `bytes`.
     fn fits(&self, bytes: usize) -> bool {
         if self.shape.contains(&0) {
-            return self.offset.checked_mul(self.kind.bytes()).is_some_and(|at| at <= bytes);
+            return self.offset.checked_mul(self.element.bytes()).is_some_and(|at| at <= bytes);
         }
         let last = self
             .shape
@@ -370,7 +373,7 @@ impl Entry {
             .zip(&self.stride)
             .try_fold(self.offset, |at, (n, s)| at.checked_add((n - 1).checked_mul(*s)?));
         let count = self.shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
-        let width = self.kind.bytes();
+        let width = self.element.bytes();
         // A broadcast view (stride 0) could still claim any number of elements.
         count.and_then(|n| n.checked_mul(width)).is_some_and(|n| n <= bytes.max(width))
             && last
@@ -380,7 +383,7 @@ impl Entry {
 
     /// The elements in row-major order. [`Self::fits`] must hold.
     fn gather(&self, data: &[u8]) -> Vec<u8> {
-        let width = self.kind.bytes();
+        let width = self.element.bytes();
         let count: usize = self.shape.iter().product();
         if self.is_contiguous() {
             return data[self.offset * width..][..count * width].to_vec();

@@ -11,21 +11,21 @@ use serde::Deserialize;
 use super::tensors::{TensorFile, TensorInfo};
 use crate::{Error, Result};
 
-/// A file, memory-mapped or inside the program; its header is checked when it is opened.
-pub struct SafetensorsFile {
+/// A file, memory-mapped or inside the program, whose header is valid.
+pub(crate) struct SafetensorsFile {
     path: PathBuf,
     bytes: Bytes,
-    /// Name, shape, type, and where the data lies.
+    /// By name: shape and type, and the range of the data.
     tensors: BTreeMap<String, (TensorInfo, std::ops::Range<usize>)>,
 }
 
 impl SafetensorsFile {
-    pub fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         Self::of(path, Bytes::Map(map(path)?))
     }
 
-    /// Of bytes that the program itself holds.
-    pub fn inside(path: &Path, bytes: &'static [u8]) -> Result<Self> {
+    /// A file inside the program.
+    pub(crate) fn inside(path: &Path, bytes: &'static [u8]) -> Result<Self> {
         Self::of(path, Bytes::Inside(bytes))
     }
 
@@ -66,7 +66,7 @@ impl std::ops::Deref for Bytes {
 }
 
 /// Maps a file of weights.
-pub fn map(path: &Path) -> Result<Mmap> {
+pub(crate) fn map(path: &Path) -> Result<Mmap> {
     mmap::map(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::UnexpectedEof => Error::corrupt(path, "it is empty"),
         _ => Error::Io { path: path.display().to_string(), source },
@@ -104,8 +104,8 @@ struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
-/// The files with a folder's weights: shards that an index names, or one file.
-pub fn weight_files(dir: &Path) -> Result<Vec<PathBuf>> {
+/// The files with a folder's weights: the shards of an index, or one file.
+pub(crate) fn weight_files(dir: &Path) -> Result<Vec<PathBuf>> {
     for stem in ["model.safetensors", "pytorch_model.bin", "model.gguf"] {
         let index = dir.join(format!("{stem}.index.json"));
         if index.is_file() {

@@ -1,4 +1,4 @@
-//! Tensors by name, from one file or several, read when they are asked for.
+//! Tensors by name from one file or several, read on demand.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,18 +16,19 @@ use super::safetensors::SafetensorsFile;
 use crate::peft::package;
 use crate::{Error, Result};
 
-/// What a file says of a tensor before it is read.
+/// A tensor's entry in the header of its file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorInfo {
+    /// Outermost dimension first.
     pub shape: Vec<usize>,
-    /// What it is read as; `None` for a type that no weight has (such as 64-bit indices).
+    /// Its type in memory; `None` for a type that no weight has (such as 64-bit indices).
     pub dtype: Option<DType>,
-    /// Of a quantised tensor, the type that it has in the file.
+    /// The type in the file of a quantised tensor.
     pub stored: Option<GgmlDType>,
 }
 
 /// One file of tensors.
-pub trait TensorFile: Send + Sync {
+pub(crate) trait TensorFile: Send + Sync {
     fn path(&self) -> &Path;
     fn infos(&self) -> BTreeMap<String, TensorInfo>;
     /// A tensor in its own type, on the CPU.
@@ -37,29 +38,32 @@ pub trait TensorFile: Send + Sync {
 /// All tensors of a checkpoint.
 #[derive(Clone)]
 pub struct Tensors {
-    /// The file or folder it was opened as, for messages.
+    /// The opened file or folder, for messages.
     pub path: PathBuf,
     files: Vec<Arc<dyn TensorFile>>,
     by_name: Arc<BTreeMap<String, (usize, TensorInfo)>>,
 }
 
 impl Tensors {
-    /// A `.safetensors`, `.pth`, `.pt`, `.bin` or `.gguf` file, a folder with Hugging Face names in it, or
-    /// one of the package `peft`, whose names become ours.
+    /// Opens a `.safetensors`, `.pth`, `.pt`, `.bin` or `.gguf` file, a Hugging Face folder, or a folder
+    /// of the package `peft`, whose names become ours.
+    ///
+    /// # Errors
+    /// A file cannot be read, is damaged, or has an unsupported layout.
     pub fn open(path: &Path) -> Result<Self> {
         if path.join(package::CONFIG).is_file() {
-            let file = one(&path.join(package::WEIGHTS))?;
-            return Self::of(path, vec![Arc::new(Package::of(file)?)]);
+            let file = open_file(&path.join(package::WEIGHTS))?;
+            return Self::of(path, vec![Arc::new(PeftFile::new(file)?)]);
         }
         if path.is_dir() {
             let files = super::safetensors::weight_files(path)?;
-            return Self::of(path, files.iter().map(|f| one(f)).collect::<Result<_>>()?);
+            return Self::of(path, files.iter().map(|f| open_file(f)).collect::<Result<_>>()?);
         }
-        Self::of(path, vec![one(path)?])
+        Self::of(path, vec![open_file(path)?])
     }
 
-    /// A safetensors file that the program itself holds.
-    pub fn inside(path: &Path, bytes: &'static [u8]) -> Result<Self> {
+    /// Opens a safetensors file inside the program.
+    pub(crate) fn inside(path: &Path, bytes: &'static [u8]) -> Result<Self> {
         Self::of(path, vec![Arc::new(SafetensorsFile::inside(path, bytes)?)])
     }
 
@@ -71,8 +75,8 @@ impl Tensors {
         Ok(Self { path: path.to_path_buf(), files, by_name: Arc::new(by_name) })
     }
 
-    /// Both; a tensor of `over` takes the place of one with the same name.
-    pub fn under(&self, over: &Self) -> Self {
+    /// The tensors of both; a tensor of `over` replaces one of the same name.
+    pub(crate) fn under(&self, over: &Self) -> Self {
         let shift = self.files.len();
         let mut by_name = BTreeMap::clone(&self.by_name);
         by_name.extend(
@@ -85,11 +89,12 @@ impl Tensors {
         }
     }
 
+    /// The names, in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.by_name.keys().map(String::as_str)
     }
 
-    /// All that the files hold.
+    /// All tensors of the files, by name.
     pub fn stored(&self) -> BTreeMap<String, Stored> {
         self.by_name
             .iter()
@@ -105,22 +110,26 @@ impl Tensors {
             .collect()
     }
 
-    /// The names that each file holds.
-    pub fn names_by_file(&self) -> Vec<(PathBuf, Vec<String>)> {
+    /// Each file with the names of its tensors.
+    pub(crate) fn names_by_file(&self) -> Vec<(PathBuf, Vec<String>)> {
         let names = |f: &Arc<dyn TensorFile>| f.infos().into_keys().collect();
         self.files.iter().map(|f| (f.path().to_path_buf(), names(f))).collect()
     }
 
+    /// Shape and type of a tensor.
     pub fn info(&self, name: &str) -> Option<&TensorInfo> {
         self.by_name.get(name).map(|(_, info)| info)
     }
 
-    /// The file that holds a tensor.
-    pub fn file_of(&self, name: &str) -> &Path {
+    /// The file that contains a tensor.
+    pub(crate) fn file_of(&self, name: &str) -> &Path {
         self.by_name.get(name).map_or(&self.path, |(file, _)| self.files[*file].path())
     }
 
-    /// The tensor in its own type, on the CPU.
+    /// Reads a tensor in its own type, on the CPU.
+    ///
+    /// # Errors
+    /// There is no such tensor, or its file is damaged.
     pub fn read(&self, name: &str) -> Result<Tensor> {
         let Some((file, _)) = self.by_name.get(name) else {
             return Err(Error::corrupt(&self.path, format!("the key {name} is missing")));
@@ -128,7 +137,10 @@ impl Tensors {
         self.files[*file].read(name)
     }
 
-    /// The tensor if it has the shape that the network's configuration asks for.
+    /// Reads a tensor that must have the shape `shape`.
+    ///
+    /// # Errors
+    /// As for [`Self::read`]; the tensor has another shape.
     pub fn read_shaped(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
         match self.by_name.get(name) {
             Some((file, info)) if info.shape != shape => Err(Error::corrupt(
@@ -139,18 +151,19 @@ impl Tensors {
         }
     }
 
-    /// For the network's modules: `rename` turns the name that a module asks for into the file's.
+    /// A builder for the network's modules on `device`; `rename` maps a module's tensor name to the
+    /// file's.
     pub fn builder(
         &self,
         rename: impl Fn(&str) -> String + Send + Sync + 'static,
         device: &Device,
     ) -> VarBuilder<'static> {
-        let backend = Renamed { tensors: self.clone(), rename: Box::new(rename) };
+        let backend = RenamingBackend { tensors: self.clone(), rename: Box::new(rename) };
         VarBuilder::from_backend(Box::new(backend), DType::F32, device.clone())
     }
 }
 
-fn one(path: &Path) -> Result<Arc<dyn TensorFile>> {
+fn open_file(path: &Path) -> Result<Arc<dyn TensorFile>> {
     Ok(match path.extension().and_then(|e| e.to_str()) {
         Some("safetensors") => Arc::new(SafetensorsFile::open(path)?),
         Some("gguf") => Arc::new(GgufTensors::open(path)?),
@@ -159,13 +172,13 @@ fn one(path: &Path) -> Result<Arc<dyn TensorFile>> {
 }
 
 /// A file of the package `peft`, under our names.
-struct Package {
+struct PeftFile {
     file: Arc<dyn TensorFile>,
     theirs: BTreeMap<String, String>,
 }
 
-impl Package {
-    fn of(file: Arc<dyn TensorFile>) -> Result<Self> {
+impl PeftFile {
+    fn new(file: Arc<dyn TensorFile>) -> Result<Self> {
         let ours = |name: String| match package::our_name(&name) {
             Some(ours) => Ok((ours, name)),
             None => Err(Error::Unsupported {
@@ -179,7 +192,7 @@ impl Package {
     }
 }
 
-impl TensorFile for Package {
+impl TensorFile for PeftFile {
     fn path(&self) -> &Path {
         self.file.path()
     }
@@ -195,21 +208,22 @@ impl TensorFile for Package {
     }
 }
 
-/// Whoever asks for f16 takes any floating type that loses nothing.
-fn in_type(stored: Tensor, asked: DType) -> candle_core::Result<Tensor> {
-    match (asked, stored.dtype()) {
+/// Converts to the requested type; a request for f16 accepts any floating type without loss.
+fn in_type(stored: Tensor, requested: DType) -> candle_core::Result<Tensor> {
+    match (requested, stored.dtype()) {
         (DType::F16, DType::F16 | DType::BF16 | DType::F32) => Ok(stored),
         (DType::F16, _) => stored.to_dtype(DType::F32),
-        _ => stored.to_dtype(asked),
+        _ => stored.to_dtype(requested),
     }
 }
 
-struct Renamed {
+/// Reads tensors for modules under other names.
+struct RenamingBackend {
     tensors: Tensors,
     rename: Box<dyn Fn(&str) -> String + Send + Sync>,
 }
 
-impl SimpleBackend for Renamed {
+impl SimpleBackend for RenamingBackend {
     fn get(
         &self,
         shape: Shape,

@@ -3,7 +3,8 @@
 use candle_core::{Result, Tensor};
 use candle_nn::{Init, Module, VarBuilder};
 
-/// X is the residual stream after self-attention was added. The hidden width is a quarter.
+/// The adapter of one block. X is the residual stream after self-attention; the inner width is a quarter
+/// of the hidden width.
 #[derive(Debug, Clone)]
 pub struct Bottleneck {
     down: candle_nn::Linear,
@@ -11,7 +12,7 @@ pub struct Bottleneck {
 }
 
 impl Bottleneck {
-    /// Reads `down` (h/4, h) and `up` (h, h/4), both with bias.
+    /// Loads `down` (h/4, h) and `up` (h, h/4), both with bias.
     ///
     /// New variables start as PyTorch's Linear does; with `zero_up` the second Linear starts at
     /// zero, so that the adapter is the identity at step 0.
@@ -30,7 +31,7 @@ impl Bottleneck {
         Ok(Self { down: candle_nn::linear(hidden, inner, vb.pp("down"))?, up })
     }
 
-    /// (batch, tokens, hidden) to the same. GELU is exact (erf).
+    /// (batch, tokens, hidden) to the same shape. GELU is exact (erf).
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         x + self.up.forward(&self.down.forward(x)?.gelu_erf()?)?
     }

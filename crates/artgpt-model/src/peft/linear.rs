@@ -1,4 +1,4 @@
-//! What LoRA and BitFit add to the product of a frozen matrix.
+//! The terms that LoRA and BitFit add to the product of a frozen matrix.
 
 use artgpt_manifest::Target;
 use candle_core::{D, DType, Result, Tensor};
@@ -9,7 +9,7 @@ use crate::rows::interleave;
 use artgpt_kernels::ops::add_bias;
 use artgpt_manifest::Method;
 
-/// What is added to the product of one matrix, or of several stacked along the output.
+/// The terms for one matrix, or for several stacked along the output.
 #[derive(Debug, Clone, Default)]
 pub struct Additions(Vec<Addition>);
 
@@ -19,7 +19,7 @@ struct Addition {
     lora: Option<Lora>,
     /// (out)
     bias: Option<Tensor>,
-    /// See [`Target::reordered`].
+    /// See [`LlamaConfig::reordered`].
     reordered: Option<usize>,
 }
 
@@ -32,9 +32,9 @@ struct Lora {
 }
 
 impl Additions {
-    /// Reads what `method` adds to the targets. A new A starts as PyTorch's Linear does, a new B and
-    /// a new bias at zero, so that at step 0 nothing is added.
-    pub fn load(
+    /// Loads the terms of `method` for the targets. A new A starts as PyTorch's Linear does, a new B and
+    /// a new bias at zero, so that the terms are zero at step 0.
+    pub(crate) fn load(
         method: &Method,
         targets: &[Target],
         config: &LlamaConfig,
@@ -66,8 +66,9 @@ impl Additions {
         Ok(Self(if none { Vec::new() } else { additions }))
     }
 
-    /// `x` is (batch, tokens, in), `y` its product with the frozen matrix, (batch, tokens, out).
-    pub fn add(&self, x: &Tensor, y: Tensor) -> Result<Tensor> {
+    /// Adds the terms of `x`, (batch, tokens, in), to `y`, its product with the frozen matrix, (batch,
+    /// tokens, out).
+    pub(crate) fn add(&self, x: &Tensor, y: Tensor) -> Result<Tensor> {
         if self.0.is_empty() {
             return Ok(y);
         }
@@ -91,7 +92,7 @@ impl Additions {
 }
 
 impl Additions {
-    /// The stacked biases, where nothing else is added.
+    /// The stacked biases, if they are the only terms.
     fn bias(&self) -> Result<Option<Tensor>> {
         if self.0.iter().any(|a| a.lora.is_some() || a.bias.is_none()) {
             return Ok(None);
@@ -125,8 +126,8 @@ impl Addition {
         rows.transpose()
     }
 
-    /// Rows in the order of the model. Done anew at each pass, so that gradients reach the rows as
-    /// they are kept; there are few.
+    /// Rows in the order of the model. Each pass reorders them, so that gradients reach the stored rows;
+    /// there are few.
     fn rows(&self, rows: &Tensor) -> Result<Tensor> {
         match self.reordered {
             Some(head_dim) => interleave(rows, head_dim),

@@ -1,5 +1,5 @@
-//! A LoRA as a change of the matrices it stands beside: added once, it costs nothing at run time and
-//! any program reads the result; subtracted, it is gone again, up to the rounding of the file's type.
+//! Merges a LoRA into the matrices of its base: a merged LoRA costs nothing at run time, and any program
+//! reads the result. Subtracting it restores the base, up to the rounding of the file's type.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::{Error, Result};
 use artgpt_kernels::matrix::Matrix;
 use artgpt_manifest::{Method, Target};
 
-/// `± alpha / rank · B A` for each matrix that has one.
+/// The change `± alpha / rank · B A` of each matrix that a LoRA adapts.
 pub struct Delta {
     factors: Tensors,
     scale: f64,
@@ -25,7 +25,10 @@ pub struct Delta {
 }
 
 impl Delta {
-    /// What the model's own LoRA adds.
+    /// The change of the model's own LoRA.
+    ///
+    /// # Errors
+    /// The model has no LoRA, or its file cannot be read.
     pub fn of(model: &Model) -> Result<Self> {
         match tuning_source(model)? {
             Some((factors, method)) => Self::new(factors, &method),
@@ -33,7 +36,10 @@ impl Delta {
         }
     }
 
-    /// Of a folder of the package `peft`.
+    /// The change of the LoRA in a folder of the package `peft`.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or holds another method.
     pub fn open(folder: &Path) -> Result<Self> {
         Self::new(Tensors::open(folder)?, &package::read_config(folder)?)
     }
@@ -48,13 +54,14 @@ impl Delta {
         }
     }
 
-    /// The change that takes this one back.
+    /// The inverse change.
     pub fn negated(self) -> Self {
         Self { scale: -self.scale, ..self }
     }
 
-    /// For the matrix `layers.{i}.{target}.weight`, (out, in) in Hugging Face's order of rows, f32.
-    pub fn of_matrix(&self, name: &str) -> Result<Option<Tensor>> {
+    /// The change of the matrix `layers.{i}.{target}.weight`, (out, in) in Hugging Face's order of rows,
+    /// f32; `None` if the LoRA does not adapt it.
+    pub(crate) fn of_matrix(&self, name: &str) -> Result<Option<Tensor>> {
         let Some(path) = name.strip_prefix("layers.").and_then(|n| n.strip_suffix(".weight"))
         else {
             return Ok(None);
@@ -71,9 +78,9 @@ impl Delta {
         Ok(Some((product * self.scale)?))
     }
 
-    /// The matrices that change, by the names under which `source` keeps them. A LoRA of another
-    /// model is an error.
-    pub fn stored_names(
+    /// The matrices that change: from their names in `source` to Hugging Face's. A LoRA of another base
+    /// is an error.
+    pub(crate) fn stored_names(
         &self,
         source: &mut dyn LanguageWeights,
     ) -> Result<BTreeMap<String, String>> {
@@ -108,10 +115,10 @@ impl Delta {
     }
 }
 
-/// A language model whose matrices are changed as they are read.
-pub struct Merged<'a> {
-    pub inner: &'a mut dyn LanguageWeights,
-    pub delta: &'a Delta,
+/// A language model that merges a LoRA while it reads matrices.
+pub(crate) struct Merged<'a> {
+    pub(crate) inner: &'a mut dyn LanguageWeights,
+    pub(crate) delta: &'a Delta,
 }
 
 impl LanguageWeights for Merged<'_> {

@@ -1,4 +1,4 @@
-//! Fine-tuning methods, one file each, and what they share.
+//! Fine-tuning methods, one file each, and their shared parts.
 
 mod bottleneck;
 mod linear;

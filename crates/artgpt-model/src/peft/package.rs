@@ -1,4 +1,4 @@
-//! LoRA as the Python package `peft` keeps it: a folder with `adapter_config.json` and
+//! LoRA in the format of the Python package `peft`: a folder with `adapter_config.json` and
 //! `adapter_model.safetensors`.
 
 use std::collections::{BTreeMap, HashMap};
@@ -11,14 +11,15 @@ use serde_json::{Value, json};
 use crate::{Error, Result};
 use artgpt_manifest::{Method, Target};
 
-pub const CONFIG: &str = "adapter_config.json";
-pub const WEIGHTS: &str = "adapter_model.safetensors";
-/// What `peft` puts before a tensor's name in a `LlamaForCausalLM`.
+/// File names in the folder.
+pub(crate) const CONFIG: &str = "adapter_config.json";
+pub(crate) const WEIGHTS: &str = "adapter_model.safetensors";
+/// The prefix of tensor names that `peft` uses for a `LlamaForCausalLM`.
 const PREFIX: &str = "base_model.model.model.";
-/// What we put there.
+/// The prefix of our names.
 const OURS: &str = "llama_model.model.";
 
-/// `adapter_config.json`, as far as it changes what is computed.
+/// The fields of `adapter_config.json` that affect the computation.
 #[derive(Debug, Deserialize)]
 struct Config {
     peft_type: String,
@@ -47,7 +48,7 @@ struct Config {
     others: HashMap<String, Value>,
 }
 
-/// Settings that change what is computed, where they are set at all.
+/// Settings that affect the computation and that we do not implement.
 const UNREAD: [&str; 8] = [
     "lora_bias",
     "trainable_token_indices",
@@ -59,8 +60,8 @@ const UNREAD: [&str; 8] = [
     "exclude_modules",
 ];
 
-/// The method that a folder of `peft` describes.
-pub fn read_config(dir: &Path) -> Result<Method> {
+/// The method in the configuration of a `peft` folder.
+pub(crate) fn read_config(dir: &Path) -> Result<Method> {
     let path = dir.join(CONFIG);
     let text = std::fs::read_to_string(&path)
         .map_err(|source| Error::Io { path: path.display().to_string(), source })?;
@@ -89,7 +90,7 @@ pub fn read_config(dir: &Path) -> Result<Method> {
     if let Some(name) = UNREAD.iter().find(|name| config.others.get(**name).is_some_and(set)) {
         return Err(unsupported(name));
     }
-    // Others than these begin by changing the base model's weights.
+    // All other initialisations begin by changing the base model's weights.
     let plain = ["gaussian", "eva", "orthogonal"];
     match &config.init_lora_weights {
         Value::Null | Value::Bool(_) => {}
@@ -115,8 +116,9 @@ pub fn read_config(dir: &Path) -> Result<Method> {
     Ok(method)
 }
 
-/// Our name for a factor in the language model, alone or in BLIP-2 and InstructBLIP.
-pub fn our_name(theirs: &str) -> Option<String> {
+/// Our name for a factor of the language model, alone or in BLIP-2 and InstructBLIP; `None` for any other
+/// tensor.
+pub(crate) fn our_name(theirs: &str) -> Option<String> {
     let prefixes = [
         PREFIX,
         "base_model.model.language_model.model.",
@@ -127,7 +129,11 @@ pub fn our_name(theirs: &str) -> Option<String> {
     (factor && rest.starts_with("layers.")).then(|| format!("{OURS}{rest}"))
 }
 
-/// Writes a LoRA for `peft`; `tensors` have our names, and others among them are left out.
+/// Writes a LoRA as the `peft` folder `dir`, which it replaces. `tensors` have our names; only factors are
+/// written. `base` becomes `base_model_name_or_path`.
+///
+/// # Errors
+/// `method` is not LoRA, or a file cannot be written.
 pub fn write(
     dir: &Path,
     method: &Method,
@@ -142,7 +148,7 @@ pub fn write(
         });
     };
     let io = |source| Error::Io { path: dir.display().to_string(), source };
-    // Whole, then named.
+    // Write a staging folder, then rename it.
     let staging = dir.with_extension("partial");
     let _ = std::fs::remove_dir_all(&staging);
     std::fs::create_dir_all(&staging).map_err(io)?;

@@ -1,4 +1,4 @@
-//! Prefix tuning (arXiv 2101.00190): keys and values that every token sees before all others.
+//! Prefix tuning (arXiv 2101.00190): trained keys and values to which every token attends.
 
 use candle_core::{Result, Tensor};
 use candle_nn::{Init, VarBuilder};
@@ -7,19 +7,19 @@ use crate::llama::LlamaConfig;
 use crate::rows::interleave;
 use artgpt_kernels::mode::RopeLayout;
 
-/// Of one block; each (tokens, kv heads, head width). They take no position, so keys are not
-/// rotated.
+/// The prefix of one block: keys and values, (tokens, kv heads, head width) each. They have no position,
+/// so keys are not rotated.
 #[derive(Debug, Clone)]
 pub struct Prefix {
     keys: Tensor,
     values: Tensor,
-    /// The model keeps a head's values in another order than Hugging Face's.
+    /// The model stores a head's values in another order than Hugging Face's.
     reordered: bool,
 }
 
 impl Prefix {
-    /// New ones are small, so that they hardly change what the model says at step 0.
-    pub fn load(tokens: usize, config: &LlamaConfig, block: &VarBuilder) -> Result<Self> {
+    /// Loads the prefix. A new one is small, so that it hardly changes the model's output at step 0.
+    pub(crate) fn load(tokens: usize, config: &LlamaConfig, block: &VarBuilder) -> Result<Self> {
         let shape = (tokens, config.num_key_value_heads, config.head_dim);
         let start = Init::Randn { mean: 0.0, stdev: 0.02 };
         let vb = block.pp("self_attn.prefix");
@@ -30,8 +30,8 @@ impl Prefix {
         })
     }
 
-    /// Puts them before `k` and `v`, (batch, kv heads, tokens, head width).
-    pub fn before(&self, k: &Tensor, v: &Tensor) -> Result<(Tensor, Tensor)> {
+    /// Prepends the prefix to `k` and `v`, (batch, kv heads, tokens, head width).
+    pub(crate) fn before(&self, k: &Tensor, v: &Tensor) -> Result<(Tensor, Tensor)> {
         let (batch, heads, _, width) = k.dims4()?;
         let first = |t: &Tensor| -> Result<Tensor> {
             let (tokens, ..) = t.dims3()?;

@@ -1,4 +1,4 @@
-//! What fine-tuning adds to one block.
+//! The tensors that fine-tuning adds to one block.
 
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
@@ -10,24 +10,34 @@ use crate::llama::LlamaConfig;
 use artgpt_manifest::Method;
 use artgpt_manifest::Target;
 
-/// Everything a method may put into a block; nothing of it is a copy of the base model, so one base
-/// serves many.
+/// All tensors that a method may add to a block. None is a copy of the base model, so one base serves
+/// many adapter sets.
 #[derive(Debug, Clone, Default)]
 pub struct Tuning {
-    /// Norms that were trained, in place of the base model's: (hidden).
+    /// A trained norm that replaces the base model's, (hidden).
     pub input_layernorm: Option<Tensor>,
+    /// As above.
     pub post_attention_layernorm: Option<Tensor>,
+    /// The paper's image adapter.
     pub adapter: Option<Bottleneck>,
+    /// Additions to the q, k and v matrices.
     pub qkv: Additions,
+    /// Additions to the output matrix of attention.
     pub o: Additions,
+    /// Additions to the gate and up matrices.
     pub gate_up: Additions,
+    /// Additions to the output matrix of the MLP.
     pub down: Additions,
+    /// The prefix of prefix tuning.
     pub prefix: Option<Prefix>,
 }
 
 impl Tuning {
-    /// Reads what `method` puts into a block from keys below `llama_model.model.layers.{i}`. Norms
-    /// are taken where they are there.
+    /// Loads the tensors of `method` for a block from keys below `llama_model.model.layers.{i}`, and
+    /// norms if there are any.
+    ///
+    /// # Errors
+    /// A tensor is missing or misshaped.
     pub fn load(method: &Method, config: &LlamaConfig, block: &VarBuilder) -> Result<Self> {
         use Target::*;
         let additions = |targets: &[Target]| Additions::load(method, targets, config, block);

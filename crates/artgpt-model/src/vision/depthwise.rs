@@ -1,9 +1,9 @@
 //! Depthwise convolution.
 //!
-//! candle runs a grouped convolution as one small convolution per group, which for a depthwise
-//! layer of several hundred channels is slower than all the rest of the encoder. On the CPU one
-//! pass per channel does it; on other devices a sum of shifted products does, from candle's own
-//! operations. Both pad as TensorFlow's "same": the odd pixel goes to the right and the bottom.
+//! candle computes a grouped convolution as one small convolution per group, which for a depthwise layer
+//! of several hundred channels is slower than the rest of the encoder. Here the CPU computes one pass per
+//! channel; other devices compute a sum of shifted products from candle's operations. Both pad as
+//! TensorFlow's "same": the odd pixel goes to the right and the bottom.
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
@@ -12,7 +12,7 @@ use artgpt_kernels::ops::{slice, wide};
 
 /// `x` is (batch, channels, height, width), `kernel` (channels, size, size), `bias` (channels);
 /// the result is (batch, channels, ceil(height / stride), ceil(width / stride)).
-pub fn depthwise_conv2d(
+pub(crate) fn depthwise_conv2d(
     x: &Tensor,
     kernel: &Tensor,
     bias: &Tensor,
@@ -26,8 +26,8 @@ pub fn depthwise_conv2d(
     y.broadcast_add(&bias.reshape((1, (), 1, 1))?)
 }
 
-/// Pixels to add before and after, for an output of `ceil(size / stride)`.
-pub fn same_padding(size: usize, kernel: usize, stride: usize) -> (usize, usize) {
+/// Padding before and after, for an output of `ceil(size / stride)`.
+pub(crate) fn same_padding(size: usize, kernel: usize, stride: usize) -> (usize, usize) {
     let out = size.div_ceil(stride);
     let total = ((out - 1) * stride + kernel).saturating_sub(size);
     (total / 2, total - total / 2)
@@ -61,7 +61,7 @@ impl CustomOp2 for Direct {
         out.par_chunks_mut(out_h * out_w).enumerate().for_each(|(plane, out)| {
             let x = &x[plane * height * width..][..height * width];
             let k = &kernel[(plane % channels) * size * size..][..size * size];
-            // The outputs whose input row or column `o * stride + k - before` is inside.
+            // The outputs whose input row or column `o * stride + k - before` is in the image.
             let inside = |k: usize, before: usize, size: usize, outputs: usize| {
                 let first = before.saturating_sub(k).div_ceil(stride);
                 first..(size + before).saturating_sub(k).div_ceil(stride).min(outputs)

@@ -3,9 +3,9 @@
 //! Key names follow the checkpoint `efficientnet-lite0-57934424.pth` (`_conv_stem`, `_bn0`,
 //! `_blocks.{i}._expand_conv` …). Batch norms are folded into the convolutions when loading.
 //!
-//! A token is what the encoder knows about one cell of the last grid: the final channels, and
-//! the channels of earlier layers averaged over the cell. Light and colour live in the early
-//! layers, things in the late ones, and a painting needs both.
+//! A token concatenates the features of one cell of the last grid: the final channels, and the channels
+//! of earlier layers averaged over the cell. Early layers represent light and colour, late ones objects,
+//! and a painting needs both.
 
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
@@ -15,22 +15,31 @@ use super::depthwise::{depthwise_conv2d, same_padding};
 
 const BATCH_NORM_EPS: f64 = 1e-3;
 
-/// One row of the architecture's table.
+/// One row of the architecture's table: a sequence of inverted residual blocks.
 #[derive(Debug, Clone, Copy)]
 pub struct Stage {
+    /// Expansion factor of the channels.
     pub expand: usize,
+    /// Side of the depthwise kernel.
     pub kernel: usize,
+    /// Stride of the first block.
     pub stride: usize,
+    /// Output channels.
     pub out: usize,
+    /// Number of blocks.
     pub repeats: usize,
 }
 
+/// The architecture.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// Channels of the first convolution.
     pub stem: usize,
+    /// The blocks.
     pub stages: Vec<Stage>,
+    /// Channels of the last convolution.
     pub head: usize,
-    /// Blocks whose output joins the tokens; the stem is always the first tap.
+    /// Indices of blocks whose output is part of the tokens; the stem is always the first tap.
     pub taps: Vec<usize>,
 }
 
@@ -56,7 +65,7 @@ impl Config {
     }
 }
 
-/// 224x224 pixels to 49 tokens of 1504 with [`Config::lite0`].
+/// The encoder: 224x224 pixels to 49 tokens of width 1504 with [`Config::lite0`].
 pub struct EfficientNetLite {
     stem: FoldedConv,
     blocks: Vec<Block>,
@@ -66,6 +75,10 @@ pub struct EfficientNetLite {
 }
 
 impl EfficientNetLite {
+    /// Loads the encoder.
+    ///
+    /// # Errors
+    /// A tensor is missing or misshaped.
     pub fn load(config: &Config, vb: VarBuilder) -> Result<Self> {
         let stem = FoldedConv::load(config.stem, 3, 3, "_conv_stem", "_bn0", &vb)?;
         let mut blocks = Vec::new();

@@ -1,4 +1,4 @@
-//! Vision encoders, one file each. All are frozen: they run without gradients.
+//! Vision encoders, one file each. All are frozen: they compute no gradients.
 
 mod depthwise;
 pub mod efficientnet_lite;
@@ -8,16 +8,15 @@ use candle_core::{DType, Device, Result, Tensor};
 
 use artgpt_art::{VIEW_SIZE, View};
 
-/// What the rest of the network needs of an encoder.
+/// The interface of an encoder.
 pub trait VisionEncoder: Send + Sync {
-    /// `pixels` is (batch, 3, height, width) as [`Self::pixels`] makes it; the result is
-    /// (batch, tokens, width).
+    /// Encodes `pixels`, (batch, 3, side, side) from [`Self::pixels`], as (batch, tokens, width).
     fn encode(&self, pixels: &Tensor) -> Result<Tensor>;
 
-    /// Width of one token.
+    /// Width of a token.
     fn width(&self) -> usize;
 
-    /// Side of the square of pixels it gets.
+    /// Side of the square input in pixels.
     fn side(&self) -> usize {
         VIEW_SIZE as usize
     }
@@ -25,7 +24,7 @@ pub trait VisionEncoder: Send + Sync {
     /// Per-channel mean and standard deviation on the 0 to 255 scale.
     fn normalisation(&self) -> ([f32; 3], [f32; 3]);
 
-    /// (batch, 3, side, side), normalised, f32.
+    /// The normalised pixels of square views: (batch, 3, side, side), f32.
     fn pixels(&self, views: &[&View], device: &Device) -> Result<Tensor> {
         let side = self.side();
         let (mean, std) = self.normalisation();

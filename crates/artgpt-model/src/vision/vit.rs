@@ -1,7 +1,7 @@
 //! The vision transformer of EVA-CLIP and BLIP-2 (arXiv 2303.15389, 2301.12597;
 //! `minigpt4/models/eva_vit.py`): pre-norm blocks, a class token, all tokens passed on.
 //!
-//! Key names follow `eva_vit_g.pth`; `ln_vision` stands beside it in the originals.
+//! Key names follow `eva_vit_g.pth`; the originals keep `ln_vision` in another file.
 
 use candle_core::{D, DType, Result, Tensor};
 use candle_nn::{Linear, Module, VarBuilder};
@@ -10,30 +10,38 @@ use super::VisionEncoder;
 use artgpt_kernels::matrix::FrozenLinear;
 use artgpt_kernels::mode::{Fused, LayerNorm, Mode};
 
+/// The architecture.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VitConfig {
-    /// Side of the pixels it gets.
+    /// Side of the input in pixels.
     pub image_size: usize,
+    /// Side of a patch in pixels.
     pub patch_size: usize,
+    /// Width of a token.
     pub hidden_size: usize,
+    /// Blocks.
     pub num_hidden_layers: usize,
+    /// Attention heads of a block.
     pub num_attention_heads: usize,
+    /// Inner width of the MLP.
     pub intermediate_size: usize,
+    /// Epsilon of the LayerNorms in blocks.
     pub layer_norm_eps: f64,
-    /// Of the norm after the last block (`ln_vision`, `post_layernorm`).
+    /// Epsilon of the norm after the last block (`ln_vision`, `post_layernorm`).
     pub final_norm_eps: f64,
-    /// Side of the patch grid that the position embeddings were trained on.
+    /// Side of the patch grid in training, which is that of the stored position embeddings.
     pub trained_grid: usize,
-    /// The qkv bias is one vector (Hugging Face), or q and v alone (the originals).
+    /// Whether the qkv bias is one vector (Hugging Face), or q and v only (the originals).
     pub joined_bias: bool,
-    /// Of the pixels, on the 0 to 1 scale.
+    /// Mean of pixels per channel, on the 0 to 1 scale.
     pub mean: [f32; 3],
+    /// Standard deviation of pixels per channel, on the same scale.
     pub std: [f32; 3],
 }
 
-/// CLIP's (`minigpt4/processors/blip_processors.py`).
-pub const CLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
-pub const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
+/// CLIP's normalisation (`minigpt4/processors/blip_processors.py`).
+pub(crate) const CLIP_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
+pub(crate) const CLIP_STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 impl VitConfig {
     /// EVA-CLIP ViT-g/14 as the reference uses it: 39 of 40 blocks.
@@ -54,31 +62,36 @@ impl VitConfig {
         }
     }
 
+    /// Side of the patch grid.
     pub fn grid(&self) -> usize {
         self.image_size / self.patch_size
     }
 }
 
+/// The encoder.
 pub struct Vit {
     config: VitConfig,
     /// (hidden, 3 * patch * patch)
     patches: Linear,
     /// (1, 1, hidden)
     class_token: Tensor,
-    /// (1, 1 + patches, hidden), at the size that is used
+    /// (1, 1 + patches, hidden), resized to the input
     positions: Tensor,
     blocks: Vec<Block>,
     norm: LayerNorm,
 }
 
 impl Vit {
-    /// `norm` holds `ln_vision`, which the originals keep in another file.
+    /// Loads the encoder; `norm` holds `ln_vision`, which the originals keep in another file.
+    ///
+    /// # Errors
+    /// A tensor is missing or misshaped.
     pub fn load(config: VitConfig, vb: VarBuilder, norm: VarBuilder) -> Result<Self> {
         let (hidden, patch) = (config.hidden_size, config.patch_size);
         let conv = vb.pp("patch_embed.proj");
         let weight = conv.get((hidden, 3, patch, patch), "weight")?.flatten_from(1)?;
-        let places = 1 + config.trained_grid * config.trained_grid;
-        let positions = vb.get((1, places, hidden), "pos_embed")?;
+        let tokens = 1 + config.trained_grid * config.trained_grid;
+        let positions = vb.get((1, tokens, hidden), "pos_embed")?;
         Ok(Self {
             config,
             patches: Linear::new(weight, Some(conv.get(hidden, "bias")?)),
@@ -184,7 +197,7 @@ impl Block {
     }
 }
 
-/// Position embeddings for another grid: bicubic, the class token's untouched
+/// Resizes position embeddings to another grid: bicubic, without the class token's
 /// (`interpolate_pos_embed` in `eva_vit.py`; PyTorch's kernel, a = -0.75, no antialiasing).
 fn resize_positions(positions: &Tensor, from: usize, to: usize) -> Result<Tensor> {
     if from == to {
@@ -208,16 +221,16 @@ fn resize_positions(positions: &Tensor, from: usize, to: usize) -> Result<Tensor
     Tensor::cat(&[&class, &grid], 1)
 }
 
-/// The four neighbours of output place `i` and their weights; edges repeat.
+/// The four neighbours of output position `i` and their weights; edges repeat.
 fn cubic_taps(i: usize, from: usize, to: usize) -> [(usize, f32); 4] {
     const A: f32 = -0.75;
-    let at = (i as f32 + 0.5) * from as f32 / to as f32 - 0.5;
-    let t = at - at.floor();
+    let center = (i as f32 + 0.5) * from as f32 / to as f32 - 0.5;
+    let t = center - center.floor();
     let near = |d: f32| ((A + 2.0) * d - (A + 3.0)) * d * d + 1.0;
     let far = |d: f32| ((A * d - 5.0 * A) * d + 8.0 * A) * d - 4.0 * A;
     let weights = [far(t + 1.0), near(t), near(1.0 - t), far(2.0 - t)];
     std::array::from_fn(|k| {
-        let place = at.floor() as isize + k as isize - 1;
-        (place.clamp(0, from as isize - 1) as usize, weights[k])
+        let index = center.floor() as isize + k as isize - 1;
+        (index.clamp(0, from as isize - 1) as usize, weights[k])
     })
 }
