@@ -1,5 +1,7 @@
 //! Ten million points as a chart needs them, and how fast files are read: `cargo bench --bench curves`.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 use std::path::Path;
 
 use artgpt_runs::readers::{EventFile, JsonLines, Reader};

@@ -3,6 +3,8 @@
 //! The model must be installed in the usual data folder, or `ARTGPT_BENCH_DATA` names another:
 //! `artgpt-tui models install artgpt-smol`.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 use std::path::PathBuf;
 
 use artgpt_app::settings::Paths;

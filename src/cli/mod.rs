@@ -38,8 +38,11 @@ use observer::Printer;
 /// What a command runs with.
 #[derive(Clone)]
 pub struct Context {
+    /// The application layer.
     pub app: App,
+    /// Whether results are printed as JSON.
     pub json: bool,
+    /// How often `-v` was given.
     pub verbose: u8,
 }
 

@@ -1,6 +1,8 @@
 //! Tests that need neither the default model, nor the network, nor Slurm; in one binary, because
 //! each binary links the whole program.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 #[path = "../common/mod.rs"]
 mod common;
 

@@ -12,6 +12,7 @@ pub struct Choice {
     pub reference: String,
     /// A model's name, or a run's id.
     pub heading: String,
+    /// What the model is, in one line.
     pub description: String,
 }
 

@@ -66,13 +66,16 @@ pub enum AppError {
     /// Weights cannot be used.
     #[error(transparent)]
     Model(#[from] artgpt_model::Error),
-    /// Sessions cannot be used.
+    /// The records of a job cannot be used.
     #[error(transparent)]
     Record(#[from] artgpt_rundir::job::RecordError),
+    /// A model or data set has to be installed first.
     #[error("{0} is not installed")]
     NotInstalled(String),
+    /// The directory of a training run cannot be used.
     #[error(transparent)]
     Run(#[from] artgpt_rundir::RunError),
+    /// Sessions cannot be used.
     #[error(transparent)]
     Store(#[from] artgpt_store::StoreError),
     /// A tensor computation failed.

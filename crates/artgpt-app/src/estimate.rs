@@ -8,10 +8,12 @@ use artgpt_model::llama::LlamaConfig;
 use artgpt_rundir::TrainPrecision;
 use artgpt_rundir::{Metrics, Stage, StageKind, TrainConfig, run_folders, run_id};
 
+/// What a run will need.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Estimate {
     /// Bytes.
     pub memory: Option<u64>,
+    /// Duration in seconds.
     pub seconds: Option<f64>,
     /// The run that it was seen in; by arithmetic alone where there is none.
     pub seen_in: Option<String>,

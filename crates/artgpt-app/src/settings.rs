@@ -11,16 +11,23 @@ use artgpt_manifest::SamplingConfig;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    /// The model: a manifest's name or path, a directory, or `openai:URL#NAME`.
     pub model: String,
+    /// `cpu`, `cuda`, `cuda:N` or `auto`.
     pub device: String,
     /// A shipped theme's name, or the path of a theme file.
     pub theme: String,
+    /// How pictures are drawn.
     pub graphics: GraphicsChoice,
+    /// Maximum length of an answer in tokens.
     pub max_new_tokens: usize,
     /// Replaces the template's system text.
     pub system: Option<String>,
+    /// Sampling.
     pub sampling: SamplingConfig,
+    /// Background jobs.
     pub jobs: JobSettings,
+    /// Notices about runs.
     pub notices: NoticeSettings,
     /// How much goes into the log file: off, error, warn, info, debug or trace.
     pub log: LogLevel,
@@ -65,6 +72,7 @@ impl Default for NoticeSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TerminalNotice {
+    /// No notice.
     None,
     /// iTerm2, kitty, WezTerm, Windows Terminal.
     Osc9,
@@ -76,11 +84,17 @@ pub enum TerminalNotice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GraphicsChoice {
+    /// The best that the terminal answers to.
     Auto,
+    /// kitty's protocol.
     Kitty,
+    /// iTerm2's protocol.
     Iterm,
+    /// Sixel.
     Sixel,
+    /// Half-block characters.
     Blocks,
+    /// No pictures.
     None,
 }
 
@@ -123,10 +137,18 @@ impl Default for Settings {
     }
 }
 
+/// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// A key or value is wrong.
     #[error("the configuration is wrong: {reason}; mend {file} or the ARTGPT_* variable")]
-    Invalid { file: String, reason: String },
+    Invalid {
+        /// The settings file.
+        file: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The file that the user named is missing.
     #[error("there is no configuration file at {0}; check the path, or leave --config out")]
     Missing(String),
 }
@@ -168,7 +190,9 @@ fn environment() -> config::Environment {
 /// The folders of DESIGN section 4. Nothing is written anywhere else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paths {
+    /// The data directory.
     pub data: PathBuf,
+    /// The settings file.
     pub config_file: PathBuf,
 }
 
@@ -187,10 +211,12 @@ impl Paths {
         self.config_file.with_file_name("keys.toml")
     }
 
+    /// Installed models and data sets.
     pub fn models(&self) -> PathBuf {
         self.data.join("models")
     }
 
+    /// Training runs.
     pub fn runs(&self) -> PathBuf {
         self.data.join("runs")
     }
@@ -210,6 +236,7 @@ impl Paths {
         self.data.join("cache/embeddings")
     }
 
+    /// The store of the sessions.
     pub fn sessions(&self) -> PathBuf {
         self.data.join("sessions.sled")
     }

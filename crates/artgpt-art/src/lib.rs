@@ -3,8 +3,6 @@
 //!
 //! This crate knows nothing of tensors or widgets.
 
-#![warn(missing_docs)]
-
 mod crop;
 mod decode;
 mod features;

@@ -3,8 +3,6 @@
 //!
 //! This crate knows nothing of models, runs or screens.
 
-#![warn(missing_docs)]
-
 pub mod files;
 pub mod hash;
 pub mod text;

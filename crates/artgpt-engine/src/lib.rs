@@ -99,6 +99,7 @@ impl From<artgpt_fetch::FetchError> for InferenceError {
     }
 }
 
+/// A result whose error is about inference.
 pub type Result<T> = std::result::Result<T, InferenceError>;
 
 /// An image as a request carries it.

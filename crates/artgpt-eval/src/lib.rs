@@ -1,7 +1,5 @@
 //! Evaluation of models. [`Answerer`] is the interface to a running model.
 
-#![warn(missing_docs)]
-
 mod interval;
 pub mod peft;
 mod seeing;

@@ -1,7 +1,5 @@
 //! Downloads, verifies and converts the files of a model, into `models/NAME/`.
 
-#![warn(missing_docs)]
-
 mod install;
 mod pypi;
 mod source;

@@ -7,8 +7,6 @@
 //! no supervisor starts one ([`ensure_supervisor`]); it exits when no job is open. On a cluster, Slurm
 //! takes the supervisor's part ([`slurm`]).
 
-#![warn(missing_docs)]
-
 mod job;
 mod local;
 mod queue;

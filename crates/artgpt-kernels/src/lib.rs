@@ -3,8 +3,6 @@
 //!
 //! The only crate with `unsafe`. It knows matrices and tensors, but no models.
 
-#![warn(missing_docs)]
-
 pub mod matrix;
 pub mod mmap;
 pub mod mode;

@@ -2,8 +2,6 @@
 //!
 //! This crate knows nothing of models and runs.
 
-#![warn(missing_docs)]
-
 mod gpu;
 mod memory;
 mod process;

@@ -3,8 +3,6 @@
 //! This crate reads no file and knows no tensors, so that crates that only describe models
 //! (settings, run folders, jobs) compile without them.
 
-#![warn(missing_docs)]
-
 mod manifest;
 mod method;
 mod qformer;

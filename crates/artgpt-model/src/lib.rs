@@ -3,8 +3,6 @@
 //!
 //! This crate knows no prompts, no threads and no files of the user.
 
-#![warn(missing_docs)]
-
 pub mod artgpt;
 pub mod bridge;
 pub mod checkpoint;

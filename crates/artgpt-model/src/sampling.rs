@@ -90,7 +90,7 @@ impl<'a> Sampler<'a> {
     /// # Errors
     /// [`SamplingError::NotFinite`] if no logit is finite or one is NaN.
     pub fn next(&mut self, logits: &Tensor, history: TokenHistory, ends: &[u32]) -> Result<u32> {
-        let logits = adjusted(&self.config, logits, history, ends)?;
+        let logits = adjusted(self.config, logits, history, ends)?;
         let best = argmax(&logits)?;
         if self.config.is_greedy() {
             return Ok(best as u32);

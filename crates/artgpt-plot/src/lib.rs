@@ -1,7 +1,5 @@
 //! The font of charts. The program embeds it, because servers often have no fonts.
 
-#![warn(missing_docs)]
-
 use std::sync::Once;
 
 use plotters::style::{FontStyle, register_font};

@@ -4,8 +4,6 @@
 //! The programs that show, queue or train runs share these types. This crate knows no tensors and no
 //! screens: [`LearnerState`] hides the tensors of a checkpoint.
 
-#![warn(missing_docs)]
-
 mod blocks;
 mod captions;
 mod checkpoints;

@@ -13,10 +13,15 @@ use super::settings::Settings;
 /// Everything besides numbers in the files of one run, whatever their format.
 #[derive(Debug, Clone, Default)]
 pub struct About {
+    /// The run's display name.
     pub name: Option<String>,
+    /// The project that the run belongs to.
     pub project: Option<String>,
+    /// What the user wrote about the run.
     pub note: Option<String>,
+    /// The run's tags.
     pub tags: Vec<String>,
+    /// The run's configuration.
     pub settings: Settings,
     /// Of the machine and the program: `host`, `python`, …
     pub environment: BTreeMap<String, String>,
@@ -24,19 +29,27 @@ pub struct About {
     pub summary: BTreeMap<String, String>,
     /// The exit code, once the run has logged it.
     pub exit: Option<i64>,
+    /// Lines that the run printed.
     pub console: Console,
+    /// Alerts, the oldest first.
     pub alerts: Vec<At<String>>,
+    /// Logged texts.
     pub texts: ByTag<Arc<str>>,
     /// Total bytes in `texts`.
     text_bytes: usize,
+    /// Logged images.
     pub pictures: ByTag<Media>,
+    /// Logged audio.
     pub sounds: ByTag<Media>,
+    /// Logged tables.
     pub tables: ByTag<Media>,
+    /// Logged histograms.
     pub histograms: ByTag<Vec<Bin>>,
     /// Precision-recall curves.
     pub precision: ByTag<Vec<Cut>>,
     /// Total thresholds in `precision`.
     cuts: usize,
+    /// The logged network graph.
     pub graph: Option<Arc<Graph>>,
 }
 
@@ -46,20 +59,25 @@ pub type ByTag<T> = BTreeMap<String, Arc<Vec<At<T>>>>;
 /// Something logged at a step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct At<T> {
+    /// The step at which it was logged.
     pub step: u64,
+    /// What was logged.
     pub what: T,
 }
 
 /// The location of a picture, a sound or a table. Its bytes are read when it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Media {
+    /// The file that holds it.
     pub path: PathBuf,
     /// The part of the file, if it holds more.
     pub bytes: Option<Range<u64>>,
+    /// The caption; may be empty.
     pub caption: String,
 }
 
 impl Media {
+    /// A file, or the byte range of it that holds the medium.
     pub fn new(path: PathBuf, bytes: Option<Range<u64>>, caption: &str) -> Self {
         let caption = caption.chars().take(LONGEST_CAPTION).collect();
         Self { path, bytes, caption }
@@ -69,16 +87,22 @@ impl Media {
 /// A bin of a histogram: `count` values from `low` to `high`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bin {
+    /// Lower edge.
     pub low: f64,
+    /// Upper edge.
     pub high: f64,
+    /// Number of values; may be fractional.
     pub count: f64,
 }
 
 /// Precision and recall of a binary classifier at one threshold.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cut {
+    /// Decision threshold, 0 to 1.
     pub threshold: f64,
+    /// Precision at this threshold, 0 to 1.
     pub precision: f64,
+    /// Recall at this threshold, 0 to 1.
     pub recall: f64,
 }
 
@@ -106,6 +130,7 @@ const LINES: usize = 500;
 const LONGEST: usize = 4096;
 
 impl About {
+    /// Records an alert at a step.
     pub fn alert(&mut self, step: u64, what: String) {
         if self.alerts.len() < MOST_ALERTS {
             self.alerts.push(At { step, what });

@@ -65,14 +65,17 @@ impl Curves {
         self.about_mut().restart(step);
     }
 
+    /// Removes all curves.
     pub fn clear(&mut self) {
         *self = Self::default();
     }
 
+    /// The curve of a metric.
     pub fn get(&self, name: &str) -> Option<&Series> {
         self.all.get(*self.places.get(name)?).map(|(_, series)| &**series)
     }
 
+    /// All curves with their metrics, in the order of names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Series)> {
         self.all.iter().map(|(name, series)| (&**name, &**series))
     }
@@ -84,6 +87,7 @@ impl Curves {
             || names().eq(other.all.iter().map(|(name, _)| name))
     }
 
+    /// Whether no metric was logged.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
@@ -94,6 +98,7 @@ impl Curves {
         firsts.filter(|wall| wall.is_finite()).reduce(f64::min)
     }
 
+    /// The largest step of any metric.
     pub fn last_step(&self) -> Option<u64> {
         self.all.iter().filter_map(|(_, s)| s.last()).map(|p| p.step).max()
     }

@@ -4,8 +4,6 @@
 //! A reader of a new format implements [`readers::Reader`] (or [`readers::Format`] for a file that only
 //! grows) and is listed in [`catalogue`].
 
-#![warn(missing_docs)]
-
 mod about;
 pub mod catalogue;
 mod chunks;

@@ -11,6 +11,7 @@ use super::column::{CHUNK, Steps, Values};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum XAxis {
+    /// By step.
     #[default]
     Step,
     /// Seconds since the run's first point.
@@ -24,6 +25,7 @@ pub enum XAxis {
 /// An axis, with what of a run maps its points to it.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock<'a> {
+    /// Which quantity the axis shows.
     pub axis: XAxis,
     /// The time of the run's first point.
     pub began: f64,
@@ -40,12 +42,15 @@ impl Clock<'_> {
     }
 }
 
+/// One logged value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
+    /// The step.
     pub step: u64,
     /// Seconds since 1970, or since the run began where it tells no more ([`CALENDAR`]); NaN where it
     /// tells nothing.
     pub wall: f64,
+    /// The value.
     pub value: f64,
 }
 
@@ -55,7 +60,9 @@ pub const CALENDAR: f64 = 1e8;
 /// The minimum and maximum of finite values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Extremes {
+    /// The smallest finite value.
     pub min: f64,
+    /// The largest finite value.
     pub max: f64,
 }
 
@@ -114,24 +121,29 @@ impl Series {
         self.pyramid.grow(&self.values);
     }
 
+    /// Number of points.
     pub fn len(&self) -> usize {
         self.values.len()
     }
 
+    /// Whether there is no point.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
+    /// The point at an index, counted from the first step.
     pub fn get(&self, index: usize) -> Option<Point> {
         let value = self.values.get(index)?;
         let wall = self.time(index)?;
         Some(Point { step: self.steps.get(index)?, wall, value })
     }
 
+    /// The point with the largest step.
     pub fn last(&self) -> Option<Point> {
         self.get(self.len().checked_sub(1)?)
     }
 
+    /// All points in the order of their steps.
     pub fn points(&self) -> impl Iterator<Item = Point> + '_ {
         (0..self.len()).filter_map(|i| self.get(i))
     }

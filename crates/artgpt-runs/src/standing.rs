@@ -16,6 +16,7 @@ pub enum Standing {
     Starting,
     /// Running; pauses after its current step.
     Pausing,
+    /// Asked to stop; its process still runs.
     Stopping,
     /// Its status says running, but its process is gone.
     Lost,

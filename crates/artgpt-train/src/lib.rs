@@ -2,8 +2,6 @@
 //!
 //! A [`Task`] draws batches, [`Trainer`] takes the steps, and `artgpt-rundir` holds what a run writes.
 
-#![warn(missing_docs)]
-
 mod align;
 mod answer;
 mod cache;

@@ -10,7 +10,6 @@ use crate::{App, AppError};
 use artgpt_jobs::JobError;
 use artgpt_rundir::job::Place;
 use artgpt_rundir::{RunDir, RunState, Status, TrainConfig};
-use artgpt_runs;
 
 /// As if a supervisor were there, which does nothing.
 fn supervised(app: &App) -> File {

@@ -20,15 +20,18 @@ pub const FIELDS: [(&str, &str); 8] = [
 /// The values of the form.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Form {
+    /// What was typed, in the order of the fields.
     pub values: [String; FIELDS.len()],
 }
 
 impl Form {
+    /// The value of a field.
     pub fn value(&self, field: &str) -> &str {
         let at = FIELDS.iter().position(|(name, _)| *name == field);
         at.map_or("", |at| self.values[at].trim())
     }
 
+    /// The words of a field, split at white space.
     pub fn words(&self, field: &str) -> Vec<String> {
         self.value(field).split_whitespace().map(String::from).collect()
     }
