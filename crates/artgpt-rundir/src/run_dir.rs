@@ -15,6 +15,7 @@ use crate::blocks::{BLOCKS, Look};
 use crate::events::EventFile;
 use crate::listing::NAME;
 use crate::samples::{PICTURES, SAMPLES, Sample, Samples};
+use crate::status::STATUS;
 use crate::{
     MARKS, Mark, MarkKind, Metrics, Result, RunError, RunState, Status, TrainConfig, io,
     write_json, write_whole,
@@ -25,7 +26,6 @@ const BASE: &str = "base.json";
 /// The held-out paintings.
 const SPLIT: &str = "split.json";
 /// The state and progress.
-const STATUS: &str = "status.json";
 /// [`RunDir::is_open`] holds the lock for a moment, so [`RunDir::open`] retries.
 const LOCK_TRIES: usize = 10;
 const LOCK_WAIT: Duration = Duration::from_millis(50);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Result, write_json};
 
-const STATUS: &str = "status.json";
+pub(crate) const STATUS: &str = "status.json";
 
 /// The state of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
