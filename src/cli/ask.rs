@@ -9,7 +9,7 @@ use artgpt_app::ask::{AskRequest, Asked, SamplingRequest, SessionChoice, ask};
 use artgpt_base::text::printable_lines;
 use artgpt_chat::FinishReason;
 
-pub fn run(context: &Context, args: AskArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn run(context: &Context, args: AskArgs) -> Result<ExitCode, Failure> {
     let app = &context.app;
     let question = input::text_or_stdin(&args.prompt, args.input.raw_prompt)?;
     let request = AskRequest {

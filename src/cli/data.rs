@@ -19,7 +19,7 @@ use artgpt_train::data::{Report, Spread, check};
 /// Cells of a sample picture.
 const PICTURE: (u32, u32) = (48, 16);
 
-pub fn run(context: &Context, command: DataCommand) -> Result<ExitCode, Failure> {
+pub(crate) fn run(context: &Context, command: DataCommand) -> Result<ExitCode, Failure> {
     let DataCommand::Check { config_file, set, no_pictures } = command;
     let config = train_config::read(&config_file, &set)?;
     config.check()?;

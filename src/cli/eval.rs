@@ -17,7 +17,7 @@ use artgpt_model::manifest::BUILTIN_SPLIT;
 /// Answers to closed questions are shorter.
 const MAX_NEW_TOKENS: usize = 24;
 
-pub fn run(context: &Context, command: EvalCommand) -> Result<ExitCode, Failure> {
+pub(crate) fn run(context: &Context, command: EvalCommand) -> Result<ExitCode, Failure> {
     match command {
         EvalCommand::Seeing(args) => see(context, &args),
         EvalCommand::Peft(args) => super::eval_peft::run(context, &args),
@@ -78,7 +78,7 @@ fn see(context: &Context, args: &SeeingArgs) -> Result<ExitCode, Failure> {
 }
 
 /// The engine as the evaluation sees it.
-pub struct Local<'a>(pub &'a mut Engine);
+pub(crate) struct Local<'a>(pub &'a mut Engine);
 
 impl Answerer for Local<'_> {
     type Error = InferenceError;

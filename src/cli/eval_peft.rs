@@ -20,7 +20,7 @@ use artgpt_rundir::DataConfig;
 use artgpt_rundir::{Metrics, TrainConfig, write_whole};
 use artgpt_train::outcome;
 
-pub fn run(context: &Context, args: &PeftArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn run(context: &Context, args: &PeftArgs) -> Result<ExitCode, Failure> {
     let text = std::fs::read_to_string(&args.config_file).map_err(|e| {
         Failure::usage(
             format!("cannot read {}: {e}", args.config_file.display()),

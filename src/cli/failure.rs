@@ -149,7 +149,7 @@ fn kind(error: &AppError) -> &'static str {
 }
 
 /// The terminal interface belongs to the edge, so its errors do not pass the application layer.
-pub fn of_terminal(error: crate::tui::TuiError) -> Failure {
+pub(crate) fn of_terminal(error: crate::tui::TuiError) -> Failure {
     use crate::tui::TuiError::{Store, Terminal, Theme, Thread};
     match error {
         Theme(e) => Failure::new("terminal", e, ""),

@@ -9,7 +9,7 @@ use artgpt_engine::Cancel;
 const MAX_STDIN: u64 = 16 << 20;
 
 /// `-` reads stdin. A raw prompt is used as it comes; of any other, trailing line breaks are dropped.
-pub fn text_or_stdin(text: &str, raw: bool) -> Result<String, Failure> {
+pub(crate) fn text_or_stdin(text: &str, raw: bool) -> Result<String, Failure> {
     if text != "-" {
         return Ok(text.to_string());
     }
@@ -25,7 +25,7 @@ pub fn text_or_stdin(text: &str, raw: bool) -> Result<String, Failure> {
 }
 
 /// The first Ctrl-C or SIGTERM cancels, so that what was made is kept; the second ends at once.
-pub fn cancel_on_signal() -> Result<Cancel, Failure> {
+pub(crate) fn cancel_on_signal() -> Result<Cancel, Failure> {
     let cancel = Cancel::default();
     let seen = cancel.clone();
     let runtime = tokio::runtime::Builder::new_current_thread()

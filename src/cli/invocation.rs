@@ -5,7 +5,7 @@ use clap::{Command, CommandFactory};
 use super::args::Args;
 
 /// Names the command and its flags, such as `jobs submit train --set`.
-pub fn invocation(words: impl Iterator<Item = String>) -> String {
+pub(crate) fn invocation(words: impl Iterator<Item = String>) -> String {
     let root = Args::command();
     let (mut command, mut spelled) = (&root, Vec::new());
     for word in words {

@@ -10,7 +10,7 @@ use artgpt_base::text::{printable, printable_lines};
 use artgpt_model::inspect::Inspection;
 use artgpt_model::manifest::Model;
 
-pub fn run(context: &Context, command: ModelsCommand) -> Result<ExitCode, Failure> {
+pub(crate) fn run(context: &Context, command: ModelsCommand) -> Result<ExitCode, Failure> {
     let app = &context.app;
     match command {
         ModelsCommand::List => list(context)?,

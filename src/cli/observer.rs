@@ -12,7 +12,7 @@ use artgpt_fetch::Progress;
 use artgpt_rundir::Metrics;
 
 /// Prints events.
-pub struct Printer {
+pub(crate) struct Printer {
     pub json: bool,
     /// Tell which device a model is loaded on.
     pub tell_device: bool,
@@ -21,7 +21,7 @@ pub struct Printer {
 }
 
 impl Printer {
-    pub fn new(json: bool, tell_device: bool) -> Self {
+    pub(crate) fn new(json: bool, tell_device: bool) -> Self {
         Self { json, tell_device, bar: Mutex::new(ProgressBar::hidden()) }
     }
 

@@ -7,7 +7,7 @@ use super::{Context, Failure, input, out};
 use artgpt_app::score::{ScoreRequest, score};
 use artgpt_base::text::printable;
 
-pub fn run(context: &Context, args: ScoreArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn run(context: &Context, args: ScoreArgs) -> Result<ExitCode, Failure> {
     let request = ScoreRequest {
         prompt: input::text_or_stdin(&args.prompt, args.input.raw_prompt)?,
         model: args.input.model,

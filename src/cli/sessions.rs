@@ -9,7 +9,7 @@ use artgpt_base::text::printable;
 use artgpt_chat::Session;
 use artgpt_store::{to_json, to_markdown};
 
-pub fn run(context: &Context, command: SessionsCommand) -> Result<ExitCode, Failure> {
+pub(crate) fn run(context: &Context, command: SessionsCommand) -> Result<ExitCode, Failure> {
     let app = &context.app;
     match command {
         SessionsCommand::List => list(context, &sessions::list(app)?),

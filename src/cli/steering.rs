@@ -11,12 +11,12 @@ use artgpt_app::{App, AppError, explain, message};
 use artgpt_rundir::job::{Place, Wanted};
 
 /// Steers jobs and runs of one data folder.
-pub struct Steering {
+pub(crate) struct Steering {
     app: App,
 }
 
 impl Steering {
-    pub fn of(app: &App) -> Result<Self, Failure> {
+    pub(crate) fn of(app: &App) -> Result<Self, Failure> {
         Ok(Self { app: app.detached()? })
     }
 

@@ -9,7 +9,7 @@ use artgpt_app::AppError;
 use artgpt_app::train::{TrainRequest, Trained, is_default_data, train};
 use artgpt_rundir::run_id;
 
-pub fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn run(context: &Context, args: TrainArgs) -> Result<ExitCode, Failure> {
     let stop = cancel_on_signal()?;
     let request = TrainRequest {
         config_file: args.config_file,

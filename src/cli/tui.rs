@@ -11,7 +11,7 @@ use crate::tui::{Ended, Options, Steer, run as run_tui};
 use artgpt_app::settings::{GraphicsChoice, Settings};
 use artgpt_app::{App, explain};
 
-pub fn run(context: Context, args: TuiArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn run(context: Context, args: TuiArgs) -> Result<ExitCode, Failure> {
     let steer = Some(Arc::new(Steering::of(&context.app)?) as Arc<dyn Steer>);
     let App { settings, paths, .. } = context.app;
     // Flags stay on top when the file is edited.

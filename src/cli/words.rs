@@ -4,7 +4,7 @@ use artgpt_app::Estimate;
 use artgpt_base::text::duration;
 
 /// What a job will need.
-pub fn needs(estimate: &Estimate) -> String {
+pub(crate) fn needs(estimate: &Estimate) -> String {
     let memory = estimate.memory.map(|b| format!("about {:.1} GB", b as f64 / 1e9));
     let time = estimate.seconds.map(|s| format!("about {}", duration(s)));
     let known = [memory, time].into_iter().flatten().collect::<Vec<_>>().join(", ");

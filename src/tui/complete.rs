@@ -19,7 +19,7 @@ pub fn expand(text: &str) -> PathBuf {
 }
 
 /// What is meant by a text in which a new path begins: after `//`, or at a `~` behind a slash.
-pub fn restart(text: &str) -> &str {
+pub(crate) fn restart(text: &str) -> &str {
     let slash = text.rfind("//").map(|at| at + 1);
     let home = text.rfind("/~").map(|at| at + 1);
     &text[slash.max(home).unwrap_or(0)..]
@@ -27,7 +27,7 @@ pub fn restart(text: &str) -> &str {
 
 /// A path that could be meant, and the title of the picture there, where a museum says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
+pub(crate) struct Candidate {
     pub path: String,
     pub title: Option<String>,
 }
@@ -40,12 +40,12 @@ impl From<&str> for Candidate {
 
 /// What could stand in place of `text`: folders (with a slash) and pictures, in order; pictures also
 /// by a part of their titles.
-pub fn candidates(text: &str) -> Vec<Candidate> {
+pub(crate) fn candidates(text: &str) -> Vec<Candidate> {
     matching(text, &is_picture)
 }
 
 /// The same for files whose names `suits`.
-pub fn matching(text: &str, suits: &dyn Fn(&str) -> bool) -> Vec<Candidate> {
+pub(crate) fn matching(text: &str, suits: &dyn Fn(&str) -> bool) -> Vec<Candidate> {
     let (folder, start) = match text.rfind('/') {
         Some(at) => text.split_at(at + 1),
         None => ("", text),
@@ -76,7 +76,7 @@ pub fn matching(text: &str, suits: &dyn Fn(&str) -> bool) -> Vec<Candidate> {
 }
 
 /// The longest beginning that all candidates share.
-pub fn common_prefix(candidates: &[Candidate]) -> Option<String> {
+pub(crate) fn common_prefix(candidates: &[Candidate]) -> Option<String> {
     let first = &candidates.first()?.path;
     let shared = candidates[1..].iter().fold(first.len(), |n, c| {
         let same = first.bytes().zip(c.path.bytes()).take_while(|(a, b)| a == b).count();

@@ -29,5 +29,5 @@ mod ui;
 
 pub use complete::expand;
 pub use effect::Ended;
-pub use panel::{Form, PanelPaths, Steer};
+pub(crate) use panel::{Form, PanelPaths, Steer};
 pub use run::{Options, TuiError, WatchOptions, run, watch};

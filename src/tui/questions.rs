@@ -22,13 +22,13 @@ struct QuestionFile {
 
 /// One question with the heading it stands under.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Suggestion {
+pub(crate) struct Suggestion {
     pub heading: String,
     pub text: String,
 }
 
 /// All shipped questions, in order.
-pub fn suggestions() -> Vec<Suggestion> {
+pub(crate) fn suggestions() -> Vec<Suggestion> {
     FILES
         .iter()
         .filter_map(|text| toml::from_str::<ListFile>(text).ok())

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use artgpt_app::settings::{NoticeSettings, TerminalNotice};
 
 /// Rings the bell, and sends what the terminal shows on the desktop, as the settings say.
-pub fn ring(settings: &NoticeSettings, text: &str, out: &mut impl Write) -> io::Result<()> {
+pub(crate) fn ring(settings: &NoticeSettings, text: &str, out: &mut impl Write) -> io::Result<()> {
     // A control character would end the sequence, or begin another.
     let text: String = text.chars().filter(|c| !c.is_control()).collect();
     match settings.terminal {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use ratatui::style::{Color, Modifier, Style};
 use serde::Deserialize;
 
-pub const BUILTIN: &[(&str, &str)] = &[
+pub(crate) const BUILTIN: &[(&str, &str)] = &[
     ("gallery", include_str!("../../themes/gallery.toml")),
     ("paper", include_str!("../../themes/paper.toml")),
     ("night", include_str!("../../themes/night.toml")),
@@ -22,7 +22,7 @@ pub enum ThemeError {
 
 /// Styles by meaning.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Theme {
+pub(crate) struct Theme {
     pub text: Style,
     pub dim: Style,
     pub accent: Style,
@@ -57,7 +57,7 @@ struct Colours {
 
 impl Theme {
     /// A shipped theme's name, or a file's path. Without `colour` (NO_COLOR) only modifiers stay.
-    pub fn load(name: &str, colour: bool) -> Result<Self, ThemeError> {
+    pub(crate) fn load(name: &str, colour: bool) -> Result<Self, ThemeError> {
         if !colour {
             return Ok(Self::plain());
         }
@@ -98,7 +98,7 @@ impl Theme {
     }
 
     /// No colours at all.
-    pub fn plain() -> Self {
+    pub(crate) fn plain() -> Self {
         let plain = Style::new();
         Self {
             text: plain,

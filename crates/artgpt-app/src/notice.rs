@@ -8,7 +8,7 @@ use artgpt_runs::Item;
 
 /// Starts the command without waiting for it. `{run}`, `{what}` and `{text}` in its arguments are
 /// replaced.
-pub fn call(command: &[String], item: &Item) -> io::Result<()> {
+pub(crate) fn call(command: &[String], item: &Item) -> io::Result<()> {
     let Some((program, arguments)) = command.split_first() else { return Ok(()) };
     let fill = |argument: &String| {
         argument

@@ -99,12 +99,17 @@ impl Mode for Differentiable {
 pub(super) mod composed {
     use super::*;
 
-    pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
+    pub(crate) fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
         let variance = x.sqr()?.mean_keepdim(D::Minus1)?;
         x.broadcast_div(&(variance + eps)?.sqrt()?)?.broadcast_mul(weight)
     }
 
-    pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
+    pub(crate) fn layer_norm(
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        eps: f64,
+    ) -> Result<Tensor> {
         let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
         let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
         centred
@@ -113,7 +118,12 @@ pub(super) mod composed {
             .broadcast_add(bias)
     }
 
-    pub fn rope(x: &Tensor, cos: &Tensor, sin: &Tensor, layout: RopeLayout) -> Result<Tensor> {
+    pub(crate) fn rope(
+        x: &Tensor,
+        cos: &Tensor,
+        sin: &Tensor,
+        layout: RopeLayout,
+    ) -> Result<Tensor> {
         let x = x.contiguous()?;
         match layout {
             RopeLayout::Interleaved => rotary_emb::rope_i_slow(&x, cos, sin),
@@ -121,7 +131,7 @@ pub(super) mod composed {
         }
     }
 
-    pub fn swiglu(both: &Tensor) -> Result<Tensor> {
+    pub(crate) fn swiglu(both: &Tensor) -> Result<Tensor> {
         let inner = both.dim(D::Minus1)? / 2;
         both.narrow(D::Minus1, 0, inner)?.silu()? * both.narrow(D::Minus1, inner, inner)?
     }

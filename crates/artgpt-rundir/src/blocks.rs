@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::Update;
 
 /// The file of these norms in a run's folder, a [`Look`] a line.
-pub const BLOCKS: &str = "blocks.jsonl";
+pub(crate) const BLOCKS: &str = "blocks.jsonl";
 
 /// Norms of all blocks at one step, every [`crate::LOOK_EVERY`] steps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

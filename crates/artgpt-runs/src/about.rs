@@ -177,18 +177,18 @@ impl About {
 
 /// Adds what was logged at a step. Entries at later steps are removed, because the run was resumed. If
 /// there are too many steps, drops the one whose neighbours are closest.
-pub fn keep<T: Clone>(all: &mut ByTag<T>, tag: &str, step: u64, what: T) {
+pub(crate) fn keep<T: Clone>(all: &mut ByTag<T>, tag: &str, step: u64, what: T) {
     keep_some(all, tag, step, what, MOST, (&mut 0, usize::MAX), |_| 0);
 }
 
-pub fn keep_text(about: &mut About, tag: &str, step: u64, mut text: String) {
+pub(crate) fn keep_text(about: &mut About, tag: &str, step: u64, mut text: String) {
     let end = (0..=text.len().min(LONGEST_TEXT)).rev().find(|end| text.is_char_boundary(*end));
     text.truncate(end.unwrap_or(0));
     let budget = (&mut about.text_bytes, MOST_TEXT);
     keep_some(&mut about.texts, tag, step, text.into(), MOST, budget, |text: &Arc<str>| text.len());
 }
 
-pub fn keep_histogram(about: &mut About, tag: &str, step: u64, mut bins: Vec<Bin>) {
+pub(crate) fn keep_histogram(about: &mut About, tag: &str, step: u64, mut bins: Vec<Bin>) {
     // More bins than rows of a screen are merged with their neighbours.
     while bins.len() > MOST_BINS {
         let join = |pair: &[Bin]| Bin {
@@ -202,7 +202,7 @@ pub fn keep_histogram(about: &mut About, tag: &str, step: u64, mut bins: Vec<Bin
     keep_some(&mut about.histograms, tag, step, bins, MOST_HISTOGRAMS, budget, |_| 0);
 }
 
-pub fn keep_precision(about: &mut About, tag: &str, step: u64, cuts: &[Cut]) {
+pub(crate) fn keep_precision(about: &mut About, tag: &str, step: u64, cuts: &[Cut]) {
     // As many points as a screen can show, with both ends.
     let stride = cuts.len().div_ceil(MOST_CUTS).max(1);
     let last = cuts.len().saturating_sub(1);

@@ -61,7 +61,7 @@ impl Standing {
 }
 
 /// The standing of a run with a status. Looks for its process.
-pub fn standing(status: &Status, now: SystemTime) -> Standing {
+pub(crate) fn standing(status: &Status, now: SystemTime) -> Standing {
     standing_with(status, is_process(status.pid), now)
 }
 

@@ -10,12 +10,12 @@ use artgpt_chat::Tokenizer;
 use artgpt_kernels::matrix::Matrix;
 
 /// Query tokens for each question type; the rest match tags.
-pub const SLOTS_PER_QUESTION: usize = 2;
+pub(crate) const SLOTS_PER_QUESTION: usize = 2;
 /// Logit of a perfect match.
 const SCALE: f64 = 16.0;
 
 /// The embeddings of all answers, computed once.
-pub struct AlignTargets {
+pub(crate) struct AlignTargets {
     /// For each question: unit rows (answers, hidden).
     questions: Vec<Tensor>,
     /// (tags, hidden), unit rows.
@@ -26,7 +26,7 @@ pub struct AlignTargets {
 }
 
 impl AlignTargets {
-    pub fn new(
+    pub(crate) fn new(
         embeddings: &Matrix,
         tokenizer: &Tokenizer,
         tags: &[String],
@@ -60,7 +60,7 @@ impl AlignTargets {
     }
 
     /// Loss (a scalar) and accuracy (0 to 1) of projected query tokens, (batch, queries, hidden).
-    pub fn loss(
+    pub(crate) fn loss(
         &self,
         projected: &Tensor,
         truth: &[(&Painting, FormalFeatures)],

@@ -9,7 +9,7 @@ use super::Result;
 
 /// Tensors by key, each with a value of type `T`. The cache stores f16: half the memory, and a rounding
 /// error far below the effect of a view's jitter.
-pub struct FrozenCache<T> {
+pub(crate) struct FrozenCache<T> {
     entries: Mutex<Entries<T>>,
     /// Max size of all tensors, bytes.
     limit: usize,
@@ -21,11 +21,11 @@ struct Entries<T> {
 }
 
 impl<T: Clone> FrozenCache<T> {
-    pub fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self { entries: Mutex::new(Entries { by_name: LruCache::unbounded(), bytes: 0 }), limit }
     }
 
-    pub fn contains(&self, name: &str) -> bool {
+    pub(crate) fn contains(&self, name: &str) -> bool {
         self.lock().by_name.contains(name)
     }
 
@@ -33,7 +33,7 @@ impl<T: Clone> FrozenCache<T> {
     ///
     /// The first use is rounded like the later ones, so that a resumed run, which finds the cache
     /// empty, equals the uninterrupted one.
-    pub fn get(
+    pub(crate) fn get(
         &self,
         name: &str,
         compute: impl FnOnce() -> Result<(Tensor, T)>,

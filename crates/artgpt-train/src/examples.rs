@@ -24,7 +24,7 @@ pub const NO_PICTURE: &str = "I see no picture. Open one first.";
 pub const NOT_ON_LABEL: &str = "The label does not say.";
 
 /// Labels and tags of all training paintings.
-pub struct Museum<'a> {
+pub(crate) struct Museum<'a> {
     /// The labels of all training paintings.
     pub labels: Vec<&'a Label>,
     /// The common tags of all training paintings, each as often as it occurs.
@@ -38,7 +38,7 @@ type Seen<'a> = (&'a Painting, FormalFeatures);
 /// about the presence of a thing and one about the label, the contents or the whole, without a
 /// picture, or in a conversation that continues with the picture `second`; and the questions that
 /// the stage adds to every view.
-pub fn draw(
+pub(crate) fn draw(
     seen: &Seen,
     second: Option<&Seen>,
     museum: &Museum,
@@ -301,7 +301,7 @@ fn pick<'a>(from: &[&'a str], rng: &mut impl Rng) -> &'a str {
 }
 
 /// The index of `kind` among the answers, for the align stage.
-pub fn kind_index(kind: Option<Genre>) -> Option<usize> {
+pub(crate) fn kind_index(kind: Option<Genre>) -> Option<usize> {
     kind.map(|k| k as usize)
 }
 

@@ -11,7 +11,7 @@ use super::params::Params;
 use super::{TrainError, unwritten};
 
 /// Weights, optimiser and moving average of a run; a checkpoint holds all three.
-pub struct Learner {
+pub(crate) struct Learner {
     pub params: Params,
     pub optimiser: AdamW,
     /// Where the configuration sets `ema`.
@@ -45,7 +45,7 @@ impl Learner {
 
     /// Calls `run` while the parameters hold the moving average, if there is one, and restores the
     /// weights afterwards.
-    pub fn with_ema<T, E: From<candle_core::Error>>(
+    pub(crate) fn with_ema<T, E: From<candle_core::Error>>(
         &self,
         run: impl FnOnce() -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
@@ -82,7 +82,7 @@ impl LearnerState for Learner {
 }
 
 /// An exponential moving average of the weights.
-pub struct Ema {
+pub(crate) struct Ema {
     /// Weight of the old value in an update, 0 to 1.
     decay: f64,
     values: BTreeMap<String, Tensor>,
@@ -90,7 +90,7 @@ pub struct Ema {
 
 impl Ema {
     /// Starts at the present weights.
-    pub fn new(decay: f64, params: &Params) -> Result<Self> {
+    pub(crate) fn new(decay: f64, params: &Params) -> Result<Self> {
         let values = params
             .trainable()
             .into_iter()
@@ -100,7 +100,7 @@ impl Ema {
     }
 
     /// `decay * average + (1 - decay) * weights`, tensor by tensor.
-    pub fn update(&mut self, params: &Params) -> Result<()> {
+    pub(crate) fn update(&mut self, params: &Params) -> Result<()> {
         for (name, var) in params.trainable() {
             if let Some(value) = self.values.get_mut(&name) {
                 let new = (var.as_detached_tensor() * (1.0 - self.decay))?;

@@ -9,7 +9,7 @@ use rustix::time::{ClockId, clock_gettime};
 use artgpt_machine::Gpus;
 
 /// Measures CPU, memory and GPU usage between two calls.
-pub struct Meter {
+pub(crate) struct Meter {
     at: Instant,
     busy: Duration,
     /// The GPUs and the number of the run's own, for a run on a GPU.
@@ -17,7 +17,7 @@ pub struct Meter {
 }
 
 impl Meter {
-    pub fn start(device: &Device) -> Self {
+    pub(crate) fn start(device: &Device) -> Self {
         let gpu = match device.location() {
             DeviceLocation::Cuda { gpu_id } => {
                 let gpus = Gpus::open();
@@ -29,7 +29,7 @@ impl Meter {
     }
 
     /// Usage since the last call, or since the start.
-    pub fn read(&mut self) -> ResourceUsage {
+    pub(crate) fn read(&mut self) -> ResourceUsage {
         let (now, busy) = (Instant::now(), busy());
         let (passed, worked) = (now - self.at, busy.saturating_sub(self.busy));
         (self.at, self.busy) = (now, busy);

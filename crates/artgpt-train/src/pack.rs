@@ -54,7 +54,10 @@ pub fn pack(
 }
 
 /// The tokens that end an answer.
-pub fn end_of(symbol: &str, tokenizer: &Tokenizer) -> std::result::Result<Vec<u32>, ChatError> {
+pub(crate) fn end_of(
+    symbol: &str,
+    tokenizer: &Tokenizer,
+) -> std::result::Result<Vec<u32>, ChatError> {
     match tokenizer.special(symbol) {
         Some(id) => Ok(vec![id]),
         None => tokenizer.encode(symbol),
@@ -62,7 +65,7 @@ pub fn end_of(symbol: &str, tokenizer: &Tokenizer) -> std::result::Result<Vec<u3
 }
 
 /// Packs rendered prompts with the tokens of their answers; see [`pack`].
-pub fn pack_pieces(
+pub(crate) fn pack_pieces(
     prompts: Vec<(Vec<Piece>, Vec<u32>)>,
     image_tokens: usize,
 ) -> std::result::Result<Packed, ChatError> {

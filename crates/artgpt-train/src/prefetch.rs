@@ -14,7 +14,7 @@ use artgpt_art::{View, random_resized_crop};
 use artgpt_rundir::{Captions, TrainConfig};
 
 /// A pair and its cropped picture.
-pub struct PreparedPair {
+pub(crate) struct PreparedPair {
     pub pair: Pair,
     /// The key of its frozen outputs in the cache; `None` if this crop never comes again.
     pub name: Option<String>,
@@ -24,7 +24,7 @@ pub struct PreparedPair {
 
 /// Decodes and crops pictures.
 #[derive(Clone)]
-pub struct Cropper {
+pub(crate) struct Cropper {
     pub seed: u64,
     /// Side of the encoder's square input, in pixels.
     pub side: u32,
@@ -32,7 +32,7 @@ pub struct Cropper {
 
 impl Cropper {
     /// The cache key of a pair's crop in pass number `pass`; `None` if the crop never comes again.
-    pub fn name(&self, pair: &Pair, captions: &Captions, pass: u64) -> Option<String> {
+    pub(crate) fn name(&self, pair: &Pair, captions: &Captions, pass: u64) -> Option<String> {
         match (captions.crop, captions.variants) {
             (None, _) => Some(pair.key.clone()),
             (Some(_), 0) => None,
@@ -41,7 +41,7 @@ impl Cropper {
     }
 
     /// Decodes and crops a picture. The crop depends on the picture, and on its variant or `number`.
-    pub fn view(
+    pub(crate) fn view(
         &self,
         pair: &Pair,
         captions: &Captions,
@@ -64,7 +64,7 @@ impl Cropper {
 }
 
 /// Gives micro-batches in order; a request out of order restarts the thread there.
-pub struct Prefetcher {
+pub(crate) struct Prefetcher {
     config: Arc<TrainConfig>,
     cropper: Cropper,
     cache: Arc<FrozenCache<()>>,
@@ -79,7 +79,11 @@ struct Prefetch {
 }
 
 impl Prefetcher {
-    pub fn new(config: Arc<TrainConfig>, cropper: Cropper, cache: Arc<FrozenCache<()>>) -> Self {
+    pub(crate) fn new(
+        config: Arc<TrainConfig>,
+        cropper: Cropper,
+        cache: Arc<FrozenCache<()>>,
+    ) -> Self {
         Self { config, cropper, cache, running: None }
     }
 
@@ -87,7 +91,7 @@ impl Prefetcher {
     ///
     /// # Errors
     /// Those of the data, and [`TrainError::Config`] if the thread ended.
-    pub fn take(&mut self, step: usize, micro: usize) -> Result<Vec<PreparedPair>> {
+    pub(crate) fn take(&mut self, step: usize, micro: usize) -> Result<Vec<PreparedPair>> {
         let lost = || TrainError::Config("the thread that reads pictures has ended".into());
         let prefetch = match self.running.take().filter(|prefetch| prefetch.next == (step, micro)) {
             Some(prefetch) => prefetch,

@@ -5,7 +5,7 @@ use artgpt_rundir::Stage;
 
 /// Learning rate by step of a stage. The final rate may exceed the first, as in the paper's stage 1.
 #[derive(Debug, Clone, Copy)]
-pub struct Schedule {
+pub(crate) struct Schedule {
     warmup_start: f64,
     peak: f64,
     end: f64,
@@ -15,7 +15,7 @@ pub struct Schedule {
 
 impl Schedule {
     /// The schedule of a stage.
-    pub fn of(stage: &Stage) -> Self {
+    pub(crate) fn of(stage: &Stage) -> Self {
         Self {
             warmup_start: stage.warmup_lr,
             peak: stage.lr,
@@ -26,7 +26,7 @@ impl Schedule {
     }
 
     /// The learning rate of a step of the stage, from 0.
-    pub fn at(&self, step: usize) -> f64 {
+    pub(crate) fn at(&self, step: usize) -> f64 {
         if step < self.warmup_steps {
             let done = step as f64 / self.warmup_steps as f64;
             return self.warmup_start + (self.peak - self.warmup_start) * done;

@@ -158,7 +158,7 @@ impl Network<'_> {
 }
 
 /// The RNG of one purpose at one position, from a seed.
-pub fn rng(seed: u64, what: &str, position: u64) -> ChaCha8Rng {
+pub(crate) fn rng(seed: u64, what: &str, position: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ name_hash(what));
     rng.set_stream(position);
     rng

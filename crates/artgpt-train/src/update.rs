@@ -8,14 +8,14 @@ use artgpt_kernels::ops::{Values, slice, sum, wide};
 const EPS: f64 = 1e-8;
 
 /// `m = keep · m + (1 - keep) · scale · g`, or with the square of the scaled gradient.
-pub struct Average {
+pub(crate) struct Average {
     pub keep: f64,
     pub scale: f64,
     pub squared: bool,
 }
 
 impl Average {
-    pub fn update(&self, moment: &mut Tensor, gradient: &Tensor) -> Result<()> {
+    pub(crate) fn update(&self, moment: &mut Tensor, gradient: &Tensor) -> Result<()> {
         if moment.device().is_cpu() {
             return moment.inplace_op2(&gradient.contiguous()?, self);
         }
@@ -54,7 +54,7 @@ impl InplaceOp2 for Average {
 }
 
 /// `w = decay · w - lr · (first / c1) / (√(second / c2) + ε)`.
-pub struct Move {
+pub(crate) struct Move {
     pub decay: f64,
     pub lr: f64,
     /// Bias corrections of the two moments.
@@ -62,7 +62,7 @@ pub struct Move {
 }
 
 impl Move {
-    pub fn update(&self, weights: &Var, first: &Tensor, second: &Tensor) -> Result<()> {
+    pub(crate) fn update(&self, weights: &Var, first: &Tensor, second: &Tensor) -> Result<()> {
         let w = weights.as_detached_tensor();
         if w.device().is_cpu() {
             return w.inplace_op3(first, second, self);
@@ -121,7 +121,7 @@ fn slice_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut
 }
 
 /// The sum of the squares.
-pub fn squares(t: &Tensor) -> Result<f64> {
+pub(crate) fn squares(t: &Tensor) -> Result<f64> {
     if !t.device().is_cpu() || !t.is_contiguous() {
         return Ok(f64::from(t.sqr()?.sum_all()?.to_scalar::<f32>()?));
     }

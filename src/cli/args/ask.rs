@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
-pub struct AskArgs {
+pub(crate) struct AskArgs {
     #[command(flatten)]
     pub input: InputArgs,
     /// Continue and store the session with this ID or unique ID prefix; `new` starts one
@@ -61,7 +61,7 @@ pub struct AskArgs {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct ScoreArgs {
+pub(crate) struct ScoreArgs {
     #[command(flatten)]
     pub input: InputArgs,
     /// Prompt before the answer; `-` reads it from stdin
@@ -74,7 +74,7 @@ pub struct ScoreArgs {
 
 /// What `ask` and `score` read besides the prompt.
 #[derive(Debug, clap::Args)]
-pub struct InputArgs {
+pub(crate) struct InputArgs {
     /// Model name, manifest, directory, run, or `openai:URL#NAME` [default: the setting `model`]
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use artgpt_app::overrides::Override;
 
 #[derive(Debug, Subcommand)]
-pub enum EvalCommand {
+pub(crate) enum EvalCommand {
     /// Measure whether a model sees: held-out paintings with the right image, a wrong one and none
     #[command(after_help = "Example: artgpt-tui eval seeing --model artgpt-smol --views 1")]
     Seeing(SeeingArgs),
@@ -19,7 +19,7 @@ pub enum EvalCommand {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct PeftArgs {
+pub(crate) struct PeftArgs {
     /// Comparison to run, such as examples/peft/smol.toml
     #[arg(value_name = "CONFIG")]
     pub config_file: PathBuf,
@@ -32,7 +32,7 @@ pub struct PeftArgs {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct SeeingArgs {
+pub(crate) struct SeeingArgs {
     /// Model name, manifest or directory [default: the setting `model`]
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,

@@ -9,7 +9,7 @@ use artgpt_app::overrides::{Override, Sweep};
 use artgpt_rundir::job::Place;
 
 #[derive(Debug, Subcommand)]
-pub enum JobsCommand {
+pub(crate) enum JobsCommand {
     /// Queue a job; it starts when its device is free
     #[command(subcommand)]
     Submit(SubmitCommand),
@@ -69,7 +69,7 @@ pub enum JobsCommand {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum SubmitCommand {
+pub(crate) enum SubmitCommand {
     /// Queue a training run
     #[command(
         after_help = "Example: artgpt-tui jobs submit train examples/train/artgpt-smol.toml --sweep seed=1,2,3"
@@ -78,7 +78,7 @@ pub enum SubmitCommand {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct SubmitArgs {
+pub(crate) struct SubmitArgs {
     /// Training configuration; see examples/train/ and examples/configs/
     #[arg(value_name = "CONFIG")]
     pub config_file: PathBuf,

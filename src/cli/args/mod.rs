@@ -13,14 +13,14 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-pub use ask::{AskArgs, ScoreArgs};
-pub use eval::{EvalCommand, PeftArgs, SeeingArgs};
-pub use jobs::{JobsCommand, SubmitArgs, SubmitCommand};
-pub use models::{ConvertArgs, ModelsCommand};
-pub use runs::{LogArgs, RunsCommand, RunsFormat, WatchArgs};
-pub use sessions::{ExportFormat, SessionsCommand};
-pub use train::{DataCommand, TrainArgs};
-pub use tui::TuiArgs;
+pub(crate) use ask::{AskArgs, ScoreArgs};
+pub(crate) use eval::{EvalCommand, PeftArgs, SeeingArgs};
+pub(crate) use jobs::{JobsCommand, SubmitArgs, SubmitCommand};
+pub(crate) use models::{ConvertArgs, ModelsCommand};
+pub(crate) use runs::{LogArgs, RunsCommand, RunsFormat, WatchArgs};
+pub(crate) use sessions::{ExportFormat, SessionsCommand};
+pub(crate) use train::{DataCommand, TrainArgs};
+pub(crate) use tui::TuiArgs;
 
 /// Talk about artworks with ArtGPT-4 in the terminal
 ///
@@ -32,7 +32,7 @@ pub use tui::TuiArgs;
     after_help = "Example: artgpt-tui tui painting.jpg\n\n\
         Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted."
 )]
-pub struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     pub common: Common,
     #[command(subcommand)]
@@ -43,7 +43,7 @@ pub struct Args {
 const GLOBAL: &str = "Global options";
 
 #[derive(Debug, clap::Args)]
-pub struct Common {
+pub(crate) struct Common {
     /// Settings file [default: artgpt-tui/config.toml in the XDG config directory]
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -62,7 +62,7 @@ pub struct Common {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Open the terminal interface
     #[command(after_help = "Example: artgpt-tui tui --session 01JF painting.jpg")]
     Tui(TuiArgs),

@@ -7,7 +7,7 @@ use clap::{Subcommand, ValueEnum};
 use artgpt_model::convert::{FloatType, LanguageType};
 
 #[derive(Debug, Subcommand)]
-pub enum ModelsCommand {
+pub(crate) enum ModelsCommand {
     /// Convert a model of any layout to safetensors (or GGUF) and a manifest
     #[command(
         after_help = "Example: artgpt-tui models convert artgpt-smol converted --language q4_k"
@@ -47,7 +47,7 @@ pub enum ModelsCommand {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct ConvertArgs {
+pub(crate) struct ConvertArgs {
     /// Model name, manifest or directory
     #[arg(value_name = "SOURCE")]
     pub source: String,

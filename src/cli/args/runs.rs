@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Subcommand, ValueEnum};
 
 #[derive(Debug, Subcommand)]
-pub enum RunsCommand {
+pub(crate) enum RunsCommand {
     /// List all runs below directories
     #[command(after_help = "Example: artgpt-tui runs list ~/experiments")]
     List {
@@ -56,7 +56,7 @@ pub enum RunsCommand {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct WatchArgs {
+pub(crate) struct WatchArgs {
     /// Directories or files of training runs [default: our own runs]
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
@@ -65,7 +65,7 @@ pub struct WatchArgs {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct LogArgs {
+pub(crate) struct LogArgs {
     /// Read plain logs too, with a regular expression whose named groups are metrics, such as
     /// 'step (?<step>\d+).* loss (?<loss>\S+)'
     #[arg(long, value_name = "REGEX")]
@@ -73,7 +73,7 @@ pub struct LogArgs {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum RunsFormat {
+pub(crate) enum RunsFormat {
     Csv,
     Tensorboard,
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Subcommand, ValueEnum};
 
 #[derive(Debug, Subcommand)]
-pub enum SessionsCommand {
+pub(crate) enum SessionsCommand {
     /// List all sessions, the last changed first
     #[command(after_help = "Example: artgpt-tui sessions list --json")]
     List,
@@ -50,7 +50,7 @@ pub enum SessionsCommand {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ExportFormat {
+pub(crate) enum ExportFormat {
     /// Markdown
     Md,
     Json,

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use artgpt_app::overrides::Override;
 
 #[derive(Debug, clap::Args)]
-pub struct TrainArgs {
+pub(crate) struct TrainArgs {
     /// Training configuration; see examples/train/ and examples/configs/
     #[arg(value_name = "CONFIG", required_unless_present = "resume")]
     pub config_file: Option<PathBuf>,
@@ -26,7 +26,7 @@ pub struct TrainArgs {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum DataCommand {
+pub(crate) enum DataCommand {
     /// Read all images and captions of a configuration, and report what is wrong with them
     #[command(after_help = "Example: artgpt-tui data check examples/train/artgpt-smol.toml")]
     Check {

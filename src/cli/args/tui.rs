@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use artgpt_app::settings::GraphicsChoice;
 
 #[derive(Debug, Default, clap::Args)]
-pub struct TuiArgs {
+pub(crate) struct TuiArgs {
     /// Model name, manifest or directory [default: the setting `model`]
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,

@@ -14,7 +14,7 @@ use artgpt_base::text::printable;
 use artgpt_jobs::Job;
 use artgpt_rundir::job::Wanted;
 
-pub fn run(context: &Context, command: JobsCommand) -> Result<ExitCode, Failure> {
+pub(crate) fn run(context: &Context, command: JobsCommand) -> Result<ExitCode, Failure> {
     let app = &context.app;
     match command {
         JobsCommand::Supervise => return supervise(context),

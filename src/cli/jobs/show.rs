@@ -14,11 +14,11 @@ const LAST_LINES: usize = 10;
 const MAX_NAME: usize = 60;
 
 /// A state as scripts and people read it.
-pub fn word(state: RunState) -> &'static str {
+pub(crate) fn word(state: RunState) -> &'static str {
     Standing::Told(state).word()
 }
 
-pub fn list(context: &Context, jobs: &[Job]) {
+pub(crate) fn list(context: &Context, jobs: &[Job]) {
     if context.json {
         return out::line(serde_json::json!(jobs.iter().map(to_json).collect::<Vec<_>>()));
     }
@@ -74,7 +74,7 @@ fn clock(at: jiff::Timestamp, format: &str) -> String {
     at.to_zoned_datetime(jiff::tz::TimeZone::system()).strftime(format).to_string()
 }
 
-pub fn to_json(job: &Job) -> serde_json::Value {
+pub(crate) fn to_json(job: &Job) -> serde_json::Value {
     let Outlook { standing, seconds_left: left } = outlook(job);
     let word = standing.word();
     serde_json::json!({
@@ -100,7 +100,7 @@ pub fn to_json(job: &Job) -> serde_json::Value {
     })
 }
 
-pub fn show(context: &Context, job: &Job) {
+pub(crate) fn show(context: &Context, job: &Job) {
     let failed = job.status.state == RunState::Failed;
     let lines = last_lines(&job.path.join(OUTPUT), LAST_LINES);
     if context.json {

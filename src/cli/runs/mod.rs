@@ -19,7 +19,7 @@ use artgpt_runs::Pattern;
 
 const NONE_YET: &str = "no runs yet; `artgpt-tui train CONFIG` starts one";
 
-pub fn run(context: &Context, command: RunsCommand) -> Result<ExitCode, Failure> {
+pub(crate) fn run(context: &Context, command: RunsCommand) -> Result<ExitCode, Failure> {
     let app = &context.app;
     match command {
         RunsCommand::List { paths, logs } => {
@@ -47,7 +47,7 @@ pub fn run(context: &Context, command: RunsCommand) -> Result<ExitCode, Failure>
 }
 
 /// `watch`
-pub fn watch(context: &Context, args: WatchArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn watch(context: &Context, args: WatchArgs) -> Result<ExitCode, Failure> {
     let app = &context.app;
     let pattern = pattern(args.logs)?;
     let paths = runs::folders(app, &args.paths)?;
@@ -68,7 +68,7 @@ pub fn watch(context: &Context, args: WatchArgs) -> Result<ExitCode, Failure> {
 }
 
 /// Says which runs were deleted.
-pub fn removed(context: &Context, ids: &[String]) {
+pub(crate) fn removed(context: &Context, ids: &[String]) {
     for id in ids {
         match context.json {
             true => out::line(serde_json::json!({ "removed": id })),

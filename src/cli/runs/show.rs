@@ -10,7 +10,7 @@ use artgpt_runs::Run;
 /// Longer names and values are cut in tables; `--json` has them whole.
 const MAX_WIDTH: usize = 80;
 
-pub fn list(context: &Context, runs: &[Summary]) {
+pub(crate) fn list(context: &Context, runs: &[Summary]) {
     if context.json {
         return out::line(serde_json::Value::from_iter(runs.iter().map(to_json)));
     }
@@ -35,7 +35,7 @@ pub fn list(context: &Context, runs: &[Summary]) {
     }
 }
 
-pub fn to_json(run: &Summary) -> serde_json::Value {
+pub(crate) fn to_json(run: &Summary) -> serde_json::Value {
     let metric = |m: &MetricSummary| {
         let about = serde_json::json!({
             "points": m.points,
@@ -62,7 +62,7 @@ pub fn to_json(run: &Summary) -> serde_json::Value {
     })
 }
 
-pub fn show(run: &Run) {
+pub(crate) fn show(run: &Run) {
     let say = |key: &str, value: &str| out::line(format!("{key:8}  {}", printable(value)));
     say("run", &run.name);
     if let Some(title) = run.title() {
@@ -105,7 +105,7 @@ pub fn show(run: &Run) {
 }
 
 /// A row for each setting that differs, with a column a run.
-pub fn differences(names: &[String], rows: Vec<Difference>) {
+pub(crate) fn differences(names: &[String], rows: Vec<Difference>) {
     let cut = |text: &str| fit(&printable(text), MAX_WIDTH);
     let cell = |value: &Option<String>| cut(value.as_deref().unwrap_or("-"));
     let head = (String::new(), names.iter().cloned().map(Some).collect());

@@ -8,7 +8,7 @@ use ratatui::style::Color;
 
 /// How many colours the terminal has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ColourDepth {
+pub(crate) enum ColourDepth {
     True,
     Indexed256,
     Indexed16,
@@ -21,7 +21,7 @@ const SHADES: &[char] = &[' ', '.', ':', '-', '=', '+', '*', '#', '%', '@'];
 
 /// Paints `image`, which is `area.width` x `2 * area.height` pixels, into `area`. Cells beyond
 /// the image or the buffer are left alone.
-pub fn paint(image: &RgbImage, area: Rect, depth: ColourDepth, buffer: &mut Buffer) {
+pub(crate) fn paint(image: &RgbImage, area: Rect, depth: ColourDepth, buffer: &mut Buffer) {
     let visible = area.intersection(buffer.area);
     for y in visible.top()..visible.bottom() {
         for x in visible.left()..visible.right() {

@@ -5,9 +5,9 @@ mod blocks;
 mod picture;
 mod probe;
 
-pub use blocks::{ColourDepth, paint};
-pub use picture::PicturePrinter;
-pub use probe::{Replies, probe};
+pub(crate) use blocks::{ColourDepth, paint};
+pub(crate) use picture::PicturePrinter;
+pub(crate) use probe::{Replies, probe};
 
 use ratatui::layout::Rect;
 
@@ -15,7 +15,7 @@ use artgpt_app::settings::GraphicsChoice;
 
 /// How pictures are drawn in this terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
+pub(crate) enum Protocol {
     Kitty,
     Iterm,
     Sixel,
@@ -25,14 +25,14 @@ pub enum Protocol {
 
 impl Protocol {
     /// Whether ratatui draws the picture as text.
-    pub fn in_buffer(self) -> bool {
+    pub(crate) fn in_buffer(self) -> bool {
         matches!(self, Self::Blocks | Self::None)
     }
 }
 
 /// What is known about the terminal before it was asked anything.
 #[derive(Debug, Clone, Default)]
-pub struct Environment {
+pub(crate) struct Environment {
     pub term: String,
     pub colorterm: String,
     /// Inside tmux or screen, which swallow or garble picture escapes.
@@ -43,7 +43,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    pub fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let var = |name: &str| std::env::var(name).unwrap_or_default();
         let term = var("TERM");
         Self {
@@ -59,7 +59,7 @@ impl Environment {
         }
     }
 
-    pub fn colours(&self) -> ColourDepth {
+    pub(crate) fn colours(&self) -> ColourDepth {
         let direct = ["kitty", "alacritty", "wezterm", "ghostty", "foot", "direct"];
         if self.no_color || self.term == "dumb" {
             ColourDepth::None
@@ -75,7 +75,7 @@ impl Environment {
     }
 
     /// Whether asking the terminal is of any use.
-    pub fn wants_probe(&self, choice: GraphicsChoice) -> bool {
+    pub(crate) fn wants_probe(&self, choice: GraphicsChoice) -> bool {
         match choice {
             GraphicsChoice::Auto => !self.multiplexer && self.term != "dumb",
             GraphicsChoice::Kitty | GraphicsChoice::Sixel | GraphicsChoice::Iterm => true,
@@ -85,7 +85,11 @@ impl Environment {
 }
 
 /// Chooses a protocol. A terminal that did not answer gets half-blocks.
-pub fn choose(choice: GraphicsChoice, env: &Environment, replies: Option<&Replies>) -> Protocol {
+pub(crate) fn choose(
+    choice: GraphicsChoice,
+    env: &Environment,
+    replies: Option<&Replies>,
+) -> Protocol {
     let says = |f: fn(&Replies) -> bool| replies.is_some_and(f);
     let when = |yes: bool, protocol: Protocol| if yes { protocol } else { Protocol::Blocks };
     match choice {
@@ -103,7 +107,7 @@ pub fn choose(choice: GraphicsChoice, env: &Environment, replies: Option<&Replie
 
 /// Cells for a picture of `size` pixels inside `area`, centred, its shape kept. `cell` is a
 /// cell's size in pixels. Empty where nothing fits.
-pub fn fit(size: (u32, u32), area: Rect, cell: (u16, u16)) -> Rect {
+pub(crate) fn fit(size: (u32, u32), area: Rect, cell: (u16, u16)) -> Rect {
     let (w, h) = (f64::from(size.0.max(1)), f64::from(size.1.max(1)));
     let (cw, ch) = (f64::from(cell.0.max(1)), f64::from(cell.1.max(1)));
     let scale = (f64::from(area.width) * cw / w).min(f64::from(area.height) * ch / h);

@@ -19,7 +19,7 @@ struct Printed {
 }
 
 /// Prints a picture when it or its place has changed, and takes it away again.
-pub struct PicturePrinter {
+pub(crate) struct PicturePrinter {
     protocol: Protocol,
     printed: Option<Printed>,
 }
@@ -29,7 +29,7 @@ impl PicturePrinter {
     /// that viuer agrees to.
     ///
     /// Only [`Protocol::Kitty`] and [`Protocol::Sixel`] ask. Call before anything reads events.
-    pub fn new(protocol: Protocol) -> (Self, Protocol) {
+    pub(crate) fn new(protocol: Protocol) -> (Self, Protocol) {
         let agreed = match protocol {
             Protocol::Kitty => {
                 // viuer's local way waits on stdin at every print, where it would fight with the
@@ -49,7 +49,7 @@ impl PicturePrinter {
 
     /// Brings the screen to show `wanted`: a picture (named by its key, already scaled) and its
     /// cells, or nothing. Returns the area that has to be drawn as text again, if any.
-    pub fn show(
+    pub(crate) fn show(
         &mut self,
         wanted: Option<(&str, &Arc<RgbImage>, Rect)>,
         screen: Rect,
@@ -81,7 +81,7 @@ impl PicturePrinter {
 
     /// Brings the picture over what ratatui has just drawn; `view` draws it again where a picture that
     /// went has left blank cells. Whether one was printed.
-    pub fn over<B: ratatui::backend::Backend<Error = io::Error>>(
+    pub(crate) fn over<B: ratatui::backend::Backend<Error = io::Error>>(
         &mut self,
         terminal: &mut ratatui::Terminal<B>,
         screen: Rect,
@@ -100,7 +100,7 @@ impl PicturePrinter {
     }
 
     /// Forgets what is on the screen, so that the next [`Self::show`] prints again (Ctrl-L).
-    pub fn forget(&mut self) -> io::Result<()> {
+    pub(crate) fn forget(&mut self) -> io::Result<()> {
         if let Some(printed) = self.printed.take() {
             let mut out = io::stdout().lock();
             self.erase(printed.area, &mut out)?;

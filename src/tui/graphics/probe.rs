@@ -12,7 +12,7 @@ const QUERY: &[u8] = b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[16t\x1b[c"
 
 /// What the terminal said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Replies {
+pub(crate) struct Replies {
     /// It said anything at all.
     pub answered: bool,
     pub kitty: bool,
@@ -26,7 +26,7 @@ pub struct Replies {
 /// Sends the questions and reads until the device attributes come or time is up. The terminal is
 /// in raw mode and nothing else reads from it.
 #[cfg(unix)]
-pub fn probe() -> std::io::Result<Replies> {
+pub(crate) fn probe() -> std::io::Result<Replies> {
     let mut out = std::io::stdout().lock();
     out.write_all(QUERY)?;
     out.flush()?;
@@ -69,7 +69,7 @@ pub fn probe() -> std::io::Result<Replies> {
 }
 
 /// Takes the replies out of what came; the rest was typed.
-pub fn parse(bytes: &[u8]) -> Replies {
+pub(crate) fn parse(bytes: &[u8]) -> Replies {
     let mut replies = Replies::default();
     let mut rest = bytes;
     while !rest.is_empty() {

@@ -18,7 +18,7 @@ use artgpt_rundir::job::Wanted;
 
 /// Something to do outside the state.
 #[derive(Debug, PartialEq)]
-pub enum Effect {
+pub(crate) enum Effect {
     /// Write a chart to a file.
     Export(Box<Export>),
     /// Write what a tab shows to a file.
@@ -48,12 +48,12 @@ pub enum Effect {
 }
 
 /// Effects at the start, whose answers complete the state.
-pub fn initial() -> [Effect; 2] {
+pub(crate) fn initial() -> [Effect; 2] {
     [Effect::ReadNotes, Effect::ReadState]
 }
 
 /// What effects need besides their values.
-pub struct Context {
+pub(crate) struct Context {
     /// Folder for exported files.
     exports: PathBuf,
     notes: PathBuf,
@@ -66,7 +66,7 @@ pub struct Context {
 }
 
 impl Context {
-    pub fn new(paths: &PanelPaths, steer: Option<Arc<dyn Steer>>) -> Self {
+    pub(crate) fn new(paths: &PanelPaths, steer: Option<Arc<dyn Steer>>) -> Self {
         Self {
             exports: paths.exports.clone(),
             notes: notes::path_in(&paths.data),
@@ -80,7 +80,7 @@ impl Context {
 
 /// Carries out an effect. Blocks, so it must not run on the event loop. The event loop itself handles
 /// [`Effect::Ring`], [`Effect::Redraw`] and [`Effect::Quit`].
-pub fn perform(effect: Effect, context: &Context) -> Option<Message> {
+pub(crate) fn perform(effect: Effect, context: &Context) -> Option<Message> {
     let steer = context.steer.as_deref();
     match effect {
         Effect::Export(export) => Some(written(export.write(&context.exports))),

@@ -32,13 +32,13 @@ impl PanelPaths {
 }
 
 /// Finds and follows runs. Its thread ends soon after this is dropped.
-pub struct FindRuns {
+pub(crate) struct FindRuns {
     _follower: Follower,
 }
 
 impl FindRuns {
     /// `tell` gets each change, in order.
-    pub fn spawn(
+    pub(crate) fn spawn(
         paths: &PanelPaths,
         tell: impl Fn(Change) + Send + 'static,
     ) -> std::io::Result<Self> {
@@ -54,19 +54,19 @@ const ADOPT_EVERY: usize = 15;
 
 /// What [`MachineWatch`] reports.
 #[derive(Debug)]
-pub enum Sight {
+pub(crate) enum Sight {
     Load(Load),
     News(Vec<Item>),
 }
 
 /// Measures the load and reads the states of our own runs. Its thread ends soon after this is dropped.
-pub struct MachineWatch {
+pub(crate) struct MachineWatch {
     _open: Arc<()>,
 }
 
 impl MachineWatch {
     /// `runs` is the folder of our own runs.
-    pub fn spawn(
+    pub(crate) fn spawn(
         runs: &Path,
         steer: Option<Arc<dyn Steer>>,
         tell: impl Fn(Sight) + Send + 'static,

@@ -20,21 +20,21 @@ use artgpt_runs::{Change, Point, Run, RunSnapshot};
 const BEGAN: u64 = 2_000_000_000;
 
 /// Half an hour after the first run began.
-pub fn now() -> SystemTime {
+pub(crate) fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(BEGAN + 1_800)
 }
 
 /// Builds the snapshot of a run.
-pub struct RunBuilder(Run);
+pub(crate) struct RunBuilder(Run);
 
 impl RunBuilder {
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = format!("/runs/{name}").into();
         Self(Run { path, name: name.into(), written: Some(now()), ..Run::default() })
     }
 
     /// Points at the steps from 1 on, ten seconds apart.
-    pub fn curve(mut self, name: &str, steps: u64, value: impl Fn(u64) -> f64) -> Self {
+    pub(crate) fn curve(mut self, name: &str, steps: u64, value: impl Fn(u64) -> f64) -> Self {
         for step in 1..=steps {
             let wall = (BEGAN + step * 10) as f64;
             self.0.curves.push(name, Point { step, wall, value: value(step) });
@@ -43,7 +43,7 @@ impl RunBuilder {
     }
 
     /// A status of our own trainer, of 100 steps.
-    pub fn status(mut self, state: RunState, step: usize) -> Self {
+    pub(crate) fn status(mut self, state: RunState, step: usize) -> Self {
         let status = json!({
             "state": state, "pid": 7, "step": step, "total_steps": 100, "heartbeat": "",
             "exit_reason": (state == RunState::Failed).then_some("out of memory"),
@@ -53,31 +53,31 @@ impl RunBuilder {
         self
     }
 
-    pub fn config(mut self, pairs: &[(&str, &str)]) -> Self {
+    pub(crate) fn config(mut self, pairs: &[(&str, &str)]) -> Self {
         let pairs = pairs.iter().map(|(key, value)| (key.to_string(), value.to_string()));
         self.0.config = pairs.collect();
         self.0.configured = 1;
         self
     }
 
-    pub fn mark(mut self, step: usize, kind: MarkKind, text: &str) -> Self {
+    pub(crate) fn mark(mut self, step: usize, kind: MarkKind, text: &str) -> Self {
         let at = jiff::Timestamp::from_second((BEGAN + step as u64 * 10) as i64).expect("a time");
         self.0.marks.push(Mark { step, kind, text: text.into(), at });
         self
     }
 
-    pub fn with(mut self, change: impl FnOnce(&mut Run)) -> Self {
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Run)) -> Self {
         change(&mut self.0);
         self
     }
 
-    pub fn build(self) -> RunSnapshot {
+    pub(crate) fn build(self) -> RunSnapshot {
         Arc::new(self.0)
     }
 }
 
 /// A finished run, a running one, and a failed one that logs another metric.
-pub fn runs() -> Vec<RunSnapshot> {
+pub(crate) fn runs() -> Vec<RunSnapshot> {
     let loss = |scale: f64| move |step: u64| scale / step as f64 + 0.01 * ((step * 7) % 5) as f64;
     let adapter = RunBuilder::new("adapter")
         .curve("loss/train", 100, loss(2.0))
@@ -102,14 +102,14 @@ pub fn runs() -> Vec<RunSnapshot> {
 }
 
 /// An empty panel.
-pub fn empty(width: u16, height: u16) -> Panel {
+pub(crate) fn empty(width: u16, height: u16) -> Panel {
     let mut panel = Panel::new(Theme::plain(), Rect::new(0, 0, width, height), now());
     panel.zone = jiff::tz::TimeZone::UTC;
     panel
 }
 
 /// A panel with these runs, all of them read.
-pub fn panel_with(runs: Vec<RunSnapshot>, width: u16, height: u16) -> Panel {
+pub(crate) fn panel_with(runs: Vec<RunSnapshot>, width: u16, height: u16) -> Panel {
     let mut panel = empty(width, height);
     update(&mut panel, Message::Runs(Change::Found(runs)));
     update(&mut panel, Message::Runs(Change::Loaded));
@@ -117,12 +117,12 @@ pub fn panel_with(runs: Vec<RunSnapshot>, width: u16, height: u16) -> Panel {
 }
 
 /// A panel with [`runs`].
-pub fn panel(width: u16, height: u16) -> Panel {
+pub(crate) fn panel(width: u16, height: u16) -> Panel {
     panel_with(runs(), width, height)
 }
 
 /// Presses keys, which are separated by spaces.
-pub fn press(panel: &mut Panel, keys: &str) -> Vec<Effect> {
+pub(crate) fn press(panel: &mut Panel, keys: &str) -> Vec<Effect> {
     keys.split(' ')
         .flat_map(|key| {
             let code = match key {
@@ -146,7 +146,7 @@ pub fn press(panel: &mut Panel, keys: &str) -> Vec<Effect> {
 }
 
 /// Types text.
-pub fn type_text(panel: &mut Panel, text: &str) {
+pub(crate) fn type_text(panel: &mut Panel, text: &str) {
     for letter in text.chars() {
         let key = KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE);
         update(panel, Message::Key(key));
@@ -154,7 +154,7 @@ pub fn type_text(panel: &mut Panel, text: &str) {
 }
 
 /// The screen as text, without spaces at line ends.
-pub fn screen(panel: &Panel) -> String {
+pub(crate) fn screen(panel: &Panel) -> String {
     let (width, height) = (panel.screen.width, panel.screen.height);
     let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("draws");
     terminal.draw(|frame| view(panel, frame)).expect("draws");
@@ -168,7 +168,7 @@ pub fn screen(panel: &Panel) -> String {
 }
 
 /// Opens the page of the run under the cursor at a tab, with this data.
-pub fn open_page(panel: &mut Panel, tab: Tab, data: PageData) {
+pub(crate) fn open_page(panel: &mut Panel, tab: Tab, data: PageData) {
     press(panel, "i");
     let page = panel.overlays.page_mut().expect("is open");
     page.tab = tab;
@@ -176,13 +176,13 @@ pub fn open_page(panel: &mut Panel, tab: Tab, data: PageData) {
 }
 
 /// Answers the request of the open page.
-pub fn give(panel: &mut Panel, data: PageData) {
+pub(crate) fn give(panel: &mut Panel, data: PageData) {
     let run = panel.overlays.page().map(|page: &Page| page.run.clone()).expect("is open");
     update(panel, Message::Page(run, Box::new(data)));
 }
 
 /// The load of a machine with a GPU.
-pub fn load(cpu: f32) -> Load {
+pub(crate) fn load(cpu: f32) -> Load {
     let gpu = Gpu {
         index: 0,
         name: "A100".into(),
@@ -206,7 +206,7 @@ pub fn load(cpu: f32) -> Load {
 }
 
 /// The process of the running run, and another one.
-pub fn processes() -> Vec<Process> {
+pub(crate) fn processes() -> Vec<Process> {
     let process = |pid, cpu, gpu| Process {
         pid,
         user: "ada".into(),

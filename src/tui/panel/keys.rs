@@ -25,7 +25,7 @@ pub(super) const HELP: &[Context] = &[
 
 /// What a key does.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Action {
+pub(crate) enum Action {
     Quit,
     Redraw,
     Help,
@@ -50,7 +50,7 @@ pub enum Action {
 }
 
 /// What a key does in the current state.
-pub fn action(panel: &Panel, key: KeyEvent) -> Option<Action> {
+pub(crate) fn action(panel: &Panel, key: KeyEvent) -> Option<Action> {
     match panel.keymap.action::<GlobalAction>(&key) {
         Some(GlobalAction::Interrupt | GlobalAction::Quit) => return Some(Action::Quit),
         Some(GlobalAction::Redraw) => return Some(Action::Redraw),
@@ -105,7 +105,7 @@ fn own(panel: &Panel, key: KeyEvent) -> Option<Action> {
 }
 
 /// Carries out an action.
-pub fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
+pub(crate) fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
     match action {
         Action::Quit => return vec![Effect::Quit { by_user: true }],
         Action::Redraw => return vec![Effect::Redraw],

@@ -9,13 +9,13 @@ use super::state::{Focus, Panel};
 
 /// Columns and rows of charts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Grid {
+pub(crate) struct Grid {
     pub columns: usize,
     pub rows: usize,
 }
 
 impl Grid {
-    pub fn charts(self) -> usize {
+    pub(crate) fn charts(self) -> usize {
         self.columns * self.rows
     }
 }
@@ -23,16 +23,16 @@ impl Grid {
 /// Minimum size of a chart, while the screen is larger.
 const SMALLEST: (u16, u16) = (44, 10);
 /// From this width on the list is beside the charts.
-pub const BESIDE: u16 = 100;
+pub(crate) const BESIDE: u16 = 100;
 /// From this height on the list is above the charts; below, either is visible.
 const STACKED: u16 = 18;
 /// Width of the list beside the charts.
 const LIST: u16 = 40;
 /// Width of the list of names on a media tab.
-pub const NAMES: u16 = 26;
+pub(crate) const NAMES: u16 = 26;
 
 /// The parts of the screen.
-pub struct Areas {
+pub(crate) struct Areas {
     pub list: Option<Rect>,
     pub gauges: Option<Rect>,
     pub charts: Option<Rect>,
@@ -40,7 +40,7 @@ pub struct Areas {
 }
 
 /// Divides `screen`, which may differ from the state's until the terminal reports its size.
-pub fn areas(panel: &Panel, screen: Rect) -> Areas {
+pub(crate) fn areas(panel: &Panel, screen: Rect) -> Areas {
     let [body, status] =
         Layout::vertical([Constraint::Min(0), Constraint::Length(1)]).areas(screen);
     let (list, charts) = match (panel.charts.open, panel.show_list, screen.width >= BESIDE) {
@@ -73,7 +73,7 @@ pub fn areas(panel: &Panel, screen: Rect) -> Areas {
 }
 
 /// How many charts are on the screen at a time.
-pub fn grid(panel: &Panel) -> Grid {
+pub(crate) fn grid(panel: &Panel) -> Grid {
     let area = areas(panel, panel.screen).charts.unwrap_or(panel.screen);
     let fit = |length: u16, least: u16| usize::from(length / least).max(1);
     let (columns, rows) = (fit(area.width, SMALLEST.0), fit(area.height, SMALLEST.1));
@@ -84,7 +84,7 @@ pub fn grid(panel: &Panel) -> Grid {
 }
 
 /// Plot and legend of a chart within its border. Only the open chart has a legend.
-pub fn chart_parts(panel: &Panel, metric: &str, inner: Rect) -> (Rect, Option<Rect>) {
+pub(crate) fn chart_parts(panel: &Panel, metric: &str, inner: Rect) -> (Rect, Option<Rect>) {
     if !panel.charts.open {
         return (inner, None);
     }
@@ -97,7 +97,7 @@ pub fn chart_parts(panel: &Panel, metric: &str, inner: Rect) -> (Rect, Option<Re
 }
 
 /// The cells of the open chart that a picture covers.
-pub fn chart_picture(panel: &Panel) -> Option<Rect> {
+pub(crate) fn chart_picture(panel: &Panel) -> Option<Rect> {
     if !panel.as_picture() {
         return None;
     }
@@ -107,19 +107,19 @@ pub fn chart_picture(panel: &Panel) -> Option<Rect> {
 }
 
 /// The page of a run and other windows that fill the screen: all but the status line.
-pub fn page(screen: Rect) -> Rect {
+pub(crate) fn page(screen: Rect) -> Rect {
     Rect { height: screen.height.saturating_sub(1), ..screen }
 }
 
 /// The part of a page below the tabs.
-pub fn page_body(page: Rect) -> Rect {
+pub(crate) fn page_body(page: Rect) -> Rect {
     let inner = Block::bordered().inner(page);
     let head = inner.height.min(2);
     Rect { y: inner.y + head, height: inner.height - head, ..inner }
 }
 
 /// The parts of a media tab: names, two lines about the step, content.
-pub fn media(body: Rect) -> [Rect; 3] {
+pub(crate) fn media(body: Rect) -> [Rect; 3] {
     let [names, _, right] =
         Layout::horizontal([Constraint::Length(NAMES), Constraint::Length(1), Constraint::Min(0)])
             .areas(body);
@@ -128,7 +128,7 @@ pub fn media(body: Rect) -> [Rect; 3] {
 }
 
 /// Room for a logged picture on the page.
-pub fn picture_room(panel: &Panel) -> Room {
+pub(crate) fn picture_room(panel: &Panel) -> Room {
     let [.., rest] = media(page_body(page(panel.screen)));
     // Half-blocks have two pixels a cell.
     let cell = panel.cell.filter(|_| panel.pictures).unwrap_or((1, 2));
@@ -136,7 +136,7 @@ pub fn picture_room(panel: &Panel) -> Room {
 }
 
 /// The cells of the logged picture that the page shows within `body`.
-pub fn picture_cells(panel: &Panel, body: Rect) -> Option<Rect> {
+pub(crate) fn picture_cells(panel: &Panel, body: Rect) -> Option<Rect> {
     let loaded = panel.overlays.page()?.data.media.as_ref()?;
     let Ok(MediaContent::Picture(_, (width, height))) = &loaded.content else { return None };
     let [.., rest] = media(body);

@@ -14,7 +14,7 @@ use artgpt_runs::{Change, Item};
 
 /// An event, or the answer to an effect.
 #[derive(Debug)]
-pub enum Message {
+pub(crate) enum Message {
     Key(KeyEvent),
     Paste(String),
     Resize(u16, u16),

@@ -6,7 +6,7 @@
 //! snapshots, so that neither `update` nor `view` takes a lock.
 
 mod chart;
-pub mod effects;
+pub(crate) mod effects;
 mod find_runs;
 mod jobs;
 mod keys;
@@ -26,15 +26,15 @@ mod text_input;
 mod update;
 mod view;
 
-pub use chart::ChartPicture;
-pub use effects::Effect;
-pub use find_runs::{FindRuns, MachineWatch, PanelPaths, Sight};
-pub use jobs::{Form, Steer};
-pub use message::Message;
-pub use saved_state::Change;
-pub use state::Panel;
-pub use update::{save_state, update};
-pub use view::view;
+pub(crate) use chart::ChartPicture;
+pub(crate) use effects::Effect;
+pub(crate) use find_runs::{FindRuns, MachineWatch, PanelPaths, Sight};
+pub(crate) use jobs::{Form, Steer};
+pub(crate) use message::Message;
+pub(crate) use saved_state::Change;
+pub(crate) use state::Panel;
+pub(crate) use update::{save_state, update};
+pub(crate) use view::view;
 
 #[cfg(test)]
 mod fixtures;

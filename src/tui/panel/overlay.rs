@@ -11,7 +11,7 @@ use super::state::Panel;
 use crate::tui::help::HelpWindow;
 
 /// One window.
-pub enum Overlay {
+pub(crate) enum Overlay {
     Help(Box<HelpWindow>),
     Question(Question),
     Form(Box<FormWindow>),
@@ -22,20 +22,20 @@ pub enum Overlay {
 
 /// The open windows.
 #[derive(Default)]
-pub struct Overlays(Vec<Overlay>);
+pub(crate) struct Overlays(Vec<Overlay>);
 
 /// Defines access to the window of one kind, wherever it is in the stack.
 macro_rules! access {
     ($variant:ident, $window:ty, $(#[$meta:meta])? $get:ident, $get_mut:ident) => {
         $(#[$meta])?
-        pub fn $get(&self) -> Option<&$window> {
+        pub(crate) fn $get(&self) -> Option<&$window> {
             self.0.iter().find_map(|overlay| match overlay {
                 Overlay::$variant(window) => Some(&**window),
                 _ => None,
             })
         }
 
-        pub fn $get_mut(&mut self) -> Option<&mut $window> {
+        pub(crate) fn $get_mut(&mut self) -> Option<&mut $window> {
             self.0.iter_mut().find_map(|overlay| match overlay {
                 Overlay::$variant(window) => Some(&mut **window),
                 _ => None,
@@ -46,30 +46,30 @@ macro_rules! access {
 
 impl Overlays {
     /// Opens a window over the others.
-    pub fn open(&mut self, overlay: Overlay) {
+    pub(crate) fn open(&mut self, overlay: Overlay) {
         self.0.push(overlay);
     }
 
     /// Closes the window on top.
-    pub fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.0.pop();
     }
 
     /// Closes the form, wherever it is.
-    pub fn close_form(&mut self) {
+    pub(crate) fn close_form(&mut self) {
         self.0.retain(|overlay| !matches!(overlay, Overlay::Form(_)));
     }
 
-    pub fn top(&self) -> Option<&Overlay> {
+    pub(crate) fn top(&self) -> Option<&Overlay> {
         self.0.last()
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Overlay> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Overlay> {
         self.0.iter()
     }
 
     /// Closes the question, if it is on top.
-    pub fn take_question(&mut self) -> Option<Question> {
+    pub(crate) fn take_question(&mut self) -> Option<Question> {
         match self.0.pop_if(|top| matches!(top, Overlay::Question(_)))? {
             Overlay::Question(question) => Some(question),
             _ => None,
@@ -77,7 +77,7 @@ impl Overlays {
     }
 
     /// Closes the note, if it is on top.
-    pub fn take_note(&mut self) -> Option<NoteWindow> {
+    pub(crate) fn take_note(&mut self) -> Option<NoteWindow> {
         match self.0.pop_if(|top| matches!(top, Overlay::Note(_)))? {
             Overlay::Note(note) => Some(*note),
             _ => None,
@@ -111,7 +111,7 @@ impl Overlays {
 
 impl Overlay {
     /// Draws the window; `full` is the room of one that fills the screen.
-    pub fn draw(&self, panel: &Panel, full: Rect, frame: &mut Frame) {
+    pub(crate) fn draw(&self, panel: &Panel, full: Rect, frame: &mut Frame) {
         match self {
             Self::Help(window) => window.view(&panel.keymap, &panel.theme, frame),
             Self::Question(question) => jobs::question::draw(panel, question, frame),

@@ -8,7 +8,7 @@ use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 use crate::tui::theme::Theme;
 
 /// Draws a window with these lines, wrapped.
-pub fn draw(title: &str, lines: Vec<Line>, theme: &Theme, frame: &mut Frame) {
+pub(crate) fn draw(title: &str, lines: Vec<Line>, theme: &Theme, frame: &mut Frame) {
     let screen = frame.area();
     let [_, area, _] = Layout::horizontal([
         Constraint::Fill(1),

@@ -16,18 +16,18 @@ use artgpt_rundir::write_json;
 /// The content of the file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct SavedState {
+pub(crate) struct SavedState {
     /// By the watched paths.
     views: BTreeMap<String, View>,
     runs: Choices,
 }
 
 /// The user's choices by run path.
-pub type Choices = BTreeMap<String, Choice>;
+pub(crate) type Choices = BTreeMap<String, Choice>;
 
 /// What the panel knows of its saved state.
 #[derive(Debug, Default)]
-pub struct Saved {
+pub(crate) struct Saved {
     /// The watched paths as one text.
     pub paths: String,
     /// What was saved last; `None` until the file has been read.
@@ -43,7 +43,7 @@ pub struct Saved {
 /// How the panel looked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct View {
+pub(crate) struct View {
     scale: Scale,
     sort: Sort,
     unite: bool,
@@ -64,14 +64,14 @@ pub struct View {
 /// What the user chose for a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Choice {
+pub(crate) struct Choice {
     pub shown: Option<bool>,
     pub pinned: bool,
 }
 
 /// A change of the file. The rest of the file may be another panel's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub(crate) struct Change {
     pub paths: String,
     /// As JSON.
     view: String,
@@ -124,7 +124,7 @@ impl View {
     }
 
     /// With the user's choices about all runs in the panel.
-    pub fn with_choices(panel: &Panel) -> (Self, Choices) {
+    pub(crate) fn with_choices(panel: &Panel) -> (Self, Choices) {
         let choices = panel.runs.iter().map(|listed| {
             let choice = Choice { shown: listed.said, pinned: listed.pinned };
             (listed.run.path.display().to_string(), choice)
@@ -150,7 +150,11 @@ impl View {
 }
 
 /// The difference between `now` and the state that the file has.
-pub fn change(paths: &str, now: &(View, Choices), known: &(View, Choices)) -> Option<Change> {
+pub(crate) fn change(
+    paths: &str,
+    now: &(View, Choices),
+    known: &(View, Choices),
+) -> Option<Change> {
     let none = Choice::default();
     let new = now.1.iter().filter(|(path, choice)| known.1.get(*path).unwrap_or(&none) != *choice);
     let choices: Vec<_> = new.map(|(path, choice)| (path.clone(), *choice)).collect();
@@ -163,7 +167,7 @@ pub fn change(paths: &str, now: &(View, Choices), known: &(View, Choices)) -> Op
 
 impl SavedState {
     /// Applies the state to a panel, whose paths are known.
-    pub fn restore(mut self, panel: &mut Panel) {
+    pub(crate) fn restore(mut self, panel: &mut Panel) {
         self.views.remove(&panel.saved.paths).unwrap_or_default().restore(panel);
         panel.saved.choices = self.runs;
         for i in 0..panel.runs.len() {
@@ -194,12 +198,12 @@ impl SavedState {
 }
 
 /// The file, below a data folder.
-pub fn path_in(data: &Path) -> PathBuf {
+pub(crate) fn path_in(data: &Path) -> PathBuf {
     data.join("runs/.panel.json")
 }
 
 /// Empty if there is no file or if it cannot be parsed, because nothing valuable is lost with it.
-pub fn read(path: &Path) -> io::Result<SavedState> {
+pub(crate) fn read(path: &Path) -> io::Result<SavedState> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(SavedState::default()),
@@ -207,7 +211,7 @@ pub fn read(path: &Path) -> io::Result<SavedState> {
     }
 }
 
-pub fn write(path: &Path, change: &Change) -> io::Result<()> {
+pub(crate) fn write(path: &Path, change: &Change) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
@@ -220,7 +224,7 @@ pub fn write(path: &Path, change: &Change) -> io::Result<()> {
 }
 
 /// The file, with the changes that could not be written; these are tried again with the next one.
-pub struct StateFile {
+pub(crate) struct StateFile {
     path: PathBuf,
     pending: Mutex<Vec<Change>>,
 }
@@ -229,17 +233,17 @@ pub struct StateFile {
 const MOST_PENDING: usize = 100;
 
 impl StateFile {
-    pub fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf) -> Self {
         Self { path, pending: Mutex::default() }
     }
 
     /// The saved state; empty where it cannot be read.
-    pub fn read(&self) -> SavedState {
+    pub(crate) fn read(&self) -> SavedState {
         read(&self.path).unwrap_or_default()
     }
 
     /// Writes a change after those that are pending.
-    pub fn write(&self, change: Change) {
+    pub(crate) fn write(&self, change: Change) {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         pending.push(change);
         let written = pending.iter().take_while(|change| write(&self.path, change).is_ok()).count();
@@ -252,7 +256,7 @@ impl StateFile {
 
 impl Panel {
     /// Everything has been read once; what did not appear is not waited for.
-    pub fn all_read(&mut self) {
+    pub(crate) fn all_read(&mut self) {
         self.loaded = true;
         self.saved.chart = None;
         if let Some(path) = self.saved.run.take() {
@@ -264,7 +268,7 @@ impl Panel {
     }
 
     /// Shows this run, whether it exists already or comes later.
-    pub fn show_always(&mut self, path: &Path) {
+    pub(crate) fn show_always(&mut self, path: &Path) {
         let choice = Choice { shown: Some(true), pinned: false };
         self.saved.choices.insert(path.display().to_string(), choice);
         if let Some(i) = self.index_of(path) {
@@ -274,7 +278,7 @@ impl Panel {
     }
 
     /// Applies the user's saved choice to a run.
-    pub fn restore_choice(&mut self, run: usize, path: &Path) {
+    pub(crate) fn restore_choice(&mut self, run: usize, path: &Path) {
         let Some(choice) = self.saved.choices.get(&path.display().to_string()) else { return };
         let listed = &mut self.runs[run];
         (listed.said, listed.pinned) = (choice.shown, choice.pinned);

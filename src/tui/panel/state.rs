@@ -23,7 +23,7 @@ use artgpt_machine::Load;
 use artgpt_runs::{Run, RunSnapshot};
 
 /// Everything that the panel shows.
-pub struct Panel {
+pub(crate) struct Panel {
     pub theme: Theme,
     pub keymap: Arc<Keymap>,
     pub screen: Rect,
@@ -66,7 +66,7 @@ pub struct Panel {
 }
 
 /// A run in the list.
-pub struct Listed {
+pub(crate) struct Listed {
     pub run: RunSnapshot,
     pub colour: Color,
     pub shown: bool,
@@ -80,13 +80,13 @@ pub struct Listed {
 
 /// Which side of the screen gets the arrow keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Focus {
+pub(crate) enum Focus {
     List,
     Charts,
 }
 
 /// Curve colours: the named ones that every terminal theme defines.
-pub const COLOURS: [Color; 12] = [
+pub(crate) const COLOURS: [Color; 12] = [
     Color::Cyan,
     Color::Yellow,
     Color::Green,
@@ -109,7 +109,7 @@ const RUNNING_SHOWN: usize = 24;
 const HISTORY: usize = 300;
 
 impl Panel {
-    pub fn new(theme: Theme, screen: Rect, now: SystemTime) -> Self {
+    pub(crate) fn new(theme: Theme, screen: Rect, now: SystemTime) -> Self {
         Self {
             theme,
             keymap: Arc::default(),
@@ -140,30 +140,30 @@ impl Panel {
         }
     }
 
-    pub fn run(&self, index: usize) -> &Run {
+    pub(crate) fn run(&self, index: usize) -> &Run {
         &self.runs[index].run
     }
 
     /// The index of the run at this path.
-    pub fn index_of(&self, path: &Path) -> Option<usize> {
+    pub(crate) fn index_of(&self, path: &Path) -> Option<usize> {
         self.runs.iter().position(|listed| listed.run.path == path)
     }
 
-    pub fn run_at(&self, path: &Path) -> Option<&Run> {
+    pub(crate) fn run_at(&self, path: &Path) -> Option<&Run> {
         self.index_of(path).map(|i| self.run(i))
     }
 
-    pub fn paths_of(&self, runs: &[usize]) -> Vec<PathBuf> {
+    pub(crate) fn paths_of(&self, runs: &[usize]) -> Vec<PathBuf> {
         runs.iter().map(|i| self.run(*i).path.clone()).collect()
     }
 
     /// Indices of the runs whose curves are drawn.
-    pub fn drawn(&self) -> impl Iterator<Item = usize> + '_ {
+    pub(crate) fn drawn(&self) -> impl Iterator<Item = usize> + '_ {
         let shown = self.runs.iter().enumerate();
         shown.filter(|(_, listed)| listed.shown && !listed.run.gone).map(|(i, _)| i)
     }
 
-    pub fn add(&mut self, new: Vec<RunSnapshot>) {
+    pub(crate) fn add(&mut self, new: Vec<RunSnapshot>) {
         for run in new {
             let shown = self.runs.len() < SHOWN_AT_FIRST;
             let path = run.path.clone();
@@ -181,7 +181,7 @@ impl Panel {
     }
 
     /// Takes new snapshots, and refreshes only what depends on them.
-    pub fn grow(&mut self, grown: Vec<(usize, RunSnapshot)>) {
+    pub(crate) fn grow(&mut self, grown: Vec<(usize, RunSnapshot)>) {
         let mut renamed = false;
         let mut changed = Vec::new();
         for (i, new) in grown {
@@ -203,7 +203,7 @@ impl Panel {
 
     /// Shows running runs, however late they began, unless the user has hidden them. Returns whether
     /// any was shown.
-    pub fn show_running(&mut self) -> bool {
+    pub(crate) fn show_running(&mut self) -> bool {
         let now = self.now;
         let runs = |listed: &Listed| listed.run.standing(now).runs();
         let mut shown = self.runs.iter().filter(|listed| listed.shown && runs(listed)).count();
@@ -228,7 +228,7 @@ impl Panel {
         *rotated.clone().find(free).unwrap_or(&COLOURS[own])
     }
 
-    pub fn add_load(&mut self, load: Load) {
+    pub(crate) fn add_load(&mut self, load: Load) {
         if self.history.len() == HISTORY {
             self.history.pop_front();
         }

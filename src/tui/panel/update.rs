@@ -16,7 +16,7 @@ use crate::tui::keys::ChartAction;
 use artgpt_runs::{Change, in_one_line};
 
 /// Applies one message.
-pub fn update(panel: &mut Panel, message: Message) -> Vec<Effect> {
+pub(crate) fn update(panel: &mut Panel, message: Message) -> Vec<Effect> {
     let by_key = matches!(message, Message::Key(_));
     let (before, affects_list) = (panel.list.on, message.affects_list());
     let effects = take(panel, message);
@@ -176,7 +176,7 @@ fn submitted(panel: &mut Panel, sent: Form, answer: Result<(String, Vec<PathBuf>
 }
 
 /// What has changed since the state was saved; `None` until the saved state is known.
-pub fn save_state(panel: &mut Panel) -> Option<SavedChange> {
+pub(crate) fn save_state(panel: &mut Panel) -> Option<SavedChange> {
     let known = panel.saved.known.as_ref().filter(|_| panel.loaded)?;
     let now = View::with_choices(panel);
     let change = change(&panel.saved.paths, &now, known)?;

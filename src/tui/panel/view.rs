@@ -14,7 +14,7 @@ use crate::tui::keys::{ChartAction, ChartsAction, Hints, JobsAction, PanelAction
 use artgpt_base::text::{fit, printable};
 use artgpt_runs::XAxis;
 
-pub fn view(panel: &Panel, frame: &mut Frame) {
+pub(crate) fn view(panel: &Panel, frame: &mut Frame) {
     frame.render_widget(Block::new().style(panel.theme.text), frame.area());
     let areas = areas(panel, frame.area());
     match areas.list {

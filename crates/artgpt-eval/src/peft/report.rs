@@ -111,7 +111,7 @@ mod tests {
     use crate::{Interval, Row};
     use artgpt_manifest::Method;
 
-    pub fn measured(method: Method, seed: u64, right: f64) -> Measured {
+    pub(crate) fn measured(method: Method, seed: u64, right: f64) -> Measured {
         let row = Row {
             question: "palette".into(),
             asked: 10,

@@ -10,13 +10,13 @@ use super::bf16::{Kernel, PANEL, Panels, STEP};
 /// Proof that the processor has the tiles and that the system lets this process use them. AVX-512
 /// rounds the rows.
 #[derive(Debug, Clone, Copy)]
-pub struct Amx(Avx512);
+pub(crate) struct Amx(Avx512);
 
 /// Rows of a block: two tiles.
 const ROWS: usize = 32;
 
 impl Amx {
-    pub fn request() -> Option<Self> {
+    pub(crate) fn request() -> Option<Self> {
         /// Intel's manual, CPUID leaf 7: AMX-BF16 and AMX-TILE.
         const BOTH: u32 = 1 << 22 | 1 << 24;
         // SAFETY: every x86-64 processor has the instruction. (Older compilers do not know that.)

@@ -6,19 +6,19 @@ use super::bf16::{Kernel, PANEL, Panels, pair};
 
 /// Proof that the processor has AVX-512 BF16.
 #[derive(Debug, Clone, Copy)]
-pub struct Avx512(());
+pub(crate) struct Avx512(());
 
 /// Rows computed together: with two registers each, their sums stay in registers.
 const ROWS: usize = 12;
 
 impl Avx512 {
-    pub fn detect() -> Option<Self> {
+    pub(crate) fn detect() -> Option<Self> {
         use std::arch::is_x86_feature_detected as has;
         (has!("avx512f") && has!("avx512bf16")).then_some(Self(()))
     }
 
     /// Whether CPUID's vendor is Intel.
-    pub fn of_intel() -> bool {
+    pub(crate) fn of_intel() -> bool {
         // SAFETY: every x86-64 processor has the instruction. (Older compilers do not know that.)
         #[allow(unused_unsafe)]
         let maker = unsafe { __cpuid(0) };

@@ -20,7 +20,7 @@ pub trait Kernel: std::fmt::Debug + Send + Sync {
 
 /// The kernel that is faster than f32 on this processor, if there is one.
 #[cfg(target_arch = "x86_64")]
-pub fn fastest() -> Option<Arc<dyn Kernel>> {
+pub(crate) fn fastest() -> Option<Arc<dyn Kernel>> {
     use super::{amx::Amx, avx512::Avx512};
     if let Some(kernel) = Amx::request() {
         return Some(Arc::new(kernel));
@@ -66,7 +66,7 @@ impl Bf16 {
 }
 
 /// `x · Wᵀ` for contiguous rows of `x`, (rows, in), with its gradient.
-pub fn product(w: &Arc<Bf16>, x: &Tensor) -> Result<Tensor> {
+pub(crate) fn product(w: &Arc<Bf16>, x: &Tensor) -> Result<Tensor> {
     x.apply_op1(Product(w.clone()))
 }
 
@@ -91,10 +91,10 @@ impl CustomOp1 for Product {
 }
 
 /// Outputs computed together.
-pub const PANEL: usize = 32;
+pub(crate) const PANEL: usize = 32;
 
 /// Pairs of values multiplied together; rows are filled up with zeros to a multiple of it.
-pub const STEP: usize = 16;
+pub(crate) const STEP: usize = 16;
 
 /// A matrix as panels of [`PANEL`] rows: (panels, depth, PANEL) pairs of neighbouring values.
 #[derive(Debug)]
@@ -107,7 +107,7 @@ pub struct Panels {
 }
 
 /// Two values in one number, the first one lowest.
-pub fn pair(a: f32, b: f32) -> u32 {
+pub(crate) fn pair(a: f32, b: f32) -> u32 {
     let bits = |v: f32| u32::from(half::bf16::from_f32(v).to_bits());
     bits(a) | bits(b) << 16
 }

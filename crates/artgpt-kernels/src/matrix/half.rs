@@ -6,7 +6,7 @@ use half::slice::HalfFloatSliceExt;
 use super::tiles::{tiled_product, with_rows};
 
 /// `x · Wᵀ` in f32 for a contiguous f16 or bf16 W (out, width) and contiguous rows on the CPU.
-pub fn product(w: &Tensor, x: &Tensor) -> Result<Tensor> {
+pub(crate) fn product(w: &Tensor, x: &Tensor) -> Result<Tensor> {
     let (out, width) = w.dims2()?;
     let (storage, layout) = w.storage_and_layout();
     let Some((start, end)) = layout.contiguous_offsets() else {

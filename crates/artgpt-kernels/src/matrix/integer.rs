@@ -12,7 +12,7 @@ pub fn available() -> bool {
 pub use super::q8::product;
 
 #[cfg(target_arch = "x86_64")]
-pub use vnni::{available, product};
+pub(crate) use vnni::{available, product};
 
 #[cfg(target_arch = "x86_64")]
 mod vnni {
@@ -25,7 +25,7 @@ mod vnni {
     use super::super::rounding;
     use super::super::tiles::{Results, Shape};
 
-    pub fn available() -> bool {
+    pub(crate) fn available() -> bool {
         use std::arch::is_x86_feature_detected as has;
         has!("avx512f") && has!("avx512vnni")
     }
@@ -38,7 +38,7 @@ mod vnni {
     const QUADS: usize = BLOCK / 4;
 
     /// Fills (rows, out). `w` is (out, width) in Q8_0 blocks, `x` (rows, width).
-    pub fn product(w: &[u8], x: &[f32], shape: Shape) -> Vec<f32> {
+    pub(crate) fn product(w: &[u8], x: &[f32], shape: Shape) -> Vec<f32> {
         let Shape { rows, width, out } = shape;
         assert!(available(), "the processor lacks AVX-512 VNNI");
         assert!(width.is_multiple_of(BLOCK) && x.len() == rows * width);

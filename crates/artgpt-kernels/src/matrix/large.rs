@@ -10,11 +10,11 @@ use memmap2::MmapMut;
 ///
 /// # Safety
 /// All bits zero is a valid value, and dropping one does nothing.
-pub unsafe trait ZeroBits: Sized {}
+pub(crate) unsafe trait ZeroBits: Sized {}
 
 /// A slice in its own pages.
 #[derive(Debug)]
-pub struct LargeSlice<T> {
+pub(crate) struct LargeSlice<T> {
     memory: MmapMut,
     count: usize,
     holds: PhantomData<T>,
@@ -22,7 +22,7 @@ pub struct LargeSlice<T> {
 
 impl<T: ZeroBits> LargeSlice<T> {
     /// `count` values of all bits zero. Errors are those of mapping the memory.
-    pub fn zeroed(count: usize) -> std::io::Result<Self> {
+    pub(crate) fn zeroed(count: usize) -> std::io::Result<Self> {
         assert!(align_of::<T>() <= 4096, "aligned beyond a page");
         let bytes = count.checked_mul(size_of::<T>()).ok_or(std::io::ErrorKind::OutOfMemory)?;
         let memory = MmapMut::map_anon(bytes.max(1))?;

@@ -14,8 +14,8 @@ use super::tiles::{Results, Shape, tiled_product};
 use crate::ops::wide;
 
 /// Values in one block, and its bytes.
-pub const BLOCK: usize = 256;
-pub const BLOCK_BYTES: usize = 144;
+pub(crate) const BLOCK: usize = 256;
+pub(crate) const BLOCK_BYTES: usize = 144;
 /// Values that share a 6-bit scale; parts in a block.
 const PART: usize = 32;
 const PARTS: usize = BLOCK / PART;
@@ -197,7 +197,7 @@ fn round_block(x: &[f32], quads: &mut [i32], sums: &mut [i16]) -> f32 {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub fn available() -> bool {
+pub(crate) fn available() -> bool {
     super::integer::available() && std::arch::is_x86_feature_detected!("avx512bw")
 }
 
@@ -228,7 +228,7 @@ mod kernel {
     const AHEAD: usize = 2 * size_of::<Cell>();
 
     /// Results of all rows for 16 outputs.
-    pub fn panel(cells: &[Cell], rows: &Rows, write: impl Fn(usize, [f32; PANEL])) {
+    pub(crate) fn panel(cells: &[Cell], rows: &Rows, write: impl Fn(usize, [f32; PANEL])) {
         assert!(available() && cells.len() == rows.blocks);
         let mut row = 0;
         while row < rows.count {

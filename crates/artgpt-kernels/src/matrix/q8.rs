@@ -8,11 +8,11 @@ use rayon::prelude::*;
 use super::tiles::{Shape, tiled_product, with_rows};
 
 /// Values in one block, and its bytes.
-pub const BLOCK: usize = 32;
-pub const BLOCK_BYTES: usize = 34;
+pub(crate) const BLOCK: usize = 32;
+pub(crate) const BLOCK_BYTES: usize = 34;
 
 /// Runs `product(W, x, shape)`, which fills (rows, out), on a tensor of contiguous f32 rows.
-pub fn on_rows(
+pub(crate) fn on_rows(
     q: &QTensor,
     x: &Tensor,
     product: fn(&[u8], &[f32], Shape) -> Vec<f32>,
@@ -26,7 +26,7 @@ pub fn on_rows(
 }
 
 /// The product in f32.
-pub fn product(w: &[u8], x: &[f32], shape: Shape) -> Vec<f32> {
+pub(crate) fn product(w: &[u8], x: &[f32], shape: Shape) -> Vec<f32> {
     let row_bytes = shape.width / BLOCK * BLOCK_BYTES;
     tiled_product(x, shape, |first, tile| {
         let count = tile.len() / shape.width;
@@ -35,7 +35,7 @@ pub fn product(w: &[u8], x: &[f32], shape: Shape) -> Vec<f32> {
 }
 
 /// The whole matrix in f32, (out, width); other types by candle.
-pub fn unpack(q: &QTensor, device: &Device) -> Result<Tensor> {
+pub(crate) fn unpack(q: &QTensor, device: &Device) -> Result<Tensor> {
     if q.dtype() != GgmlDType::Q8_0 || !device.is_cpu() {
         return q.dequantize(device);
     }

@@ -21,14 +21,14 @@ fn rows(q: &QTensor, data: &[u8], first: usize, count: usize) -> Result<Tensor> 
 }
 
 /// Rows of an embedding table by index, (ids, width), on the CPU.
-pub fn embedding_rows(q: &QTensor, ids: &[u32]) -> Result<Tensor> {
+pub(crate) fn embedding_rows(q: &QTensor, ids: &[u32]) -> Result<Tensor> {
     let data = q.data()?;
     let rows = ids.iter().map(|id| rows(q, &data, *id as usize, 1)).collect::<Result<Vec<_>>>()?;
     Tensor::cat(&rows, 0)
 }
 
 /// `x · Wᵀ` in f32 for contiguous rows on the CPU; W is unpacked a tile at a time.
-pub fn product(q: &QTensor, x: &Tensor) -> Result<Tensor> {
+pub(crate) fn product(q: &QTensor, x: &Tensor) -> Result<Tensor> {
     let (out, width) = q.shape().dims2()?;
     let data = q.data()?;
     let failed = std::sync::Mutex::new(None);

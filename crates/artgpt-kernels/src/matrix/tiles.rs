@@ -14,7 +14,7 @@ pub struct Shape {
 }
 
 /// Runs `product(x, shape)`, which fills (rows, out), on a tensor of contiguous f32 rows.
-pub fn with_rows(
+pub(crate) fn with_rows(
     x: &Tensor,
     out: usize,
     width: usize,
@@ -33,7 +33,7 @@ pub fn with_rows(
 const TILE: usize = 128;
 
 /// The product in f32. `unpack(first, tile)` writes rows of W from `first` on, as many as fit.
-pub fn tiled_product(
+pub(crate) fn tiled_product(
     x: &[f32],
     shape: Shape,
     unpack: impl Fn(usize, &mut [f32]) + Sync,
@@ -56,20 +56,20 @@ pub fn tiled_product(
 }
 
 /// (rows, out) results that tasks fill in parallel, each its own columns.
-pub struct Results(*mut f32);
+pub(crate) struct Results(*mut f32);
 
 // SAFETY: whoever calls `at` writes only what no other task reads or writes.
 unsafe impl Sync for Results {}
 
 impl Results {
-    pub fn of(y: &mut [f32]) -> Self {
+    pub(crate) fn of(y: &mut [f32]) -> Self {
         Self(y.as_mut_ptr())
     }
 
     /// # Safety
     /// `offset` is inside the results, which are still there, and no other task reads or writes
     /// what is reached through the pointer.
-    pub unsafe fn at(&self, offset: usize) -> *mut f32 {
+    pub(crate) unsafe fn at(&self, offset: usize) -> *mut f32 {
         // SAFETY: by the caller.
         unsafe { self.0.add(offset) }
     }

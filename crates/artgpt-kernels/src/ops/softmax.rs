@@ -11,7 +11,7 @@ pub fn softmax(x: &Tensor) -> Result<Tensor> {
 
 /// Turns a row of logits into probabilities.
 #[inline(always)]
-pub fn softmax_row(row: &mut [f32]) {
+pub(crate) fn softmax_row(row: &mut [f32]) {
     /// Exponents below this vanish in the sum. They become zeros instead of denormal numbers, with
     /// which a product takes ten times as long. Masked keys are among them.
     const LOST: f32 = -60.0;
@@ -28,7 +28,7 @@ pub fn softmax_row(row: &mut [f32]) {
 
 /// Turns the gradient of a row of probabilities into that of its logits.
 #[inline(always)]
-pub fn softmax_row_backward(probabilities: &[f32], grad: &mut [f32]) {
+pub(crate) fn softmax_row_backward(probabilities: &[f32], grad: &mut [f32]) {
     let along = sum_pairs(probabilities, grad, |p, g| p * g);
     for (g, p) in grad.iter_mut().zip(probabilities) {
         *g = p * (*g - along);

@@ -66,7 +66,7 @@ const LANES: usize = 16;
 
 /// Sum of `f` over pairs of values.
 #[inline(always)]
-pub fn sum_pairs(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
+pub(crate) fn sum_pairs(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
     let mut sums = [0f32; LANES];
     let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
     let tail = a_chunks.remainder().iter().zip(b_chunks.remainder());
@@ -87,7 +87,7 @@ pub fn sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
 }
 
 #[inline(always)]
-pub fn max(values: &[f32]) -> f32 {
+pub(crate) fn max(values: &[f32]) -> f32 {
     let mut most = [f32::NEG_INFINITY; LANES];
     let chunks = values.chunks_exact(LANES);
     let tail = chunks.remainder().iter().fold(f32::NEG_INFINITY, |m, v| m.max(*v));
@@ -103,7 +103,7 @@ pub fn max(values: &[f32]) -> f32 {
 /// branch and no call, so the compiler vectorises loops over it. (Range reduction by ln 2 in two
 /// parts, and a polynomial.)
 #[inline(always)]
-pub fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     /// 1.5 * 2^23: adding it rounds a number to an integer in the low bits.
     const ROUND: f32 = 12_582_912.0;
     const LN_2_HIGH: f32 = 0.693_359_4;
@@ -124,18 +124,18 @@ pub fn exp(x: f32) -> f32 {
 
 /// A matrix in a slice, with the strides of its rows and columns.
 #[derive(Clone, Copy)]
-pub struct View<'a> {
+pub(crate) struct View<'a> {
     pub values: &'a [f32],
     pub row: usize,
     pub column: usize,
 }
 
 impl<'a> View<'a> {
-    pub fn rows(values: &'a [f32], width: usize) -> Self {
+    pub(crate) fn rows(values: &'a [f32], width: usize) -> Self {
         Self { values, row: width, column: 1 }
     }
 
-    pub fn transposed(self) -> Self {
+    pub(crate) fn transposed(self) -> Self {
         Self { row: self.column, column: self.row, ..self }
     }
 
@@ -145,7 +145,13 @@ impl<'a> View<'a> {
 }
 
 /// `out`, (m, n), becomes `a · b` of (m, k) and (k, n) times `scale`, on this thread.
-pub fn multiply(out: &mut [f32], (m, n, k): (usize, usize, usize), a: View, b: View, scale: f32) {
+pub(crate) fn multiply(
+    out: &mut [f32],
+    (m, n, k): (usize, usize, usize),
+    a: View,
+    b: View,
+    scale: f32,
+) {
     assert!(out.len() >= m * n);
     assert!(a.values.len() >= a.reaches(m, k) && b.values.len() >= b.reaches(k, n));
     // SAFETY: the shapes and strides stay inside the slices, as asserted; `out` is borrowed

@@ -118,7 +118,10 @@ mod testing {
     use super::*;
 
     /// All of a file, and how many of its lines were skipped.
-    pub fn read_all(text: &str, reader: impl Fn(&Path) -> Box<dyn Reader>) -> (Curves, usize) {
+    pub(crate) fn read_all(
+        text: &str,
+        reader: impl Fn(&Path) -> Box<dyn Reader>,
+    ) -> (Curves, usize) {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("file");
         std::fs::write(&path, text).expect("writes");

@@ -82,7 +82,7 @@ impl std::fmt::Display for Picture {
 }
 
 /// The file `name` in `folder`, with or without its extension.
-pub fn find(folder: &Path, name: &str) -> Option<PathBuf> {
+pub(super) fn find(folder: &Path, name: &str) -> Option<PathBuf> {
     let plain = folder.join(name);
     if plain.is_file() {
         return Some(plain);

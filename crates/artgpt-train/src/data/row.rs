@@ -8,7 +8,7 @@ use super::Part;
 
 /// Values by their [`normalised`] field names, without empty ones.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Row(BTreeMap<String, String>);
+pub(super) struct Row(BTreeMap<String, String>);
 
 /// The name of a field in templates, and its names in known sources.
 const ALIASES: &[(&str, &[&str])] = &[
@@ -24,12 +24,14 @@ const ALIASES: &[(&str, &[&str])] = &[
 ];
 
 /// Lower case, letters and digits only: `Artist Display Name` and `artistDisplayName` are one.
-pub fn normalised(name: &str) -> String {
+pub(super) fn normalised(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 impl Row {
-    pub fn of<K: AsRef<str>, V: Into<String>>(fields: impl IntoIterator<Item = (K, V)>) -> Self {
+    pub(super) fn of<K: AsRef<str>, V: Into<String>>(
+        fields: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
         let mut row = Self::default();
         for (name, value) in fields {
             row.set(name.as_ref(), value.into());
@@ -38,11 +40,11 @@ impl Row {
     }
 
     /// The simple values of an object; a list is joined by commas, its `term` taken of objects.
-    pub fn of_json(object: &serde_json::Map<String, Value>) -> Self {
+    pub(super) fn of_json(object: &serde_json::Map<String, Value>) -> Self {
         Self::of(object.iter().filter_map(|(name, value)| Some((name, text(value)?))))
     }
 
-    pub fn set(&mut self, name: &str, value: String) {
+    pub(super) fn set(&mut self, name: &str, value: String) {
         let value = value.trim();
         if !value.is_empty() {
             self.0.insert(normalised(name), value.to_string());
@@ -50,14 +52,14 @@ impl Row {
     }
 
     /// Adds the fields of `other` that this row lacks.
-    pub fn fill(&mut self, other: Self) {
+    pub(super) fn fill(&mut self, other: Self) {
         for (name, value) in other.0 {
             self.0.entry(name).or_insert(value);
         }
     }
 
     /// The value of a field, by its own name or an alias.
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         let known = self.0.get(name);
         known
             .or_else(|| {
@@ -68,7 +70,7 @@ impl Row {
     }
 
     /// The score in the field `name`, or in the first whose name starts with `aesthetic`.
-    pub fn score(&self, name: Option<&str>) -> Option<f32> {
+    pub(super) fn score(&self, name: Option<&str>) -> Option<f32> {
         let value = match name {
             Some(name) => self.0.get(&normalised(name))?,
             None => self.0.iter().find(|(name, _)| name.starts_with("aesthetic"))?.1,
@@ -80,7 +82,7 @@ impl Row {
     ///
     /// # Errors
     /// The split's name, if it is unknown.
-    pub fn split(&self) -> Result<Option<Part>, String> {
+    pub(super) fn split(&self) -> Result<Option<Part>, String> {
         let Some(split) = self.0.get("split") else { return Ok(None) };
         match split.to_lowercase().as_str() {
             "train" | "training" => Ok(Some(Part::Train)),

@@ -16,7 +16,7 @@ use super::{DataError, Reader, RejectedRow, Result, RowResult, io};
 const LONGEST_TEXT: u64 = 1 << 20;
 
 /// The files that match a pattern, in order.
-pub fn files(pattern: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn files(pattern: &Path) -> Result<Vec<PathBuf>> {
     let text = pattern.to_string_lossy();
     let mut out = Vec::new();
     for one in expand(&text)? {
@@ -53,7 +53,7 @@ fn expand(text: &str) -> Result<Vec<String>> {
 
 /// All samples of a shard. Damaged members become rejected rows, and so does the rest of a shard after
 /// a damaged header.
-pub fn read(path: &Path, reader: &Reader) -> Result<Vec<RowResult>> {
+pub(super) fn read(path: &Path, reader: &Reader) -> Result<Vec<RowResult>> {
     let shard: Arc<Path> = path.into();
     let mut archive = tar::Archive::new(File::open(path).map_err(io(path))?);
     let mut out = Vec::new();

@@ -8,15 +8,15 @@ use super::row::Row;
 use super::{DataError, Result, io};
 
 /// A row's location, and the row or why it cannot be read.
-pub type LocatedRow = (String, std::result::Result<Row, String>);
+pub(super) type LocatedRow = (String, std::result::Result<Row, String>);
 
 /// File extensions of pictures.
-pub const PICTURES: &[&str] = &["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"];
+pub(super) const PICTURES: &[&str] = &["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"];
 
 /// An iterator over rows: a museum's table may be larger than memory.
-pub type Rows = Box<dyn Iterator<Item = LocatedRow>>;
+pub(super) type Rows = Box<dyn Iterator<Item = LocatedRow>>;
 
-pub fn read(path: &Path) -> Result<Rows> {
+pub(super) fn read(path: &Path) -> Result<Rows> {
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     match ending.as_str() {
         "json" => Ok(Box::new(json(path)?.into_iter())),
@@ -122,7 +122,7 @@ fn delimited(path: &Path, delimiter: u8) -> Result<Rows> {
 }
 
 /// WikiArt folders: `Style/artist-name_title-of-it-1872.jpg`, or the same without styles.
-pub fn wikiart(folder: &Path) -> Result<Rows> {
+pub(super) fn wikiart(folder: &Path) -> Result<Rows> {
     let mut out = Vec::new();
     for (name, path) in entries(folder)? {
         if path.is_dir() {
@@ -171,7 +171,7 @@ fn words(name: &str) -> String {
 }
 
 /// Entries sorted by name, so that a run draws the same on every machine.
-pub fn entries(folder: &Path) -> Result<Vec<(String, std::path::PathBuf)>> {
+pub(super) fn entries(folder: &Path) -> Result<Vec<(String, std::path::PathBuf)>> {
     let mut all = std::fs::read_dir(folder)
         .map_err(io(folder))?
         .map(|entry| {
@@ -183,7 +183,7 @@ pub fn entries(folder: &Path) -> Result<Vec<(String, std::path::PathBuf)>> {
     Ok(all)
 }
 
-pub fn is_picture(path: &Path) -> bool {
+pub(super) fn is_picture(path: &Path) -> bool {
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     PICTURES.contains(&ending.as_str())
 }

@@ -3,7 +3,7 @@
 use super::row::{Row, normalised};
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Template(Vec<Part>);
+pub(super) struct Template(Vec<Part>);
 
 #[derive(Debug, Clone, PartialEq)]
 enum Part {
@@ -17,7 +17,7 @@ impl Template {
     ///
     /// # Errors
     /// The syntax error, for people.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         let mut chars = text.chars();
         let parts = parts(&mut chars, false).map_err(|what| format!("{what} in {text:?}"))?;
         Ok(Self(parts))
@@ -27,7 +27,7 @@ impl Template {
     ///
     /// # Errors
     /// The name of a missing field.
-    pub fn fill(&self, row: &Row) -> Result<String, String> {
+    pub(super) fn fill(&self, row: &Row) -> Result<String, String> {
         fill(&self.0, row)
     }
 }

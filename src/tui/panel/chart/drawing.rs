@@ -9,7 +9,7 @@ use artgpt_runs::{Clock, Run, Series, XAxis};
 
 /// A chart of the shown runs over the visible part of the axis.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Drawing {
+pub(crate) struct Drawing {
     pub metric: String,
     /// The names of all its metrics.
     pub title: String,
@@ -27,7 +27,7 @@ pub struct Drawing {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Line {
+pub(crate) struct Line {
     pub run: String,
     pub colour: Color,
     pub kind: LineKind,
@@ -36,7 +36,7 @@ pub struct Line {
 
 /// What a line shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LineKind {
+pub(crate) enum LineKind {
     Curve,
     /// The raw curve, behind its moving average.
     Raw,
@@ -46,7 +46,7 @@ pub enum LineKind {
 
 impl Drawing {
     /// At most two points a column. `None` if there is nothing to draw.
-    pub fn new(panel: &Panel, metric: &str, columns: usize) -> Option<Self> {
+    pub(crate) fn new(panel: &Panel, metric: &str, columns: usize) -> Option<Self> {
         let (low, high) = panel.seen(metric)?;
         // A single point still gets an axis around it.
         let high = if high > low { high } else { low + 1.0 };
@@ -96,13 +96,13 @@ impl Drawing {
 
     /// The label at a height, distinct from the one a step below: on a logarithmic axis that one is
     /// nearer than the one above.
-    pub fn label(&self, height: f64, step: f64) -> String {
+    pub(crate) fn label(&self, height: f64, step: f64) -> String {
         let value = self.value(height);
         short(value, value - self.value(height - step))
     }
 
     /// The value at a height.
-    pub fn value(&self, height: f64) -> f64 {
+    pub(crate) fn value(&self, height: f64) -> f64 {
         if self.log { 10f64.powf(height) } else { height }
     }
 }

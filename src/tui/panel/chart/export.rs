@@ -13,7 +13,7 @@ use artgpt_runs::catalogue::EXPORT;
 use artgpt_runs::{CALENDAR, RunSnapshot, XAxis};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     Csv,
     Svg,
     Png,
@@ -38,7 +38,7 @@ const LONGEST: usize = 60;
 
 /// The content of a chart, to be written by another thread.
 #[derive(Debug)]
-pub struct Export {
+pub(crate) struct Export {
     metric: String,
     /// All metrics in the chart.
     metrics: Vec<String>,
@@ -62,7 +62,7 @@ impl PartialEq for Export {
 }
 
 impl Export {
-    pub fn new(panel: &Panel, metric: &str, format: Format) -> Self {
+    pub(crate) fn new(panel: &Panel, metric: &str, format: Format) -> Self {
         Self {
             metric: metric.to_string(),
             metrics: panel.charted(metric).map(String::from).collect(),
@@ -75,7 +75,7 @@ impl Export {
     }
 
     /// Writes a new file; returns a message that names it.
-    pub fn write(&self, folder: &Path) -> io::Result<String> {
+    pub(crate) fn write(&self, folder: &Path) -> io::Result<String> {
         let (path, points) =
             write_new(folder, &self.metric, self.format.extension(), |mut file| {
                 match (self.format, &self.drawing) {
@@ -136,7 +136,7 @@ impl Export {
 
 /// Creates and writes a new file named after `name`. Removes it if writing fails, so that no partial
 /// file remains. Errors name the file.
-pub fn write_new<T>(
+pub(crate) fn write_new<T>(
     folder: &Path,
     name: &str,
     extension: &str,

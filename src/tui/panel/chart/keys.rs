@@ -11,7 +11,7 @@ use artgpt_runs::XAxis;
 
 /// What the keys of the charts do.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Action {
+pub(crate) enum Action {
     /// Fill the screen with the selected chart, or go back.
     ToggleOpen,
     /// Select a chart some rows away.
@@ -47,7 +47,7 @@ const AXES: [XAxis; 4] = [XAxis::Step, XAxis::Epoch, XAxis::Relative, XAxis::Wal
 /// Smoothing weights that the keys step through.
 const WEIGHTS: &[f64] = &[0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999];
 
-pub fn action(panel: &Panel, key: KeyEvent) -> Option<Action> {
+pub(crate) fn action(panel: &Panel, key: KeyEvent) -> Option<Action> {
     let keymap = &panel.keymap;
     match keymap.action::<ExportAction>(&key) {
         Some(ExportAction::Csv) => return Some(Action::Export(Format::Csv)),
@@ -88,7 +88,7 @@ pub fn action(panel: &Panel, key: KeyEvent) -> Option<Action> {
     })
 }
 
-pub fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
+pub(crate) fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
     match action {
         Action::ToggleOpen => {
             panel.charts.open = !panel.charts.open && !panel.charts.metrics.is_empty();
@@ -141,7 +141,7 @@ pub fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
     Vec::new()
 }
 
-pub fn choose_chart(panel: &mut Panel, by: isize) {
+pub(crate) fn choose_chart(panel: &mut Panel, by: isize) {
     let last = panel.charts.metrics.len().saturating_sub(1);
     panel.charts.chosen = panel.charts.chosen.saturating_add_signed(by).min(last);
     panel.saved.chart = None;

@@ -15,7 +15,7 @@ pub(super) use export::{Export, write_new};
 pub(super) use keys::{Action, choose_chart};
 pub(super) use state::{Charts, Scale};
 
-pub use painter::ChartPicture;
+pub(crate) use painter::ChartPicture;
 
 #[cfg(test)]
 mod tests;

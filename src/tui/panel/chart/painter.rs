@@ -28,7 +28,7 @@ fn of_page(panel: &Panel) -> Option<(String, Arc<RgbImage>, Rect)> {
 
 /// Paints on its own thread: rendering takes milliseconds, and printing over a slow line takes much
 /// longer.
-pub struct ChartPicture {
+pub(crate) struct ChartPicture {
     orders: Sender<Order>,
     made: Arc<Mutex<Option<Made>>>,
     asked: Option<(Drawing, Size)>,
@@ -61,7 +61,9 @@ const PAUSE: (u64, u64) = (100, 10_000);
 
 impl ChartPicture {
     /// Calls `wake` when a new picture is ready or painting failed.
-    pub fn spawn(wake: impl Fn(Result<(), String>) + Send + 'static) -> std::io::Result<Self> {
+    pub(crate) fn spawn(
+        wake: impl Fn(Result<(), String>) + Send + 'static,
+    ) -> std::io::Result<Self> {
         let (orders, received) = channel();
         let made = Arc::new(Mutex::new(None));
         let pause = Arc::new(AtomicU64::new(PAUSE.0));
@@ -72,14 +74,14 @@ impl ChartPicture {
     }
 
     /// Reports how long printing the last picture took.
-    pub fn took(&self, time: Duration) {
+    pub(crate) fn took(&self, time: Duration) {
         let pause = u64::try_from((time * SHARE).as_millis()).unwrap_or(u64::MAX);
         self.pause.store(pause.clamp(PAUSE.0, PAUSE.1), Ordering::Relaxed);
     }
 
     /// The current picture with its name and cells. `None` if the chart is drawn in cells, and until the
     /// first picture is ready.
-    pub fn of(&mut self, panel: &Panel) -> Option<(String, Arc<RgbImage>, Rect)> {
+    pub(crate) fn of(&mut self, panel: &Panel) -> Option<(String, Arc<RgbImage>, Rect)> {
         if panel.overlays.page().is_some() {
             return of_page(panel);
         }

@@ -34,7 +34,7 @@ fn kind(word: &str) -> Option<bool> {
 }
 
 /// The held-out metrics that are drawn in another metric's chart, each with that metric.
-pub fn partners(names: &[String]) -> Vec<(String, String)> {
+pub(crate) fn partners(names: &[String]) -> Vec<(String, String)> {
     let split: Vec<(String, Option<bool>)> = names.iter().map(|name| split_name(name)).collect();
     let held_out = names.iter().zip(&split).filter(|(_, (_, held_out))| *held_out == Some(true));
     // The first of a kind under each plain name.

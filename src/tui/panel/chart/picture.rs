@@ -20,22 +20,22 @@ const NAMED: usize = 12;
 
 #[derive(Debug, thiserror::Error)]
 #[error("the chart cannot be drawn: {0}; try a larger window")]
-pub struct PictureError(String);
+pub(crate) struct PictureError(String);
 
 /// Background: white for files, black for the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ground {
+pub(crate) enum Ground {
     White,
     Black,
 }
 
-pub fn svg(drawing: &Drawing, size: (u32, u32)) -> Result<String, PictureError> {
+pub(crate) fn svg(drawing: &Drawing, size: (u32, u32)) -> Result<String, PictureError> {
     let mut text = String::new();
     draw(drawing, &SVGBackend::with_string(&mut text, size).into_drawing_area(), Ground::White)?;
     Ok(text)
 }
 
-pub fn pixels(
+pub(crate) fn pixels(
     drawing: &Drawing,
     size: (u32, u32),
     ground: Ground,

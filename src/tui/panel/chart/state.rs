@@ -9,7 +9,7 @@ use crate::tui::panel::state::Panel;
 use artgpt_runs::{Clock, Point, SYSTEM, Series, Smoothed, XAxis};
 
 /// The charts.
-pub struct Charts {
+pub(crate) struct Charts {
     /// Names of the metrics of all shown runs, one chart each. Derived.
     pub metrics: Vec<String>,
     /// Held-out metrics that are drawn in the chart of their training metric, by the chart's name.
@@ -37,7 +37,7 @@ pub struct Charts {
 /// How curves are drawn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Scale {
+pub(crate) struct Scale {
     pub axis: XAxis,
     pub log: bool,
     /// Weight of the moving average; 0 draws the raw curve.
@@ -66,12 +66,12 @@ impl Default for Charts {
 
 impl Panel {
     /// The name of the selected chart.
-    pub fn metric(&self) -> Option<&str> {
+    pub(crate) fn metric(&self) -> Option<&str> {
         self.charts.metrics.get(self.charts.chosen).map(String::as_str)
     }
 
     /// The open chart is a picture.
-    pub fn as_picture(&self) -> bool {
+    pub(crate) fn as_picture(&self) -> bool {
         let reads = self.charts.reading.is_some();
         self.charts.open
             && self.pictures
@@ -81,7 +81,7 @@ impl Panel {
     }
 
     /// Computes which charts there are, and keeps the selected one.
-    pub fn refresh_metrics(&mut self) {
+    pub(crate) fn refresh_metrics(&mut self) {
         let chosen = self.metric().map(String::from);
         let mut names = BTreeSet::new();
         for i in self.drawn() {
@@ -121,13 +121,13 @@ impl Panel {
     }
 
     /// The metrics that are drawn in a chart.
-    pub fn charted<'a>(&'a self, metric: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn charted<'a>(&'a self, metric: &'a str) -> impl Iterator<Item = &'a str> {
         let partners = self.charts.partners.get(metric).into_iter().flatten();
         std::iter::once(metric).chain(partners.map(String::as_str))
     }
 
     /// Brings the moving averages of all drawn curves up to date.
-    pub fn refresh_smoothed(&mut self) {
+    pub(crate) fn refresh_smoothed(&mut self) {
         let weight = self.charts.scale.smoothing;
         let drawn: Vec<usize> = self.drawn().collect();
         let smoothed = &mut self.charts.smoothed;
@@ -136,7 +136,7 @@ impl Panel {
     }
 
     /// Brings the moving averages of these runs up to date.
-    pub fn refresh_smoothed_of(&mut self, runs: &[usize]) {
+    pub(crate) fn refresh_smoothed_of(&mut self, runs: &[usize]) {
         let weight = self.charts.scale.smoothing;
         if weight == 0.0 {
             return self.charts.smoothed.clear();
@@ -155,7 +155,7 @@ impl Panel {
     }
 
     /// From the first to the last point of the drawn runs, on the current axis.
-    pub fn whole(&self, metric: &str) -> Option<(f64, f64)> {
+    pub(crate) fn whole(&self, metric: &str) -> Option<(f64, f64)> {
         let mut all: Option<(f64, f64)> = None;
         for i in self.drawn() {
             let run = self.run(i);
@@ -173,7 +173,7 @@ impl Panel {
     }
 
     /// The visible part of a chart's horizontal axis.
-    pub fn seen(&self, metric: &str) -> Option<(f64, f64)> {
+    pub(crate) fn seen(&self, metric: &str) -> Option<(f64, f64)> {
         let (low, high) = self.whole(metric)?;
         match self.charts.window {
             None => Some((low, high)),
@@ -184,7 +184,7 @@ impl Panel {
 }
 
 /// The last point at or before `x`.
-pub fn value_at(series: &Series, clock: Clock, x: f64) -> Option<Point> {
+pub(crate) fn value_at(series: &Series, clock: Clock, x: f64) -> Option<Point> {
     // The next larger number, so that a point at `x` counts.
     let upto = series.within(clock, f64::NEG_INFINITY, x.next_up()).end;
     series.get(upto.checked_sub(1)?)

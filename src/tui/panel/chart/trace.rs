@@ -5,7 +5,7 @@ use artgpt_runs::{Clock, Series};
 
 /// Part of the horizontal axis, divided into columns one dot wide.
 #[derive(Debug, Clone, Copy)]
-pub struct Frame<'a> {
+pub(crate) struct Frame<'a> {
     pub clock: Clock<'a>,
     pub low: f64,
     pub high: f64,
@@ -14,7 +14,7 @@ pub struct Frame<'a> {
 
 /// All finite points if there are few, plus one on either side so that lines leave the chart; minimum
 /// and maximum of each column if there are many.
-pub fn trace(series: &Series, frame: Frame) -> Vec<(f64, f64)> {
+pub(crate) fn trace(series: &Series, frame: Frame) -> Vec<(f64, f64)> {
     let Frame { clock, low, high, columns } = frame;
     let inside = series.within(clock, low, high.next_up());
     if inside.len() <= 2 * columns {
@@ -35,7 +35,11 @@ pub fn trace(series: &Series, frame: Frame) -> Vec<(f64, f64)> {
 }
 
 /// The bounds of the vertical axis, of logarithms if `scale.log` is set.
-pub fn span(traces: &[&[(f64, f64)]], (low, high): (f64, f64), scale: Scale) -> Option<(f64, f64)> {
+pub(crate) fn span(
+    traces: &[&[(f64, f64)]],
+    (low, high): (f64, f64),
+    scale: Scale,
+) -> Option<(f64, f64)> {
     let mut values: Vec<f64> = traces
         .iter()
         .flat_map(|trace| trace.iter())
@@ -54,13 +58,13 @@ pub fn span(traces: &[&[(f64, f64)]], (low, high): (f64, f64), scale: Scale) -> 
 }
 
 /// The height of a value; `None` if it has no logarithm.
-pub fn height(value: f64, log: bool) -> Option<f64> {
+pub(crate) fn height(value: f64, log: bool) -> Option<f64> {
     let height = if log { value.log10() } else { value };
     height.is_finite().then_some(height)
 }
 
 /// An axis label: short, and distinct from its neighbour `step` away.
-pub fn short(value: f64, step: f64) -> String {
+pub(crate) fn short(value: f64, step: f64) -> String {
     let (size, step) = (value.abs().max(step.abs()), step.abs());
     let digits = |ratio: f64| (-ratio.max(1e-9).log10().floor()).clamp(0.0, 6.0) as usize;
     let (unit, letter) = match size {

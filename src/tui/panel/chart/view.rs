@@ -16,7 +16,7 @@ use artgpt_base::text::{fit, printable};
 use artgpt_rundir::MarkKind;
 use artgpt_runs::XAxis;
 
-pub fn draw(panel: &Panel, metric: usize, area: Rect, frame: &mut Frame) {
+pub(crate) fn draw(panel: &Panel, metric: usize, area: Rect, frame: &mut Frame) {
     let theme = &panel.theme;
     let Some(name) = panel.charts.metrics.get(metric) else { return };
     let chosen =
@@ -93,7 +93,7 @@ fn draw_cells(panel: &Panel, drawing: &Drawing, plot: Rect, frame: &mut Frame) {
 }
 
 /// Marks cells that a picture covers, which the terminal keeps as they are.
-pub fn skip(area: Rect, frame: &mut Frame) {
+pub(crate) fn skip(area: Rect, frame: &mut Frame) {
     let buffer = frame.buffer_mut();
     for y in area.top()..area.bottom() {
         for x in area.left()..area.right() {

@@ -3,7 +3,7 @@
 use artgpt_runs::XAxis;
 
 /// As many digits as an `f32` has.
-pub fn digits(value: f64) -> String {
+pub(crate) fn digits(value: f64) -> String {
     if value == value.round() && value.abs() < 1e15 {
         return format!("{value}");
     }
@@ -12,7 +12,7 @@ pub fn digits(value: f64) -> String {
 }
 
 /// A position on the horizontal axis; `length` is that of the visible part.
-pub fn position(x: f64, axis: XAxis, length: f64) -> String {
+pub(crate) fn position(x: f64, axis: XAxis, length: f64) -> String {
     match axis {
         XAxis::Step if x.abs() >= 1e6 => format!("{:.2}M", x / 1e6),
         XAxis::Step => format!("{x:.0}"),

@@ -6,7 +6,7 @@ use ratatui_textarea::{CursorMove, TextArea};
 use crate::tui::keys::{FormAction, Keymap};
 
 /// The fields, each with the hint shown while it is empty.
-pub const FIELDS: [(&str, &str); 8] = [
+pub(crate) const FIELDS: [(&str, &str); 8] = [
     ("configuration", "a TOML file, such as examples/train/artgpt-smol.toml"),
     ("name", "default: the file name"),
     ("changes", "key=value key=value, such as seed=3 stage.0.steps=200"),
@@ -39,7 +39,7 @@ impl Form {
 
 /// The window in which the form is filled in.
 #[derive(Debug, Clone)]
-pub struct FormWindow {
+pub(crate) struct FormWindow {
     fields: [TextArea<'static>; FIELDS.len()],
     /// The selected field.
     pub at: usize,
@@ -53,7 +53,7 @@ pub struct FormWindow {
 
 /// What the keys of the form do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     Close,
     Field(isize),
     /// Complete the path.
@@ -65,13 +65,13 @@ pub enum Action {
 }
 
 impl FormWindow {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let fields = std::array::from_fn(|_| TextArea::default());
         Self { fields, at: 0, answer: None, busy: false, candidates: Vec::new() }
     }
 
     /// Filled in with these values.
-    pub fn with(form: &Form) -> Self {
+    pub(crate) fn with(form: &Form) -> Self {
         let mut window = Self::new();
         for (field, value) in window.fields.iter_mut().zip(&form.values) {
             field.insert_str(value);
@@ -79,25 +79,25 @@ impl FormWindow {
         window
     }
 
-    pub fn form(&self) -> Form {
+    pub(crate) fn form(&self) -> Form {
         Form { values: std::array::from_fn(|at| self.typed(at)) }
     }
 
-    pub fn typed(&self, at: usize) -> String {
+    pub(crate) fn typed(&self, at: usize) -> String {
         self.fields[at].lines().concat()
     }
 
     /// A submission is under way.
-    pub fn is_submitting(&self) -> bool {
+    pub(crate) fn is_submitting(&self) -> bool {
         self.busy && matches!(self.answer, Some(Ok(_)))
     }
 
     /// The position of the cursor in the selected field, in characters.
-    pub fn cursor(&self) -> usize {
+    pub(crate) fn cursor(&self) -> usize {
         self.fields[self.at].cursor().1
     }
 
-    pub fn action(&self, keymap: &Keymap, key: KeyEvent) -> Option<Action> {
+    pub(crate) fn action(&self, keymap: &Keymap, key: KeyEvent) -> Option<Action> {
         let action = keymap.action::<FormAction>(&key);
         if self.busy {
             return (action == Some(FormAction::Close)).then_some(Action::Close);
@@ -118,7 +118,7 @@ impl FormWindow {
     }
 
     /// Moves between fields, and edits them.
-    pub fn apply(&mut self, action: Action) {
+    pub(crate) fn apply(&mut self, action: Action) {
         match action {
             Action::Field(by) => {
                 self.at = self.at.saturating_add_signed(by).min(FIELDS.len() - 1);
@@ -130,7 +130,7 @@ impl FormWindow {
     }
 
     /// Waits for an answer from now on; returns whether to submit. Any change needs a new check.
-    pub fn send(&mut self) -> bool {
+    pub(crate) fn send(&mut self) -> bool {
         self.busy = true;
         matches!(self.answer, Some(Ok(_)))
     }
@@ -147,7 +147,7 @@ impl FormWindow {
     }
 
     /// Inserts text without line ends.
-    pub fn paste(&mut self, text: &str) {
+    pub(crate) fn paste(&mut self, text: &str) {
         if !self.busy {
             let line: String = text.chars().filter(|c| !c.is_control()).collect();
             self.edit(|field| field.insert_str(line));
@@ -156,7 +156,7 @@ impl FormWindow {
 
     /// Takes the paths that begin with `text` and their common prefix. If the path is complete, selects
     /// the next field.
-    pub fn completed(&mut self, text: &str, shared: Option<&str>, all: Vec<String>) {
+    pub(crate) fn completed(&mut self, text: &str, shared: Option<&str>, all: Vec<String>) {
         if self.at != 0 || self.typed(0) != text {
             return;
         }
@@ -175,7 +175,7 @@ impl FormWindow {
         }
     }
 
-    pub fn answered(&mut self, answer: Result<String, String>) {
+    pub(crate) fn answered(&mut self, answer: Result<String, String>) {
         (self.busy, self.answer) = (false, Some(answer));
     }
 }

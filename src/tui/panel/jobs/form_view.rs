@@ -9,7 +9,7 @@ use crate::tui::panel::popup;
 use crate::tui::panel::state::Panel;
 use artgpt_base::text::printable;
 
-pub fn draw(panel: &Panel, form: &FormWindow, frame: &mut Frame) {
+pub(crate) fn draw(panel: &Panel, form: &FormWindow, frame: &mut Frame) {
     popup::draw(" New job ", fields(panel, form), &panel.theme, frame);
 }
 

@@ -14,7 +14,7 @@ use artgpt_runs::Standing;
 
 /// What the keys for jobs do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     /// Open the form for a new job.
     New,
     PauseOrResume,
@@ -25,7 +25,7 @@ pub enum Action {
     Form(form::Action),
 }
 
-pub fn action(panel: &Panel, key: KeyEvent) -> Option<Action> {
+pub(crate) fn action(panel: &Panel, key: KeyEvent) -> Option<Action> {
     if !panel.steers {
         return None;
     }
@@ -38,7 +38,7 @@ pub fn action(panel: &Panel, key: KeyEvent) -> Option<Action> {
 }
 
 /// What a key does in the question and in the form.
-pub fn in_window(panel: &Panel, top: &Overlay, key: KeyEvent) -> Option<Action> {
+pub(crate) fn in_window(panel: &Panel, top: &Overlay, key: KeyEvent) -> Option<Action> {
     match top {
         Overlay::Form(form) => form.action(&panel.keymap, key).map(Action::Form),
         _ => {
@@ -48,7 +48,7 @@ pub fn in_window(panel: &Panel, top: &Overlay, key: KeyEvent) -> Option<Action> 
     }
 }
 
-pub fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
+pub(crate) fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
     match action {
         Action::New => {
             let form = FormWindow::with(&panel.draft);

@@ -10,8 +10,8 @@ pub(super) use form::FormWindow;
 pub(super) use keys::Action;
 pub(super) use question::Question;
 
-pub use form::Form;
-pub use steer::Steer;
+pub(crate) use form::Form;
+pub(crate) use steer::Steer;
 
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use artgpt_base::text::printable;
 
 /// A question that `y` answers with yes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
+pub(crate) struct Question {
     pub runs: Vec<PathBuf>,
     /// How many selected runs do not qualify.
     pub others: usize,
@@ -21,7 +21,7 @@ pub struct Question {
 
 /// What happens after a yes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Subject {
+pub(crate) enum Subject {
     Stop,
     Remove,
 }
@@ -29,7 +29,7 @@ pub enum Subject {
 /// Runs that a question names.
 const NAMED: usize = 12;
 
-pub fn draw(panel: &Panel, question: &Question, frame: &mut Frame) {
+pub(crate) fn draw(panel: &Panel, question: &Question, frame: &mut Frame) {
     let theme = &panel.theme;
     let Question { runs, others, about } = question;
     let mut names: Vec<String> = runs.iter().take(NAMED).map(|run| name(panel, run)).collect();

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use artgpt_runs::Run;
 
 /// Whether a run matches every word: `lora`, `#hot`, `state=failed`, `lr>1e-4`, `loss<0.5`.
-pub fn matches(filter: &str, run: &Run, note: &str, now: SystemTime) -> bool {
+pub(crate) fn matches(filter: &str, run: &Run, note: &str, now: SystemTime) -> bool {
     filter.split_whitespace().all(|word| match comparison(word) {
         Some((key, sign, wanted)) => {
             values(run, key, now).any(|value| sign.compare(&value, wanted))

@@ -9,7 +9,7 @@ use crate::tui::panel::state::{Focus, Panel};
 
 /// What the keys of the list do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     MoveBy(isize),
     First,
     Last,
@@ -27,7 +27,7 @@ pub enum Action {
     OpenPage,
 }
 
-pub fn action(panel: &Panel, key: KeyEvent) -> Option<Action> {
+pub(crate) fn action(panel: &Panel, key: KeyEvent) -> Option<Action> {
     let screen = isize::try_from(panel.screen.height.saturating_sub(4)).unwrap_or(1);
     if panel.table.open {
         match panel.keymap.action::<TableAction>(&key) {
@@ -60,7 +60,7 @@ pub fn action(panel: &Panel, key: KeyEvent) -> Option<Action> {
     })
 }
 
-pub fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
+pub(crate) fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
     match action {
         Action::MoveBy(by) => {
             panel.move_by(by);
@@ -109,7 +109,7 @@ pub fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
 }
 
 /// Deselects all runs; returns whether any was selected.
-pub fn deselect(panel: &mut Panel) -> bool {
+pub(crate) fn deselect(panel: &mut Panel) -> bool {
     let any = panel.runs.iter().any(|run| run.selected);
     panel.runs.iter_mut().for_each(|run| run.selected = false);
     any

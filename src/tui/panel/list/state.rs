@@ -9,7 +9,7 @@ use artgpt_runs::{Run, Standing};
 
 /// The list of runs.
 #[derive(Debug, Default)]
-pub struct RunList {
+pub(crate) struct RunList {
     /// Indices of the listed runs, in order. Derived: [`Panel::refresh_list`] computes them.
     pub rows: Vec<usize>,
     /// Last position of the cursor in `rows`.
@@ -23,7 +23,7 @@ pub struct RunList {
 /// The order of the list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Sort {
+pub(crate) enum Sort {
     #[default]
     /// By path; runs found later come last.
     Found,
@@ -38,7 +38,7 @@ pub enum Sort {
 }
 
 impl Sort {
-    pub fn next(self) -> Self {
+    pub(crate) fn next(self) -> Self {
         match self {
             Self::Found => Self::State,
             Self::State => Self::Last,
@@ -51,12 +51,12 @@ impl Sort {
 
 impl Panel {
     /// The listed runs: pinned ones first, then in the chosen order.
-    pub fn listed(&self) -> &[usize] {
+    pub(crate) fn listed(&self) -> &[usize] {
         &self.list.rows
     }
 
     /// Filters and sorts the list again. Called once after each change.
-    pub fn refresh_list(&mut self) {
+    pub(crate) fn refresh_list(&mut self) {
         let listed = |i: &usize| {
             let run = self.run(*i);
             let filter = &self.list.filter;
@@ -88,34 +88,34 @@ impl Panel {
     }
 
     /// The user's note and tags on a run, else those that the run logged.
-    pub fn note_of(&self, run: &Run) -> String {
+    pub(crate) fn note_of(&self, run: &Run) -> String {
         let own = self.notes.get(&run.path).cloned();
         own.unwrap_or_else(|| run.curves.about.remarks())
     }
 
     /// The run under the cursor.
-    pub fn chosen(&self) -> Option<usize> {
+    pub(crate) fn chosen(&self) -> Option<usize> {
         self.list.rows.get(self.place()).copied()
     }
 
     /// The cursor's position in the list.
-    pub fn place(&self) -> usize {
+    pub(crate) fn place(&self) -> usize {
         let rows = &self.list.rows;
         let on = self.list.on.and_then(|run| rows.iter().position(|i| *i == run));
         on.unwrap_or(self.list.cursor.min(rows.len().saturating_sub(1)))
     }
 
-    pub fn go_to(&mut self, place: usize) {
+    pub(crate) fn go_to(&mut self, place: usize) {
         self.list.cursor = place.min(self.list.rows.len().saturating_sub(1));
         self.list.on = self.list.rows.get(self.list.cursor).copied();
     }
 
-    pub fn move_by(&mut self, by: isize) {
+    pub(crate) fn move_by(&mut self, by: isize) {
         self.go_to(self.place().saturating_add_signed(by));
     }
 
     /// The listed runs that are selected, or the one under the cursor if none is.
-    pub fn targets(&self) -> Vec<usize> {
+    pub(crate) fn targets(&self) -> Vec<usize> {
         let rows = self.list.rows.iter().copied();
         let marked: Vec<usize> = rows.filter(|i| self.runs[*i].selected).collect();
         if marked.is_empty() { self.chosen().into_iter().collect() } else { marked }

@@ -19,7 +19,7 @@ use artgpt_runs::Standing;
 const WITH_VALUE: u16 = 60;
 
 /// Signs for pinned, shown and selected.
-pub fn signs(entry: &Listed) -> String {
+pub(crate) fn signs(entry: &Listed) -> String {
     let sign = match (entry.pinned, entry.shown) {
         (true, true) => "◆",
         (true, false) => "◇",
@@ -29,7 +29,7 @@ pub fn signs(entry: &Listed) -> String {
     format!("{sign}{}", if entry.selected { "*" } else { " " })
 }
 
-pub fn standing_style(standing: Standing, theme: &Theme) -> Style {
+pub(crate) fn standing_style(standing: Standing, theme: &Theme) -> Style {
     match standing {
         Standing::Told(RunState::Failed) | Standing::Lost => theme.error,
         standing if standing.runs() => theme.success,
@@ -38,7 +38,7 @@ pub fn standing_style(standing: Standing, theme: &Theme) -> Style {
 }
 
 /// The order of the list in words.
-pub fn order(panel: &Panel) -> String {
+pub(crate) fn order(panel: &Panel) -> String {
     let metric = printable(panel.metric().unwrap_or("the chart"));
     match panel.list.sort {
         Sort::Found => "by path".to_string(),
@@ -49,7 +49,7 @@ pub fn order(panel: &Panel) -> String {
     }
 }
 
-pub fn draw(panel: &Panel, area: Rect, frame: &mut Frame) {
+pub(crate) fn draw(panel: &Panel, area: Rect, frame: &mut Frame) {
     let theme = &panel.theme;
     let listed = panel.listed();
     let focused = panel.focus == Focus::List;

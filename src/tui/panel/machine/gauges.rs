@@ -14,11 +14,11 @@ use artgpt_machine::Load;
 const BAR: usize = 6;
 
 /// Height with border.
-pub fn rows(panel: &Panel) -> u16 {
+pub(crate) fn rows(panel: &Panel) -> u16 {
     panel.history.back().map_or(3, |load| 5 + load.gpus.len() as u16)
 }
 
-pub fn draw(panel: &Panel, area: Rect, frame: &mut Frame) {
+pub(crate) fn draw(panel: &Panel, area: Rect, frame: &mut Frame) {
     let theme = &panel.theme;
     let block = Block::bordered().title(" Machine ").border_style(theme.border);
     let lines = panel

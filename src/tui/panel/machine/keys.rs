@@ -10,7 +10,7 @@ use crate::tui::panel::state::Panel;
 
 /// What the keys of the machine window do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     Open,
     Close,
     Sort(Order),
@@ -19,7 +19,7 @@ pub enum Action {
 }
 
 /// What a key does in the window.
-pub fn action(panel: &Panel, key: KeyEvent) -> Option<Action> {
+pub(crate) fn action(panel: &Panel, key: KeyEvent) -> Option<Action> {
     let page = isize::try_from(panel.screen.height / 2).unwrap_or(1);
     Some(match panel.keymap.action::<MachineAction>(&key)? {
         MachineAction::Close => Action::Close,
@@ -36,7 +36,7 @@ pub fn action(panel: &Panel, key: KeyEvent) -> Option<Action> {
     })
 }
 
-pub fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
+pub(crate) fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
     match (action, panel.overlays.machine_mut()) {
         (Action::Open, _) => {
             panel.overlays.open(Overlay::Machine(Box::default()));
@@ -52,7 +52,7 @@ pub fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
 }
 
 /// Requests the processes for the open window, one request at a time.
-pub fn look(panel: &mut Panel) -> Option<Effect> {
+pub(crate) fn look(panel: &mut Panel) -> Option<Effect> {
     let window = panel.overlays.machine_mut().filter(|window| !window.looking)?;
     window.looking = true;
     Some(Effect::ListProcesses)

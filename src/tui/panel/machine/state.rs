@@ -4,7 +4,7 @@ use artgpt_machine::Process;
 
 /// The machine window.
 #[derive(Debug, Default)]
-pub struct MachineWindow {
+pub(crate) struct MachineWindow {
     /// `None` before the first answer.
     pub processes: Option<Vec<Process>>,
     pub order: Order,
@@ -16,7 +16,7 @@ pub struct MachineWindow {
 
 /// The order of the processes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Order {
+pub(crate) enum Order {
     /// By GPU memory, then by CPU.
     #[default]
     Gpu,
@@ -28,7 +28,7 @@ pub enum Order {
 }
 
 impl Order {
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Gpu => "GPU",
             Self::Cpu => "CPU",
@@ -40,20 +40,20 @@ impl Order {
 }
 
 impl MachineWindow {
-    pub fn take(&mut self, mut processes: Vec<Process>) {
+    pub(crate) fn take(&mut self, mut processes: Vec<Process>) {
         order(&mut processes, self.order);
         (self.processes, self.looking) = (Some(processes), false);
         self.move_by(0);
     }
 
-    pub fn sort(&mut self, by: Order) {
+    pub(crate) fn sort(&mut self, by: Order) {
         (self.order, self.scroll) = (by, 0);
         if let Some(processes) = &mut self.processes {
             order(processes, by);
         }
     }
 
-    pub fn move_by(&mut self, by: isize) {
+    pub(crate) fn move_by(&mut self, by: isize) {
         let last = self.processes.as_ref().map_or(0, Vec::len).saturating_sub(1);
         self.scroll = self.scroll.saturating_add_signed(by).min(last);
     }

@@ -23,7 +23,7 @@ struct History {
     shares: Vec<Option<f64>>,
 }
 
-pub fn draw(panel: &Panel, window: &MachineWindow, area: Rect, frame: &mut Frame) {
+pub(crate) fn draw(panel: &Panel, window: &MachineWindow, area: Rect, frame: &mut Frame) {
     let theme = &panel.theme;
     let block = Block::bordered()
         .title(" Machine ")

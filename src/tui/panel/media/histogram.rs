@@ -18,7 +18,7 @@ const BROADEST: usize = 6;
 const VALUES: u16 = 12;
 
 /// Steps from left to right, values from bottom to top; darker means more.
-pub fn draw(panel: &Panel, all: &[At<Vec<Bin>>], step: u64, area: Rect, frame: &mut Frame) {
+pub(crate) fn draw(panel: &Panel, all: &[At<Vec<Bin>>], step: u64, area: Rect, frame: &mut Frame) {
     let theme = &panel.theme;
     let ends = all
         .iter()

@@ -15,7 +15,7 @@ const LISTED: usize = 11;
 /// Width of that list.
 const NUMBERS: u16 = 32;
 
-pub fn draw(panel: &Panel, cuts: &[Cut], area: Rect, frame: &mut Frame) {
+pub(crate) fn draw(panel: &Panel, cuts: &[Cut], area: Rect, frame: &mut Frame) {
     let theme = &panel.theme;
     let [plot, side] =
         Layout::horizontal([Constraint::Min(0), Constraint::Length(NUMBERS)]).areas(area);

@@ -17,7 +17,7 @@ use artgpt_runs::media::Projection;
 /// Width of the legend.
 const LABELS: u16 = 26;
 
-pub fn draw(panel: &Panel, plane: &Projection, area: Rect, frame: &mut Frame) {
+pub(crate) fn draw(panel: &Panel, plane: &Projection, area: Rect, frame: &mut Frame) {
     let theme = &panel.theme;
     let [plot, foot] = Layout::vertical([Constraint::Min(0), Constraint::Length(2)]).areas(area);
     let groups = groups(plane);

@@ -13,7 +13,7 @@ use artgpt_runs::{Bin, Cut, Media};
 
 /// The content of a file to write.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Save {
+pub(crate) struct Save {
     /// Run, and the name it was logged under.
     name: String,
     content: Content,
@@ -32,7 +32,7 @@ enum Content {
 
 impl Save {
     /// What the open tab shows; `None` if there is nothing to write.
-    pub fn new(panel: &Panel) -> Option<Self> {
+    pub(crate) fn new(panel: &Panel) -> Option<Self> {
         let (page, run) = (panel.overlays.page()?, panel.page_run()?);
         let about = &run.curves.about;
         let (name, content) = match page.tab {
@@ -61,7 +61,7 @@ impl Save {
     }
 
     /// Writes a new file; returns a message that names it.
-    pub fn write(&self, folder: &Path) -> io::Result<String> {
+    pub(crate) fn write(&self, folder: &Path) -> io::Result<String> {
         let (content, extension) = match &self.content {
             Content::Copy(media) => {
                 let content = bytes(media).map_err(io::Error::other)?;

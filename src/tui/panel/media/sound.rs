@@ -13,7 +13,7 @@ use artgpt_runs::media::Sound;
 /// Maximum height of the waveform.
 const HIGHEST: u16 = 16;
 
-pub fn draw(panel: &Panel, sound: &Sound, area: Rect, frame: &mut Frame) {
+pub(crate) fn draw(panel: &Panel, sound: &Sound, area: Rect, frame: &mut Frame) {
     let theme = &panel.theme;
     let [head, wave, rest] =
         Layout::vertical([Constraint::Length(2), Constraint::Max(HIGHEST), Constraint::Length(2)])

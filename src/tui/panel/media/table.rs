@@ -15,7 +15,7 @@ use artgpt_runs::media::Rows;
 /// Maximum width of a cell if the whole table does not fit.
 const BROADEST: usize = 40;
 
-pub fn draw(panel: &Panel, page: &Page, rows: &Rows, area: Rect, frame: &mut Frame) {
+pub(crate) fn draw(panel: &Panel, page: &Page, rows: &Rows, area: Rect, frame: &mut Frame) {
     let theme = &panel.theme;
     let room = usize::from(area.height.saturating_sub(2));
     let first = page.scroll.min(rows.rows.len().saturating_sub(room));

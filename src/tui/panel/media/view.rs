@@ -14,7 +14,7 @@ use crate::tui::panel::state::Panel;
 use artgpt_base::text::{fit, printable};
 use artgpt_runs::{At, ByTag, Media, Run};
 
-pub fn draw(panel: &Panel, run: &Run, page: &Page, body: Rect, frame: &mut Frame) {
+pub(crate) fn draw(panel: &Panel, run: &Run, page: &Page, body: Rect, frame: &mut Frame) {
     let about = &run.curves.about;
     let [.., rest] = layout::media(body);
     match page.tab {

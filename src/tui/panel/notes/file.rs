@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use artgpt_rundir::write_json;
 
 /// Notes by run path. Words that begin with `#` are tags.
-pub type Notes = BTreeMap<PathBuf, String>;
+pub(crate) type Notes = BTreeMap<PathBuf, String>;
 
 /// The file, below a data folder.
-pub fn path_in(data: &Path) -> PathBuf {
+pub(crate) fn path_in(data: &Path) -> PathBuf {
     data.join("runs/.notes.json")
 }
 
 /// No notes if there is no file; an error if it cannot be parsed, so that it is not overwritten.
-pub fn read(path: &Path) -> io::Result<Notes> {
+pub(crate) fn read(path: &Path) -> io::Result<Notes> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Notes::new()),
@@ -24,7 +24,7 @@ pub fn read(path: &Path) -> io::Result<Notes> {
 }
 
 /// Sets one note and keeps all others.
-pub fn set(path: &Path, run: &Path, note: &str) -> io::Result<()> {
+pub(crate) fn set(path: &Path, run: &Path, note: &str) -> io::Result<()> {
     change(path, |all| match note.trim() {
         "" => drop(all.remove(run)),
         note => drop(all.insert(run.into(), note.to_string())),
@@ -32,7 +32,7 @@ pub fn set(path: &Path, run: &Path, note: &str) -> io::Result<()> {
 }
 
 /// Appends words to the note of each run. A run without a note starts with the one that it logged.
-pub fn add(path: &Path, runs: &[(PathBuf, String)], words: &str) -> io::Result<()> {
+pub(crate) fn add(path: &Path, runs: &[(PathBuf, String)], words: &str) -> io::Result<()> {
     let words = words.trim();
     change(path, |all| {
         for (run, logged) in runs.iter().filter(|_| !words.is_empty()) {

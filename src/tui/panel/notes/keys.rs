@@ -12,14 +12,14 @@ use crate::tui::panel::text_input::edit;
 
 /// A note while it is typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NoteWindow {
+pub(crate) struct NoteWindow {
     pub runs: Vec<PathBuf>,
     pub text: String,
 }
 
 /// What the keys for notes do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     Open,
     Save,
     Close,
@@ -27,7 +27,7 @@ pub enum Action {
 }
 
 /// What a key does in the window.
-pub fn action(panel: &Panel, key: KeyEvent) -> Action {
+pub(crate) fn action(panel: &Panel, key: KeyEvent) -> Action {
     match panel.keymap.action::<NoteAction>(&key) {
         Some(NoteAction::Save) => Action::Save,
         Some(NoteAction::Close) => Action::Close,
@@ -35,7 +35,7 @@ pub fn action(panel: &Panel, key: KeyEvent) -> Action {
     }
 }
 
-pub fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
+pub(crate) fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
     match action {
         Action::Open => open(panel),
         Action::Save => {

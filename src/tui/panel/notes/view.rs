@@ -9,7 +9,7 @@ use crate::tui::panel::popup;
 use crate::tui::panel::state::Panel;
 use artgpt_base::text::printable;
 
-pub fn draw(panel: &Panel, note: &NoteWindow, frame: &mut Frame) {
+pub(crate) fn draw(panel: &Panel, note: &NoteWindow, frame: &mut Frame) {
     let theme = &panel.theme;
     let title = match note.runs.len() {
         1 => " Note ".to_string(),

@@ -12,11 +12,11 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 const LOOKS: usize = 40;
 
 /// How many lines there are.
-pub fn count(page: &Page) -> usize {
+pub(crate) fn count(page: &Page) -> usize {
     page.data.looks.last().map_or(0, |last| 2 + last.blocks.len())
 }
 
-pub fn lines(page: &Page, theme: &Theme) -> Vec<Line<'static>> {
+pub(crate) fn lines(page: &Page, theme: &Theme) -> Vec<Line<'static>> {
     let looks = &page.data.looks;
     let Some(last) = looks.last() else {
         return vec![Line::from(

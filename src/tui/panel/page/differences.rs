@@ -8,7 +8,7 @@ use artgpt_base::text::{fit, printable};
 use artgpt_runs::Run;
 
 /// How many lines there are.
-pub fn count(panel: &Panel, page: &Page) -> usize {
+pub(crate) fn count(panel: &Panel, page: &Page) -> usize {
     match message(panel, page) {
         Some(_) => 1,
         None => 1 + page.data.differences.len().max(1),
@@ -28,7 +28,7 @@ fn message(panel: &Panel, page: &Page) -> Option<&'static str> {
     }
 }
 
-pub fn lines(panel: &Panel, run: &Run, page: &Page) -> Vec<Line<'static>> {
+pub(crate) fn lines(panel: &Panel, run: &Run, page: &Page) -> Vec<Line<'static>> {
     if let Some(message) = message(panel, page) {
         return vec![Line::from(message)];
     }

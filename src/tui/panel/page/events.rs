@@ -9,11 +9,11 @@ use artgpt_rundir::MarkKind;
 use artgpt_runs::Run;
 
 /// How many lines there are.
-pub fn count(run: &Run) -> usize {
+pub(crate) fn count(run: &Run) -> usize {
     run.marks.len() + run.curves.about.alerts.len()
 }
 
-pub fn lines(run: &Run, zone: &TimeZone, theme: &Theme) -> Vec<Line<'static>> {
+pub(crate) fn lines(run: &Run, zone: &TimeZone, theme: &Theme) -> Vec<Line<'static>> {
     let lines = run.marks.iter().map(|mark| {
         let style = match mark.kind {
             kind if kind.is_trouble() => theme.error,

@@ -10,7 +10,7 @@ use artgpt_runs::{ByTag, Run};
 
 /// The size of what the open tab shows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Extent {
+pub(crate) struct Extent {
     /// Selectable names.
     pub names: usize,
     /// Selectable steps, columns or levels.
@@ -23,7 +23,7 @@ pub struct Extent {
 
 impl Panel {
     /// The extent of the open tab on the current screen.
-    pub fn page_extent(&self) -> Extent {
+    pub(crate) fn page_extent(&self) -> Extent {
         let Some((page, run)) = self.overlays.page().zip(self.page_run()) else {
             return Extent::default();
         };
@@ -84,7 +84,7 @@ impl Panel {
     }
 
     /// Keeps the scroll position of the page within its extent.
-    pub fn clamp_page(&mut self) {
+    pub(crate) fn clamp_page(&mut self) {
         let extent = self.page_extent();
         if let Some(page) = self.overlays.page_mut() {
             page.scroll = page.scroll.min(extent.scroll);
@@ -94,7 +94,7 @@ impl Panel {
 }
 
 /// The lines of the log: of the file, else those that the run logged.
-pub fn log(run: &Run, page: &Page) -> Vec<String> {
+pub(crate) fn log(run: &Run, page: &Page) -> Vec<String> {
     match page.data.log.is_empty() {
         true => run.curves.about.console.told(),
         false => page.data.log.clone(),
@@ -102,7 +102,7 @@ pub fn log(run: &Run, page: &Page) -> Vec<String> {
 }
 
 /// What the texts tab shows.
-pub fn texts(run: &Run, page: &Page) -> String {
+pub(crate) fn texts(run: &Run, page: &Page) -> String {
     let chosen = page.chosen(&run.curves.about.texts);
     let all = chosen.iter().flat_map(|(_, at)| at.iter());
     all.map(|at| printable_lines(&at.what)).collect::<Vec<_>>().join("\n\n")

@@ -11,19 +11,19 @@ use artgpt_runs::Run;
 const LEVELS: usize = 2;
 
 /// Levels beyond the first visible ones.
-pub fn hidden_levels(run: &Run) -> usize {
+pub(crate) fn hidden_levels(run: &Run) -> usize {
     run.curves.about.graph.as_ref().map_or(0, |graph| graph.levels().saturating_sub(LEVELS))
 }
 
 /// How many lines there are.
-pub fn count(run: &Run, page: &Page) -> usize {
+pub(crate) fn count(run: &Run, page: &Page) -> usize {
     let levels = LEVELS + page.back;
     let rows = run.curves.about.graph.iter().flat_map(|graph| &graph.rows);
     1 + rows.filter(|row| row.depth < levels).count()
 }
 
 /// The lines that are visible in so many rows; the first one stays when the page is scrolled.
-pub fn lines(run: &Run, page: &Page, rows: usize, theme: &Theme) -> Vec<Line<'static>> {
+pub(crate) fn lines(run: &Run, page: &Page, rows: usize, theme: &Theme) -> Vec<Line<'static>> {
     let Some(graph) = &run.curves.about.graph else { return Vec::new() };
     let levels = LEVELS + page.back;
     let left_out = match graph.left_out {

@@ -12,7 +12,7 @@ use crate::tui::panel::state::Panel;
 
 /// What the keys of a page do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     Close,
     Tab(isize),
     /// Select another name.
@@ -26,7 +26,7 @@ pub enum Action {
     Save,
 }
 
-pub fn action(panel: &Panel, page: &Page, key: KeyEvent) -> Option<Action> {
+pub(crate) fn action(panel: &Panel, page: &Page, key: KeyEvent) -> Option<Action> {
     let names = page.tab.has_names();
     // One item at a time where it fills the page.
     let screen = match page.tab.is_one_by_one() {
@@ -52,7 +52,7 @@ pub fn action(panel: &Panel, page: &Page, key: KeyEvent) -> Option<Action> {
     })
 }
 
-pub fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
+pub(crate) fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
     match action {
         Action::Close => {
             panel.overlays.close();
@@ -101,7 +101,7 @@ pub fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
 }
 
 /// Opens the page of the run under the cursor.
-pub fn open(panel: &mut Panel) -> Vec<Effect> {
+pub(crate) fn open(panel: &mut Panel) -> Vec<Effect> {
     let Some(run) = panel.chosen() else { return Vec::new() };
     let page = Page::new(panel.run(run).path.clone());
     panel.overlays.open(Overlay::Page(Box::new(page)));
@@ -109,7 +109,7 @@ pub fn open(panel: &mut Panel) -> Vec<Effect> {
 }
 
 /// Reads the open page again, because its files grow. One request at a time, because a disk may hang.
-pub fn reload(panel: &mut Panel) -> Vec<Effect> {
+pub(crate) fn reload(panel: &mut Panel) -> Vec<Effect> {
     let Some(page) = panel.overlays.page().filter(|page| !page.loading) else { return Vec::new() };
     let Some(run) = panel.page_run() else { return Vec::new() };
     let other = |i: usize| {

@@ -19,13 +19,13 @@ use artgpt_runs::media::{
 use artgpt_runs::{ByTag, Media, Settings, differing, settings};
 
 /// Size of a sample's picture in cells.
-pub const PICTURE: (u16, u16) = (24, 12);
+pub(crate) const PICTURE: (u16, u16) = (24, 12);
 /// Lines of a log on the page.
 const LOG_LINES: usize = 500;
 
 /// What to read for a page.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PageRequest {
+pub(crate) struct PageRequest {
     pub run: PathBuf,
     /// The configuration in its log, in case its folder has none.
     pub settings: Settings,
@@ -38,7 +38,7 @@ pub struct PageRequest {
 
 /// What was read for a page.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct PageData {
+pub(crate) struct PageData {
     pub job: Option<Job>,
     /// The runs whose values are in `differences`, the page's own one first.
     pub compared: Vec<PathBuf>,
@@ -58,7 +58,7 @@ pub struct PageData {
 
 /// The space for a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
+pub(crate) struct Room {
     pub cells: (u16, u16),
     /// Pixels of a cell.
     pub cell: (u16, u16),
@@ -66,7 +66,7 @@ pub struct Room {
 
 /// Media stay in their files until the page shows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MediaRequest {
+pub(crate) enum MediaRequest {
     Picture(Media, Room),
     Sound(Media),
     Table(Media),
@@ -89,7 +89,7 @@ impl MediaRequest {
 
 /// The answer to a [`MediaRequest`].
 #[derive(Debug, Clone, PartialEq)]
-pub struct LoadedMedia {
+pub(crate) struct LoadedMedia {
     pub request: MediaRequest,
     /// [`MediaRequest::stamp`] at the time of reading.
     pub stamp: Option<(SystemTime, u64)>,
@@ -99,7 +99,7 @@ pub struct LoadedMedia {
 
 /// Decoded media.
 #[derive(Debug, Clone, PartialEq)]
-pub enum MediaContent {
+pub(crate) enum MediaContent {
     /// Scaled to its room, with the cells that it covers.
     Picture(Arc<RgbImage>, (u16, u16)),
     Sound(Arc<Sound>),
@@ -108,7 +108,7 @@ pub enum MediaContent {
 }
 
 /// Reads what a page shows of a run, beside the other shown runs.
-pub fn load(request: &PageRequest) -> PageData {
+pub(crate) fn load(request: &PageRequest) -> PageData {
     let run = request.run.as_path();
     let config = |run: &Path, logged: &Settings| {
         let own = settings(run);

@@ -20,12 +20,12 @@ fn bar(step: u64, total: u64) -> String {
 }
 
 /// How many lines there are.
-pub fn count(panel: &Panel, run: &Run, page: &Page) -> usize {
+pub(crate) fn count(panel: &Panel, run: &Run, page: &Page) -> usize {
     // A blank line, and the head of the table.
     facts(panel, run, page).len() + 2 + run.curves.iter().count()
 }
 
-pub fn lines(panel: &Panel, run: &Run, page: &Page) -> Vec<Line<'static>> {
+pub(crate) fn lines(panel: &Panel, run: &Run, page: &Page) -> Vec<Line<'static>> {
     let theme = &panel.theme;
     let facts = facts(panel, run, page);
     let mut lines: Vec<Line> =

@@ -94,11 +94,11 @@ fn visible_axes(width: u16) -> usize {
 }
 
 /// How many axes do not fit.
-pub fn hidden_axes(page: &Page, width: u16) -> usize {
+pub(crate) fn hidden_axes(page: &Page, width: u16) -> usize {
     page.data.differences.len().saturating_sub(visible_axes(width))
 }
 
-pub fn draw(panel: &Panel, page: &Page, area: Rect, frame: &mut Frame) {
+pub(crate) fn draw(panel: &Panel, page: &Page, area: Rect, frame: &mut Frame) {
     let theme = &panel.theme;
     let runs = compared(panel, page);
     let axes = match axes(panel, page, &runs, area.width) {

@@ -12,7 +12,7 @@ use crate::tui::panel::state::Panel;
 use artgpt_base::text::printable;
 
 /// Each picture beside the answers about it, newest first; scrolling goes back in time.
-pub fn draw(panel: &Panel, page: &Page, area: Rect, frame: &mut Frame) {
+pub(crate) fn draw(panel: &Panel, page: &Page, area: Rect, frame: &mut Frame) {
     let theme = &panel.theme;
     let Some(last) = page.data.samples.last() else {
         let text =

@@ -9,7 +9,7 @@ use artgpt_runs::{At, ByTag, Media, Run};
 
 /// The tabs of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tab {
+pub(crate) enum Tab {
     Overview,
     Config,
     /// Where the configurations of the shown runs differ.
@@ -33,7 +33,7 @@ pub enum Tab {
 }
 
 impl Tab {
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Overview => "overview",
             Self::Config => "config",
@@ -55,12 +55,12 @@ impl Tab {
     }
 
     /// Whether it shows one of several items logged at the same step.
-    pub fn is_one_by_one(self) -> bool {
+    pub(crate) fn is_one_by_one(self) -> bool {
         matches!(self, Self::Pictures | Self::Sounds)
     }
 
     /// Whether it shows one of several names at one of several steps.
-    pub fn has_names(self) -> bool {
+    pub(crate) fn has_names(self) -> bool {
         matches!(
             self,
             Self::Texts
@@ -75,7 +75,7 @@ impl Tab {
 }
 
 /// The tabs that have content for a run.
-pub fn tabs(run: &Run, data: &PageData) -> Vec<Tab> {
+pub(crate) fn tabs(run: &Run, data: &PageData) -> Vec<Tab> {
     let about = &run.curves.about;
     let mut all =
         vec![Tab::Overview, Tab::Config, Tab::Differences, Tab::Parallel, Tab::Log, Tab::Events];
@@ -99,7 +99,7 @@ pub fn tabs(run: &Run, data: &PageData) -> Vec<Tab> {
 
 /// An open page.
 #[derive(Debug, Clone)]
-pub struct Page {
+pub(crate) struct Page {
     pub run: PathBuf,
     pub tab: Tab,
     /// Lines scrolled; from the end in a log.
@@ -116,14 +116,14 @@ pub struct Page {
 }
 
 impl Page {
-    pub fn new(run: PathBuf) -> Self {
+    pub(crate) fn new(run: PathBuf) -> Self {
         let (scroll, name, back, column) = (0, 0, 0, 0);
         let data = PageData::default();
         Self { run, tab: Tab::Overview, scroll, name, back, column, data, loading: false }
     }
 
     /// Switches to the next tab, or to the one before.
-    pub fn turn(&mut self, tabs: &[Tab], by: isize) {
+    pub(crate) fn turn(&mut self, tabs: &[Tab], by: isize) {
         let at = tabs.iter().position(|tab| *tab == self.tab).unwrap_or(0);
         let next = (at as isize + by).rem_euclid(tabs.len().max(1) as isize) as usize;
         self.tab = tabs.get(next).copied().unwrap_or(Tab::Overview);
@@ -131,7 +131,7 @@ impl Page {
     }
 
     /// The selected name, and what was logged under it at the selected step.
-    pub fn chosen<'a, T>(&self, all: &'a ByTag<T>) -> Option<(&'a str, &'a [At<T>])> {
+    pub(crate) fn chosen<'a, T>(&self, all: &'a ByTag<T>) -> Option<(&'a str, &'a [At<T>])> {
         let (name, list) = all.iter().nth(self.name.min(all.len().saturating_sub(1)))?;
         let steps: Vec<&[At<T>]> = list.chunk_by(|a, b| a.step == b.step).collect();
         let at = steps.len().checked_sub(1)?.saturating_sub(self.back);
@@ -139,12 +139,12 @@ impl Page {
     }
 
     /// Which of several items at one step is visible.
-    pub fn one_of<'a, T>(&self, at: &'a [At<T>]) -> Option<&'a At<T>> {
+    pub(crate) fn one_of<'a, T>(&self, at: &'a [At<T>]) -> Option<&'a At<T>> {
         at.get(self.scroll.min(at.len().saturating_sub(1)))
     }
 
     /// The media that the open tab needs.
-    pub fn media_request(&self, run: &Run, room: Room) -> Option<MediaRequest> {
+    pub(crate) fn media_request(&self, run: &Run, room: Room) -> Option<MediaRequest> {
         let about = &run.curves.about;
         let one = |all: &ByTag<Media>| Some(self.one_of(self.chosen(all)?.1)?.what.clone());
         match self.tab {
@@ -164,7 +164,7 @@ impl Page {
     }
 
     /// The answer to `request`, if it is there; never that to an earlier one.
-    pub fn media(&self, request: &MediaRequest) -> Option<&Result<MediaContent, String>> {
+    pub(crate) fn media(&self, request: &MediaRequest) -> Option<&Result<MediaContent, String>> {
         let loaded = self.data.media.as_ref().filter(|loaded| loaded.request == *request);
         loaded.map(|loaded| &loaded.content)
     }
@@ -172,23 +172,23 @@ impl Page {
 
 impl Panel {
     /// The run whose page is open.
-    pub fn page_run(&self) -> Option<&Run> {
+    pub(crate) fn page_run(&self) -> Option<&Run> {
         self.run_at(&self.overlays.page()?.run)
     }
 
     /// The media that the open page needs.
-    pub fn media_request(&self) -> Option<MediaRequest> {
+    pub(crate) fn media_request(&self) -> Option<MediaRequest> {
         self.overlays.page()?.media_request(self.page_run()?, picture_room(self))
     }
 
     /// The shown runs besides the page's own one.
-    pub fn page_others(&self) -> Vec<usize> {
+    pub(crate) fn page_others(&self) -> Vec<usize> {
         let own = self.overlays.page().and_then(|page| self.index_of(&page.run));
         self.drawn().filter(|i| Some(*i) != own).collect()
     }
 }
 
 /// How many steps something was logged at.
-pub fn steps<T>(list: &[At<T>]) -> usize {
+pub(crate) fn steps<T>(list: &[At<T>]) -> usize {
     list.chunk_by(|a, b| a.step == b.step).count()
 }

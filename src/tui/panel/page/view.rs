@@ -14,7 +14,7 @@ use crate::tui::theme::Theme;
 use artgpt_base::text::{fit, printable};
 use artgpt_runs::Run;
 
-pub fn draw(panel: &Panel, page: &Page, area: Rect, frame: &mut Frame) {
+pub(crate) fn draw(panel: &Panel, page: &Page, area: Rect, frame: &mut Frame) {
     let Some(run) = panel.page_run() else { return };
     let theme = &panel.theme;
     let title = match run.title() {

@@ -9,7 +9,7 @@ use crate::tui::panel::state::Panel;
 
 /// What the keys of the table do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     /// Open or close the table.
     Toggle,
     /// Scroll by columns.
@@ -18,7 +18,7 @@ pub enum Action {
     Metric(isize),
 }
 
-pub fn action(panel: &Panel, key: KeyEvent) -> Option<Action> {
+pub(crate) fn action(panel: &Panel, key: KeyEvent) -> Option<Action> {
     if !panel.table.open {
         return None;
     }
@@ -32,7 +32,7 @@ pub fn action(panel: &Panel, key: KeyEvent) -> Option<Action> {
     })
 }
 
-pub fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
+pub(crate) fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
     match action {
         Action::Toggle => {
             panel.table.open ^= true;

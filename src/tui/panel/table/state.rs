@@ -4,7 +4,7 @@ use crate::tui::panel::state::Panel;
 
 /// The table of runs.
 #[derive(Debug, Default)]
-pub struct RunTable {
+pub(crate) struct RunTable {
     pub open: bool,
     /// Configuration keys in which the listed runs differ. Derived, while the table is open.
     pub keys: Vec<String>,
@@ -15,9 +15,9 @@ pub struct RunTable {
 }
 
 /// Width of a configuration value.
-pub const VALUE: u16 = 14;
+pub(crate) const VALUE: u16 = 14;
 /// The columns between name and configuration, with their widths.
-pub const HEADS: [(&str, u16); 7] = [
+pub(crate) const HEADS: [(&str, u16); 7] = [
     ("state", 9),
     ("step", 13),
     ("left", 8),
@@ -32,14 +32,14 @@ const MAX_KEYS: usize = 1_000;
 
 impl RunTable {
     /// How many columns can be scrolled: all but the name.
-    pub fn columns(&self) -> usize {
+    pub(crate) fn columns(&self) -> usize {
         HEADS.len() + self.keys.len()
     }
 }
 
 impl Panel {
     /// Computes the configuration keys in which the listed runs differ, if they may have changed.
-    pub fn refresh_keys(&mut self) {
+    pub(crate) fn refresh_keys(&mut self) {
         let listed = if self.table.open { self.listed() } else { &[] };
         let of: Vec<(usize, u64)> = listed.iter().map(|i| (*i, self.run(*i).configured)).collect();
         if of == self.table.keys_of {

@@ -16,7 +16,7 @@ use artgpt_runs::{Run, Series};
 /// Width of a run's name.
 const NAME: u16 = 30;
 
-pub fn draw(panel: &Panel, area: Rect, frame: &mut Frame) {
+pub(crate) fn draw(panel: &Panel, area: Rect, frame: &mut Frame) {
     let theme = &panel.theme;
     let listed = panel.listed();
     let metric = panel.metric().unwrap_or("");
