@@ -1,8 +1,10 @@
 //! Helpers for every crate of the workspace: text that is safe for terminals, atomic file writes,
-//! limited reads, and hashes.
+//! limited reads, hashes, files of another kind than expected, and panics as errors.
 //!
 //! This crate knows nothing of models, runs or screens.
 
 pub mod files;
+pub mod foreign;
 pub mod hash;
+pub mod panics;
 pub mod text;

@@ -14,7 +14,7 @@ mod tokenizer;
 use std::path::Path;
 
 pub use audit::Stored;
-pub(crate) use gguf::gguf_name;
+pub(crate) use gguf::{gguf_name, join, split_files};
 pub use gguf::{EOS_IDS, GgufFile, requantise};
 pub use hf::HfLanguage;
 pub(crate) use language::{BLOCKS, Extras, read_llama, replaces_base};

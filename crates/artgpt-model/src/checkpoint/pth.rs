@@ -5,10 +5,12 @@
 //! that constructs anything but tensors and containers.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{BufReader, Cursor, Read};
+use std::io::{Cursor, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use artgpt_base::foreign::{self, Foreign};
+use artgpt_base::panics;
 use artgpt_kernels::mmap::Mmap;
 use candle_core::pickle::{Object, Stack};
 use candle_core::{DType, Device, Tensor};
@@ -34,9 +36,11 @@ pub(crate) struct PthFile {
 impl PthFile {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let map = map(path)?;
-        let (root, storages) = match map.starts_with(b"PK") {
-            true => read_zip(path, &map)?,
-            false => read_legacy(path, &map)?,
+        let (root, storages) = match foreign::recognise(&map) {
+            Some(Foreign::Container("a zip archive")) => read_zip(path, &map)?,
+            // Protocol 1 and older have no first byte of their own.
+            Some(Foreign::Pickle) | None => read_legacy(path, &map)?,
+            Some(found) => return Err(Error::Foreign { path: path.display().to_string(), found }),
         };
         let model = model_part(root);
         let mut found = Vec::new();
@@ -54,6 +58,11 @@ impl PthFile {
         Ok(file)
     }
 
+    fn info(&self, e: &Entry) -> TensorInfo {
+        let (dtype, type_name) = (e.element.dtype(), e.element.name());
+        TensorInfo { shape: e.shape.clone(), dtype, type_name, stored: None }
+    }
+
     fn storage(&self, entry: &Entry) -> Option<&[u8]> {
         self.map.get(self.storages.get(&entry.storage)?.clone())
     }
@@ -65,12 +74,7 @@ impl TensorFile for PthFile {
     }
 
     fn infos(&self) -> BTreeMap<String, TensorInfo> {
-        let info = |e: &Entry| TensorInfo {
-            shape: e.shape.clone(),
-            dtype: e.element.dtype(),
-            stored: None,
-        };
-        self.entries.iter().map(|(name, e)| (name.clone(), info(e))).collect()
+        self.entries.iter().map(|(name, e)| (name.clone(), self.info(e))).collect()
     }
 
     fn read(&self, name: &str) -> Result<Tensor> {
@@ -78,9 +82,7 @@ impl TensorFile for PthFile {
         let Some((entry, data)) = entry else {
             return Err(Error::corrupt(&self.path, format!("the key {name} is missing")));
         };
-        let Some(dtype) = entry.element.dtype() else {
-            return Err(Error::corrupt(&self.path, format!("{name} has a type no weight has")));
-        };
+        let dtype = self.info(entry).weight_type(&self.path, name)?;
         Ok(Tensor::from_raw_buffer(&entry.gather(data), dtype, &entry.shape, &Device::Cpu)?)
     }
 }
@@ -103,21 +105,25 @@ fn read_zip(path: &Path, map: &Mmap) -> Result<Parsed> {
             return Err(bad(&format!("its member {name} is compressed or cut")));
         }
         if name.ends_with("/data.pkl") {
-            let bytes = range.len();
-            root = Some(parse(path, &mut Cursor::new(&map[range]), bytes)?);
+            root = Some(parse(path, &mut Cursor::new(&map[range]))?);
         } else if let Some((_, key)) = name.rsplit_once("/data/") {
             storages.insert(key.to_string(), range);
         }
     }
-    let root = root.ok_or_else(|| bad(&"it has no data.pkl"))?;
+    // An archive of anything else than tensors.
+    let root = root.ok_or_else(|| Error::Unsupported {
+        path: path.display().to_string(),
+        what: "a zip archive that PyTorch did not write (it has no data.pkl)".into(),
+        hint: "unpack it and name the files inside".into(),
+    })?;
     Ok((root, storages))
 }
 
 fn read_legacy(path: &Path, map: &Mmap) -> Result<Parsed> {
-    let mut reader = BufReader::with_capacity(4096, Cursor::new(&map[..]));
+    let mut reader = Cursor::new(&map[..]);
     let mut objects = Vec::new();
     for _ in 0..5 {
-        objects.push(parse(path, &mut reader, map.len())?);
+        objects.push(parse(path, &mut reader)?);
     }
     let keys = objects.pop();
     let root = objects.pop();
@@ -127,7 +133,7 @@ fn read_legacy(path: &Path, map: &Mmap) -> Result<Parsed> {
     // This includes optimizer states, whose storages lie between those of the model.
     let mut widths = HashMap::new();
     storage_widths(&root, MAX_DEPTH, &mut widths);
-    let mut at = (reader.get_ref().position() as usize).saturating_sub(reader.buffer().len());
+    let mut at = reader.position() as usize;
     let mut storages = HashMap::new();
     for key in keys {
         let key = key.unicode().map_err(|_| Error::corrupt(path, "a storage key is no text"))?;
@@ -153,29 +159,11 @@ fn memo_budget(bytes: usize) -> usize {
     (1 << 20) + 16 * bytes.min(64 << 20)
 }
 
-/// Reads one pickle; `bytes` is an upper bound of its length.
-fn parse(path: &Path, reader: &mut impl std::io::BufRead, bytes: usize) -> Result<Object> {
-    const COPIES: &[u8] = b"hjqr"; // BINGET, LONG_BINGET, BINPUT, LONG_BINPUT
+/// Reads one pickle.
+fn parse(path: &Path, reader: &mut Cursor<&[u8]>) -> Result<Object> {
     let mut stack = Stack::empty();
-    let mut left = memo_budget(bytes);
-    let mut step = || -> std::result::Result<bool, String> {
-        let code = reader.fill_buf().map_err(|e| e.to_string())?.first().copied();
-        let done = stack.read(reader).map_err(|e| e.to_string())?;
-        let copies = code.is_some_and(|c| COPIES.contains(&c));
-        if let (true, Some(object)) = (copies, stack.stack().last())
-            && !spend(object, &mut left)
-        {
-            return Err("it copies the same objects again and again".into());
-        }
-        Ok(done)
-    };
-    let read = loop {
-        match step() {
-            Ok(false) => {}
-            Ok(true) => break Ok(()),
-            Err(e) => break Err(e),
-        }
-    };
+    // The machine is not ours, and a damaged pickle may make it panic.
+    let read = panics::guarded(|| run(&mut stack, reader)).unwrap_or_else(Err);
     if let Err(e) = read {
         // Objects nested a million deep would overflow the stack when they are dropped.
         std::mem::forget(stack);
@@ -195,6 +183,41 @@ fn parse(path: &Path, reader: &mut impl std::io::BufRead, bytes: usize) -> Resul
             hint: "checkpoints hold tensors only; do not open this one with PyTorch either".into(),
         }),
     }
+}
+
+/// Runs the pickle machine to the end of one pickle.
+fn run(stack: &mut Stack, reader: &mut Cursor<&[u8]>) -> std::result::Result<(), String> {
+    const COPIES: &[u8] = b"hjqr"; // BINGET, LONG_BINGET, BINPUT, LONG_BINPUT
+    let mut left = memo_budget(rest(reader).len());
+    loop {
+        let code = rest(reader).first().copied();
+        if let [b'X', a, b, c, d, text @ ..] = rest(reader) {
+            // The machine allocates what BINUNICODE says before it reads it.
+            let length = u32::from_le_bytes([*a, *b, *c, *d]) as usize;
+            if length > text.len() {
+                return Err(format!("the length of a text, {length}, is beyond the end of the file"));
+            }
+        }
+        let done = stack.read(reader).map_err(|e| short(&e))?;
+        let copies = code.is_some_and(|c| COPIES.contains(&c));
+        if let (true, Some(object)) = (copies, stack.stack().last())
+            && !spend(object, &mut left)
+        {
+            return Err("it copies the same objects again and again".into());
+        }
+        if done {
+            return Ok(());
+        }
+    }
+}
+
+fn rest<'a>(reader: &Cursor<&'a [u8]>) -> &'a [u8] {
+    reader.get_ref().get(reader.position() as usize..).unwrap_or_default()
+}
+
+/// The beginning of an error's message, which may hold a whole object of the pickle.
+fn short(e: &candle_core::Error) -> String {
+    artgpt_base::text::first_line(e).chars().take(200).collect()
 }
 
 /// Subtracts one from `left` for each object in this one; false if `left` does not suffice.
@@ -324,6 +347,14 @@ impl ElementType {
         match self {
             Self::Float(d) => d.size_in_bytes(),
             Self::Other(n) => n,
+        }
+    }
+
+    /// The name of its type.
+    fn name(self) -> String {
+        match self {
+            Self::Float(d) => format!("{d:?}"),
+            Self::Other(n) => format!("of {n} bytes that is no float"),
         }
     }
 

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use artgpt_kernels::mmap::{self, Mmap, forget};
+use artgpt_base::foreign::Foreign;
 use candle_core::{DType, Device, Tensor};
-use safetensors::SafeTensors;
+use safetensors::{SafeTensorError, SafeTensors};
 use serde::Deserialize;
 
 use super::tensors::{TensorFile, TensorInfo};
@@ -30,7 +31,7 @@ impl SafetensorsFile {
     }
 
     fn of(path: &Path, bytes: Bytes) -> Result<Self> {
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| Error::corrupt(path, e))?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|e| refused(path, &bytes, e))?;
         let start = bytes.as_ptr() as usize;
         let tensors = file
             .tensors()
@@ -39,6 +40,7 @@ impl SafetensorsFile {
                 let info = TensorInfo {
                     shape: view.shape().to_vec(),
                     dtype: DType::try_from(view.dtype()).ok(),
+                    type_name: format!("{:?}", view.dtype()),
                     stored: None,
                 };
                 let at = view.data().as_ptr() as usize - start;
@@ -46,6 +48,42 @@ impl SafetensorsFile {
             })
             .collect();
         Ok(Self { path: path.to_path_buf(), bytes, tensors })
+    }
+}
+
+/// The error about a file whose header is not valid.
+fn refused(path: &Path, bytes: &[u8], e: SafeTensorError) -> Error {
+    let size = bytes.len();
+    let length = bytes.first_chunk::<8>().map(|n| u64::from_le_bytes(*n));
+    let reason = match (&e, length) {
+        (SafeTensorError::HeaderTooSmall, _) => format!("its {size} bytes are too few for a header"),
+        (SafeTensorError::HeaderTooLarge | SafeTensorError::InvalidHeaderLength, Some(length)) => {
+            format!("the length of its header, {length}, does not fit a file of {size} bytes")
+        }
+        (SafeTensorError::MetadataIncompleteBuffer, _) => format!(
+            "its {size} bytes are not those that its header describes; an incomplete download is \
+             shorter"
+        ),
+        (SafeTensorError::ValidationOverflow, _) => "the shape of a tensor is too large".into(),
+        (SafeTensorError::InvalidHeaderDeserialization(json), _) => {
+            let text = json.to_string();
+            // serde's sentence about a name that is none of an enumeration's.
+            if let Some(name) =
+                text.strip_prefix("unknown variant `").and_then(|t| t.split('`').next())
+            {
+                return Error::Unsupported {
+                    path: path.display().to_string(),
+                    what: format!("a tensor of the type {}", artgpt_base::text::printable(name)),
+                    hint: "use weights in F32, F16 or BF16".into(),
+                };
+            }
+            format!("its header is no valid JSON: {text}")
+        }
+        _ => e.to_string(),
+    };
+    match artgpt_base::foreign::recognise(bytes) {
+        Some(Foreign::Safetensors) => Error::corrupt(path, reason),
+        _ => Error::unreadable(path, bytes, reason),
     }
 }
 
@@ -86,9 +124,7 @@ impl TensorFile for SafetensorsFile {
         let Some((info, range)) = self.tensors.get(name) else {
             return Err(Error::corrupt(&self.path, format!("the key {name} is missing")));
         };
-        let Some(dtype) = info.dtype else {
-            return Err(Error::corrupt(&self.path, format!("{name} has a type no weight has")));
-        };
+        let dtype = info.weight_type(&self.path, name)?;
         let bytes = &self.bytes[range.clone()];
         let tensor = Tensor::from_raw_buffer(bytes, dtype, &info.shape, &Device::Cpu)
             .map_err(|e| Error::corrupt(&self.path, format!("{name}: {e}")));
@@ -111,8 +147,8 @@ pub(crate) fn weight_files(dir: &Path) -> Result<Vec<PathBuf>> {
         if index.is_file() {
             let text = std::fs::read_to_string(&index)
                 .map_err(|source| Error::Io { path: index.display().to_string(), source })?;
-            let parsed: Index =
-                serde_json::from_str(&text).map_err(|e| Error::corrupt(&index, e))?;
+            let parsed: Index = serde_json::from_str(&text)
+                .map_err(|e| Error::unreadable_text(&index, &text, e))?;
             let names: BTreeSet<&String> = parsed.weight_map.values().collect();
             return names
                 .into_iter()
@@ -120,12 +156,16 @@ pub(crate) fn weight_files(dir: &Path) -> Result<Vec<PathBuf>> {
                     // An index names files beside it, nothing else.
                     let plain = Path::new(name).file_name().is_some_and(|n| n == name.as_str());
                     let path = dir.join(name);
-                    match plain && path.is_file() {
-                        true => Ok(path),
-                        false => Err(Error::corrupt(
-                            &index,
-                            format!("it names the shard {name}, which is not there"),
-                        )),
+                    match (plain, path.is_file()) {
+                        (true, true) => Ok(path),
+                        (true, false) => Err(Error::Missing {
+                            path: path.display().to_string(),
+                            by: index.display().to_string(),
+                        }),
+                        (false, _) => {
+                            let reason = format!("it names the shard {name} outside of its folder");
+                            Err(Error::corrupt(&index, reason))
+                        }
                     }
                 })
                 .collect();

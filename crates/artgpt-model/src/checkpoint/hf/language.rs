@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device, Tensor};
 use serde::Deserialize;
 
-use super::{HfConfig, check_size, read_json, unsupported};
+use super::{HfConfig, read_json, unsupported};
 use crate::checkpoint::audit::Stored;
 use crate::checkpoint::language::LanguageWeights;
 use crate::checkpoint::tensors::Tensors;
@@ -209,23 +209,14 @@ impl HfLlama {
             return Err(unsupported(path, what, "use a plain LLaMA or Vicuna"));
         }
         let heads = self.num_attention_heads;
-        let num_key_value_heads = self.num_key_value_heads.unwrap_or(heads);
         let head_dim = self.head_dim.unwrap_or(self.hidden_size.checked_div(heads).unwrap_or(0));
-        if head_dim == 0
-            || !head_dim.is_multiple_of(2)
-            || num_key_value_heads == 0
-            || !heads.is_multiple_of(num_key_value_heads)
-        {
-            return Err(Error::corrupt(path, "its attention head counts do not fit together"));
-        }
-        check_size(path, self.num_hidden_layers, self.max_position_embeddings, head_dim)?;
         let rope = self.rope_parameters.clone().or(self.rope_scaling.clone()).unwrap_or_default();
-        Ok(LlamaConfig {
+        let config = LlamaConfig {
             hidden_size: self.hidden_size,
             intermediate_size: self.intermediate_size,
             num_hidden_layers: self.num_hidden_layers,
             num_attention_heads: heads,
-            num_key_value_heads,
+            num_key_value_heads: self.num_key_value_heads.unwrap_or(heads),
             head_dim,
             vocab_size,
             context_length: self.max_position_embeddings,
@@ -233,7 +224,9 @@ impl HfLlama {
             rope_theta: rope.rope_theta.or(self.rope_theta).unwrap_or(10_000.0),
             rope_layout: RopeLayout::Halves,
             rope_scaling: rope.scaling(path, self.max_position_embeddings)?,
-        })
+        };
+        config.check(path, str::to_string)?;
+        Ok(config)
     }
 }
 
