@@ -62,6 +62,7 @@ impl Observer for Printer {
             Event::Fetched => self.with_bar(|bar| bar.finish_and_clear()),
             Event::Device { model, reason } if self.tell_device => eprintln!("{model}: {reason}"),
             Event::Device { .. } => {}
+            Event::Model(notice) => eprintln!("artgpt-tui: warning: {}", printable(notice)),
             Event::Artwork(note) => eprintln!("artgpt-tui: {}", printable(note)),
             Event::SessionCreated(id) => eprintln!("session {id}"),
             Event::Store(notice) => eprintln!("artgpt-tui: {notice}"),

@@ -10,6 +10,7 @@ mod architecture;
 mod bad_checkpoints;
 mod file_sizes;
 mod full_size;
+mod model_files;
 mod old_home;
 mod reference_checkpoints;
 mod reference_gradients;

@@ -13,7 +13,6 @@ use artgpt_art::ArtError;
 use artgpt_engine::InferenceError;
 use artgpt_fetch::FetchError;
 use artgpt_jobs::JobError;
-use artgpt_model::Error as ModelError;
 use artgpt_rundir::RunError;
 use artgpt_rundir::job::RecordError;
 use artgpt_train::TrainError;
@@ -43,7 +42,7 @@ pub fn hint(error: &AppError) -> Option<String> {
         AppError::Fetch(e) => fetch(e),
         AppError::Inference(e) => inference(e),
         AppError::Jobs(e) => jobs(e),
-        AppError::Model(e) => model(e),
+        AppError::Model(e) => e.hint(),
         AppError::Store(e) => e.hint(),
         AppError::Record(e) => record(e),
         AppError::Run(e) => run(e),
@@ -120,12 +119,18 @@ fn models(e: &ModelsError) -> String {
             "met-paintings is built in; a directory with pictures and objects.json works as well"
                 .into()
         }
-        ModelsError::BadTensor { .. } | ModelsError::Damaged(_) => {
-            "fetch the file again from where it came".into()
+        ModelsError::BadTensor { path, .. } => damaged(artgpt_model::installed(path)),
+        ModelsError::Damaged { installed, .. } | ModelsError::NotFinite { installed, .. } => {
+            damaged(installed.clone())
         }
-        ModelsError::NotFinite(name) => {
-            format!("install it again with `artgpt-tui models install {name}`")
-        }
+    }
+}
+
+/// What to do about damaged weights of an installed model with this name, or of the user's own.
+fn damaged(installed: Option<String>) -> String {
+    match installed {
+        Some(name) => format!("install it again with `artgpt-tui models install {name}`"),
+        None => "replace the file: copy, convert or train it again".into(),
     }
 }
 
@@ -226,13 +231,13 @@ fn fetch(e: &FetchError) -> Option<String> {
             "the file is kept aside as {aside}, run `artgpt-tui models install {model}` to fetch it anew"
         ),
         FetchError::Missing { model, .. } => format!("run `artgpt-tui models install {model}`"),
-        FetchError::Model(e) => return self::model(e),
+        FetchError::Model(e) => return e.hint(),
     })
 }
 
 fn inference(e: &InferenceError) -> Option<String> {
     match e {
-        InferenceError::Model(e) => model(e),
+        InferenceError::Model(e) => e.hint(),
         InferenceError::Fetch(e) => fetch(e),
         e => e.hint(),
     }
@@ -272,18 +277,6 @@ fn run(e: &RunError) -> Option<String> {
     Some(text.into())
 }
 
-fn model(e: &ModelError) -> Option<String> {
-    match e {
-        ModelError::Corrupt { .. } => Some(
-            "`artgpt-tui models show` lists what is expected of it, `models install` fetches an \
-             installed model's files again"
-                .into(),
-        ),
-        ModelError::Unsupported { hint, .. } => Some(hint.clone()),
-        ModelError::Io { .. } | ModelError::Tensor(_) => None,
-    }
-}
-
 fn training(e: &TrainError) -> Option<String> {
     let text = match e {
         TrainError::Config(_) => EXAMPLE,
@@ -296,7 +289,7 @@ fn training(e: &TrainError) -> Option<String> {
         TrainError::LostPeer => "resume the run from its last checkpoint",
         TrainError::Tensor(_) => "if memory is short, lower batch or threads",
         TrainError::Data(e) => return data(e),
-        TrainError::Model(e) => return model(e),
+        TrainError::Model(e) => return e.hint(),
         TrainError::Chat(e) => return e.hint(),
         TrainError::Picture(_) => return None,
     };

@@ -161,7 +161,10 @@ fn text(head: &[u8]) -> Option<Foreign> {
     let start: String = text.chars().take(16).collect::<String>().to_ascii_lowercase();
     match start.as_str() {
         "" => None,
-        s if s.starts_with("<!doctype html") || s.starts_with("<html") || s.starts_with("<head") => {
+        s if s.starts_with("<!doctype html")
+            || s.starts_with("<html")
+            || s.starts_with("<head") =>
+        {
             Some(Foreign::WebPage)
         }
         s if s.starts_with("<?xml") => Some(Foreign::Xml),
@@ -176,7 +179,8 @@ mod tests {
 
     #[test]
     fn files_are_recognised_by_their_first_bytes() {
-        let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 4920739232\n";
+        let pointer =
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 4920739232\n";
         let found = recognise(pointer).expect("a pointer");
         assert_eq!(found, Foreign::LfsPointer { bytes: Some(4_920_739_232) });
         assert!(found.to_string().contains("4920739232"));

@@ -121,7 +121,10 @@ impl LlamaConfig {
         }
         let finite = [self.rms_norm_eps, f64::from(self.rope_theta)];
         if finite.iter().any(|v| !v.is_finite() || *v <= 0.0) {
-            return Err(Error::corrupt(path, "the norms' epsilon or the rope's base is not above 0"));
+            return Err(Error::corrupt(
+                path,
+                "the norms' epsilon or the rope's base is not above 0",
+            ));
         }
         Ok(())
     }

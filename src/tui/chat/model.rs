@@ -16,6 +16,9 @@ pub(super) fn event(state: &mut State, at: &Moment, event: WorkerEvent) -> Vec<E
             state.model = ModelState::Loading { part: stage.name(), fraction };
         }
         WorkerEvent::Ready(info) => ready(state, info),
+        WorkerEvent::Notice(text) => {
+            state.inform(text);
+        }
         WorkerEvent::SwitchFailed(info, reason) => kept(state, info, &reason),
         WorkerEvent::Unusable(reason) => {
             let reason = printable(&reason);

@@ -10,8 +10,8 @@ use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
 
 use super::language::LanguageWeights;
-use crate::{Error, Result};
 use crate::llama::LlamaConfig;
+use crate::{Error, Result};
 use artgpt_kernels::matrix::Matrix;
 
 /// A tensor in a file: its shape, the name of its type, its bytes.
@@ -115,7 +115,9 @@ impl Recorder {
     fn note(&self, name: String, shape: &[usize]) -> candle_core::Result<()> {
         let values = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
         if values.is_none_or(|n| n > self.limit) {
-            candle_core::bail!("{name} would have the shape {shape:?}, and no tensor here is as large")
+            candle_core::bail!(
+                "{name} would have the shape {shape:?}, and no tensor here is as large"
+            )
         }
         let mut requested = self.requested.lock().unwrap_or_else(PoisonError::into_inner);
         requested.insert(name, shape.to_vec());

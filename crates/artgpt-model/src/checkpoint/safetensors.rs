@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use artgpt_kernels::mmap::{self, Mmap, forget};
 use artgpt_base::foreign::Foreign;
+use artgpt_kernels::mmap::{self, Mmap, forget};
 use candle_core::{DType, Device, Tensor};
 use safetensors::{SafeTensorError, SafeTensors};
 use serde::Deserialize;
@@ -56,7 +56,9 @@ fn refused(path: &Path, bytes: &[u8], e: SafeTensorError) -> Error {
     let size = bytes.len();
     let length = bytes.first_chunk::<8>().map(|n| u64::from_le_bytes(*n));
     let reason = match (&e, length) {
-        (SafeTensorError::HeaderTooSmall, _) => format!("its {size} bytes are too few for a header"),
+        (SafeTensorError::HeaderTooSmall, _) => {
+            format!("its {size} bytes are too few for a header")
+        }
         (SafeTensorError::HeaderTooLarge | SafeTensorError::InvalidHeaderLength, Some(length)) => {
             format!("the length of its header, {length}, does not fit a file of {size} bytes")
         }
@@ -180,4 +182,43 @@ pub(crate) fn weight_files(dir: &Path) -> Result<Vec<PathBuf>> {
         what: "a folder without model.safetensors or pytorch_model.bin".into(),
         hint: "name a folder that holds the weights".into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(header: &str, length: u64) -> String {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let path = dir.path().join("m.safetensors");
+        let bytes = [&length.to_le_bytes()[..], header.as_bytes(), &[0; 8]].concat();
+        std::fs::write(&path, bytes).expect("writes");
+        let error = SafetensorsFile::open(&path).err().expect("is refused").to_string();
+        assert!(error.contains("m.safetensors"), "{error}");
+        error
+    }
+
+    #[test]
+    fn lengths_shapes_and_offsets_that_cannot_be_true_are_sentences() {
+        let entry = |shape: &str, offsets: &str| {
+            format!(r#"{{"w":{{"dtype":"F32","shape":{shape},"data_offsets":{offsets}}}}}"#)
+        };
+        let good = entry("[2]", "[0,8]");
+        let own = |header: &str| told(header, header.len() as u64);
+        for length in [u64::MAX, 1 << 63, 1 << 40, 1000] {
+            assert!(told(&good, length).contains(&length.to_string()), "{length}");
+        }
+        let huge = u64::MAX;
+        for shape in
+            [format!("[{huge}]"), format!("[{huge},{huge}]"), format!("[{},3]", 1u64 << 62)]
+        {
+            own(&entry(&shape, "[0,8]"));
+        }
+        for offsets in [format!("[0,{huge}]"), format!("[{huge},{huge}]"), "[8,0]".into()] {
+            own(&entry("[2]", &offsets));
+        }
+        assert!(own(&entry("[3]", "[0,12]")).contains("incomplete download"));
+        let unknown = good.replace("F32", "Q9");
+        assert!(own(&unknown).contains("the type Q9"), "{}", own(&unknown));
+    }
 }

@@ -32,9 +32,7 @@ impl GgufFile {
         let head_dim = optional("attention.key_length")?
             .unwrap_or(hidden_size.checked_div(num_attention_heads).unwrap_or(0));
         if optional("rope.dimension_count")?.is_some_and(|n| n != head_dim) {
-            return Err(
-                self.unsupported("a rotary embedding on a part of each head".into(), PLAIN)
-            );
+            return Err(self.unsupported("a rotary embedding on a part of each head".into(), PLAIN));
         }
         let vocab_size = self
             .tensors

@@ -208,8 +208,9 @@ impl<'a> Reader<'a> {
                 let count = self.count("the number of elements of", field, kind.least())?;
                 self.elements = self.elements.saturating_add(count);
                 if self.elements > MAX_ELEMENTS {
-                    let reason =
-                        format!("{field} has {count} elements, {MAX_ELEMENTS} are the limit of all");
+                    let reason = format!(
+                        "{field} has {count} elements, {MAX_ELEMENTS} are the limit of all"
+                    );
                     return Err(self.corrupt(reason));
                 }
                 let mut values = Vec::with_capacity(count);
@@ -277,5 +278,71 @@ impl<'a> Reader<'a> {
             return Err(self.corrupt(format!("{name} does not lie at a multiple of 4")));
         }
         Ok(Entry { dtype, shape, range })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Vec<u8> {
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/gguf");
+        std::fs::read(data.join("llama-bpe.gguf")).expect("reads")
+    }
+
+    fn told(bytes: &[u8]) -> String {
+        let error = read(Path::new("m.gguf"), bytes).err().expect("is damaged").to_string();
+        assert!(error.contains("m.gguf"), "{error}");
+        error
+    }
+
+    #[test]
+    fn counts_and_lengths_beyond_the_file_are_named() {
+        let bytes = sample();
+        let with = |at: usize, value: u64| {
+            let mut bytes = bytes.clone();
+            bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
+            told(&bytes)
+        };
+        for value in [u64::MAX, 1 << 63, 1 << 32, 23_000] {
+            assert!(with(8, value).contains("its number of tensors"));
+            assert!(with(16, value).contains("its number of metadata entries"));
+            assert!(with(24, value).contains("the length of the name of metadata entry 0"));
+        }
+        let after = |name: &[u8]| {
+            bytes.windows(name.len()).position(|w| w == name).expect("is there") + name.len()
+        };
+        // An array's type, the type of its elements, their number, the length of the first.
+        let tokens = after(b"tokenizer.ggml.tokens") + 8;
+        let number = with(tokens, u64::MAX);
+        assert!(
+            number.contains("number of elements of metadata `tokenizer.ggml.tokens`"),
+            "{number}"
+        );
+        let length = with(tokens + 8, u64::MAX);
+        assert!(length.contains("the length of metadata `tokenizer.ggml.tokens`"), "{length}");
+        // A tensor's rank, its two dimensions, type and offset.
+        let tensor = after(b"blk.0.attn_q.weight");
+        assert!(with(tensor + 4, u64::MAX).contains("the shape"));
+        assert!(with(tensor + 24, u64::MAX).contains("beyond the end of the file"));
+        assert!(with(tensor + 24, 2).contains("multiple of 4"));
+    }
+
+    #[test]
+    fn no_damage_to_a_header_panics() {
+        let bytes = sample();
+        let header = read(Path::new("m.gguf"), &bytes).expect("is intact");
+        let end = header.tensors.values().map(|t| t.range.start).min().expect("has tensors");
+        let mut refused = 0;
+        for at in (0..end - 8).step_by(5) {
+            for value in [u64::MAX, 1 << 40, 0] {
+                let mut bytes = bytes.clone();
+                bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
+                refused += usize::from(read(Path::new("m.gguf"), &bytes).is_err());
+            }
+            // A file that ends here.
+            assert!(read(Path::new("m.gguf"), &bytes[..at]).is_err(), "{at}");
+        }
+        assert!(refused > end / 10, "{refused}");
     }
 }

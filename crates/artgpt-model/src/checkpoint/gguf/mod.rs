@@ -19,8 +19,8 @@ use super::audit::Stored;
 use super::language::LanguageWeights;
 pub(crate) use split::{files as split_files, model_name};
 
-pub use rewrite::requantise;
 pub(crate) use rewrite::join;
+pub use rewrite::requantise;
 
 use crate::llama::{LlamaConfig, RopeScaling};
 use crate::{Error, Result};
@@ -193,6 +193,10 @@ impl LanguageWeights for GgufFile {
         !self.tensors.contains_key("output.weight") // as in SmolLM2
     }
 
+    fn stated_vocabulary(&self) -> Option<usize> {
+        usize::try_from(self.metadata("llama.vocab_size")?.to_u64().ok()?).ok()
+    }
+
     fn stored_name(&self, name: &str) -> String {
         gguf_name(name)
     }
@@ -258,4 +262,3 @@ impl LanguageWeights for GgufFile {
         Ok(vector)
     }
 }
-

@@ -39,6 +39,7 @@ pub struct HfLanguage {
     lm_head: Option<String>,
     config: LlamaConfig,
     tied: bool,
+    stated_vocabulary: Option<usize>,
 }
 
 impl HfLanguage {
@@ -87,6 +88,7 @@ impl HfLanguage {
             lm_head: lm_head.map(String::from),
             config,
             tied,
+            stated_vocabulary: llama.vocab_size,
         })
     }
 
@@ -121,6 +123,10 @@ impl LanguageWeights for HfLanguage {
         self.tied
     }
 
+    fn stated_vocabulary(&self) -> Option<usize> {
+        self.stated_vocabulary
+    }
+
     fn stored_name(&self, name: &str) -> String {
         self.name(name)
     }
@@ -147,6 +153,7 @@ impl LanguageWeights for HfLanguage {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 struct HfLlama {
+    vocab_size: Option<usize>,
     hidden_size: usize,
     intermediate_size: usize,
     num_hidden_layers: usize,
@@ -169,6 +176,7 @@ impl Default for HfLlama {
     /// `LlamaConfig`: the 7B model.
     fn default() -> Self {
         Self {
+            vocab_size: None,
             hidden_size: 4096,
             intermediate_size: 11008,
             num_hidden_layers: 32,

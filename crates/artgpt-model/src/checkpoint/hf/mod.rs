@@ -43,7 +43,11 @@ fn unsupported(path: &Path, what: String, hint: &str) -> Error {
 
 /// Checks sizes that the section `section` of `path` states, before anything is computed or allocated with
 /// them: each is at least 1 and at most the number beside it.
-pub(crate) fn check_sizes(path: &Path, section: &str, sizes: &[(&str, usize, usize)]) -> Result<()> {
+pub(crate) fn check_sizes(
+    path: &Path,
+    section: &str,
+    sizes: &[(&str, usize, usize)],
+) -> Result<()> {
     match sizes.iter().find(|(_, value, most)| *value == 0 || value > most) {
         Some((name, value, most)) => {
             let reason = format!("{section}.{name} is {value}, and 1 to {most} are possible");
