@@ -188,18 +188,20 @@ fn types_that_only_other_programs_read_are_named() {
     std::fs::write(&path, bytes).expect("writes");
     refused(&path, &["m.gguf", "IQ4_XS", "blk.0.attn_q.weight"]);
 
-    let dir = checkpoint("llama-linear-tied");
-    let path = dir.path().join("model.safetensors");
-    for (dtype, width) in [("F8_E5M2", 1), ("I64", 8), ("F4_NEW", 1)] {
-        let header = format!(
-            r#"{{"model.embed_tokens.weight":{{"dtype":"{dtype}","shape":[1],"data_offsets":[0,{width}]}}}}"#
-        );
-        let bytes =
-            [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &vec![0; width]].concat();
-        std::fs::write(&path, bytes).expect("writes");
-        // The shape is wrong, too, so a type that is known at all may be told second.
-        let told = if dtype == "F4_NEW" { dtype } else { "model.safetensors" };
-        refused(dir.path(), &[told]);
+    // Of the same size, so that only the type is wrong.
+    for (dtype, told) in [("I32", "the type I32 of model.norm.weight"), ("Q9", "the type Q9")] {
+        let dir = checkpoint("llama-linear-tied");
+        let path = dir.path().join("model.safetensors");
+        let bytes = std::fs::read(&path).expect("reads");
+        let length = u64::from_le_bytes(*bytes.first_chunk().expect("a header")) as usize;
+        let (header, tensors) = bytes[8..].split_at(length);
+        let mut header: Value = serde_json::from_slice(header).expect("parses");
+        assert_eq!(header["model.norm.weight"]["dtype"], "F32");
+        header["model.norm.weight"]["dtype"] = dtype.into();
+        let header = header.to_string();
+        let length = (header.len() as u64).to_le_bytes();
+        std::fs::write(&path, [&length[..], header.as_bytes(), tensors].concat()).expect("writes");
+        refused(dir.path(), &["model.safetensors", told]);
     }
 }
 
@@ -293,12 +295,12 @@ fn sizes_in_a_configuration_are_checked_before_they_are_used() {
     }
     // A size that could be true, of files with other tensors.
     let dir = checkpoint("blip2");
-    change(dir.path(), Some("vision_config"), "intermediate_size", 1_000_000);
+    change(dir.path(), Some("vision_config"), "intermediate_size", 10_000);
     common::program(common::bare_data())
         .args(["models", "show"])
         .arg(dir.path())
         .assert()
-        .stdout(contains("1000000"))
+        .stdout(contains("10000"))
         .success();
     let dir = copy(&data("lora"));
     let path = dir.path().join("lora/adapter_config.json");

@@ -93,6 +93,9 @@ impl Model {
 
     /// The path of a file of the manifest.
     pub fn path(&self, relative: &str) -> PathBuf {
+        if relative == "." && !self.dir.as_os_str().is_empty() {
+            return self.dir.clone();
+        }
         self.dir.join(relative)
     }
 

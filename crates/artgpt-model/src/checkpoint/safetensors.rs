@@ -177,11 +177,48 @@ pub(crate) fn weight_files(dir: &Path) -> Result<Vec<PathBuf>> {
             return Ok(vec![single]);
         }
     }
+    let shards = numbered_shards(dir)?;
+    if !shards.is_empty() {
+        return Ok(shards);
+    }
     Err(Error::Unsupported {
         path: dir.display().to_string(),
         what: "a folder without model.safetensors or pytorch_model.bin".into(),
         hint: "name a folder that holds the weights".into(),
     })
+}
+
+/// All of `NAME-00001-of-00003.safetensors` (or `.bin`) in a folder whose index is not there.
+fn numbered_shards(dir: &Path) -> Result<Vec<PathBuf>> {
+    let io = |source| Error::Io { path: dir.display().to_string(), source };
+    let mut names: Vec<String> = std::fs::read_dir(dir)
+        .map_err(io)?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| shard(name).is_some())
+        .collect();
+    names.sort();
+    let Some((stem, count, extension)) = names.first().and_then(|name| shard(name)) else {
+        return Ok(Vec::new());
+    };
+    let part = |i: usize| {
+        let path = dir.join(format!("{stem}-{i:05}-of-{count:05}.{extension}"));
+        let (here, missing) = (path.is_file(), path.display().to_string());
+        here.then_some(path).ok_or_else(|| {
+            let by = dir.join(names.first().map_or("", String::as_str)).display().to_string();
+            Error::Missing { path: missing, by }
+        })
+    };
+    (1..=count).map(part).collect()
+}
+
+/// What stands before the number of a shard, the number of shards, and the extension.
+fn shard(name: &str) -> Option<(&str, usize, &str)> {
+    let (rest, extension) = name.rsplit_once('.')?;
+    let (rest, count) = rest.rsplit_once("-of-")?;
+    let (stem, number) = rest.rsplit_once('-')?;
+    let digits = |text: &str| text.len() == 5 && text.bytes().all(|b| b.is_ascii_digit());
+    let weights = ["safetensors", "bin"].contains(&extension);
+    (weights && digits(number) && digits(count)).then_some((stem, count.parse().ok()?, extension))
 }
 
 #[cfg(test)]
@@ -196,6 +233,19 @@ mod tests {
         let error = SafetensorsFile::open(&path).err().expect("is refused").to_string();
         assert!(error.contains("m.safetensors"), "{error}");
         error
+    }
+
+    #[test]
+    fn shards_without_an_index_are_found_by_their_names() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let file = |i: usize| dir.path().join(format!("model-0000{i}-of-00003.safetensors"));
+        for i in [1, 3] {
+            std::fs::write(file(i), b"x").expect("writes");
+        }
+        let missing = weight_files(dir.path()).expect_err("lacks one").to_string();
+        assert!(missing.contains("model-00002-of-00003.safetensors"), "{missing}");
+        std::fs::write(file(2), b"x").expect("writes");
+        assert_eq!(weight_files(dir.path()).expect("finds"), [1, 2, 3].map(file));
     }
 
     #[test]

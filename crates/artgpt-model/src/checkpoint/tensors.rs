@@ -78,7 +78,11 @@ impl Tensors {
     /// A file cannot be read, is damaged, or has an unsupported layout.
     pub fn open(path: &Path) -> Result<Self> {
         if path.join(package::CONFIG).is_file() {
-            let file = open_file(&path.join(package::WEIGHTS))?;
+            let weights = path.join(package::WEIGHTS);
+            // Older versions of the package write a pickle.
+            let pickle = weights.with_extension("bin");
+            let file =
+                open_file(if weights.exists() || !pickle.exists() { &weights } else { &pickle })?;
             return Self::of(path, vec![Arc::new(PeftFile::new(file)?)]);
         }
         if path.is_dir() {

@@ -51,6 +51,7 @@ impl HfLanguage {
     pub fn open(dir: &Path, weights: &Path) -> Result<Self> {
         let path = dir.join("config.json");
         let whole = HfConfig::open(dir)?;
+        let section = if whole.text_config.is_some() { "text_config." } else { "" };
         let json: serde_json::Value = match whole.text_config {
             Some(text) => text,
             None => read_json(&path)?.ok_or_else(|| Error::corrupt(&path, "it is gone"))?,
@@ -64,6 +65,7 @@ impl HfLanguage {
             let what = "a checkpoint that was quantised for another program".into();
             return Err(unsupported(&path, what, "use 16-bit weights, or a GGUF file"));
         }
+        check_numbers(&path, section, &json)?;
         let llama: HfLlama = serde_json::from_value(json).map_err(|e| Error::corrupt(&path, e))?;
         let tensors = Tensors::open(weights)?;
         let prefix = PREFIXES
@@ -73,7 +75,7 @@ impl HfLanguage {
         let lm_head = LM_HEADS.into_iter().find(|name| tensors.info(name).is_some());
         let table = tensors.info(&format!("{prefix}embed_tokens.weight"));
         let vocab_size = table.and_then(|i| i.shape.first().copied()).unwrap_or(0);
-        let config = llama.config(&path, vocab_size)?;
+        let config = llama.config(&path, section, vocab_size)?;
         let tied = match (llama.tie_word_embeddings, lm_head) {
             (Some(true), _) | (None, None) => true,
             (_, Some(_)) => false,
@@ -211,7 +213,7 @@ struct HfRope {
 }
 
 impl HfLlama {
-    fn config(&self, path: &Path, vocab_size: usize) -> Result<LlamaConfig> {
+    fn config(&self, path: &Path, section: &str, vocab_size: usize) -> Result<LlamaConfig> {
         if self.attention_bias || self.mlp_bias || self.hidden_act != "silu" {
             let what = "a LLaMA with biases or another activation than silu".into();
             return Err(unsupported(path, what, "use a plain LLaMA or Vicuna"));
@@ -233,9 +235,28 @@ impl HfLlama {
             rope_layout: RopeLayout::Halves,
             rope_scaling: rope.scaling(path, self.max_position_embeddings)?,
         };
-        config.check(path, str::to_string)?;
+        config.check(path, |name| format!("{section}{name}"))?;
         Ok(config)
     }
+}
+
+/// Checks that each size is a number that can be one; serde's own message does not name the field.
+fn check_numbers(path: &Path, section: &str, json: &serde_json::Value) -> Result<()> {
+    const SIZES: [&str; 8] = [
+        "hidden_size",
+        "intermediate_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "num_key_value_heads",
+        "head_dim",
+        "max_position_embeddings",
+        "vocab_size",
+    ];
+    let wrong = SIZES.iter().find_map(|name| {
+        let value = json.get(name).filter(|v| !v.is_null() && v.as_u64().is_none())?;
+        Some(format!("{section}{name} is {value}, and that is no size"))
+    });
+    wrong.map_or(Ok(()), |reason| Err(Error::corrupt(path, reason)))
 }
 
 impl HfRope {
