@@ -134,7 +134,7 @@ mod tests {
         let mut pickle = b"\x80\x02X".to_vec();
         pickle.extend(u32::MAX.to_le_bytes());
         pickle.extend(b"abc.");
-        let error = parse(Path::new("m.pth"), &mut Cursor::new(&pickle)).err().expect("is refused");
+        let error = parse(Path::new("m.pth"), &mut Cursor::new(&pickle)).expect_err("is refused");
         assert!(error.to_string().contains("4294967295"), "{error}");
     }
 }
