@@ -13,7 +13,7 @@ mod worker;
 
 pub use backend::Backend;
 pub use engine::{Engine, GenerateEvent, Score};
-pub use notices::VocabularyRows;
+pub use notices::{VocabularyRows, unused};
 pub use remote::{Remote, RemoteError, SCHEME};
 pub use worker::{Folders, ModelInfo, Worker, WorkerEvent};
 

@@ -77,6 +77,13 @@ pub(crate) fn notices(model: &Model, rows: &VocabularyRows) -> Vec<String> {
     tensors.unwrap_or_default().into_iter().chain(rows.differences()).collect()
 }
 
+/// What the files of `model` hold and nothing uses, for whoever loads its parts on their own. What cannot be
+/// read is left to the loader.
+pub fn unused(model: &Model) -> Vec<String> {
+    let rows = VocabularyRows::of(model).ok().flatten();
+    rows.map_or_else(Vec::new, |rows| notices(model, &rows))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -72,3 +72,18 @@ fn kept(state: &mut State, info: ModelInfo, reason: &str) {
     state.settings.model.clone_from(&info.reference);
     state.model = ModelState::Ready(info);
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::tui::chat::Message;
+    use crate::tui::chat::tests::{draw, state, update};
+    use artgpt_engine::WorkerEvent;
+
+    #[test]
+    fn what_a_models_files_hold_for_nothing_is_shown_when_it_is_ready() {
+        let mut state = state(80, 24);
+        let text = "nothing uses a.lora_A.weight in adapter_model.safetensors";
+        update(&mut state, Message::Model(WorkerEvent::Notice(text.into())));
+        assert!(draw(&state).contains(text), "{}", draw(&state));
+    }
+}
