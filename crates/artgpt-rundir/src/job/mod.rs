@@ -16,7 +16,7 @@ use crate::RunError;
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// No run has this id, unique id prefix, name or path.
-    #[error("there is no run {name}; name a folder, or one of {runs}")]
+    #[error("there is no run {name}")]
     NoRun {
         /// What was asked for.
         name: String,
@@ -24,7 +24,7 @@ pub enum RecordError {
         runs: String,
     },
     /// Several runs match.
-    #[error("more than one run is called {name}: {ids}; give one's id")]
+    #[error("more than one run is called {name}: {ids}")]
     Ambiguous {
         /// What was asked for.
         name: String,
@@ -32,7 +32,7 @@ pub enum RecordError {
         ids: String,
     },
     /// A record is damaged.
-    #[error("{path} cannot be read: {reason}; stop the job and submit it again")]
+    #[error("{path} cannot be read: {reason}")]
     Damaged {
         /// The record's file.
         path: String,
@@ -40,7 +40,7 @@ pub enum RecordError {
         reason: String,
     },
     /// A record cannot be read.
-    #[error("cannot read or write {path}: {source}; check permissions and free space")]
+    #[error("cannot read or write {path}: {source}")]
     Io {
         /// The record's file.
         path: String,
