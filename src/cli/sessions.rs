@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use super::args::{ExportFormat, SessionsCommand};
-use super::{Context, Failure, out};
+use super::{Context, Failure};
 use artgpt_app::sessions;
+use artgpt_base::output;
 use artgpt_base::text::printable;
 use artgpt_chat::Session;
 use artgpt_store::{to_json, to_markdown};
@@ -30,21 +31,21 @@ pub(crate) fn run(context: &Context, command: SessionsCommand) -> Result<ExitCod
 fn show(context: &Context, id: &str, format: ExportFormat) -> Result<(), Failure> {
     let conversation = sessions::get(&context.app, id)?;
     match format {
-        ExportFormat::Json => out::line(to_json(&conversation)),
-        ExportFormat::Md => out::write(to_markdown(&conversation)),
+        ExportFormat::Json => output::line(to_json(&conversation)),
+        ExportFormat::Md => output::write(to_markdown(&conversation)),
     }
     Ok(())
 }
 
 fn list(context: &Context, sessions: &[Session]) {
     if context.json {
-        out::line(serde_json::json!(sessions));
+        output::line(serde_json::json!(sessions));
         return;
     }
     for s in sessions {
         let updated = s.updated.strftime("%Y-%m-%d %H:%M");
         let title = if s.title.is_empty() { "Untitled" } else { &s.title };
-        out::line(format_args!(
+        output::line(format_args!(
             "{}  {updated}  {:<14}  {}",
             s.id,
             printable(&model_name(&s.model)),
@@ -61,8 +62,8 @@ fn model_name(model: &str) -> String {
 
 fn changed(context: &Context, session: &Session, what: &str) {
     if context.json {
-        out::line(serde_json::json!({"id": session.id, "state": what}));
+        output::line(serde_json::json!({"id": session.id, "state": what}));
     } else {
-        out::line(format_args!("{what} {}", session.id));
+        output::line(format_args!("{what} {}", session.id));
     }
 }

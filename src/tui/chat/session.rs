@@ -17,7 +17,7 @@ pub(super) fn loaded(state: &mut State, conversation: Conversation) -> Vec<Effec
     }
     let artworks = state.conversation.session.artworks.iter().enumerate();
     effects.extend(artworks.map(|(i, a)| Effect::ResumeArtwork(a.clone(), id.clone(), i)));
-    effects.extend(state.artwork.open_after_loading.take().map(Effect::OpenArtwork));
+    effects.extend(state.artwork.open_next());
     state.inform("session resumed");
     effects
 }

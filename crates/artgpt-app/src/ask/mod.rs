@@ -12,8 +12,10 @@ use std::path::PathBuf;
 
 pub use sampling::SamplingRequest;
 
+use super::server::{UnnamedServer, reference_of_session};
 use super::{App, AppError, Event, Result, backend};
 use artgpt_art::{Artwork, Label};
+use artgpt_base::mask::mask_url;
 use artgpt_chat::{Answer, Role, Turn};
 use artgpt_engine::{
     Backend, Cancel, GenerateEvent, Picture, Prompt, Request, Result as InferenceResult,
@@ -40,6 +42,9 @@ pub enum AskError {
     /// A model on a server was named to score with.
     #[error("{0} runs on a server, which gives no log-probabilities")]
     RemoteScore(String),
+    /// A session's model is on a server that the user has not named.
+    #[error(transparent)]
+    UnnamedServer(#[from] UnnamedServer),
 }
 
 /// The session that a question belongs to.
@@ -136,8 +141,8 @@ pub fn ask_with<G: Generate>(
     let session = request.session.as_ref();
     let session = session.map(|choice| OpenSession::open(app, choice, request, &system));
     let session = session.transpose()?;
-    let model = request.model.as_deref().or(session.as_ref().map(OpenSession::model));
-    let mut backend = open(model)?;
+    let model = model(app, request, session.as_ref())?;
+    let mut backend = open(model.as_deref())?;
     if cancel.is_cancelled() {
         return Err(AppError::Interrupted);
     }
@@ -174,7 +179,22 @@ pub fn ask_with<G: Generate>(
     if let Some(Err(e)) = round.as_ref().map(|round| round.finish(&answer)) {
         not_saved = Some(e);
     }
-    Ok(Asked { model: backend.name().to_string(), answer, not_saved })
+    Ok(Asked { model: mask_url(backend.name()).into_owned(), answer, not_saved })
+}
+
+/// The model that answers, if the question or its session names one.
+fn model(
+    app: &App,
+    request: &AskRequest,
+    session: Option<&OpenSession>,
+) -> std::result::Result<Option<String>, AskError> {
+    match (&request.model, &request.session, session) {
+        (Some(named), ..) => Ok(Some(named.clone())),
+        (None, Some(SessionChoice::Existing(_)), Some(session)) => {
+            Ok(Some(reference_of_session(session.model(), &[&app.settings.model])?))
+        }
+        _ => Ok(None),
+    }
 }
 
 fn check(request: &AskRequest) -> std::result::Result<(), AskError> {
