@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use super::args::{ExportFormat, SessionsCommand};
 use super::{Context, Failure};
 use artgpt_app::sessions;
+use artgpt_base::mask::mask_url;
 use artgpt_base::output;
 use artgpt_base::text::printable;
 use artgpt_chat::Session;
@@ -13,8 +14,8 @@ use artgpt_store::{to_json, to_markdown};
 pub(crate) fn run(context: &Context, command: SessionsCommand) -> Result<ExitCode, Failure> {
     let app = &context.app;
     match command {
-        SessionsCommand::List => list(context, &sessions::list(app)?),
-        SessionsCommand::Search { text } => list(context, &sessions::search(app, &text)?),
+        SessionsCommand::List => list(context, sessions::list(app)?),
+        SessionsCommand::Search { text } => list(context, sessions::search(app, &text)?),
         SessionsCommand::Show { id } => {
             let format = if context.json { ExportFormat::Json } else { ExportFormat::Md };
             show(context, &id, format)?;
@@ -29,7 +30,9 @@ pub(crate) fn run(context: &Context, command: SessionsCommand) -> Result<ExitCod
 }
 
 fn show(context: &Context, id: &str, format: ExportFormat) -> Result<(), Failure> {
-    let conversation = sessions::get(&context.app, id)?;
+    let mut conversation = sessions::get(&context.app, id)?;
+    // Sessions of earlier versions hold the address of a server with its password.
+    conversation.session.model = mask_url(&conversation.session.model).into_owned();
     match format {
         ExportFormat::Json => output::line(to_json(&conversation)),
         ExportFormat::Md => output::write(to_markdown(&conversation)),
@@ -37,12 +40,15 @@ fn show(context: &Context, id: &str, format: ExportFormat) -> Result<(), Failure
     Ok(())
 }
 
-fn list(context: &Context, sessions: &[Session]) {
+fn list(context: &Context, mut sessions: Vec<Session>) {
+    for session in &mut sessions {
+        session.model = mask_url(&session.model).into_owned();
+    }
     if context.json {
         output::line(serde_json::json!(sessions));
         return;
     }
-    for s in sessions {
+    for s in &sessions {
         let updated = s.updated.strftime("%Y-%m-%d %H:%M");
         let title = if s.title.is_empty() { "Untitled" } else { &s.title };
         output::line(format_args!(

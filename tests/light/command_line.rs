@@ -16,9 +16,10 @@ fn a_run_is_a_model_by_its_id_its_prefix_and_its_name() {
     let home = old_home();
     let id = "01M8Q5WW9DXDD79JQY3MDGJX1R";
     let path = home.path().join("runs").join(id).display().to_string();
-    let score = |model: &str| {
-        home.json(&["score", "--model", model, "--prompt", "What?", "--answer", "Red."])
-    };
+    let picture = crate::common::picture(home.path(), "red.png", [200, 10, 10]);
+    let picture = picture.display().to_string();
+    let ask = ["--image", &picture, "--prompt", "What?", "--answer", "Red."];
+    let score = |model: &str| home.json(&[&["score", "--model", model], &ask[..]].concat());
     let expected = score(&path);
     assert_ne!(expected, score("small"), "the run's weights make a difference");
     for name in ["evening", id, "01m8q5ww9"] {
@@ -61,9 +62,12 @@ fn what_training_prints_at_its_end_starts_a_chat() {
     assert_eq!(code, Some(0), "{err}");
     let line = err.lines().find_map(|line| line.strip_prefix("talk to it: artgpt-tui "));
     let line = line.unwrap_or_else(|| panic!("{err}"));
-    let words: Vec<&str> = line.split(' ').collect();
+    // The pseudo-terminal's program has the data folder already.
+    let words = line.strip_prefix(&format!("--data-dir {} ", home.path().display()));
+    let words: Vec<&str> = words.unwrap_or_else(|| panic!("{line}")).split(' ').collect();
+    assert!(matches!(words[..], ["--model", id] if id.len() == 26), "{words:?}");
     let mut chat = Pty::start(home.path(), (100, 30), Terminal::Plain, &words);
-    chat.until("the run's model", |screen| screen.contains("run 01"));
+    chat.until_shows(&format!("small-{}", words[1].to_lowercase()));
     chat.send("\u{11}"); // Ctrl-Q
     assert_eq!(chat.ends(), 0);
 }
@@ -75,18 +79,23 @@ fn pictures_and_options_of_the_interface_need_no_command() {
     crate::common::picture(home.path(), "blue.png", [10, 10, 200]);
     let words = ["red.png", "blue.png", "no.png", "-m", "evening"];
     let mut chat = Pty::start(home.path(), (100, 30), Terminal::Plain, &words);
-    chat.until("its model", |screen| screen.contains("run 01"));
-    chat.until_shows("no.png");
+    chat.until_shows("no file at no.png");
     // Both pictures go with the question.
     chat.send("What are they?\r");
-    chat.until("the stored question", |_| {
-        let list = home.json(&["sessions", "list"]);
-        let sessions = list.as_array().expect("a list");
-        let new = sessions.iter().find(|s| s["artworks"].as_array().map(Vec::len) == Some(2));
-        new.is_some()
-    });
+    chat.until("the answer", |screen| !screen.contains("no.png") && screen.contains("tokens"));
     chat.send("\u{11}");
     assert_eq!(chat.ends(), 0);
+    let list = home.json(&["sessions", "list"]);
+    let session = &list[0];
+    let names: Vec<&str> = ["red.png", "blue.png"]
+        .into_iter()
+        .filter(|name| session["artworks"].to_string().contains(name))
+        .collect();
+    assert_eq!(names.len(), 2, "{session}");
+    let model = session["model"].as_str().expect("a model");
+    assert!(model.ends_with("runs/01M8Q5WW9DXDD79JQY3MDGJX1R"), "{session}");
+    let shown = home.json(&["sessions", "show", session["id"].as_str().expect("an ID")]);
+    assert_eq!(shown["turns"][0]["artworks"], json!([0, 1]), "{shown}");
 }
 
 #[test]
@@ -104,10 +113,8 @@ fn a_word_that_is_no_picture_is_an_unknown_command() {
 /// A session as somebody else may send it.
 fn session(model: &str) -> String {
     json!({
-        "session": {
-            "id": "01M8Q5XXH0KSMAC2YZ3G68S5R0", "title": "T", "model": model, "system": null,
-            "created": "2026-01-01T00:00:00Z", "updated": "2026-01-01T00:00:00Z", "artworks": [],
-        },
+        "id": "01M8Q5XXH0KSMAC2YZ3G68S5R0", "title": "T", "model": model, "system": null,
+        "created": "2026-01-01T00:00:00Z", "updated": "2026-01-01T00:00:00Z", "artworks": [],
         "turns": [],
     })
     .to_string()

@@ -255,7 +255,6 @@ fn inference(e: &InferenceError) -> Option<String> {
 fn jobs(e: &JobError) -> Option<String> {
     Some(match e {
         JobError::Unknown(_) => "`artgpt-tui jobs list` shows them".into(),
-        JobError::Io { .. } => PERMISSIONS_AND_SPACE.into(),
         JobError::Start { .. } => "check that it is installed and may be run".into(),
         JobError::Slurm { .. } => "see its own manual, or use --on local".into(),
         JobError::Refused { hint, .. } => (*hint).into(),
@@ -270,7 +269,6 @@ fn record(e: &RecordError) -> Option<String> {
         RecordError::NoRun { runs, .. } => format!("name a folder, or one of {runs}"),
         RecordError::Ambiguous { .. } => "give one's id".into(),
         RecordError::Damaged { .. } => "stop the job and submit it again".into(),
-        RecordError::Io { .. } => PERMISSIONS_AND_SPACE.into(),
         RecordError::Run(e) => return run(e),
     })
 }
@@ -300,8 +298,6 @@ fn model(e: &ModelError) -> Option<String> {
 
 fn training(e: &TrainError) -> Option<String> {
     let text = match e {
-        TrainError::Config(_) => EXAMPLE,
-        TrainError::Io { .. } => PERMISSIONS_AND_SPACE,
         TrainError::Run(e) => return run(e),
         TrainError::Diverged { .. } => {
             "lower the learning rate, or let [guard] skip such steps, and resume from the last \

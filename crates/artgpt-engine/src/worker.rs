@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
 use super::{Backend, Cancel, Engine, GenerateEvent, InferenceError, Remote, Request};
+use artgpt_base::mask::mask_url;
 use artgpt_chat::{Answer, Usage};
 use artgpt_fetch::{self as fetch, Progress};
 use artgpt_model::LoadStage;
@@ -42,7 +43,7 @@ pub type Explain = fn(&InferenceError) -> String;
 pub struct ModelInfo {
     /// The name, path or address that it was found by.
     pub reference: String,
-    /// The name in its manifest.
+    /// The name in its manifest, or the server's address without secrets.
     pub name: String,
     /// Whether it takes images.
     pub sees: bool,
@@ -185,7 +186,7 @@ fn caught<T>(
 
 impl ModelInfo {
     fn of(backend: &Backend, reference: &str) -> Self {
-        let (name, sees) = (backend.name().to_string(), backend.sees());
+        let (name, sees) = (mask_url(backend.name()).into_owned(), backend.sees());
         Self { reference: reference.to_string(), name, sees }
     }
 }

@@ -34,15 +34,6 @@ pub enum JobError {
     /// No job has this ID, unique ID prefix, name or path.
     #[error("there is no job {0}")]
     Unknown(String),
-    /// A file of the job cannot be read or written.
-    #[error("cannot read or write {path}: {source}")]
-    Io {
-        /// The file or directory.
-        path: String,
-        /// The operating system's error.
-        #[source]
-        source: std::io::Error,
-    },
     /// A process cannot be started.
     #[error("cannot start {what}: {reason}")]
     Start {
@@ -89,6 +80,6 @@ pub enum JobError {
 pub type Result<T> = std::result::Result<T, JobError>;
 
 fn io(path: &Path) -> impl FnOnce(std::io::Error) -> JobError {
-    let path = path.display().to_string();
-    |source| JobError::Io { path, source }
+    let with_path = artgpt_rundir::io(path);
+    |source| with_path(source).into()
 }

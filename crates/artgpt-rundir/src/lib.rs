@@ -79,7 +79,9 @@ pub enum RunError {
 /// A result whose error is about the folder of a run.
 pub type Result<T> = std::result::Result<T, RunError>;
 
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> RunError {
+/// Adds the path to an error of the operating system: `fs::read(path).map_err(io(path))?`. Crates whose
+/// errors hold a [`RunError`] use this one.
+pub fn io(path: &Path) -> impl FnOnce(std::io::Error) -> RunError {
     let path = path.display().to_string();
     |source| RunError::Io { path, source }
 }

@@ -48,18 +48,6 @@ pub use trainer::{Outcome, TrainEvent, Trainer};
 /// Why a run ends with an error.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// A value of the configuration is wrong, or does not fit data or model.
-    #[error("the training configuration is wrong: {0}")]
-    Config(String),
-    /// A file of the run cannot be read or written.
-    #[error("cannot read or write {path}: {source}")]
-    Io {
-        /// The file.
-        path: String,
-        /// The system's error.
-        #[source]
-        source: std::io::Error,
-    },
     /// The guard ended the run after a bad step.
     #[error("{reason} at step {step}")]
     Diverged {
@@ -114,6 +102,11 @@ fn unwritten(path: &std::path::Path) -> impl FnOnce(candle_core::Error) -> Train
 }
 
 fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> TrainError {
-    let path = path.display().to_string();
-    |source| TrainError::Io { path, source }
+    let with_path = artgpt_rundir::io(path);
+    |source| with_path(source).into()
+}
+
+/// A wrong configuration.
+fn config_error(reason: impl Into<String>) -> TrainError {
+    artgpt_rundir::RunError::Config(reason.into()).into()
 }

@@ -64,7 +64,7 @@ impl Trainer<'_> {
     /// Calls `report` with the metrics of each step and each validation, and with warnings.
     ///
     /// # Errors
-    /// - [`crate::TrainError::Config`] for a wrong configuration;
+    /// - [`crate::TrainError::Run`] for a wrong configuration;
     /// - [`crate::TrainError::Diverged`] if the guard ends the run;
     /// - [`crate::TrainError::LostPeer`] if another process ended;
     /// - [`crate::TrainError::Picture`] if no picture of many consecutive batches can be read;

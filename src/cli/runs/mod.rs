@@ -16,7 +16,7 @@ use artgpt_app::NO_METRICS;
 use artgpt_app::runs::{self, ExportTarget, Summary};
 use artgpt_base::output;
 use artgpt_base::text::printable;
-use artgpt_runs::Pattern;
+use artgpt_runs::{Pattern, PatternError};
 
 const NONE_YET: &str = "no runs yet; `artgpt-tui train CONFIG` starts one";
 
@@ -79,11 +79,12 @@ pub(crate) fn removed(context: &Context, ids: &[String]) {
 }
 
 fn pattern(logs: LogArgs) -> Result<Option<Pattern>, Failure> {
-    logs.pattern.map(|text| Pattern::new(&text)).transpose().map_err(|reason| {
-        Failure::usage(
-            format!("--pattern cannot be used: {reason}"),
-            "see `artgpt-tui runs list --help`",
-        )
+    logs.pattern.map(|text| Pattern::new(&text)).transpose().map_err(|error| {
+        let hint = match error {
+            PatternError::NoMetric => r"write one as (?<loss>[-+.eE\d]+)",
+            PatternError::Syntax(_) => "see `artgpt-tui runs list --help`",
+        };
+        Failure::usage(format!("--pattern cannot be used: {error}"), hint)
     })
 }
 
@@ -103,7 +104,9 @@ fn diff(context: &Context, names: &[String]) -> Result<(), Failure> {
 fn export(run: &artgpt_runs::Run, format: RunsFormat, to: Option<PathBuf>) -> Result<(), Failure> {
     match (format, to) {
         (RunsFormat::Csv, None) => {
-            runs::export(run, ExportTarget::CsvStream(&mut output::Stdout))?;
+            let exported = runs::export(run, ExportTarget::CsvStream(&mut output::Stdout));
+            // An error of stdout is reported when the command ends, as everywhere.
+            exported.or_else(|e| output::stdout_error().map(|_| ()).ok_or(e))?;
         }
         (RunsFormat::Csv, Some(path)) => runs::export(run, ExportTarget::CsvFile(path))?,
         (RunsFormat::Tensorboard, None) => {

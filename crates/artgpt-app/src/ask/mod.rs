@@ -16,7 +16,7 @@ use super::server::{UnnamedServer, reference_of_session};
 use super::{App, AppError, Event, Result, backend};
 use artgpt_art::{Artwork, Label};
 use artgpt_base::mask::mask_url;
-use artgpt_chat::{Answer, Role, Turn};
+use artgpt_chat::{Answer, Conversation, Role, Turn};
 use artgpt_engine::{
     Backend, Cancel, GenerateEvent, Picture, Prompt, Request, Result as InferenceResult,
 };
@@ -147,18 +147,18 @@ pub fn ask_with<G: Generate>(
         return Err(AppError::Interrupted);
     }
     let mut round = session.map(|s| s.question(app, &request.question, &art)).transpose()?;
-    let (prompt, pictures) = match &round {
-        Some(round) => (round.prompt(), round.pictures().to_vec()),
-        None => {
-            let prompt = single_prompt(request.raw, system, &request.question, &art);
-            (prompt, art.iter().map(Picture::of).collect())
+    let (sampling, max_new_tokens) = (request.sampling.clone(), request.max_new_tokens);
+    let to_model = match &round {
+        Some(round) => {
+            let pictures = round.pictures().to_vec();
+            answer_request(round.conversation(), None, pictures, sampling, max_new_tokens)
         }
-    };
-    let to_model = Request {
-        prompt,
-        pictures,
-        sampling: request.sampling.clone(),
-        max_new_tokens: request.max_new_tokens,
+        None => Request {
+            prompt: single_prompt(request.raw, system, &request.question, &art),
+            pictures: art.iter().map(Picture::of).collect(),
+            sampling,
+            max_new_tokens,
+        },
     };
     let mut not_saved = None;
     let answer = backend.generate(&to_model, cancel, &mut |event| {
@@ -218,6 +218,22 @@ pub fn artworks(app: &App, paths: &[PathBuf]) -> Result<Vec<Artwork>> {
         Ok(artwork)
     };
     paths.iter().map(open).collect()
+}
+
+/// What the model gets for the answer to a turn of a conversation, or to its last question where
+/// `parent` is `None`. `pictures` are those of the session, in its order.
+pub fn answer_request(
+    conversation: &Conversation,
+    parent: Option<u64>,
+    pictures: Vec<Picture>,
+    sampling: SamplingConfig,
+    max_new_tokens: usize,
+) -> Request {
+    let prompt = Prompt::Chat {
+        system: conversation.session.system.clone(),
+        turns: conversation.template_turns(parent),
+    };
+    Request { prompt, pictures, sampling, max_new_tokens }
 }
 
 /// A prompt with pictures outside any session.

@@ -39,16 +39,7 @@ pub enum RecordError {
         /// What the parser says.
         reason: String,
     },
-    /// A record cannot be read.
-    #[error("cannot read or write {path}: {source}")]
-    Io {
-        /// The record's file.
-        path: String,
-        /// What the system says.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A record cannot be written.
+    /// A file of the run cannot be read or written.
     #[error(transparent)]
     Run(#[from] RunError),
 }
@@ -57,6 +48,6 @@ pub enum RecordError {
 pub type Result<T> = std::result::Result<T, RecordError>;
 
 fn io(path: &Path) -> impl FnOnce(std::io::Error) -> RecordError {
-    let path = path.display().to_string();
-    |source| RecordError::Io { path, source }
+    let with_path = crate::io(path);
+    |source| with_path(source).into()
 }
