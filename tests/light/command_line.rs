@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use crate::common::home::{Home, terminate};
 use crate::common::pty::{Pty, Terminal};
-use crate::old_home::old_home;
+use crate::old_home::quiet_home;
 use crate::remote::{good, serve};
 
 #[test]
 fn a_run_is_a_model_by_its_id_its_prefix_and_its_name() {
-    let home = old_home();
+    let home = quiet_home();
     let id = "01M8Q5WW9DXDD79JQY3MDGJX1R";
     let path = home.path().join("runs").join(id).display().to_string();
     let picture = crate::common::picture(home.path(), "red.png", [200, 10, 10]);
@@ -37,7 +37,7 @@ fn a_run_is_a_model_by_its_id_its_prefix_and_its_name() {
 
 #[test]
 fn a_run_without_a_model_and_an_ambiguous_name_are_told() {
-    let home = old_home();
+    let home = quiet_home();
     let (code, _, err) = home.run(&["ask", "--model", "paused", "Why?"]);
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains("has no model yet; `artgpt-tui runs show "), "{err}");
@@ -51,7 +51,7 @@ fn a_run_without_a_model_and_an_ambiguous_name_are_told() {
 
 #[test]
 fn what_training_prints_at_its_end_starts_a_chat() {
-    let home = old_home();
+    let home = quiet_home();
     let config = home.config(
         "t.toml",
         "model = \"small\"\ndata = \"tiny-museum\"\nheld_out = 1\nbridge = \"projection\"\n\
@@ -74,7 +74,7 @@ fn what_training_prints_at_its_end_starts_a_chat() {
 
 #[test]
 fn pictures_and_options_of_the_interface_need_no_command() {
-    let home = old_home();
+    let home = quiet_home();
     crate::common::picture(home.path(), "red.png", [200, 10, 10]);
     crate::common::picture(home.path(), "blue.png", [10, 10, 200]);
     let words = ["red.png", "blue.png", "no.png", "-m", "evening"];
@@ -190,7 +190,7 @@ fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
 
 #[test]
 fn an_evaluation_shows_progress_and_stops_on_a_signal() {
-    let home = old_home();
+    let home = quiet_home();
     let split = home.path().join("runs/01M8Q5WW9DXDD79JQY3MDGJX1R/split.json");
     let mut child = Command::new(assert_cmd::cargo::cargo_bin("artgpt-tui"))
         .env("XDG_CONFIG_HOME", home.path().join("config"))

@@ -52,11 +52,11 @@ pub fn ensure_supervisor(
         if let Ok(Some(status)) = child.try_wait() {
             return match status.success() {
                 true => Ok(()),
-                false => Err(start(&format!("it exited with {status}; see {}", log.display()))),
+                false => Err(start(&format!("it exited with {status} (log: {})", log.display()))),
             };
         }
         if begun.elapsed() > STARTUP_TIMEOUT {
-            return Err(start(&format!("it did not come up in time; see {}", log.display())));
+            return Err(start(&format!("it did not come up in time (log: {})", log.display())));
         }
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -6,7 +6,7 @@ use super::*;
 use crate::server::UnnamedServer;
 use artgpt_chat::ChatError;
 use artgpt_engine::RemoteError;
-use artgpt_store::StoreError;
+use artgpt_store::{StoreError, Unsaved, UnsavedItem};
 
 /// All variants of an enum as errors of the application layer. One that is missing does not compile.
 macro_rules! every {
@@ -295,7 +295,10 @@ fn of_sessions() -> Vec<AppError> {
         StoreError::Ambiguous(_) => StoreError::Ambiguous(text("01A")),
         StoreError::Import { .. } =>
             StoreError::Import { path: text("x"), reason: text("its id is no ULID") },
-        StoreError::Unsaved(_) => StoreError::Unsaved(Vec::new()),
+        StoreError::Unsaved(_) => StoreError::Unsaved(vec![Unsaved {
+            item: UnsavedItem::Removal(text("01A")),
+            reason: text("no space left"),
+        }]),
     }
 }
 
