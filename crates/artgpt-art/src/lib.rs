@@ -8,6 +8,7 @@ mod decode;
 mod features;
 mod label;
 mod museum;
+mod perceptual_hash;
 mod questions;
 mod resample;
 mod view;
@@ -19,6 +20,7 @@ pub use features::{
 };
 pub use label::Label;
 pub use museum::{Painting, Paintings, Split, count_paintings, titles};
+pub use perceptual_hash::PerceptualHash;
 pub use questions::{PRESENCE_WORDINGS, Question, description};
 pub use resample::within;
 pub use view::{VIEW_SIZE, View, ViewJitter};
