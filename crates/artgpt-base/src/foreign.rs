@@ -40,10 +40,10 @@ impl fmt::Display for Foreign {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Self::LfsPointer { bytes: Some(bytes) } => {
-                write!(f, "a Git LFS pointer; the {bytes} bytes of the file itself are not here")
+                write!(f, "a Git LFS pointer (the {bytes} bytes of the file itself are not here)")
             }
             Self::LfsPointer { bytes: None } => {
-                f.write_str("a Git LFS pointer; the file itself is not here")
+                f.write_str("a Git LFS pointer (the file itself is not here)")
             }
             Self::WebPage => f.write_str("a web page (HTML)"),
             Self::Xml => f.write_str("an XML document"),
