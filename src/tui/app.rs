@@ -61,6 +61,8 @@ fn apply(app: &mut App, at: &Moment, message: Message) -> Vec<Effect> {
             effects
         }
         Message::Terminate => app.quit(Ended::BySystem),
+        Message::Suspend => vec![Effect::Suspend],
+        Message::Resume => vec![Effect::Resume],
     }
 }
 
@@ -114,11 +116,13 @@ impl App {
         effects
     }
 
-    /// Quits the program, also where the panel covers the chat; all other keys are the panel's.
+    /// Quits or suspends the program, also where the panel covers the chat; all other keys are the
+    /// panel's.
     fn panel_key(&mut self, key: KeyEvent) -> Vec<Effect> {
         let keymap = self.panel.as_ref().map(|panel| panel.keymap.clone()).unwrap_or_default();
         match keymap.action::<GlobalAction>(&key) {
             Some(GlobalAction::Quit) => self.quit(Ended::ByUser),
+            Some(GlobalAction::Suspend) => vec![Effect::Suspend],
             _ => self.panel(panel::Message::Key(key)),
         }
     }

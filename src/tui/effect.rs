@@ -46,6 +46,10 @@ pub(crate) enum Effect {
     Ring(String),
     /// Draw every cell and image again.
     Redraw,
+    /// Give the terminal back and stop, until the shell continues the program.
+    Suspend,
+    /// Take the terminal again after a stop.
+    Resume,
     Quit(Ended),
 }
 

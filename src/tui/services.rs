@@ -182,6 +182,8 @@ impl ChatServices {
             | Effect::Panel(_)
             | Effect::Ring(_)
             | Effect::Redraw
+            | Effect::Suspend
+            | Effect::Resume
             | Effect::Quit(_) => {}
         }
     }

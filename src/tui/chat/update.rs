@@ -94,6 +94,7 @@ pub(crate) fn on_key(state: &mut State, at: &Moment, key: KeyEvent) -> Vec<Effec
     match keymap.action::<GlobalAction>(&key) {
         Some(GlobalAction::Quit) => return quit(state, Ended::ByUser),
         Some(GlobalAction::Redraw) => return vec![Effect::Redraw],
+        Some(GlobalAction::Suspend) => return vec![Effect::Suspend],
         Some(GlobalAction::Interrupt) => return interrupt(state, was_quitting),
         None => {}
     }

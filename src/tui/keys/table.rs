@@ -4,6 +4,7 @@ use super::{Context, actions};
 
 actions! { GlobalAction in Context::Global;
     Redraw ["ctrl-l"] "redraw the screen";
+    Suspend ["ctrl-z"] "suspend the program; the shell's `fg` brings it back";
     Interrupt ["ctrl-c"] "stop the answer, close the window or panel; twice when idle: quit";
     Quit ["ctrl-q"] "quit; everything is saved" hint 4 "quit";
 }

@@ -54,6 +54,8 @@ pub(crate) fn action(panel: &Panel, key: KeyEvent) -> Option<Action> {
     match panel.keymap.action::<GlobalAction>(&key) {
         Some(GlobalAction::Interrupt | GlobalAction::Quit) => return Some(Action::Quit),
         Some(GlobalAction::Redraw) => return Some(Action::Redraw),
+        // The screens as a whole do this.
+        Some(GlobalAction::Suspend) => return None,
         None => {}
     }
     if panel.filtering.is_some() {
