@@ -86,7 +86,7 @@ impl App {
 
     /// Whether time alone changes something.
     pub(crate) fn ticks(&self) -> bool {
-        self.panel.is_some() || self.chat.as_ref().is_some_and(|chat| chat.answer.is_some())
+        self.panel.is_some() || self.chat.as_ref().is_some_and(chat::ticks)
     }
 
     pub(crate) fn notices(&self) -> &NoticeSettings {
@@ -143,6 +143,7 @@ impl App {
         let mut panel = Panel::new(chat.ui.theme.clone(), chat.ui.screen, at.system_time);
         (panel.within, panel.steers) = (true, true);
         panel.keymap = chat.ui.keymap.clone();
+        panel.zone = chat.ui.zone.clone();
         panel.colours = terminal.colours;
         panel.cell = (!terminal.protocol.in_buffer()).then_some(terminal.cell);
         self.panel = Some(Box::new(panel));

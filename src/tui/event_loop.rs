@@ -1,5 +1,7 @@
 //! The loop: messages change the state, effects go out, the screen follows.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -25,6 +27,8 @@ pub(crate) struct Events {
     /// Threads and finished effects.
     inbox: UnboundedReceiver<Message>,
     ticks: Interval,
+    /// The loop has taken over; before, nothing hears messages.
+    begun: Arc<AtomicBool>,
 }
 
 impl Events {
@@ -32,11 +36,12 @@ impl Events {
     pub(crate) fn new(
         terminal: UnboundedReceiver<Message>,
         inbox: UnboundedReceiver<Message>,
+        begun: Arc<AtomicBool>,
     ) -> Self {
         let mut ticks = tokio::time::interval(TICK);
         // Ticks that were missed while nothing ran must not all come at once.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { terminal, inbox, ticks }
+        Self { terminal, inbox, ticks, begun }
     }
 
     /// Waits for the next message.
@@ -63,6 +68,7 @@ pub(crate) async fn event_loop(
     mut services: Services,
     mut events: Events,
 ) -> Result<Ended, TuiError> {
+    events.begun.store(true, Ordering::Relaxed);
     let ended = until_quit(&mut app, &mut display, &mut services, &mut events).await;
     // Whoever waits at the terminal has it at once; a slow disk may take longer.
     drop(display);

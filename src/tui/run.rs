@@ -3,8 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::app::App;
@@ -14,7 +16,7 @@ use super::effect::{Effect, Ended};
 use super::event_loop::{Events, event_loop};
 use super::executor::{Executor, MAX_THREADS};
 use super::graphics::{Environment, Protocol};
-use super::guard::TerminalGuard;
+use super::guard::{TerminalGuard, restore};
 use super::input::{Decoder, InputThread};
 use super::keys::Keymap;
 use super::message::Message;
@@ -114,18 +116,15 @@ async fn run_chat(options: Options) -> Result<Ended, TuiError> {
     let theme = Theme::load(&settings.theme, !env.no_color)?;
     let (messages, inbox) = unbounded_channel::<Message>();
     let (terminal_messages, from_terminal) = unbounded_channel::<Message>();
-    listen(terminal_messages.clone())?;
+    let begun = Arc::new(AtomicBool::new(false));
+    listen(terminal_messages.clone(), begun.clone())?;
     let mut display = enter(&messages)?;
     let (keymap, wrong_keys) = Keymap::load_or_default(&paths.keys_file());
     let terminal =
         Terminal { protocol: Protocol::Blocks, colours: env.colours(), cell: DEFAULT_CELL };
     let screen = display.screen().map_err(TuiError::Terminal)?;
-    let ui = Ui { screen, terminal, theme, keymap: Arc::new(keymap) };
+    let ui = Ui { screen, terminal, theme, keymap: Arc::new(keymap), zone: TimeZone::system() };
     let mut chat = chat::State::new(settings, ui);
-    let paintings = paths.models().join("met-paintings/files");
-    if paintings.is_dir() {
-        chat.artwork.start_folder = format!("{}/", paintings.display());
-    }
     if let Some(error) = wrong_keys {
         chat.report_error(error.to_string());
     }
@@ -156,13 +155,14 @@ async fn run_chat(options: Options) -> Result<Ended, TuiError> {
         messages.clone(),
     );
     chat.artwork.waiting = pictures.into();
+    services.run(Effect::FindPaintings)?;
     // The artworks join the session, so they wait for it.
     match session {
         Some(id) => services.run(Effect::LoadSession(id))?,
         None => chat.artwork.open_next().into_iter().try_for_each(|effect| services.run(effect))?,
     }
     let _machine = watch_machine(&paths.runs(), services.steer.clone(), &messages)?;
-    event_loop(app, display, services, Events::new(from_terminal, inbox)).await
+    event_loop(app, display, services, Events::new(from_terminal, inbox, begun)).await
 }
 
 async fn run_watch(options: WatchOptions) -> Result<Ended, TuiError> {
@@ -171,12 +171,14 @@ async fn run_watch(options: WatchOptions) -> Result<Ended, TuiError> {
     let theme = Theme::load(&theme, !env.no_color)?;
     let (messages, inbox) = unbounded_channel::<Message>();
     let (terminal_messages, from_terminal) = unbounded_channel::<Message>();
-    listen(terminal_messages.clone())?;
+    let begun = Arc::new(AtomicBool::new(false));
+    listen(terminal_messages.clone(), begun.clone())?;
     let mut display = enter(&messages)?;
     let screen = display.screen().map_err(TuiError::Terminal)?;
-    let mut panel = Panel::new(theme, screen, std::time::SystemTime::now());
+    let mut panel = Panel::new(theme, screen, artgpt_runs::steady_now());
     let (keymap, wrong_keys) = Keymap::load_or_default(&keys_file);
     panel.keymap = Arc::new(keymap);
+    panel.zone = TimeZone::system();
     panel.notice = wrong_keys.map(|error| error.to_string());
     panel.steers = steer.is_some();
     let (terminal, bytes) = display.probe(graphics, &env);
@@ -193,7 +195,7 @@ async fn run_watch(options: WatchOptions) -> Result<Ended, TuiError> {
     };
     services.follow(&paths)?;
     let app = App { chat: None, panel: Some(Box::new(panel)), notices };
-    event_loop(app, display, services, Events::new(from_terminal, inbox)).await
+    event_loop(app, display, services, Events::new(from_terminal, inbox, begun)).await
 }
 
 /// Takes over the terminal.
@@ -222,7 +224,7 @@ fn start_chat_services(
     let on_event = move |event| drop(sender.send(ChatMessage::Store(event).into()));
     let store =
         Store::spawn(paths.sessions(), pictures.clone(), on_event).map_err(TuiError::Thread)?;
-    Ok(ChatServices { worker, store, pictures, paths: paths.clone() })
+    Ok(ChatServices { worker, store, pictures, paths: paths.clone(), answering: None })
 }
 
 /// Watches the machine and our own runs.
@@ -253,12 +255,12 @@ fn read_terminal(
     InputThread::spawn(decoder, messages).map_err(TuiError::Thread)
 }
 
-/// Turns signals into messages.
-fn listen(messages: UnboundedSender<Message>) -> Result<(), TuiError> {
+/// Turns signals into messages. Before the loop has `begun`, nothing hears these.
+fn listen(messages: UnboundedSender<Message>, begun: Arc<AtomicBool>) -> Result<(), TuiError> {
     let tell = move |signal| {
         let message = match signal {
             ScreenSignal::Terminate => {
-                tokio::spawn(end_without_terminal(messages.clone()));
+                tokio::spawn(end_without_terminal(messages.clone(), begun.clone()));
                 Some(Message::Terminate)
             }
             ScreenSignal::Suspend => Some(Message::Suspend),
@@ -279,11 +281,21 @@ fn resized() -> Option<Message> {
     Some(Message::Resize(width, height))
 }
 
-/// Lets the loop end where it waits in a write, because the terminal takes nothing any more.
-async fn end_without_terminal(messages: UnboundedSender<Message>) {
+/// Lets the program end where it waits for the terminal: in a write that the terminal does not take, or
+/// at the start for an answer that does not come.
+async fn end_without_terminal(messages: UnboundedSender<Message>, begun: Arc<AtomicBool>) {
     tokio::select! {
         // The loop has given the terminal back.
         () = messages.closed() => {}
-        () = tokio::time::sleep(STALLED) => drop(signals::abandon_stdout()),
+        () = tokio::time::sleep(STALLED) => match begun.load(Ordering::Relaxed) {
+            true => drop(signals::abandon_stdout()),
+            // There is nothing to save yet.
+            false => {
+                // A write that hangs holds stdout, so this may hang, too.
+                std::thread::spawn(restore);
+                tokio::time::sleep(SHUTDOWN).await;
+                std::process::exit(Ended::BY_SYSTEM.into());
+            }
+        },
     }
 }
