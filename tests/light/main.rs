@@ -18,3 +18,4 @@ mod reference_gradients;
 mod reference_modules;
 mod remote;
 mod runs;
+mod terminal;
