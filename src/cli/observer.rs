@@ -64,6 +64,9 @@ impl Observer for Printer {
                 output::note(format_args!("{model}: {reason}"))
             }
             Event::Device { .. } => {}
+            Event::Model(notice) => {
+                output::note(format_args!("artgpt-tui: warning: {}", printable(notice)));
+            }
             Event::Artwork(note) => output::note(format_args!("artgpt-tui: {}", printable(note))),
             Event::SessionCreated(id) => output::note(format_args!("session {id}")),
             Event::Store(notice) => output::note(format_args!("artgpt-tui: {notice}")),

@@ -11,6 +11,7 @@ mod bad_checkpoints;
 mod command_line;
 mod file_sizes;
 mod full_size;
+mod model_files;
 mod old_home;
 mod output;
 mod reference_checkpoints;

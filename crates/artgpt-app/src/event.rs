@@ -20,6 +20,8 @@ pub enum Event<'a> {
         /// The device, and why it was chosen.
         reason: &'a str,
     },
+    /// What a model's files hold and nothing uses.
+    Model(&'a str),
     /// A remark about a picture, such as an animation of which only the first frame is used.
     Artwork(&'a str),
     /// A session was created for this question.

@@ -1,10 +1,13 @@
 //! Helpers for every crate of the workspace: text that is safe for terminals, the one writer of
-//! output, secrets that must not be shown, atomic file writes, limited reads, and hashes.
+//! output, secrets that must not be shown, atomic file writes, limited reads, hashes, files of another
+//! kind than expected, and panics as errors.
 //!
 //! This crate knows nothing of models, runs or screens.
 
 pub mod files;
+pub mod foreign;
 pub mod hash;
 pub mod mask;
 pub mod output;
+pub mod panics;
 pub mod text;

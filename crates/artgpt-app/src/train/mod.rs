@@ -260,6 +260,7 @@ impl Session<'_> {
         if peers.rank() == 0 {
             self.app.tell(&Event::RunStarted(&run.path));
             self.app.tell(&Event::Loading(&model.manifest.name));
+            artgpt_engine::unused(&model).iter().for_each(|n| self.app.tell(&Event::Model(n)));
         }
         if peers.size() > 1 {
             run.note(&format!("{} processes train together", peers.size()));
