@@ -16,3 +16,4 @@ mod reference_gradients;
 mod reference_modules;
 mod remote;
 mod runs;
+mod slurm;

@@ -244,6 +244,12 @@ fn jobs(e: &JobError) -> Option<String> {
         JobError::Io { .. } => PERMISSIONS_AND_SPACE.into(),
         JobError::Start { .. } => "check that it is installed and may be run".into(),
         JobError::Slurm { .. } => "see its own manual, or use --on local".into(),
+        JobError::Unsure { .. } => {
+            "do not submit it again: `artgpt-tui jobs list` shows whether Slurm \
+             has it, as soon as Slurm answers"
+                .into()
+        }
+        JobError::Silent { .. } => "nothing was submitted; try again when `squeue` answers".into(),
         JobError::Refused { hint, .. } => (*hint).into(),
         JobError::Needed { .. } => "remove that one first, or with it".into(),
         JobError::Run(e) => return run(e),

@@ -18,7 +18,7 @@ pub fn submit_existing(path: &Path, spec: &Spec) -> Result<Job> {
     let Ok(run) = RunDir::open(path) else {
         return refused("running in the foreground", "stop it first");
     };
-    if Job::read(path)?.is_some() {
+    if Job::read(path).is_some() {
         return refused("a job", "resume it");
     }
     let config = run.config()?;
@@ -50,5 +50,5 @@ fn write_records(path: &Path, spec: &Spec) -> Result<Job> {
     record::write(path, Record::Request, &Request::default())?;
     // The run becomes a job with its spec, so write that last.
     record::write(path, Record::Spec, spec)?;
-    Job::read(path)?.ok_or_else(|| JobError::Unknown(path.display().to_string()))
+    Job::read(path).ok_or_else(|| JobError::Unknown(path.display().to_string()))
 }

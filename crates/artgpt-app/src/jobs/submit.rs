@@ -191,9 +191,12 @@ pub fn queue(app: &App, request: &SubmitRequest, checked: &[Checked]) -> Result<
     match (request.on, checked.first()) {
         (Place::Slurm, Some(Checked { config, .. })) => {
             let resources = config.slurm.clone().unwrap_or_default();
-            if let Err(e) = slurm::submit(&made, &cluster(app)?, &resources, &before) {
-                // What the cluster did not take is no job.
-                take_back(&made);
+            let submitted = slurm::submit(&made, &cluster(app)?, &resources, &before);
+            if let Err(e) = submitted {
+                // What the cluster did not take is no job; what it may have taken is one.
+                if !matches!(e, JobError::Unsure { .. } | JobError::Refused { .. }) {
+                    take_back(&made);
+                }
                 return Err(e.into());
             }
         }

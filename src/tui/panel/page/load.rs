@@ -122,7 +122,7 @@ pub(crate) fn load(request: &PageRequest) -> PageData {
     let log = if output.is_file() { output } else { run.join("log.txt") };
     let samples = samples(run);
     PageData {
-        job: Job::read(run).ok().flatten(),
+        job: Job::read(run),
         settings: own,
         compared: std::iter::once(run)
             .chain(request.others.iter().map(|(p, _)| p.as_path()))
