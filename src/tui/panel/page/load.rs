@@ -182,8 +182,9 @@ fn sample_pictures(run: &Path, last: Option<&Samples>) -> Vec<Option<RgbImage>> 
     let folder = run.join(PICTURES);
     (0..count)
         .map(|i| {
-            // The trainer wrote them, and they are small.
-            let image = image::open(folder.join(format!("{i}.png"))).ok()?.into_rgb8();
+            let path = folder.join(format!("{i}.png"));
+            let bytes = artgpt_art::read_limited(&path).ok()?;
+            let (image, _) = artgpt_art::decode(&path, &bytes).ok()?;
             Some(image::imageops::resize(&image, width, height, FilterType::Triangle))
         })
         .collect()
