@@ -14,10 +14,12 @@ use artgpt_art::Paintings;
 use artgpt_base::text::printable;
 use artgpt_rundir::DataConfig;
 use artgpt_rundir::TrainConfig;
-use artgpt_train::data::{Report, Spread, check};
+use artgpt_train::data::{BadItem, Report, Spread, check};
 
 /// Cells of a sample picture.
 const PICTURE: (u32, u32) = (48, 16);
+/// Bad items, and unused ones, that the text names; JSON names all.
+const NAMED: usize = 20;
 
 pub(crate) fn run(context: &Context, command: DataCommand) -> Result<ExitCode, Failure> {
     let DataCommand::Check { config_file, set, no_pictures } = command;
@@ -78,9 +80,9 @@ fn describe(report: &Report) -> String {
     line("pictures", report.pictures.to_string());
     line("below min_score", report.below_min_score.to_string());
     line("bad", report.bad.to_string());
-    for bad in &report.bad_items {
-        line("", format!("{}: {}", printable(&bad.place), printable(&bad.reason)));
-    }
+    named(&mut line, &report.bad_items, report.bad);
+    line("not used", report.unused.to_string());
+    named(&mut line, &report.unused_items, report.unused_items.len());
     line("words of a caption", spread(report.caption_words));
     line("width, pixels", spread(report.width));
     line("height, pixels", spread(report.height));
@@ -103,6 +105,16 @@ fn describe(report: &Report) -> String {
         line("", printable(name));
     }
     text
+}
+
+/// Names the first of `count` items.
+fn named(line: &mut impl FnMut(&str, String), items: &[BadItem], count: usize) {
+    for item in items.iter().take(NAMED) {
+        line("", format!("{}: {}", printable(&item.place), printable(&item.reason)));
+    }
+    if count > NAMED {
+        line("", format!("and {} more; --json names them", count - NAMED));
+    }
 }
 
 fn spread(s: Spread) -> String {

@@ -8,6 +8,7 @@ mod common;
 
 mod architecture;
 mod bad_checkpoints;
+mod data_check;
 mod file_sizes;
 mod full_size;
 mod old_home;

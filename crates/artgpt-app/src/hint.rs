@@ -208,7 +208,7 @@ fn data(e: &DataError) -> Option<String> {
     match e {
         DataError::Io { .. } => Some("check [data] in the configuration".into()),
         DataError::Empty { .. } => Some("`artgpt-tui data check CONFIG` shows all of it".into()),
-        DataError::Format { .. } | DataError::Config(_) => None,
+        DataError::Format { .. } | DataError::Config(_) | DataError::Foreign { .. } => None,
     }
 }
 
