@@ -1,8 +1,8 @@
 //! Requests to resume, pause or stop a job, and when the job's state allows them.
 
 use super::{Job, JobError, Result, slurm, stop_foreground};
-use artgpt_rundir::{RunDir, RunState, Status};
 use artgpt_rundir::job::{self as record, Progress, Record, Request, Wanted};
+use artgpt_rundir::{RunDir, RunState, Status};
 
 /// What [`request`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

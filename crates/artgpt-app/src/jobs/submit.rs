@@ -15,6 +15,7 @@ use artgpt_runs::Standing;
 use artgpt_train::open_feed;
 
 use super::adopt;
+use super::look::ask_slurm;
 
 /// Training runs to queue.
 #[derive(Debug, Clone)]
@@ -147,7 +148,10 @@ fn check_predecessors(app: &App, request: &SubmitRequest) -> Result<Vec<Job>> {
 
 pub(super) fn predecessors(app: &App, names: &[String]) -> Result<Vec<Job>> {
     let find = |name: &String| jobs::find(&app.paths.runs(), name);
-    Ok(names.iter().map(find).collect::<std::result::Result<_, _>>()?)
+    let mut found: Vec<Job> = names.iter().map(find).collect::<std::result::Result<_, _>>()?;
+    // One that Slurm lists again has not failed.
+    ask_slurm(app, &mut found);
+    Ok(found)
 }
 
 /// A job that comes after one that has failed or was stopped would wait for ever.

@@ -209,11 +209,16 @@ fn value<'a>(record: &'a str, key: &str) -> Option<&'a str> {
     record.split_whitespace().find_map(|word| word.strip_prefix(key))
 }
 
-/// A job of several records has ended when all of them have.
+/// A job of several records has ended when all of them have. Before the last record, one of a job that was
+/// queued again or resized is of an earlier start.
 fn judge(records: &[(&str, &str)]) -> Verdict {
+    let is_open = |(i, (state, _)): (usize, &(&str, &str))| {
+        let is_earlier = i + 1 < records.len() && matches!(*state, "REQUEUED" | "RESIZING");
+        !is_earlier && !is_final(state)
+    };
     match records.last() {
         None => Verdict::NoRecord,
-        Some(_) if records.iter().any(|(state, _)| !is_final(state)) => Verdict::Open,
+        Some(_) if records.iter().enumerate().any(is_open) => Verdict::Open,
         Some((state, code)) => Verdict::Ended(format!("{state}, exit code {code}")),
     }
 }
@@ -331,6 +336,8 @@ mod tests {
         // All parts of a job must have ended; a step's end is not the job's.
         assert_eq!(of("FAILED|1:0\nRUNNING|0:0\n"), Verdict::Open);
         assert_eq!(of("100|RUNNING|0:0\n100.batch|FAILED|1:0\n"), Verdict::Open);
+        assert_eq!(of("REQUEUED|0:0\nCOMPLETED|0:0\n"), ended("COMPLETED, exit code 0:0"));
+        assert_eq!(of("PREEMPTED|0:0\nPENDING|0:0\n"), Verdict::Open);
         for partial in ["FAILED|1:0", "FAILED|\n", "FAILED\n", "FAILED|1\n", "garbage|0:0\n"] {
             assert_eq!(of(partial), Verdict::Silent, "{partial}");
         }

@@ -147,12 +147,11 @@ fn refresh_submission(job: &mut Job) -> crate::Result<()> {
     let outcome = submission::recover(job)?;
     let Some(fresh) = Job::read(&job.path) else { return Ok(()) };
     *job = fresh;
-    if outcome == Outcome::Known || job.damage.is_some() {
-        return Ok(());
-    }
     let evidence = match outcome {
+        _ if job.damage.is_some() => return Ok(()),
+        Outcome::Known | Outcome::UnderWay => return Ok(()),
         Outcome::Missing => Evidence::Missed,
-        Outcome::Known | Outcome::Unknown => Evidence::Silent,
+        Outcome::Unknown => Evidence::Silent,
     };
     let Ok(Some(_lock)) = Lock::try_take(&output_path(&job.path)) else { return Ok(()) };
     let mut change = next(job, evidence, jiff::Timestamp::now());

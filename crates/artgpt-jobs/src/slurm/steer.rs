@@ -1,5 +1,7 @@
 //! Carrying out requests: signals, holds, releases, cancellations and submissions.
 
+use std::path::Path;
+
 use super::Submitter;
 use super::answers::Phase;
 use super::command::{command, run};
@@ -64,7 +66,11 @@ fn resume(lock: &Lock, job: &Job, by: &Submitter, resources: &Resources) -> Resu
             let before = &job.status;
             Status::now(RunState::Queued, before.step, before.total_steps, None)
                 .write(&job.path)?;
-            let submitted = submit_locked(lock, std::slice::from_ref(&job), by, resources, &[]);
+            let runs = job.path.parent().unwrap_or(Path::new("."));
+            let after: Vec<Job> =
+                job.spec.after.iter().filter_map(|id| Job::read(&runs.join(id))).collect();
+            let one = std::slice::from_ref(&job);
+            let submitted = submit_locked(lock, one, by, resources, &after);
             if let Err(e) = submitted {
                 // After an answer that says neither yes nor no it may be in the queue.
                 if !matches!(e, JobError::Unsure { .. }) {

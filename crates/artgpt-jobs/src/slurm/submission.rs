@@ -25,8 +25,15 @@ const SBATCH_TIMEOUT: Duration = Duration::from_secs(120);
 const LOCK_TIMEOUT: Duration = Duration::from_secs(150);
 const POLL: Duration = Duration::from_millis(50);
 /// Parts of `sbatch`'s messages after which the job may have been accepted.
-const UNSURE: [&str; 7] =
-    ["timed out", "timeout", "socket", "connect", "contact", "communication", "zero bytes"];
+const UNSURE: [&str; 7] = [
+    "timed out",
+    "timeout",
+    "socket",
+    "communication",
+    "zero bytes",
+    "receive failure",
+    "unexpected message",
+];
 
 /// The lock of a job's Slurm records.
 pub(super) struct Lock(File);
@@ -121,6 +128,7 @@ pub(super) fn submit_locked(
     after: &[Job],
 ) -> Result<()> {
     let Some(first) = jobs.first() else { return Ok(()) };
+    let before = unfinished(after)?;
     let output = absolute(&output_path(&first.path));
     let path = absolute(&first.path.join(JOB).join("batch.sh"));
     write_whole(&path, script::script(jobs, &by.data, resources)?.as_bytes())?;
@@ -139,11 +147,8 @@ pub(super) fn submit_locked(
     for name in &by.without {
         sbatch.env_remove(name);
     }
-    // Slurm soon forgets finished jobs.
-    let open = after.iter().filter(|job| job.status.state != RunState::Finished);
-    let ids: Vec<&str> = open.filter_map(|job| job.progress.slurm_id.as_deref()).collect();
-    if !ids.is_empty() {
-        sbatch.arg(format!("--dependency=afterok:{}", ids.join(":")));
+    if !before.is_empty() {
+        sbatch.arg(format!("--dependency=afterok:{}", before.join(":")));
         sbatch.arg("--kill-on-invalid-dep=yes");
     }
     let refused = |e: JobError| {
@@ -180,6 +185,20 @@ pub(super) fn submit_locked(
     Ok(())
 }
 
+/// The Slurm jobs of those in `after` that have not finished. Slurm soon forgets the others.
+fn unfinished(after: &[Job]) -> Result<Vec<&str>> {
+    let open = after.iter().filter(|job| job.status.state != RunState::Finished);
+    open.map(|job| {
+        // Without its number the next one would not wait for it.
+        let none = || JobError::Slurm {
+            command: "sbatch".into(),
+            reason: format!("job {}, which it comes after, is not known to Slurm yet", job.id),
+        };
+        job.progress.slurm_id.as_deref().ok_or_else(none)
+    })
+    .collect()
+}
+
 fn unsure(job: &Job, reason: &str) -> JobError {
     JobError::Unsure { id: job.id.clone(), reason: reason.into() }
 }
@@ -212,7 +231,9 @@ pub(super) enum Outcome {
     Known,
     /// A complete list has no job of its name.
     Missing,
-    /// `sbatch` still runs, or Slurm does not answer.
+    /// `sbatch` still runs.
+    UnderWay,
+    /// Slurm does not answer.
     Unknown,
 }
 
@@ -223,7 +244,7 @@ pub(super) enum Outcome {
 pub(super) fn recover(job: &Job) -> Result<Outcome> {
     let Some(submitting) = &job.progress.submitting else { return Ok(Outcome::Known) };
     // `sbatch` holds the lock while it runs.
-    let Ok(Some(lock)) = Lock::try_take(&submitting.output) else { return Ok(Outcome::Unknown) };
+    let Ok(Some(lock)) = Lock::try_take(&submitting.output) else { return Ok(Outcome::UnderWay) };
     let now: Progress = record::read(&job.path, Record::Progress)?.unwrap_or_default();
     if now.submitting.as_ref() != Some(submitting) {
         return Ok(Outcome::Known);
