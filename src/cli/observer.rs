@@ -6,9 +6,10 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::out;
-use artgpt_app::{Event, Observer, explain, message};
+use artgpt_app::{AppError, Event, Observer, explain, message};
 use artgpt_base::text::printable;
 use artgpt_fetch::Progress;
+use artgpt_jobs::JobError;
 use artgpt_rundir::Metrics;
 
 /// Prints events.
@@ -75,7 +76,13 @@ impl Observer for Printer {
             Event::Writing(part) => eprintln!("writing the {part}"),
             Event::SlurmSilent(error) => {
                 let why = message(error);
-                eprintln!("artgpt-tui: Slurm does not answer, its jobs are as last seen: {why}");
+                let what = match error {
+                    AppError::Jobs(JobError::Slurm { .. }) => {
+                        "Slurm does not answer, its jobs are as last seen"
+                    }
+                    _ => "what Slurm says of its jobs cannot be saved",
+                };
+                eprintln!("artgpt-tui: {what}: {why}");
             }
             Event::NoticeFailed { program, error } => {
                 eprintln!("cannot start {program}: {error}; see [notices] command");

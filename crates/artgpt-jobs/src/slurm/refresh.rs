@@ -19,11 +19,13 @@ const WATCHED: i64 = 24 * 3600;
 /// [`JobError::Slurm`] if `squeue` is missing, fails or gives a partial answer while a job is open;
 /// [`JobError::Run`] or [`JobError::Record`] if a record cannot be written.
 pub fn refresh(jobs: &mut [Job]) -> crate::Result<()> {
+    // The first record that cannot be written does not keep the others from being.
+    let mut failed = Ok(());
     for job in jobs.iter_mut().filter(|job| job.progress.submitting.is_some()) {
-        refresh_submission(job)?;
+        failed = failed.and(refresh_submission(job));
     }
     if !jobs.iter().any(is_watched) {
-        return Ok(());
+        return failed;
     }
     let asked = jiff::Timestamp::now();
     let mut slurm = Slurm::ask();
@@ -37,11 +39,11 @@ pub fn refresh(jobs: &mut [Job]) -> crate::Result<()> {
             None => slurm.look_up(&id),
         };
         is_expected |= !is_over(job);
-        update(job, evidence, asked)?;
+        failed = failed.and(update(job, evidence, asked));
     }
     match slurm.queue.doubt {
         Some(reason) if is_expected => Err(JobError::Slurm { command: "squeue".into(), reason }),
-        _ => Ok(()),
+        _ => failed,
     }
 }
 
