@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::ArtError;
+use artgpt_base::decode::strict_text;
 use artgpt_base::files::read_limited;
 
 /// Limit on the bytes of a sidecar.
@@ -54,7 +55,7 @@ impl Label {
         };
         let wrong =
             |reason: String| ArtError::Label { path: sidecar.display().to_string(), reason };
-        let text = String::from_utf8(bytes).map_err(|e| wrong(e.to_string()))?;
+        let text = strict_text(bytes).map_err(|e| wrong(e.to_string()))?;
         let label: Self = toml::from_str(&text).map_err(|e| wrong(e.message().to_string()))?;
         Ok(Some(label.cleaned()).filter(|l| *l != Self::default()))
     }
@@ -127,6 +128,11 @@ mod tests {
         let label = Label::beside(&picture).expect("reads").expect("is there");
         let title = label.title.expect("a title");
         assert_eq!((title.chars().count(), title.ends_with('…')), (MAX_CHARS + 1, true));
+        std::fs::write(&sidecar, b"\xff\xfet\0i\0t\0l\0e\0=\0'\0A\0'\0").expect("write");
+        let title = Label::beside(&picture).expect("reads").and_then(|label| label.title);
+        assert_eq!(title.as_deref(), Some("A"));
+        std::fs::write(&sidecar, b"title = 'Caf\xe9'").expect("write");
+        assert!(matches!(Label::beside(&picture), Err(ArtError::Label { .. })));
         std::fs::write(&sidecar, vec![b'#'; (1 << 20) + 1]).expect("write");
         assert!(matches!(Label::beside(&picture), Err(ArtError::Io { .. })));
         // Neither is read: one would never end, the other never begin.

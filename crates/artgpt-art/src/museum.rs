@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{ArtError, Artwork, Genre, Label, within};
+use artgpt_base::decode::strict_text;
 use artgpt_base::files::read_limited;
 
 type Result<T> = std::result::Result<T, ArtError>;
@@ -108,7 +109,8 @@ fn records(folder: &Path) -> Result<Vec<Record>> {
     let index = folder.join("objects.json");
     let bytes = read_limited(&index, MAX_MUSEUM_BYTES)
         .map_err(|source| ArtError::Io { path: index.display().to_string(), source })?;
-    let records: Records = serde_json::from_slice(&bytes).map_err(|e| bad(e.to_string()))?;
+    let text = strict_text(bytes).map_err(|e| bad(e.to_string()))?;
+    let records: Records = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
     Ok(records.objects)
 }
 
@@ -169,9 +171,7 @@ impl Paintings {
 /// Title and artist of a folder's images by file name, from its `objects.json`; empty if there is none.
 pub fn titles(folder: &Path) -> HashMap<String, String> {
     let index = folder.join("objects.json");
-    let bytes = read_limited(&index, MAX_RECORDS_BYTES);
-    let records = bytes.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let records: Records = records.unwrap_or(Records { objects: Vec::new() });
+    let records = known_records(&index).unwrap_or(Records { objects: Vec::new() });
     records
         .objects
         .into_iter()
@@ -189,9 +189,13 @@ pub fn titles(folder: &Path) -> HashMap<String, String> {
 pub(super) fn label_in_folder(picture: &Path) -> Option<Label> {
     let id: u64 = picture.file_stem()?.to_str()?.parse().ok()?;
     let index = picture.with_file_name("objects.json");
-    let bytes = read_limited(&index, MAX_RECORDS_BYTES).ok()?;
-    let records: Records = serde_json::from_slice(&bytes).ok()?;
-    records.objects.into_iter().find(|r| r.id == id).map(|r| r.label())
+    known_records(&index)?.objects.into_iter().find(|r| r.id == id).map(|r| r.label())
+}
+
+/// The records of a file that may be of another kind.
+fn known_records(index: &Path) -> Option<Records> {
+    let text = strict_text(read_limited(index, MAX_RECORDS_BYTES).ok()?).ok()?;
+    serde_json::from_str(&text).ok()
 }
 
 impl Record {

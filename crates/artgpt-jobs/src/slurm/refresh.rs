@@ -112,7 +112,7 @@ impl Slurm {
 
 /// Writes what follows from `evidence`, unless another process has just changed the job's records.
 fn update(job: &mut Job, evidence: Evidence, asked: jiff::Timestamp) -> crate::Result<()> {
-    let Ok(Some(_lock)) = Lock::try_take(&output_path(&job.path)) else { return Ok(()) };
+    let Some(_lock) = Lock::try_take(&output_path(&job.path))? else { return Ok(()) };
     // What its process or another client wrote while Slurm was asked counts for more.
     let Some(fresh) = Job::read(&job.path) else { return Ok(()) };
     let same = fresh.progress.slurm_id == job.progress.slurm_id
@@ -155,7 +155,7 @@ fn refresh_submission(job: &mut Job) -> crate::Result<()> {
         Outcome::Missing => Evidence::Missed,
         Outcome::Unknown => Evidence::Silent,
     };
-    let Ok(Some(_lock)) = Lock::try_take(&output_path(&job.path)) else { return Ok(()) };
+    let Some(_lock) = Lock::try_take(&output_path(&job.path))? else { return Ok(()) };
     let mut change = next(job, evidence, jiff::Timestamp::now());
     if change.status.is_some() {
         // It never reached Slurm, so that it may be submitted again.

@@ -106,17 +106,9 @@ pub enum DataError {
 /// A result whose error is a [`DataError`].
 pub type Result<T> = std::result::Result<T, DataError>;
 
-/// The text of a file in any encoding that says which it is.
-///
-/// # Errors
-/// Why it is no text, for people.
+/// The text of a file, or why it is none, for people.
 fn text(bytes: Vec<u8>) -> std::result::Result<String, String> {
-    let is_marked = bytes.windows(3).any(|three| three == "\u{fffd}".as_bytes());
-    let text = artgpt_base::decode::text(bytes).map_err(|e| e.to_string())?;
-    match text.contains('\u{fffd}') && !is_marked {
-        true => Err("some of its bytes are no UTF-8 text".into()),
-        false => Ok(text),
-    }
+    artgpt_base::decode::strict_text(bytes).map_err(|e| e.to_string())
 }
 
 fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> DataError {
