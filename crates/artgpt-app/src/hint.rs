@@ -252,7 +252,9 @@ fn jobs(e: &JobError) -> Option<String> {
              has it, as soon as Slurm answers"
                 .into()
         }
-        JobError::Silent { .. } => "nothing was submitted; try again when `squeue` answers".into(),
+        JobError::Silent { .. } => {
+            "try again when `squeue` answers; until then nothing is submitted or held".into()
+        }
         JobError::Refused { hint, .. } => (*hint).into(),
         JobError::Needed { .. } => "remove that one first, or with it".into(),
         JobError::Run(e) => return run(e),

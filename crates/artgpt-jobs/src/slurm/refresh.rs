@@ -74,7 +74,9 @@ impl Slurm {
         let arguments = ["--noheader", "--me", "--array", "-o", "%i|%T|%r"];
         let answer = ask(&mut command("squeue", &arguments));
         // Both ask the same controller.
-        let mute = Vec::from_iter(matches!(answer, Err(NoAnswer::Failed(_))).then_some("scontrol"));
+        let answers = answer.as_ref().is_ok_and(|answer| answer.is_success);
+        let is_there = !matches!(answer, Err(NoAnswer::Missing));
+        let mute = Vec::from_iter((is_there && !answers).then_some("scontrol"));
         Self { queue: Queue::parse(answer), mute }
     }
 

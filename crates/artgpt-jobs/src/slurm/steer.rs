@@ -133,7 +133,12 @@ fn end(job: &Job, wanted: Wanted) -> Result<()> {
         Wanted::Pause if is_listed => run(&mut command("scontrol", &["hold", id])),
         Wanted::Pause => Err(JobError::Silent { id: job.id.clone() }),
         // Also where it is not listed: it may exist all the same.
-        _ => cancel(id),
+        _ => {
+            cancel(id)?;
+            let now: Progress = record::read(&job.path, Record::Progress)?.unwrap_or_default();
+            let progress = Progress { cancelled: Some(id.into()), ..now };
+            Ok(record::write(&job.path, Record::Progress, &progress)?)
+        }
     }
 }
 

@@ -45,6 +45,8 @@ pub(super) fn next(job: &Job, evidence: Evidence, asked: jiff::Timestamp) -> Nex
     let now = jiff::Timestamp::now();
     let mut progress = job.progress.clone();
     let evidence = match evidence {
+        // Slurm took its cancellation, and does not know it any more.
+        Evidence::Missed if is_cancelled(job) => Evidence::Ended("it was cancelled".into()),
         Evidence::Missed => match progress.missed {
             Some(first) if now.as_second() - first.as_second() >= APART => {
                 Evidence::Ended("it no longer knows the job".into())
@@ -79,6 +81,11 @@ pub(super) fn next(job: &Job, evidence: Evidence, asked: jiff::Timestamp) -> Nex
         }
     };
     Next { progress, status }
+}
+
+fn is_cancelled(job: &Job) -> bool {
+    let Progress { cancelled, slurm_id, .. } = &job.progress;
+    job.request.wanted == Wanted::Stop && cancelled.is_some() && cancelled == slurm_id
 }
 
 fn listed(
@@ -232,6 +239,13 @@ mod tests {
         // Where it was known in between, it must be missed twice anew.
         let known = after(&job, Evidence::Open);
         assert_eq!(after(&known, Evidence::Missed).status.state, RunState::Running);
+        // A job that was cancelled on request need not be missed twice.
+        let mut cancelled = in_state(RunState::Queued);
+        cancelled.progress.cancelled = Some("100".into());
+        assert_eq!(after(&cancelled, Evidence::Missed).status.state, RunState::Queued);
+        cancelled.request.wanted = Wanted::Stop;
+        assert_eq!(after(&cancelled, Evidence::Silent).status.state, RunState::Queued);
+        assert_eq!(after(&cancelled, Evidence::Missed).status.state, RunState::Stopped);
         // A clock that was set back.
         job.progress.missed = Some(at(3600));
         assert_eq!(after(&job, Evidence::Missed).status.state, RunState::Running);

@@ -140,6 +140,9 @@ pub struct Progress {
     /// When Slurm first did not know the job any more, without any error.
     #[serde(default)]
     pub missed: Option<jiff::Timestamp>,
+    /// The Slurm job that the user's request to stop has cancelled.
+    #[serde(default)]
+    pub cancelled: Option<String>,
     /// The Slurm job whose end Slurm has reported.
     #[serde(default)]
     pub ended: Option<String>,
