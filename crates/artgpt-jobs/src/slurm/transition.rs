@@ -100,7 +100,7 @@ fn listed(
     }
     progress.ended = None;
     match phase {
-        Phase::Held => change(job, RunState::Paused, Some(held(entry))),
+        Phase::Held => change(job, RunState::Paused, Some(held(job, entry))),
         Phase::Waiting => {
             progress.waits_for = Some(format!("Slurm: {}", entry.reason));
             change(job, RunState::Queued, None)
@@ -122,10 +122,10 @@ fn listed(
     }
 }
 
-fn held(entry: &QueueEntry) -> String {
-    match entry.reason.as_str() {
-        "JobHeldUser" => "paused".into(),
-        reason => format!("held in Slurm: {reason}"),
+fn held(job: &Job, entry: &QueueEntry) -> String {
+    match (job.request.wanted, entry.reason.as_str()) {
+        (Wanted::Pause, _) | (_, "JobHeldUser") => "paused".into(),
+        (_, reason) => format!("held in Slurm: {reason}"),
     }
 }
 
