@@ -77,7 +77,7 @@ impl Lock {
         let mut text = String::new();
         let mut file = &self.0;
         file.seek(SeekFrom::Start(0)).ok()?;
-        file.take(4096).read_to_string(&mut text).ok()?;
+        file.take(1 << 20).read_to_string(&mut text).ok()?;
         parse_id(&text)
     }
 }
