@@ -14,33 +14,34 @@ pub(super) fn check(path: &Path) -> Result<()> {
         let file = File::open(path).map_err(io(path))?;
         file.take(64).read_to_end(&mut head).map_err(io(path))?;
     }
-    let is = match () {
-        () if about.is_dir() => Some("a folder, not a file".into()),
-        () if !about.is_file() => Some("not a regular file".into()),
+    let found = match () {
+        () if about.is_dir() => Some(("a folder, not a file", "name a file in it")),
+        () if !about.is_file() => Some(("not a regular file", "copy it to a normal file first")),
         () => recognised(&head),
     };
-    match is {
-        Some(is) => Err(DataError::Foreign { path: path.display().to_string(), is }),
+    match found {
+        Some((is, hint)) => Err(DataError::Foreign { path: path.display().to_string(), is, hint }),
         None => Ok(()),
     }
 }
 
 /// What a file is by its first bytes, and what to do with it.
-fn recognised(head: &[u8]) -> Option<String> {
-    let is = |magic: &[u8]| head.starts_with(magic);
-    let compressed = |program| Some(format!("compressed; unpack it first, as with `{program}`"));
-    match () {
-        () if is(b"\x1f\x8b") => compressed("gunzip"),
-        () if is(b"\x28\xb5\x2f\xfd") => compressed("unzstd"),
-        () if is(b"BZh") => compressed("bunzip2"),
-        () if is(b"\xfd7zXZ\0") => compressed("unxz"),
-        () if is(b"\x04\x22\x4d\x18") => compressed("unlz4"),
-        () if is(b"\x1f\x9d") => compressed("uncompress"),
-        () if is(b"PK\x03\x04") => Some("a zip archive; unpack it first, as with `unzip`".into()),
-        () if is(b"PAR1") => Some("a Parquet table; save it as CSV or JSON Lines".into()),
-        () if is(b"version https://git-lfs.github.com/spec/") => {
-            Some("a Git LFS pointer; run `git lfs pull` in its folder".into())
-        }
-        () => None,
-    }
+fn recognised(head: &[u8]) -> Option<(&'static str, &'static str)> {
+    let known: [(&[u8], &str, &str); 9] = [
+        (b"\x1f\x8b", "compressed", "unpack it first, as with `gunzip`"),
+        (b"\x28\xb5\x2f\xfd", "compressed", "unpack it first, as with `unzstd`"),
+        (b"BZh", "compressed", "unpack it first, as with `bunzip2`"),
+        (b"\xfd7zXZ\0", "compressed", "unpack it first, as with `unxz`"),
+        (b"\x04\x22\x4d\x18", "compressed", "unpack it first, as with `unlz4`"),
+        (b"\x1f\x9d", "compressed", "unpack it first, as with `uncompress`"),
+        (b"PK\x03\x04", "a zip archive", "unpack it first, as with `unzip`"),
+        (b"PAR1", "a Parquet table", "save it as CSV or JSON Lines"),
+        (
+            b"version https://git-lfs.github.com/spec/",
+            "a Git LFS pointer",
+            "run `git lfs pull` in its folder",
+        ),
+    ];
+    let found = known.iter().find(|(magic, ..)| head.starts_with(magic));
+    found.map(|(_, is, hint)| (*is, *hint))
 }

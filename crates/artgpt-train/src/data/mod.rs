@@ -62,7 +62,7 @@ pub(crate) enum RowResult {
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// A file cannot be read.
-    #[error("cannot read {path}: {source}; check [data] in the configuration")]
+    #[error("cannot read {path}: {source}")]
     Io {
         /// The file.
         path: String,
@@ -85,16 +85,16 @@ pub enum DataError {
     Foreign {
         /// The file.
         path: String,
-        /// What it is, and what to do with it.
-        is: String,
+        /// What it is.
+        is: &'static str,
+        /// What to do with it.
+        hint: &'static str,
     },
     /// The settings of `[data]` are wrong.
     #[error("[data] is wrong: {0}")]
     Config(String),
     /// No row can train.
-    #[error(
-        "{place} holds no pair that can train{why}; `artgpt-tui data check CONFIG` shows all of it"
-    )]
+    #[error("{place} holds no pair that can train{why}")]
     Empty {
         /// The source.
         place: String,

@@ -72,7 +72,7 @@ pub(super) fn read(path: &Path) -> Result<Rows> {
         "csv" => table::read(path, None),
         "tsv" | "tab" => table::read(path, Some(b'\t')),
         _ => Err(DataError::Config(format!(
-            "{} is no list that can be read; use .json, .jsonl, .csv or .tsv",
+            "{} is none of .json, .jsonl, .csv and .tsv",
             path.display()
         ))),
     }
