@@ -207,6 +207,9 @@ fn art(e: &ArtError) -> &'static str {
         ArtError::Empty(_) | ArtError::Damaged { .. } => "copy or download it again",
         ArtError::FileTooLarge { .. } => "save a smaller copy first",
         ArtError::TooManyPixels { .. } => "scale it down first",
+        ArtError::TooMuchMemory { .. } => "save it as JPEG, or scale it down first",
+        ArtError::Unsupported { .. } => "save it as JPEG or PNG first",
+        ArtError::Pointer(_) => "run `git lfs pull` in its folder",
         ArtError::NotAnImage(_) => "convert it to JPEG, PNG, WebP, GIF, TIFF or BMP",
         ArtError::Io { .. } => "check its permissions",
         ArtError::Museum { .. } => "install the data set again",
@@ -227,6 +230,7 @@ fn data(e: &DataError) -> Option<String> {
         DataError::Io { .. } => Some("check [data] in the configuration".into()),
         DataError::Empty { .. } => Some("`artgpt-tui data check CONFIG` shows all of it".into()),
         DataError::Format { .. } | DataError::Config(_) => None,
+        DataError::Foreign { hint, .. } => Some((*hint).into()),
     }
 }
 
@@ -262,6 +266,14 @@ fn jobs(e: &JobError) -> Option<String> {
         JobError::Unknown(_) => "`artgpt-tui jobs list` shows them".into(),
         JobError::Start { .. } => "check that it is installed and may be run".into(),
         JobError::Slurm { .. } => "see its own manual, or use --on local".into(),
+        JobError::Unsure { .. } => {
+            "do not submit it again: `artgpt-tui jobs list` shows whether Slurm \
+             has it, as soon as Slurm answers"
+                .into()
+        }
+        JobError::Silent { .. } => {
+            "try again when `squeue` answers; until then nothing is submitted or held".into()
+        }
         JobError::Refused { hint, .. } => (*hint).into(),
         JobError::Needed { .. } => "remove that one first, or with it".into(),
         JobError::Run(e) => return run(e),

@@ -146,6 +146,8 @@ fn of_training() -> Vec<AppError> {
         DataError::Format { .. } =>
             DataError::Format { path: text("x"), format: "JSON", reason: text("cut short") },
         DataError::Config(_) => DataError::Config(text("no path")),
+        DataError::Foreign { .. } =>
+            DataError::Foreign { path: text("x"), is: "compressed", hint: "unpack it first" },
         DataError::Empty { .. } => DataError::Empty { place: text("x"), why: text(": all bad") },
     });
     all
@@ -166,6 +168,8 @@ fn of_jobs() -> Vec<AppError> {
         JobError::Unknown(_) => JobError::Unknown(text("01A")),
         JobError::Start { .. } => JobError::Start { what: text("x"), reason: text("not found") },
         JobError::Slurm { .. } => JobError::Slurm { command: text("sbatch"), reason: text("x") },
+        JobError::Unsure { .. } => JobError::Unsure { id: text("01A"), reason: text("timed out") },
+        JobError::Silent { .. } => JobError::Silent { id: text("01A") },
         JobError::Refused { .. } =>
             JobError::Refused { id: text("01A"), state: "running", hint: "stop it first" },
         JobError::Needed { .. } => JobError::Needed { id: text("01A"), by: text("01B") },
@@ -200,6 +204,9 @@ fn of_pictures() -> Vec<AppError> {
             limit: 0,
         },
         ArtError::NotAnImage(_) => ArtError::NotAnImage(path()),
+        ArtError::Unsupported { .. } => ArtError::Unsupported { path: path(), reason: reason() },
+        ArtError::TooMuchMemory { .. } => ArtError::TooMuchMemory { path: path(), limit: 8 },
+        ArtError::Pointer(_) => ArtError::Pointer(path()),
         ArtError::Damaged { .. } => ArtError::Damaged { path: path(), reason: reason() },
         ArtError::Io { .. } => ArtError::Io { path: path(), source: full() },
         ArtError::Museum { .. } => ArtError::Museum { path: path(), reason: reason() },
