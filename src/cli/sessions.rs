@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use super::args::{ExportFormat, SessionsCommand};
 use super::{Context, Failure, out};
 use artgpt_app::sessions;
+use artgpt_base::output;
 use artgpt_base::text::printable;
 use artgpt_chat::Session;
 use artgpt_store::{to_json, to_markdown};
@@ -22,7 +23,20 @@ pub(crate) fn run(context: &Context, command: SessionsCommand) -> Result<ExitCod
         SessionsCommand::Import { file } => {
             changed(context, &sessions::import(app, &file)?, "imported");
         }
-        SessionsCommand::Rm { id } => changed(context, &sessions::remove(app, &id)?, "removed"),
+        SessionsCommand::Rm { id } => {
+            let removed = sessions::remove(app, &id)?;
+            let backups: Vec<_> = removed.backups.iter().map(|p| p.display().to_string()).collect();
+            if context.json {
+                out::line(serde_json::json!({
+                    "id": removed.session.id, "state": "removed", "backups": backups,
+                }));
+            } else {
+                changed(context, &removed.session, "removed");
+                for backup in backups {
+                    output::note(format_args!("{backup} may still hold it; delete it if you do not need it"));
+                }
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

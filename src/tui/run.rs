@@ -213,7 +213,8 @@ fn start_chat_services(
     let folders = Folders { models: paths.models(), embeddings: paths.embeddings() };
     let sender = messages.clone();
     let on_event = move |event| drop(sender.send(ChatMessage::Model(event).into()));
-    let worker = Worker::spawn(settings.model.clone(), folders, settings.device.clone(), on_event)
+    let (model, device) = (settings.model.clone(), settings.device.clone());
+    let worker = Worker::spawn(model, folders, device, settings.network.clone(), on_event)
         .map_err(TuiError::Thread)?;
     let pictures = Pictures::new(paths.pictures());
     let sender = messages.clone();

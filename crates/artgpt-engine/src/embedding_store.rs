@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use candle_core::{DType, Device, Tensor};
 
 use artgpt_base::hash::sha256;
+use artgpt_base::private;
 
 /// Bytes of the folder; the least recently used files go first. 32 query tokens of width 4096 take
 /// half a megabyte.
@@ -23,6 +24,8 @@ pub(crate) struct EmbeddingStore {
 
 impl EmbeddingStore {
     pub(crate) fn new(folder: &Path, model: String) -> Self {
+        // What an earlier version made is private from now on.
+        private::tree(folder);
         Self { folder: folder.to_path_buf(), model, limit: LIMIT }
     }
 
@@ -50,7 +53,7 @@ impl EmbeddingStore {
     }
 
     fn write(&self, key: &str, tensor: &Tensor) -> Option<()> {
-        std::fs::create_dir_all(&self.folder).ok()?;
+        private::folder(&self.folder).ok()?;
         let file = tempfile::NamedTempFile::new_in(&self.folder).ok()?;
         let named = [("query_tokens".to_string(), tensor.to_device(&Device::Cpu).ok()?)];
         candle_core::safetensors::save(&named.into(), file.path()).ok()?;
