@@ -320,8 +320,13 @@ impl<F: FnMut(StoreEvent)> Task<F> {
         if let (Command::AppendDraft(text), Some(draft)) = (&command, &mut self.draft) {
             draft.text.push_str(text);
         }
-        if matches!(self.state, State::Broken) {
-            self.reopen()?;
+        if matches!(self.state, State::Broken)
+            && let Err(e) = self.reopen()
+        {
+            return match command {
+                Command::List | Command::Load(_) => self.read_mirrored(command),
+                _ => Err(e),
+            };
         }
         let result = self.write(command);
         // What is removed, but not erased, leaves the store as it should be.
@@ -375,18 +380,19 @@ impl<F: FnMut(StoreEvent)> Task<F> {
         })
     }
 
-    /// Without the store, earlier sessions come from the mirror. Turns count as saved, since the
-    /// user knows from [`StoreEvent::ReadOnly`] that nothing is.
+    /// Earlier sessions, without the store.
+    fn read_mirrored(&self, command: Command) -> Result<Option<StoreEvent>> {
+        let all = read_mirror(&super::database::mirror_path(&self.folder))?;
+        Ok(Some(match command {
+            Command::Load(id) => StoreEvent::Loaded(Box::new(find_saved(&all, &id)?)),
+            _ => StoreEvent::Sessions(all.into_iter().map(|c| c.session).collect()),
+        }))
+    }
+
+    /// Turns count as saved, since the user knows from [`StoreEvent::ReadOnly`] that nothing is.
     fn read_only(&mut self, command: Command) -> Result<Option<StoreEvent>> {
-        let mirror = super::database::mirror_path(&self.folder);
         Ok(match command {
-            Command::List => {
-                let all = read_mirror(&mirror)?;
-                Some(StoreEvent::Sessions(all.into_iter().map(|c| c.session).collect()))
-            }
-            Command::Load(id) => {
-                Some(StoreEvent::Loaded(Box::new(find_saved(&read_mirror(&mirror)?, &id)?)))
-            }
+            Command::List | Command::Load(_) => self.read_mirrored(command)?,
             Command::Turn(pair) => Some(StoreEvent::Saved { session: pair.0.id, seq: pair.1.seq }),
             Command::Remove(_) => Some(StoreEvent::Failed(
                 "the sessions cannot be changed now; close the other artgpt-tui first".into(),

@@ -1,5 +1,6 @@
 //! The sled trees: `meta`, `sessions`, `messages`, `drafts`.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
@@ -217,10 +218,15 @@ impl Database {
 
     /// Writes to the mirror what only the store has, as a kill between the two leaves it.
     fn complete_mirror(&self, saved: &Contents) -> Result<()> {
+        let known: BTreeMap<&str, usize> = saved
+            .conversations
+            .iter()
+            .map(|c| (c.session.id.as_str(), c.turns.len()))
+            .collect();
         for session in self.list()? {
-            let known = saved.conversations.iter().find(|c| c.session.id == session.id);
+            let known = known.get(session.id.as_str());
             let count = self.trees()?.messages.scan_prefix(session.id.as_bytes()).count();
-            if known.is_none_or(|known| known.turns.len() < count) {
+            if known.is_none_or(|known| *known < count) {
                 self.mirror.conversation(&self.get(&session.id)?)?;
             }
         }
