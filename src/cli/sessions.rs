@@ -33,7 +33,9 @@ pub(crate) fn run(context: &Context, command: SessionsCommand) -> Result<ExitCod
             } else {
                 changed(context, &removed.session, "removed");
                 for backup in backups {
-                    output::note(format_args!("{backup} may still hold it; delete it if you do not need it"));
+                    output::note(format_args!(
+                        "{backup} may still hold it; delete it if you do not need it"
+                    ));
                 }
             }
         }

@@ -14,7 +14,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::common;
 
-const ANSWER: &str = r#"{"choices":[{"message":{"content":"A red field."},"finish_reason":"stop"}]}"#;
+const ANSWER: &str =
+    r#"{"choices":[{"message":{"content":"A red field."},"finish_reason":"stop"}]}"#;
 
 /// The head of a request, in lower case but for its first line; its body is read and dropped.
 fn head(stream: &mut impl Read) -> String {
@@ -47,9 +48,7 @@ fn reply(stream: &mut impl Write, body: &str) {
 }
 
 /// Serves each connection by `answer`; the address, and what `answer` returned.
-fn serve(
-    answer: impl Fn(TcpStream) -> String + Send + 'static,
-) -> (String, Receiver<String>) {
+fn serve(answer: impl Fn(TcpStream) -> String + Send + 'static) -> (String, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
     let address = listener.local_addr().expect("an address").to_string();
     let (sender, receiver) = channel();
@@ -79,10 +78,8 @@ fn tunnel() -> (String, Receiver<String>) {
         let target = head.split(' ').nth(1).expect("a target").to_string();
         let mut there = TcpStream::connect(target).expect("connects");
         let _ = stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n");
-        let (mut from, mut to) = (
-            stream.try_clone().expect("a handle"),
-            there.try_clone().expect("a handle"),
-        );
+        let (mut from, mut to) =
+            (stream.try_clone().expect("a handle"), there.try_clone().expect("a handle"));
         std::thread::spawn(move || std::io::copy(&mut from, &mut to));
         std::thread::spawn(move || std::io::copy(&mut there, &mut stream));
         head
@@ -296,7 +293,10 @@ fn offline_models_come_from_the_local_cache() {
         program.env("HF_HUB_OFFLINE", "1").args(["models", "install", &manifest]);
         program
     };
-    install().assert().code(1).stderr(contains("own/tiny/sub/weights.bin is not in the local cache"));
+    install()
+        .assert()
+        .code(1)
+        .stderr(contains("own/tiny/sub/weights.bin is not in the local cache"));
     let repo = data.path().join("hf/hub/models--own--tiny");
     let snapshot = repo.join("snapshots/abc/sub");
     std::fs::create_dir_all(&snapshot).expect("makes");

@@ -238,8 +238,7 @@ fn json_of(url: &str) -> Value {
 
 #[test]
 fn events_without_data_or_of_other_types_are_passed_over() {
-    let (url, _seen) =
-        serve(1, |_, out| drip(out, include_bytes!("../data/sse/empty-data.sse")));
+    let (url, _seen) = serve(1, |_, out| drip(out, include_bytes!("../data/sse/empty-data.sse")));
     let out = json_of(&url);
     assert_eq!((&out["text"], &out["prompt_tokens"]), (&json!("It is blue."), &json!(9)));
     assert_eq!((&out["cached_tokens"], &out["image_tokens"]), (&Value::Null, &Value::Null));
@@ -267,8 +266,12 @@ fn every_form_of_stream_gives_the_same_answer() {
         let (a, b) = (piece("It "), piece("is blue."));
         let end = r#"{"choices":[{"delta":{},"finish_reason":"stop"}],"usage":null}"#;
         let streams = [
-            format!("\u{feff}data:{a}\r\n\r\ndata:{b}\r\n\r\ndata:{end}\r\n\r\ndata:[DONE]\r\n\r\n"),
-            format!("data: {a}\r\rdata: {b}\r\r: comment\r\rid: 7\rdata: {end}\r\rdata:  [DONE] \r\r"),
+            format!(
+                "\u{feff}data:{a}\r\n\r\ndata:{b}\r\n\r\ndata:{end}\r\n\r\ndata:[DONE]\r\n\r\n"
+            ),
+            format!(
+                "data: {a}\r\rdata: {b}\r\r: comment\r\rid: 7\rdata: {end}\r\rdata:  [DONE] \r\r"
+            ),
             // One event over several lines, and no blank line at the end.
             format!(
                 "retry: 10\n\nevent: message\ndata: {}\n\ndata: {b}\n\ndata: {end}",
@@ -288,13 +291,10 @@ fn every_form_of_stream_gives_the_same_answer() {
 #[test]
 fn a_packed_reply_is_unpacked() {
     let (url, _seen) = serve(1, |_, out| {
-        let mut packer =
-            flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         packer.write_all(include_bytes!("../data/sse/no-usage.sse"))?;
         let packed = packer.finish()?;
-        out.write_all(
-            b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\n",
-        )?;
+        out.write_all(b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\n")?;
         out.write_all(&packed)
     });
     assert_eq!(json_of(&url)["text"], "It is blue.");

@@ -67,7 +67,8 @@ fn sessions_of_earlier_versions_become_private() {
     let set = |path: &Path, mode| {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("sets");
     };
-    let mode = |path: &Path| std::fs::metadata(path).expect("is there").permissions().mode() & 0o777;
+    let mode =
+        |path: &Path| std::fs::metadata(path).expect("is there").permissions().mode() & 0o777;
     let names = ["sessions.sled", "sessions.jsonl", "sessions.sled/db", "logs"];
     let paths = names.map(|name| data.path().join(name));
     set(data.path(), 0o755);

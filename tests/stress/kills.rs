@@ -56,7 +56,8 @@ fn session(number: usize) -> (String, String) {
 
 /// The stored sessions, and how many turns each has.
 fn stored(data: &Path) -> BTreeMap<String, usize> {
-    let list: Value = serde_json::from_str(&run(data, &["--json", "sessions", "list"])).expect("JSON");
+    let list: Value =
+        serde_json::from_str(&run(data, &["--json", "sessions", "list"])).expect("JSON");
     let ids = list.as_array().expect("a list").iter();
     ids.map(|session| {
         let id = session["id"].as_str().expect("an id").to_string();

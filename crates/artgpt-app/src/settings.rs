@@ -335,9 +335,8 @@ mod tests {
             set(path.parent().expect("has one"), 0o755);
         }
         paths.make_private();
-        let others = |path: &Path| {
-            std::fs::metadata(path).expect("is there").permissions().mode() & 0o077
-        };
+        let others =
+            |path: &Path| std::fs::metadata(path).expect("is there").permissions().mode() & 0o077;
         for file in files {
             let shared = if file.starts_with("models") { 0o044 } else { 0 };
             assert_eq!(others(&data.join(file)), shared, "{file}");

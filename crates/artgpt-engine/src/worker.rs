@@ -79,12 +79,10 @@ impl Worker {
     ) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
         let _ = sender.send(Command::Load(None));
-        std::thread::Builder::new()
-            .name("inference".into())
-            .spawn(move || {
-                let place = Place { folders, device, network };
-                run(model, &place, &receiver, on_event);
-            })?;
+        std::thread::Builder::new().name("inference".into()).spawn(move || {
+            let place = Place { folders, device, network };
+            run(model, &place, &receiver, on_event);
+        })?;
         Ok(Self(sender))
     }
 
@@ -127,12 +125,10 @@ fn run(
                 let other = other.unwrap_or_else(|| name.clone());
                 let other = with_secrets(other, &configured);
                 let before = backend.as_ref().map(|b| ModelInfo::of(b, &name));
-                let mut changed =
-                    caught(|| change(&mut backend, &other, place, &mut on_event));
+                let mut changed = caught(|| change(&mut backend, &other, place, &mut on_event));
                 // Another base took the place of the first one before it failed.
                 if let (Err(reason), Some(info), None) = (&changed, &before, &backend) {
-                    let back =
-                        caught(|| change(&mut backend, &name, place, &mut on_event));
+                    let back = caught(|| change(&mut backend, &name, place, &mut on_event));
                     if let Err(again) = back {
                         changed = Err(format!("{reason}; and {}: {again}", info.name));
                     }

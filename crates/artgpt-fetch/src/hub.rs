@@ -124,14 +124,11 @@ fn receive(
 
 /// Asks for the file from byte `from` on, and follows redirects; the token goes to the Hub alone.
 fn request(network: &Network, wanted: HubFile, from: u64) -> Result<Response<Body>> {
-    let url = format!(
-        "{}/{}/resolve/main/{}",
-        network.hf_endpoint(),
-        wanted.repo,
-        encoded(wanted.file)
-    );
+    let url =
+        format!("{}/{}/resolve/main/{}", network.hf_endpoint(), wanted.repo, encoded(wanted.file));
     let shown = artgpt_base::mask::mask_url(&url).into_owned();
-    let mut uri: Uri = url.parse().map_err(|_| failed(&wanted, format!("{shown} is no address")))?;
+    let mut uri: Uri =
+        url.parse().map_err(|_| failed(&wanted, format!("{shown} is no address")))?;
     let mut token = token();
     for _ in 0..=MAX_REDIRECTS {
         let agent = network.agent(&uri, |config| {
@@ -162,7 +159,10 @@ fn request(network: &Network, wanted: HubFile, from: u64) -> Result<Response<Bod
                 let mut text = String::new();
                 let body = reply.into_body().into_reader().take(MAX_ERROR);
                 let _ = { body }.read_to_string(&mut text);
-                return Err(failed(&wanted, format!("HTTP {status} from {shown}: {}", text.trim())));
+                return Err(failed(
+                    &wanted,
+                    format!("HTTP {status} from {shown}: {}", text.trim()),
+                ));
             }
         }
     }

@@ -4,10 +4,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-
 use super::hub::{self, HubFile};
 use super::network::Network;
-use super::record::{self, InstalledFile, RECORD, is_plain};
+use super::record::{self, InstalledFile, LOCK, RECORD, is_plain};
 use super::source::SourceKind;
 use super::{FetchError, Progress, Result, io, pypi};
 use artgpt_base::files::sync_folder;
@@ -40,22 +39,18 @@ fn is_present(dir: &Path, records: &[InstalledFile], source: &Source) -> bool {
 ///
 /// # Errors
 /// Any [`FetchError`]. Finished files stay, so the next call continues.
-pub fn install(
-    model: &Model,
-    network: &Network,
-    mut progress: impl FnMut(Progress),
-) -> Result<()> {
+pub fn install(model: &Model, network: &Network, mut progress: impl FnMut(Progress)) -> Result<()> {
     let dir = &model.dir;
     let staging = dir.join(".staging");
     // A link would lead out of the folder.
-    for path in [&staging, &dir.join(".lock")] {
+    for path in [&staging, &dir.join(LOCK)] {
         if path.is_symlink() {
             std::fs::remove_file(path).map_err(io(path))?;
         }
     }
     std::fs::create_dir_all(&staging).map_err(io(&staging))?;
     // Only one process installs; a second one waits here and then finds everything done.
-    let lock_path = dir.join(".lock");
+    let lock_path = dir.join(LOCK);
     let lock = OpenOptions::new()
         .create(true)
         .write(true)
@@ -329,7 +324,7 @@ pub fn remove(model: &Model) -> Result<()> {
         }
     }
     let _ = std::fs::remove_dir_all(model.dir.join(".staging"));
-    for name in [RECORD, ".lock"] {
+    for name in [RECORD, LOCK] {
         let _ = std::fs::remove_file(model.dir.join(name));
     }
     let _ = std::fs::remove_dir(&model.dir); // fails, rightly, if it holds files of the user
@@ -404,6 +399,12 @@ mod tests {
         assert!(!is_installed(&model));
         install(&model, &Network::default(), |_| {}).expect("installs");
         assert!(is_installed(&model) && check_installed(&model).is_ok());
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |name: &str| {
+            let meta = std::fs::metadata(model.dir.join(name)).expect("is there");
+            meta.permissions().mode()
+        };
+        assert_eq!(mode("installed.json"), mode("origin.bin"));
         let file = model.dir.join("origin.bin");
         std::fs::write(&file, b"wEights").expect("write");
         let e = check_installed(&model).expect_err("is damaged");
@@ -419,7 +420,10 @@ mod tests {
     fn the_wrong_bytes_are_never_installed() {
         let dir = tempfile::tempdir().expect("temp dir");
         let model = model(dir.path(), b"weights", sha256(b"others"));
-        assert!(matches!(install(&model, &Network::default(), |_| {}), Err(FetchError::Sha256 { .. })));
+        assert!(matches!(
+            install(&model, &Network::default(), |_| {}),
+            Err(FetchError::Sha256 { .. })
+        ));
         assert!(!is_installed(&model));
     }
 }

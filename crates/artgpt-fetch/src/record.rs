@@ -12,6 +12,8 @@ use artgpt_base::text::printable;
 
 /// Lists the installed files, in the model's directory.
 pub(crate) const RECORD: &str = "installed.json";
+/// Held by the process that installs into the directory.
+pub(crate) const LOCK: &str = ".lock";
 /// Bytes of the largest record.
 const MAX_BYTES: u64 = 16 << 20;
 
@@ -67,10 +69,16 @@ pub(crate) fn read_checked(dir: &Path) -> Result<Vec<(InstalledFile, PathBuf)>> 
     read(dir).into_iter().map(checked).collect()
 }
 
-/// Replaces the record; durable on return.
+/// Replaces the record; durable on return. Whoever may read the models may read it, too.
 pub(crate) fn write(dir: &Path, records: &[InstalledFile]) -> Result<()> {
     let path = dir.join(RECORD);
-    write_json(&path, &records).and_then(|()| sync_folder(dir)).map_err(io(&path))
+    // The lock has the rights that the user's umask gives new files.
+    let like = [&path, &dir.join(LOCK)].into_iter().find_map(|p| std::fs::metadata(p).ok());
+    write_json(&path, &records).map_err(io(&path))?;
+    if let Some(like) = like {
+        std::fs::set_permissions(&path, like.permissions()).map_err(io(&path))?;
+    }
+    sync_folder(dir).map_err(io(&path))
 }
 
 #[cfg(test)]

@@ -310,6 +310,7 @@ mod tests {
         [[stage]]
         kind = "align"
         steps = 9
+        batch = 1
         lr = 1e-3
     "#;
 

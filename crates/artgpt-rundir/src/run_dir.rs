@@ -129,9 +129,8 @@ impl RunDir {
 
     /// Whether a process has the run at `path` open.
     pub fn is_open(path: &Path) -> bool {
-        File::open(path.join(".lock")).is_ok_and(|lock| {
-            matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock))
-        })
+        File::open(path.join(".lock"))
+            .is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
     /// Opens a run that another process writes, as a follower.

@@ -363,9 +363,7 @@ impl<F: FnMut(StoreEvent)> Task<F> {
             Command::KeepPicture(path, sha256) => {
                 // Its own folder: a failure there says nothing of the database.
                 return match self.pictures.keep(&path, &sha256) {
-                    Err(StoreError::Io { path, source }) => {
-                        Err(StoreError::Copy { path, source })
-                    }
+                    Err(StoreError::Io { path, source }) => Err(StoreError::Copy { path, source }),
                     result => result.map(|()| None),
                 };
             }

@@ -218,11 +218,8 @@ impl Database {
 
     /// Writes to the mirror what only the store has, as a kill between the two leaves it.
     fn complete_mirror(&self, saved: &Contents) -> Result<()> {
-        let known: BTreeMap<&str, usize> = saved
-            .conversations
-            .iter()
-            .map(|c| (c.session.id.as_str(), c.turns.len()))
-            .collect();
+        let known: BTreeMap<&str, usize> =
+            saved.conversations.iter().map(|c| (c.session.id.as_str(), c.turns.len())).collect();
         for session in self.list()? {
             let known = known.get(session.id.as_str());
             let count = self.trees()?.messages.scan_prefix(session.id.as_bytes()).count();

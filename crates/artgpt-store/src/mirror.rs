@@ -82,8 +82,12 @@ impl Mirror {
         let kept = read_all(&self.path)?.conversations;
         let target = self.path.with_extension("jsonl.new");
         let write = || {
-            let mut file =
-                OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&target)?;
+            let mut file = OpenOptions::new()
+                .create(true)
+                .write(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&target)?;
             for line in kept.into_iter().flat_map(lines) {
                 file.write_all(&line)?;
             }

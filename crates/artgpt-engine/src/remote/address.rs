@@ -130,7 +130,9 @@ mod tests {
         assert_eq!((remote.url.as_str(), remote.model.as_str()), ("http://box:8000/v1", "art"));
         let remote = parsed("https://box/v1/#a#b");
         assert_eq!((remote.url.as_str(), remote.model.as_str()), ("https://box/v1", "a#b"));
-        for wrong in ["box#art", "http://box", "http://box#", "ftp://box#a", "http://#a", "http://a b#m"] {
+        for wrong in
+            ["box#art", "http://box", "http://box#", "ftp://box#a", "http://#a", "http://a b#m"]
+        {
             assert!(with_key(wrong, None, &Network::default()).is_err(), "{wrong}");
         }
         assert!(Remote::parse("artgpt-smol", &Network::default()).is_none());

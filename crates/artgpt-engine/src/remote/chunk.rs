@@ -121,7 +121,9 @@ fn part(part: &Value) -> String {
 fn finish(reason: &str) -> Result<Option<FinishReason>, RemoteError> {
     match reason.to_ascii_lowercase().as_str() {
         "" | "null" => Ok(None),
-        "length" | "max_tokens" | "max_length" | "max_output_tokens" => Ok(Some(FinishReason::Length)),
+        "length" | "max_tokens" | "max_length" | "max_output_tokens" => {
+            Ok(Some(FinishReason::Length))
+        }
         "error" | "abort" => {
             Err(RemoteError::Reported(format!("the answer ended with finish_reason {reason:?}")))
         }
@@ -177,9 +179,15 @@ mod tests {
             (r#"{"choices":[{"delta":{"role":"assistant"}}],"usage":null}"#, ""),
             (r#"{"choices":[{"delta":null,"finish_reason":""}],"error":null}"#, ""),
             (r#"{"choices":[{"delta":{"reasoning_content":"Hm","content":null}}]}"#, ""),
-            (r#"{"choices":[{"delta":{"content":[{"type":"text","text":"a"},{"type":"thinking","text":"x"},{"text":"b"},"c"]}}]}"#, "abc"),
+            (
+                r#"{"choices":[{"delta":{"content":[{"type":"text","text":"a"},{"type":"thinking","text":"x"},{"text":"b"},"c"]}}]}"#,
+                "abc",
+            ),
             (r#"{"choices":[{"delta":{"content":null,"refusal":"I cannot"}}]}"#, "I cannot"),
-            (r#"{"choices":[{"index":1,"delta":{"content":"other"}},{"index":0,"delta":{"content":"first"}}]}"#, "first"),
+            (
+                r#"{"choices":[{"index":1,"delta":{"content":"other"}},{"index":0,"delta":{"content":"first"}}]}"#,
+                "first",
+            ),
             (r#"{"choices":[{"text":"raw"}]}"#, "raw"),
             (r#"{"choices":[{"message":{"content":"all"},"delta":{}}]}"#, "all"),
         ] {
@@ -200,7 +208,8 @@ mod tests {
             r#"{"choices":[{"delta":{},"usage":{"prompt_tokens":9,"completion_tokens":null,"prompt_tokens_details":null}}]}"#,
         );
         assert_eq!(part, Some(RemoteUsage { prompt_tokens, ..RemoteUsage::default() }));
-        let wrong = usage(r#"{"choices":null,"usage":{"prompt_tokens":-1,"completion_tokens":"2"}}"#);
+        let wrong =
+            usage(r#"{"choices":null,"usage":{"prompt_tokens":-1,"completion_tokens":"2"}}"#);
         assert_eq!(wrong, Some(RemoteUsage::default()));
     }
 

@@ -135,15 +135,28 @@ mod tests {
             ),
             ("data\n\ndata\ndata\n\ndata:\n", vec![event("", ""), event("", "\n"), event("", "")]),
             ("data:test\n\ndata: test\n\n", vec![event("", "test"), event("", "test")]),
-            ("event: add\ndata: 7\n\nevent: x\n\ndata: 8\n\n", vec![event("add", "7"), event("", "8")]),
-            ("\u{feff}data: a\n\ndata: \u{feff}b\n\n", vec![event("", "a"), event("", "\u{feff}b")]),
-            ("data: a\r\n\r\ndata: b\r\rdata: c\n\n", vec![event("", "a"), event("", "b"), event("", "c")]),
+            (
+                "event: add\ndata: 7\n\nevent: x\n\ndata: 8\n\n",
+                vec![event("add", "7"), event("", "8")],
+            ),
+            (
+                "\u{feff}data: a\n\ndata: \u{feff}b\n\n",
+                vec![event("", "a"), event("", "\u{feff}b")],
+            ),
+            (
+                "data: a\r\n\r\ndata: b\r\rdata: c\n\n",
+                vec![event("", "a"), event("", "b"), event("", "c")],
+            ),
             ("retry: 10\nfoo: bar\n: data: no\ndatax: 1\n\n", vec![]),
             ("data: é€😀\n\ndata: the last", vec![event("", "é€😀"), event("", "the last")]),
         ];
         for (stream, events) in cases {
             for size in 1..=stream.len() {
-                assert_eq!(decode(stream.as_bytes(), size), events, "{stream:?} in parts of {size}");
+                assert_eq!(
+                    decode(stream.as_bytes(), size),
+                    events,
+                    "{stream:?} in parts of {size}"
+                );
             }
         }
     }

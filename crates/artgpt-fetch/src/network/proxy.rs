@@ -128,7 +128,9 @@ mod tests {
             assert_eq!(is_excluded(list, host, port), excluded, "{host}:{port}");
         }
         assert!(is_excluded("*", "anything", 80) && !is_excluded("", "anything", 80));
-        assert!(is_excluded("0.0.0.0/0", "1.2.3.4", 80) && !is_excluded("1.2.3.4/40", "1.2.3.4", 80));
+        assert!(
+            is_excluded("0.0.0.0/0", "1.2.3.4", 80) && !is_excluded("1.2.3.4/40", "1.2.3.4", 80)
+        );
     }
 
     fn way(proxy: &str, uri: &str) -> Result<Route, NetworkError> {
