@@ -260,7 +260,7 @@ impl<F: FnMut(StoreEvent)> Task<F> {
         }
         let result = self.answer(command);
         if let (Err(e), Some(command)) = (&result, kept) {
-            if is_passing(e) {
+            if is_passing(e) || matches!(self.state, State::Broken) {
                 let same = |other: &Command| other.writes() == command.writes();
                 self.pending.retain(|other| !same(other));
                 self.pending.push(command);
@@ -302,7 +302,7 @@ impl<F: FnMut(StoreEvent)> Task<F> {
 
     /// After an error sled writes nothing any more, so the store is opened again.
     fn reopen(&mut self) -> Result<()> {
-        let database = Database::open(&self.folder)?.database;
+        let database = Database::open_again(&self.folder)?;
         if let Some(draft) = &mut self.draft {
             draft.key = database.begin_draft(&draft.session, &draft.turn)?;
             database.append_draft(&draft.key, 1, &draft.text)?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional};
 
-use super::folder::{FolderLock, PrivateAtEnd, tidy};
+use super::folder::{FolderLock, PrivateAtEnd, replaced, tidy};
 use super::mirror::{Contents, Mirror, read_all};
 use super::trees::{OpenError, Trees};
 use super::{Result, StorageError, StoreError, io};
@@ -45,10 +45,26 @@ impl Database {
     /// [`StoreError::Locked`] while another process has it, [`StoreError::NoLocks`] on a file system
     /// without locks, [`StoreError::Newer`] for a later schema, [`StoreError::Io`].
     pub fn open(folder: &Path) -> Result<Opened> {
+        Self::open_as(folder, false)
+    }
+
+    /// Opens the store again in a process in which a write has failed. sled can keep its lock then, and
+    /// the store is made anew from its mirror.
+    pub(super) fn open_again(folder: &Path) -> Result<Self> {
+        Ok(Self::open_as(folder, true)?.database)
+    }
+
+    fn open_as(folder: &Path, again: bool) -> Result<Opened> {
         let lock = FolderLock::acquire(folder)?;
         tidy(folder)?;
         let (trees, damaged) = match Trees::open(folder) {
             Ok(trees) => (trees, None),
+            Err(OpenError::Final(StoreError::Locked(_))) if again => {
+                // The mirror has all that was ever reported as saved.
+                let old = replaced(folder);
+                std::fs::rename(folder, &old).map_err(io(folder))?;
+                (Trees::open(folder).map_err(|e| e.into_store_error(folder))?, None)
+            }
             Err(OpenError::Final(e)) => return Err(e),
             Err(OpenError::Corrupt(reason)) => {
                 let aside = move_aside(folder)?;
@@ -69,6 +85,8 @@ impl Database {
         let restored = database.restore_lost(&saved.conversations)?;
         database.finish_removals(&saved)?;
         database.complete_mirror(&saved)?;
+        // There is one after a failure only; the next start removes what cannot be removed now.
+        let _ = std::fs::remove_dir_all(replaced(folder));
         let notice = match (damaged, restored, recovered) {
             (Some((reason, aside)), ..) => Some(format!(
                 "the session store was damaged ({reason}); it was moved to {} and {} session(s) were restored",
