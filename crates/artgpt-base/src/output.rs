@@ -2,24 +2,31 @@
 //!
 //! Nothing here panics or interrupts the work. A stderr that cannot be written is ignored: nobody is
 //! left to tell. The first error of stdout is kept and the results after it are dropped, so that a
-//! training run outlives its reader; who ends the command asks [`stdout_error`].
+//! training run outlives its reader; who ends the command asks [`stdout_error`]. What a terminal
+//! shows passes [`printable_lines`]; files and pipes get the text as it is.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{LazyLock, Mutex, OnceLock};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
+
+use crate::text::printable_lines;
 
 /// The first error of stdout.
 static STDOUT_ERROR: OnceLock<io::Error> = OnceLock::new();
 /// Lines of several threads do not mix.
 static STDOUT: Mutex<()> = Mutex::new(());
 
-/// Writes results to stdout as they are.
+static IS_TERMINAL: LazyLock<bool> = LazyLock::new(|| io::stdout().is_terminal());
+
+/// Writes results to stdout.
 pub fn write(text: impl Display) {
-    let _ = Stdout.write_all(text.to_string().as_bytes());
+    let text = text.to_string();
+    let text = if is_terminal() { printable_lines(&text) } else { text };
+    let _ = Stdout.write_all(text.as_bytes());
 }
 
 /// Writes one line of results to stdout.
@@ -29,7 +36,7 @@ pub fn line(text: impl Display) {
 
 /// Writes the head of a table to stdout, for people alone: scripts read the rows.
 pub fn head(text: impl Display) {
-    if io::stdout().is_terminal() {
+    if is_terminal() {
         line(text.to_string().trim_end());
     }
 }
@@ -37,7 +44,13 @@ pub fn head(text: impl Display) {
 /// Writes one line to stderr, if it can be written.
 pub fn note(text: impl Display) {
     // One write, so that the lines of several processes do not mix.
-    let _ = write_all(&io::stderr(), format!("{text}\n").as_bytes());
+    let line = format!("{}\n", printable_lines(&text.to_string()));
+    let _ = write_all(&io::stderr(), line.as_bytes());
+}
+
+/// Whether stdout is a terminal.
+pub fn is_terminal() -> bool {
+    *IS_TERMINAL
 }
 
 /// The first error of stdout; what came after it was dropped.
@@ -45,7 +58,7 @@ pub fn stdout_error() -> Option<&'static io::Error> {
     STDOUT_ERROR.get()
 }
 
-/// Stdout for those who write bytes. It has no buffer.
+/// Stdout for those who write bytes, which nothing cleans. It has no buffer.
 #[derive(Debug, Clone, Copy)]
 pub struct Stdout;
 

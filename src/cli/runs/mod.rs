@@ -10,12 +10,13 @@ use std::sync::Arc;
 use super::args::{LogArgs, RunsCommand, RunsFormat, WatchArgs};
 use super::failure::of_terminal;
 use super::steering::Steering;
-use super::{Context, Failure, out};
+use super::{Context, Failure};
 use crate::tui::{Ended, PanelPaths, WatchOptions, watch as run_watch};
 use artgpt_app::NO_METRICS;
 use artgpt_app::runs::{self, ExportTarget, Summary};
+use artgpt_base::output;
 use artgpt_base::text::printable;
-use artgpt_runs::Pattern;
+use artgpt_runs::{Pattern, PatternError};
 
 const NONE_YET: &str = "no runs yet; `artgpt-tui train CONFIG` starts one";
 
@@ -25,14 +26,14 @@ pub(crate) fn run(context: &Context, command: RunsCommand) -> Result<ExitCode, F
         RunsCommand::List { paths, logs } => {
             let all = runs::list(app, &paths, pattern(logs)?.as_ref())?;
             if all.is_empty() && !context.json {
-                eprintln!("{}", if paths.is_empty() { NONE_YET } else { NO_METRICS });
+                output::note(if paths.is_empty() { NONE_YET } else { NO_METRICS });
             }
             show::list(context, &all);
         }
         RunsCommand::Show { run, logs } => {
             let run = runs::open(app, &run, pattern(logs)?.as_ref())?;
             match context.json {
-                true => out::line(show::to_json(&Summary::of(&run))),
+                true => output::line(show::to_json(&Summary::of(&run))),
                 false => show::show(&run),
             }
         }
@@ -71,29 +72,30 @@ pub(crate) fn watch(context: &Context, args: WatchArgs) -> Result<ExitCode, Fail
 pub(crate) fn removed(context: &Context, ids: &[String]) {
     for id in ids {
         match context.json {
-            true => out::line(serde_json::json!({ "removed": id })),
-            false => out::line(format!("{}  removed", printable(id))),
+            true => output::line(serde_json::json!({ "removed": id })),
+            false => output::line(format!("{}  removed", printable(id))),
         }
     }
 }
 
 fn pattern(logs: LogArgs) -> Result<Option<Pattern>, Failure> {
-    logs.pattern.map(|text| Pattern::new(&text)).transpose().map_err(|reason| {
-        Failure::usage(
-            format!("--pattern cannot be used: {reason}"),
-            "see `artgpt-tui runs list --help`",
-        )
+    logs.pattern.map(|text| Pattern::new(&text)).transpose().map_err(|error| {
+        let hint = match error {
+            PatternError::NoMetric => r"write one as (?<loss>[-+.eE\d]+)",
+            PatternError::Syntax(_) => "see `artgpt-tui runs list --help`",
+        };
+        Failure::usage(format!("--pattern cannot be used: {error}"), hint)
     })
 }
 
 fn diff(context: &Context, names: &[String]) -> Result<(), Failure> {
     let rows = runs::diff(&context.app, names)?;
     if context.json {
-        out::line(serde_json::json!(rows.into_iter().collect::<BTreeMap<_, _>>()));
+        output::line(serde_json::json!(rows.into_iter().collect::<BTreeMap<_, _>>()));
         return Ok(());
     }
     if rows.is_empty() {
-        eprintln!("the configurations are the same");
+        output::note("the configurations are the same");
     }
     show::differences(names, rows);
     Ok(())
@@ -102,8 +104,9 @@ fn diff(context: &Context, names: &[String]) -> Result<(), Failure> {
 fn export(run: &artgpt_runs::Run, format: RunsFormat, to: Option<PathBuf>) -> Result<(), Failure> {
     match (format, to) {
         (RunsFormat::Csv, None) => {
-            let mut stdout = std::io::stdout().lock();
-            runs::export(run, ExportTarget::CsvStream(&mut stdout))?;
+            let exported = runs::export(run, ExportTarget::CsvStream(&mut output::Stdout));
+            // An error of stdout is reported when the command ends, as everywhere.
+            exported.or_else(|e| output::stdout_error().map(|_| ()).ok_or(e))?;
         }
         (RunsFormat::Csv, Some(path)) => runs::export(run, ExportTarget::CsvFile(path))?,
         (RunsFormat::Tensorboard, None) => {
@@ -114,7 +117,7 @@ fn export(run: &artgpt_runs::Run, format: RunsFormat, to: Option<PathBuf>) -> Re
         }
         (RunsFormat::Tensorboard, Some(folder)) => {
             runs::export(run, ExportTarget::TensorBoard(folder.clone()))?;
-            out::line(folder.display());
+            output::line(folder.display());
         }
     }
     Ok(())

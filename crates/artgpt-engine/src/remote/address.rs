@@ -80,12 +80,11 @@ impl<'a> Parts<'a> {
             Some((rest, query)) => (rest, Some(query)),
             None => (rest, None),
         };
-        // A password may hold a slash that should have been encoded.
-        let (login, rest) = match rest.rsplit_once('@') {
-            Some((login, rest)) => (Some(login), rest),
-            None => (None, rest),
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let (login, host) = match authority.rsplit_once('@') {
+            Some((login, host)) => (Some(login), host),
+            None => (None, authority),
         };
-        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let known = matches!(scheme, "http" | "https");
         let plain = host.chars().all(|c| c.is_ascii_graphic());
         (known && plain && !host.is_empty()).then_some(Self { scheme, login, host, path, query })

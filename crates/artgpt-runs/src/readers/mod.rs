@@ -16,7 +16,7 @@ use std::path::Path;
 pub use csv::CsvFile;
 pub use events::EventFile;
 pub use jsonl::{JsonLines, repaired, unrepaired};
-pub use pattern::{Matches, Pattern, PatternLog};
+pub use pattern::{Matches, Pattern, PatternError, PatternLog};
 pub use tailed::{Format, Tailed};
 pub use trainer_state::TrainerState;
 pub use wandb::WandbFile;

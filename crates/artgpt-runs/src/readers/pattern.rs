@@ -10,16 +10,27 @@ use crate::tail::Tail;
 #[derive(Debug, Clone)]
 pub struct Pattern(Regex);
 
+/// Why a pattern cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PatternError {
+    /// It is no regular expression.
+    #[error(transparent)]
+    Syntax(#[from] regex::Error),
+    /// None of its groups has the name of a metric.
+    #[error("it names no metric")]
+    NoMetric,
+}
+
 impl Pattern {
     /// Compiles a pattern.
     ///
     /// # Errors
-    /// A message that says what is wrong with it.
-    pub fn new(text: &str) -> Result<Self, String> {
-        let regex = Regex::new(text).map_err(|e| e.to_string())?;
+    /// [`PatternError`] says what is wrong with it.
+    pub fn new(text: &str) -> Result<Self, PatternError> {
+        let regex = Regex::new(text)?;
         let metrics = regex.capture_names().flatten().filter(|n| !super::STEP_NAMES.contains(n));
         match metrics.count() {
-            0 => Err("it names no metric; write one as (?<loss>[-+.eE\\d]+)".into()),
+            0 => Err(PatternError::NoMetric),
             _ => Ok(Self(regex)),
         }
     }
@@ -101,7 +112,7 @@ mod tests {
         assert_eq!(loss, [(1000, 2.5), (1010, 2.25)]);
         assert_eq!(curves.get("lr").map(|s| s.len()), Some(1));
         assert!(Pattern::new("loss (?<loss>").is_err());
-        assert!(Pattern::new(r"loss (\S+)").is_err_and(|e| e.contains("(?<loss>")));
+        assert!(matches!(Pattern::new(r"loss (\S+)"), Err(PatternError::NoMetric)));
         assert_eq!(
             ["12.5%", "3.4k", "x", "-1e-3"].map(number),
             [Some(12.5), Some(3400.0), None, Some(-1e-3)]
