@@ -147,18 +147,6 @@ impl Database {
         Ok(Conversation { session, turns })
     }
 
-    /// Deletes a draft of which nothing came.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`].
-    pub fn drop_draft(&self, key: &super::DraftKey) -> Result<()> {
-        let drafts = &self.trees()?.drafts;
-        for key in drafts.scan_prefix(turn_key(&key.session, key.seq)).keys().flatten() {
-            drafts.remove(key).map_err(io(&self.path))?;
-        }
-        self.flush()
-    }
-
     /// Adds a finished turn, in one transaction with its session's record; durable on return.
     /// The same transaction deletes the turn's draft.
     ///
