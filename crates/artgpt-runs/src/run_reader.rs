@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use super::catalogue::{Found, Kind, Source};
+use super::clock::{LastChange, steady_now};
 use super::marks::MarksReader;
 use super::readers::{Pattern, Reader};
 use super::run::{Run, RunSnapshot};
 use super::settings::{Settings, settings};
-use super::standing::is_process;
+use super::standing::{is_process, stated};
 use super::tail::Grown;
 use artgpt_rundir::job::{Wanted, called, ending};
 use artgpt_rundir::{Mark, RunState, Status};
@@ -23,6 +24,8 @@ pub struct RunReader {
     readers: Vec<Named>,
     pattern: Option<Pattern>,
     marks: MarksReader,
+    written: LastChange<SystemTime>,
+    heard: LastChange<String>,
     /// Discard the curves before the next parse.
     anew: bool,
     /// The latest state. Published snapshots share it until it changes again.
@@ -43,7 +46,17 @@ impl RunReader {
         let run = Arc::new(Run { path: path.clone(), name, ..Run::default() });
         let (sources, readers) = (files, Vec::new());
         let marks = MarksReader::of(&path);
-        let mut reader = Self { path, sources, readers, pattern, marks, anew: true, run };
+        let mut reader = Self {
+            path,
+            sources,
+            readers,
+            pattern,
+            marks,
+            written: LastChange::default(),
+            heard: LastChange::default(),
+            anew: true,
+            run,
+        };
         reader.begin();
         reader
     }
@@ -142,6 +155,7 @@ impl RunReader {
         let same = run.job == new.job
             && run.status == new.status
             && run.has_process == new.has_process
+            && run.heard == new.heard
             && run.ending == new.ending
             && run.gone == new.gone
             && run.written == new.written
@@ -159,7 +173,8 @@ impl RunReader {
         }
         run.marks.extend(new.marks);
         (run.job, run.status, run.has_process) = (new.job, new.status, new.has_process);
-        (run.ending, run.gone, run.written) = (new.ending, new.gone, new.written);
+        (run.ending, run.gone) = (new.ending, new.gone);
+        (run.written, run.heard) = (new.written, new.heard);
         (run.trouble, run.skipped) = (new.trouble, new.skipped);
         true
     }
@@ -169,6 +184,13 @@ impl RunReader {
         let status = Status::read(&self.path);
         let times = self.sources.iter().filter_map(|s| s.path.metadata().ok()?.modified().ok());
         let running = status.as_ref().filter(|s| s.state == RunState::Running);
+        let now = steady_now();
+        let written = times.max().and_then(|at| self.written.see(at, Some(at), now));
+        let beat = status.as_ref().map(|status| status.heartbeat.clone());
+        let heard = beat.and_then(|beat| {
+            let stated = stated(&beat);
+            self.heard.see(beat, stated, now)
+        });
         let state = |status: &Option<Status>| status.as_ref().map(|s| s.state);
         let new_state = state(&self.run.status) != state(&status);
         // The files that make it a job are written after its first status.
@@ -187,7 +209,8 @@ impl RunReader {
             ending: running.and_then(|status| ending(&self.path, status.pid)),
             gone: !self.path.exists(),
             marks: self.marks.read(),
-            written: times.max(),
+            written,
+            heard,
             skipped: self.readers.iter().map(|r| r.reader.skipped()).sum(),
             job,
             status,
@@ -200,7 +223,7 @@ impl RunReader {
         let mut reader = Self::open(found, pattern);
         reader.read(&AtomicBool::new(false));
         let mut run = Arc::unwrap_or_clone(reader.run);
-        if !run.standing(SystemTime::now()).runs() {
+        if !run.standing(steady_now()).runs() {
             for Named { prefix, reader } in &mut reader.readers {
                 reader.finish();
                 run.curves.set_prefix(prefix);
@@ -224,6 +247,7 @@ struct Look {
     /// `None` where it cannot have changed.
     config: Option<Settings>,
     written: Option<SystemTime>,
+    heard: Option<SystemTime>,
     trouble: Option<String>,
     skipped: usize,
 }

@@ -58,6 +58,7 @@ pub(super) fn switch(state: &mut State, reference: String) -> Vec<Effect> {
 /// The model is loaded; the session records which one answers.
 fn ready(state: &mut State, info: ModelInfo) {
     state.settings.model.clone_from(&info.reference);
+    // It is stored, and an address may hold a password.
     state.conversation.session.model = mask_url(&info.reference).into_owned();
     // An older message is out of date, and so are the figures of another model.
     state.notice.take_if(|n| !n.error);

@@ -8,9 +8,10 @@ use crate::tui::keys::Keymap;
 use crate::tui::theme::Theme;
 use crate::tui::ui::Ui;
 use artgpt_app::settings::Settings;
+use artgpt_base::mask::mask_url;
 use artgpt_base::text::printable;
 use artgpt_chat::{Conversation, Session, Usage};
-use artgpt_engine::{Cancel, ModelInfo};
+use artgpt_engine::ModelInfo;
 
 /// Everything the chat shows.
 pub(crate) struct State {
@@ -26,7 +27,7 @@ pub(crate) struct State {
     pub(crate) artwork: artwork::State,
     pub(crate) composer: composer::State,
     pub(crate) answer: Option<Streaming>,
-    pub(crate) last_usage: Option<(Usage, f64)>,
+    pub(crate) last_usage: Option<(Usage, Option<f64>)>,
     pub(crate) next_request: u64,
     /// Windows; the last one is on top and gets keys first.
     pub(crate) overlays: Vec<Overlay>,
@@ -55,10 +56,10 @@ pub(crate) struct Streaming {
     pub(crate) text: String,
     /// Bytes of `text` that are in the draft on disk.
     pub(crate) drafted: usize,
-    pub(crate) tokens: usize,
-    pub(crate) tokens_per_second: f64,
+    /// Tokens so far; a server does not tell them.
+    pub(crate) tokens: Option<usize>,
+    pub(crate) tokens_per_second: Option<f64>,
     pub(crate) usage: Option<Usage>,
-    pub(crate) cancel: Cancel,
     /// The model is done; the store is writing the turn.
     pub(crate) saving: bool,
 }
@@ -72,7 +73,7 @@ pub(crate) struct Notice {
 
 impl State {
     pub(crate) fn new(settings: Settings, ui: Ui) -> Self {
-        let session = Session::new(&settings.model, settings.system.clone());
+        let session = Session::new(&mask_url(&settings.model), settings.system.clone());
         Self {
             configured_model: settings.model.clone(),
             composer: composer::State::new(&ui.theme),

@@ -7,6 +7,7 @@ use crate::server::UnnamedServer;
 use artgpt_base::foreign::Foreign;
 use artgpt_chat::ChatError;
 use artgpt_engine::RemoteError;
+use artgpt_fetch::network::NetworkError;
 use artgpt_model::Error as ModelError;
 use artgpt_store::{StoreError, Unsaved, UnsavedItem};
 
@@ -146,6 +147,8 @@ fn of_training() -> Vec<AppError> {
         DataError::Format { .. } =>
             DataError::Format { path: text("x"), format: "JSON", reason: text("cut short") },
         DataError::Config(_) => DataError::Config(text("no path")),
+        DataError::Foreign { .. } =>
+            DataError::Foreign { path: text("x"), is: "compressed", hint: "unpack it first" },
         DataError::Empty { .. } => DataError::Empty { place: text("x"), why: text(": all bad") },
     });
     all
@@ -166,6 +169,8 @@ fn of_jobs() -> Vec<AppError> {
         JobError::Unknown(_) => JobError::Unknown(text("01A")),
         JobError::Start { .. } => JobError::Start { what: text("x"), reason: text("not found") },
         JobError::Slurm { .. } => JobError::Slurm { command: text("sbatch"), reason: text("x") },
+        JobError::Unsure { .. } => JobError::Unsure { id: text("01A"), reason: text("timed out") },
+        JobError::Silent { .. } => JobError::Silent { id: text("01A") },
         JobError::Refused { .. } =>
             JobError::Refused { id: text("01A"), state: "running", hint: "stop it first" },
         JobError::Needed { .. } => JobError::Needed { id: text("01A"), by: text("01B") },
@@ -200,6 +205,9 @@ fn of_pictures() -> Vec<AppError> {
             limit: 0,
         },
         ArtError::NotAnImage(_) => ArtError::NotAnImage(path()),
+        ArtError::Unsupported { .. } => ArtError::Unsupported { path: path(), reason: reason() },
+        ArtError::TooMuchMemory { .. } => ArtError::TooMuchMemory { path: path(), limit: 8 },
+        ArtError::Pointer(_) => ArtError::Pointer(path()),
         ArtError::Damaged { .. } => ArtError::Damaged { path: path(), reason: reason() },
         ArtError::Io { .. } => ArtError::Io { path: path(), source: full() },
         ArtError::Museum { .. } => ArtError::Museum { path: path(), reason: reason() },
@@ -242,7 +250,12 @@ fn of_models() -> Vec<AppError> {
         FetchError::Io { .. } => FetchError::Io { path: text("x"), source: full() },
         FetchError::NoPip(_) => FetchError::NoPip(text("x==1")),
         FetchError::Pip { .. } => FetchError::Pip { package: text("x==1"), reason: text("x") },
-        FetchError::HuggingFace(_) => FetchError::HuggingFace(text("x")),
+        FetchError::HuggingFace { .. } =>
+            FetchError::HuggingFace { file: text("a/b/c"), reason: text("x") },
+        FetchError::Offline(_) => FetchError::Offline(text("a/b/c")),
+        FetchError::Network(_) => FetchError::Network(NetworkError::Proxy(text("x"))),
+        FetchError::Foreign { .. } =>
+            FetchError::Foreign { record: text("r"), name: text("../x") },
         FetchError::Member { .. } => FetchError::Member { archive: text("a"), member: text("m") },
         FetchError::Archive { .. } => FetchError::Archive { archive: text("a"), reason: text("x") },
         FetchError::Sha256 { .. } => FetchError::Sha256 {
@@ -300,6 +313,11 @@ fn of_inference() -> Vec<AppError> {
 fn of_sessions() -> Vec<AppError> {
     every! {
         StoreError::Locked(_) => StoreError::Locked(text("x")),
+        StoreError::NoLocks { .. } => StoreError::NoLocks { path: text("x"), source: full() },
+        StoreError::Copy { .. } => StoreError::Copy { path: text("x"), source: full().into() },
+        StoreError::NotErased { .. } =>
+            StoreError::NotErased { path: text("x"), source: full().into() },
+        StoreError::Full(_) => StoreError::Full(text("01A")),
         StoreError::Newer { .. } => StoreError::Newer { path: text("x"), found: 9, known: 1 },
         StoreError::Io { .. } => StoreError::Io { path: text("x"), source: full().into() },
         StoreError::Unknown(_) => StoreError::Unknown(text("01A")),
