@@ -1,7 +1,7 @@
 //! All metrics of one run.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::about::About;
 use super::series::{Point, Series};
@@ -22,6 +22,9 @@ pub struct Curves {
     prefix: String,
     /// A name with its prefix.
     key: String,
+    /// Of all curves, computed when somebody asks: every chart does.
+    began: OnceLock<Option<f64>>,
+    last_step: OnceLock<Option<f64>>,
 }
 
 impl Curves {
@@ -55,14 +58,24 @@ impl Curves {
         };
         if let Some((_, series)) = self.all.get_mut(place) {
             // Copies the last chunk if a snapshot shares the curve.
-            Arc::make_mut(series).push(point);
+            let series = Arc::make_mut(series);
+            series.push(point);
+            self.last_step = OnceLock::new();
+            // Its first point may be the first of all.
+            if series.len() == 1 {
+                self.began = OnceLock::new();
+            }
         }
     }
 
     /// Removes everything logged at this step and later ones, because the run restarts from there.
-    pub fn restart(&mut self, step: u64) {
-        self.all.iter_mut().for_each(|(_, series)| Arc::make_mut(series).forget_from(step));
-        self.about_mut().restart(step);
+    pub fn restart(&mut self, step: f64) {
+        let later = |series: &Series| series.last().is_some_and(|last| last.step >= step);
+        for (_, series) in self.all.iter_mut().filter(|(_, series)| later(series)) {
+            Arc::make_mut(series).forget_from(step);
+        }
+        (self.began, self.last_step) = (OnceLock::new(), OnceLock::new());
+        self.about_mut().restart(step.ceil() as u64);
     }
 
     /// Removes all curves.
@@ -94,12 +107,17 @@ impl Curves {
 
     /// The earliest known time, in seconds since 1970.
     pub fn began(&self) -> Option<f64> {
-        let firsts = self.all.iter().filter_map(|(_, s)| s.get(0)).map(|p| p.wall);
-        firsts.filter(|wall| wall.is_finite()).reduce(f64::min)
+        *self.began.get_or_init(|| {
+            let firsts = self.all.iter().filter_map(|(_, s)| s.get(0)).map(|p| p.wall);
+            firsts.filter(|wall| wall.is_finite()).reduce(f64::min)
+        })
     }
 
     /// The largest step of any metric.
-    pub fn last_step(&self) -> Option<u64> {
-        self.all.iter().filter_map(|(_, s)| s.last()).map(|p| p.step).max()
+    pub fn last_step(&self) -> Option<f64> {
+        *self.last_step.get_or_init(|| {
+            let lasts = self.all.iter().filter_map(|(_, s)| s.last()).map(|p| p.step);
+            lasts.reduce(f64::max)
+        })
     }
 }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use super::curves::Curves;
 use super::series::{Clock, XAxis};
 use super::settings::Settings;
+use super::skipped::Skipped;
 use super::standing::{LIVELY, Standing, standing_with};
 use artgpt_rundir::job::Wanted;
 use artgpt_rundir::{Mark, RunState, Status};
@@ -47,8 +48,8 @@ pub struct Run {
     pub written: Option<SystemTime>,
     /// The last read error.
     pub trouble: Option<String>,
-    /// Lines or records that could not be parsed.
-    pub skipped: usize,
+    /// What its readers left out.
+    pub skipped: Skipped,
 }
 
 /// An immutable state of a run, published by the thread that reads its files. Consecutive snapshots
@@ -132,26 +133,26 @@ impl Run {
             Some(_) => last.value - first.value,
             None => last.wall - first.wall,
         };
-        let seconds = passed / last.step.checked_sub(first.step)? as f64;
-        let left = seconds * total?.saturating_sub(step) as f64;
+        let seconds = passed / (last.step - first.step).max(0.0);
+        let left = seconds * (total? as f64 - step).max(0.0);
         left.is_finite().then_some(left)
     }
 
     /// The last step before the stage that contains `step`, in our own runs.
-    fn stage_began(&self, step: u64) -> u64 {
+    fn stage_began(&self, step: f64) -> f64 {
         let steps = (0..).map_while(|stage| self.config.get(&format!("stage.{stage}.steps")));
         let ends = steps.map_while(|steps| steps.parse::<u64>().ok()).scan(0u64, |sum, steps| {
             *sum = sum.saturating_add(steps);
             Some(*sum)
         });
-        ends.take_while(|end| *end < step).last().unwrap_or(0)
+        ends.map(|end| end as f64).take_while(|end| *end < step).last().unwrap_or(0.0)
     }
 
     /// The current step, and the total if known.
-    pub fn progress(&self) -> (u64, Option<u64>) {
-        let step = self.curves.last_step().unwrap_or(0);
+    pub fn progress(&self) -> (f64, Option<u64>) {
+        let step = self.curves.last_step().unwrap_or(0.0);
         let total = self.status.as_ref().map(|s| s.total_steps as u64);
-        (self.status.as_ref().map_or(step, |s| s.step as u64), total)
+        (self.status.as_ref().map_or(step, |s| s.step as f64), total)
     }
 }
 

@@ -1,6 +1,6 @@
 //! CSV and TSV with a header line, such as Lightning's `metrics.csv`. Empty cells are no points.
 
-use super::{Curves, Format, Line, Tailed};
+use super::{Curves, Format, Line, Skipped, Tailed};
 use crate::tail::Tail;
 
 /// Follows a CSV or TSV file.
@@ -11,7 +11,7 @@ pub type CsvFile = Tailed<Csv>;
 pub struct Csv {
     header: Option<Header>,
     rows: u64,
-    skipped: usize,
+    skipped: Skipped,
 }
 
 #[derive(Debug)]
@@ -47,17 +47,17 @@ impl Format for Csv {
                     line.push_into(into, *rows);
                     *rows += 1;
                 }
-                _ => *skipped += 1,
+                _ => skipped.add("rows with more or fewer cells than the header", 1),
             }
         });
     }
 
-    fn finish(&self, tail: &mut Tail) {
+    fn finish(&mut self, tail: &mut Tail) {
         tail.finish();
     }
 
-    fn skipped(&self) -> usize {
-        self.skipped
+    fn skipped(&self) -> &Skipped {
+        &self.skipped
     }
 }
 
@@ -86,11 +86,11 @@ mod tests {
         assert_eq!(skipped, 1);
         // A last line with no end counts when nothing more comes.
         let train = curves.get("train_loss").expect("is there");
-        assert_eq!(train.get(0).map(|p| (p.step, p.value)), Some((10, 2.5)));
-        assert!(train.get(1).is_some_and(|p| p.step == 40 && p.value.is_nan()));
-        let held_out: Vec<u64> =
+        assert_eq!(train.get(0).map(|p| (p.step, p.value)), Some((10.0, 2.5)));
+        assert!(train.get(1).is_some_and(|p| p.step == 40.0 && p.value.is_nan()));
+        let held_out: Vec<f64> =
             curves.get("val, loss").expect("is").points().map(|p| p.step).collect();
-        assert_eq!(held_out, [20, 40]);
+        assert_eq!(held_out, [20.0, 40.0]);
         assert!(curves.get("note").is_none() && curves.get("step").is_none());
         let (curves, _) = read_all("a;b\n1;2\n", |path| Box::new(CsvFile::new(path)));
         assert_eq!(curves.get("b").and_then(|s| s.last()).map(|p| p.value), Some(2.0));

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Curves, Format, Line, Tailed};
+use super::{Curves, Format, Line, Skipped, Tailed};
 use crate::tail::Tail;
 
 /// Follows a JSON Lines file.
@@ -13,7 +13,7 @@ pub type JsonLines = Tailed<Json>;
 #[derive(Debug, Default)]
 pub struct Json {
     lines: u64,
-    skipped: usize,
+    skipped: Skipped,
 }
 
 /// Keys that name a line's data split.
@@ -38,17 +38,17 @@ impl Format for Json {
                     numbers(&object).push_into(into, *lines);
                     *lines += 1;
                 }
-                _ => *skipped += 1,
+                _ => skipped.add("lines that are no JSON object", 1),
             }
         });
     }
 
-    fn finish(&self, tail: &mut Tail) {
+    fn finish(&mut self, tail: &mut Tail) {
         tail.finish();
     }
 
-    fn skipped(&self) -> usize {
-        self.skipped
+    fn skipped(&self) -> &Skipped {
+        &self.skipped
     }
 }
 
@@ -148,22 +148,22 @@ not json
         let names: Vec<&str> = curves.iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["elapsed_s", "epoch", "loss/train", "lr", "loss/held_out"]);
         let loss = curves.get("loss/train").expect("is there");
-        assert_eq!(loss.get(0).map(|p| (p.step, p.value)), Some((1, 2.5)));
-        assert!(loss.get(1).is_some_and(|p| p.step == 2 && p.value.is_nan()));
+        assert_eq!(loss.get(0).map(|p| (p.step, p.value)), Some((1.0, 2.5)));
+        assert!(loss.get(1).is_some_and(|p| p.step == 2.0 && p.value.is_nan()));
         let seconds = loss.get(1).zip(loss.get(0)).map(|(b, a)| b.wall - a.wall);
         assert_eq!(seconds, Some(1.0));
 
         let others = "{\"_step\":5,\"_timestamp\":1000000000.5,\"train\":{\"loss\":1,\"ok\":true}}\n{\"a\":1e400}\n";
         let (curves, _) = read_all(others, |path| Box::new(JsonLines::new(path)));
         let point = curves.get("train/loss").and_then(|s| s.last()).expect("is there");
-        assert_eq!((point.step, point.wall, point.value), (5, 1_000_000_000.5, 1.0));
+        assert_eq!((point.step, point.wall, point.value), (5.0, 1_000_000_000.5, 1.0));
         assert_eq!(curves.get("train/ok").and_then(|s| s.last()).map(|p| p.value), Some(1.0));
     }
 
     #[test]
     fn a_file_with_no_steps_counts_its_lines() {
         let (curves, _) = read_all("{\"x\":1}\n\n{\"x\":2}\n", |p| Box::new(JsonLines::new(p)));
-        let steps: Vec<u64> = curves.get("x").expect("x").points().map(|p| p.step).collect();
-        assert_eq!(steps, [0, 1]);
+        let steps: Vec<f64> = curves.get("x").expect("x").points().map(|p| p.step).collect();
+        assert_eq!(steps, [0.0, 1.0]);
     }
 }

@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use super::{Curves, Format, Line, Tailed};
+use super::{Curves, Format, Line, Skipped, Tailed};
 use crate::tail::Tail;
 
 /// A pattern such as `step (?<step>\d+).*loss (?<loss>\S+)`. The groups `step`, `time` and `elapsed` position
@@ -33,22 +33,23 @@ pub type PatternLog = Tailed<Matches>;
 pub struct Matches {
     pattern: Pattern,
     matched: u64,
+    skipped: Skipped,
 }
 
 impl Matches {
     /// A parser with this pattern.
     pub fn new(pattern: Pattern) -> Self {
-        Self { pattern, matched: 0 }
+        Self { pattern, matched: 0, skipped: Skipped::default() }
     }
 }
 
 impl Format for Matches {
     fn reset(&self) -> Self {
-        Self { pattern: self.pattern.clone(), matched: 0 }
+        Self::new(self.pattern.clone())
     }
 
     fn parse(&mut self, tail: &mut Tail, into: &mut Curves) {
-        let Self { pattern: Pattern(regex), matched } = self;
+        let Self { pattern: Pattern(regex), matched, .. } = self;
         // Carriage returns end lines too: progress bars overwrite their line.
         tail.lines(b'\r', |text| {
             let text = String::from_utf8_lossy(text);
@@ -64,12 +65,12 @@ impl Format for Matches {
         });
     }
 
-    fn finish(&self, tail: &mut Tail) {
+    fn finish(&mut self, tail: &mut Tail) {
         tail.finish();
     }
 
-    fn skipped(&self) -> usize {
-        0
+    fn skipped(&self) -> &Skipped {
+        &self.skipped
     }
 }
 
@@ -98,7 +99,7 @@ mod tests {
             read_all(log, |path| Box::new(PatternLog::of(path, Matches::new(pattern.clone()))));
         let loss: Vec<_> =
             curves.get("loss").expect("is").points().map(|p| (p.step, p.value)).collect();
-        assert_eq!(loss, [(1000, 2.5), (1010, 2.25)]);
+        assert_eq!(loss, [(1000.0, 2.5), (1010.0, 2.25)]);
         assert_eq!(curves.get("lr").map(|s| s.len()), Some(1));
         assert!(Pattern::new("loss (?<loss>").is_err());
         assert!(Pattern::new(r"loss (\S+)").is_err_and(|e| e.contains("(?<loss>")));

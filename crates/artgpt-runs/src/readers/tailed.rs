@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Curves, Reader};
+use super::{Curves, Reader, Skipped};
 use crate::tail::{Grown, Tail};
 
 /// A format: the parser's state for a file that is partly read.
@@ -14,10 +14,10 @@ pub trait Format: Send + std::fmt::Debug {
     fn parse(&mut self, tail: &mut Tail, into: &mut Curves);
 
     /// See [`Reader::finish`].
-    fn finish(&self, _tail: &mut Tail) {}
+    fn finish(&mut self, _tail: &mut Tail) {}
 
     /// See [`Reader::skipped`].
-    fn skipped(&self) -> usize;
+    fn skipped(&self) -> &Skipped;
 }
 
 /// A [`Reader`] of a growing file in the format `F`.
@@ -62,7 +62,7 @@ impl<F: Format> Reader for Tailed<F> {
         self.format.finish(&mut self.tail);
     }
 
-    fn skipped(&self) -> usize {
+    fn skipped(&self) -> &Skipped {
         self.format.skipped()
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::jsonl::{repaired, unrepaired};
-use super::{Curves, Grown, Line, Reader};
+use super::{Curves, Grown, Line, Reader, Skipped};
 
 /// Follows a `trainer_state.json`.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub struct TrainerState {
     /// Size and modification time of the file that was read last.
     seen: Option<(u64, SystemTime)>,
     fetched: Option<Vec<u8>>,
-    skipped: usize,
+    skipped: Skipped,
 }
 
 #[derive(Deserialize)]
@@ -28,7 +28,7 @@ struct File {
 impl TrainerState {
     /// A reader of this file.
     pub fn new(path: &Path) -> Self {
-        Self { path: path.into(), seen: None, fetched: None, skipped: 0 }
+        Self { path: path.into(), seen: None, fetched: None, skipped: Skipped::default() }
     }
 }
 
@@ -58,7 +58,7 @@ impl Reader for TrainerState {
         let Some(text) = self.fetched.take() else { return };
         // A file that is still being written does not parse; once complete, its size or time differs.
         let Ok(file) = serde_json::from_slice::<File>(&repaired(&text)) else {
-            self.skipped += 1;
+            self.skipped.add("files that are no trainer state", 1);
             return;
         };
         for entry in file.log_history {
@@ -72,8 +72,8 @@ impl Reader for TrainerState {
         }
     }
 
-    fn skipped(&self) -> usize {
-        self.skipped
+    fn skipped(&self) -> &Skipped {
+        &self.skipped
     }
 }
 
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(reader.fetch().expect("reads"), Grown::Some);
         reader.parse(&mut curves);
         let loss = curves.get("loss").expect("is there");
-        assert_eq!(loss.points().map(|p| p.step).collect::<Vec<_>>(), [10, 20, 30]);
+        assert_eq!(loss.points().map(|p| p.step).collect::<Vec<_>>(), [10.0, 20.0, 30.0]);
         assert!(loss.last().is_some_and(|p| p.wall.is_nan()));
         let epoch = curves.get("epoch").and_then(|s| s.last());
         assert!(epoch.is_some_and(|p| p.value.is_nan()));
