@@ -22,7 +22,7 @@ const MANY: u64 = 10_000_000;
 fn point(step: u64) -> Point {
     let noise = f64::from((step as u32).wrapping_mul(2_654_435_761) as f32) / 4e9;
     Point {
-        step,
+        step: step as f64,
         wall: 1e9 + step as f64 * 0.1,
         value: f64::from((noise + 1e4 / (step + 1) as f64) as f32),
     }

@@ -98,9 +98,9 @@ impl EventFile {
     ///
     /// # Errors
     /// [`crate::RunError::Io`].
-    pub fn write_scalar(&mut self, tag: &str, step: u64, wall: f64, value: f64) -> Result<()> {
+    pub fn write_scalar(&mut self, tag: &str, step: f64, wall: f64, value: f64) -> Result<()> {
         let value = vec![Value { tag: tag.into(), simple_value: Some(value as f32) }];
-        let now = stamped(step as usize);
+        let now = Event { step: step as i64, ..stamped(0) };
         let wall_time = if wall.is_finite() { wall } else { now.wall_time };
         self.write(Event { wall_time, summary: Some(Summary { value }), ..now })
     }

@@ -39,6 +39,13 @@ pub struct Unread {
     pub reason: String,
 }
 
+impl std::fmt::Display for Unread {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let name = self.path.file_name().unwrap_or(self.path.as_os_str());
+        write!(f, "{}: {}", name.to_string_lossy(), self.reason)
+    }
+}
+
 /// Log formats in order of preference. A run may write the same metrics in several formats (ours does, and
 /// Lightning with two loggers); the most complete one is read, and of equals the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,7 +92,8 @@ impl Kind {
             Content::Lines => Some(Self::JsonLines),
             Content::State => Some(Self::TrainerState),
             Content::Table => Some(Self::Csv),
-            Content::Other(_) => None,
+            Content::Numbers if is_named(path) => Some(Self::Csv),
+            Content::Numbers | Content::Other(_) => None,
         }
     }
 }
@@ -108,15 +116,20 @@ fn is_log(name: &str) -> bool {
     ["metric", "log", "progress", "history", "loss"].iter().any(|word| name.contains(word))
 }
 
+/// Whether a file's name says that it may be a log.
+fn is_named(path: &Path) -> bool {
+    const WORDS: [&str; 10] = [
+        "result", "scalar", "stat", "train", "curve", "error", "monitor", "record", "eval", "score",
+    ];
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    is_log(&name) || WORDS.iter().any(|word| name.contains(word))
+}
+
 /// Whether a look at a file's content is worth it.
 fn may_be_log(path: &Path) -> bool {
-    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
-    const WORDS: [&str; 10] =
-        ["result", "scalar", "stat", "train", "curve", "error", "monitor", "record", "eval", "score"];
-    let lower = name.to_lowercase();
-    let is_named = is_log(&lower) || WORDS.iter().any(|word| lower.contains(word));
-    !name.starts_with(EXPORT)
-        && (is_table(path) || (is_named && (is_lines(path) || ends(path, &["json", "txt"]))))
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let is_text = is_lines(path) || ends(path, &["json", "txt"]);
+    !name.starts_with(EXPORT) && (is_table(path) || (is_text && is_named(path)))
 }
 
 impl Source {
@@ -147,7 +160,10 @@ pub fn find(path: &Path, pattern: bool) -> Vec<Found> {
         };
         let source = |kind| Source { is_guessed: false, kind, path: path.into() };
         let groups = Kind::of(path, pattern).or_else(plain).map(|kind| vec![vec![source(kind)]]);
-        return groups.map(|groups| Found { path: path.into(), name, groups }).into_iter().collect();
+        return groups
+            .map(|groups| Found { path: path.into(), name, groups })
+            .into_iter()
+            .collect();
     }
     let mut all = Vec::new();
     walk(path, pattern, MAX_DEPTH, &mut all);
@@ -161,7 +177,7 @@ pub fn find(path: &Path, pattern: bool) -> Vec<Found> {
     all
 }
 
-/// Files below `path` that look like logs and belong to no run, for a user who expected one.
+/// Files at or below `path` that look like logs and belong to no run, for a user who expected one.
 pub fn unread(path: &Path) -> Vec<Unread> {
     /// More files are not named.
     const MOST: usize = 5;
@@ -169,20 +185,13 @@ pub fn unread(path: &Path) -> Vec<Unread> {
     let mut all = Vec::new();
     let mut folders = vec![(path.to_path_buf(), 0)];
     while let Some((folder, depth)) = folders.pop() {
-        let Some((files, below)) = listed(&folder) else { continue };
-        all.extend(files.into_iter().filter_map(|path| {
-            let reason = match () {
-                () if ends(&path, &["log", "out", "err"]) => {
-                    "a plain log is read with --pattern".to_string()
-                }
-                () if is_table(&path) || is_lines(&path) => match content(&path) {
-                    Content::Other(why) => why,
-                    _ => return None,
-                },
-                () => return None,
-            };
-            Some(Unread { path, reason })
-        }));
+        let (files, below) = match listed(&folder) {
+            Some(listed) => listed,
+            None if path.is_file() => (vec![path.to_path_buf()], Vec::new()),
+            None => continue,
+        };
+        let reason = |path: PathBuf| Some(Unread { reason: why_not(&path)?, path });
+        all.extend(files.into_iter().filter_map(reason));
         if depth < DEPTH && all.len() < MOST {
             folders.extend(below.into_iter().map(|folder| (folder, depth + 1)));
         }
@@ -190,6 +199,18 @@ pub fn unread(path: &Path) -> Vec<Unread> {
     all.sort_by(|a, b| a.path.cmp(&b.path));
     all.truncate(MOST);
     all
+}
+
+/// Why a file with the extension of a log is not read.
+fn why_not(path: &Path) -> Option<String> {
+    if ends(path, &["log", "out", "err"]) {
+        return Some("a plain log is read with --pattern".into());
+    }
+    match content(path) {
+        Content::Other(why) if is_table(path) || is_lines(path) => Some(why),
+        Content::Numbers => Some("its columns have no names".into()),
+        _ => None,
+    }
 }
 
 /// The files and folders in a folder, without hidden ones; `None` if it cannot be listed.
@@ -245,7 +266,8 @@ fn walk(folder: &Path, pattern: bool, depth: usize, all: &mut Vec<Found>) {
     }
     if !files.is_empty() {
         files.sort();
-        let of_one_format = |a: &Source, b: &Source| (a.is_guessed, a.kind) == (b.is_guessed, b.kind);
+        let of_one_format =
+            |a: &Source, b: &Source| (a.is_guessed, a.kind) == (b.is_guessed, b.kind);
         let groups = files.chunk_by(of_one_format).map(<[Source]>::to_vec).collect();
         all.push(Found { path: folder.into(), name: String::new(), groups });
     }

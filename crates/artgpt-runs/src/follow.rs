@@ -204,9 +204,9 @@ mod tests {
         let mut file = std::fs::OpenOptions::new().append(true).open(&first).expect("opens");
         file.write_all(line(2).as_bytes()).expect("writes");
         let last = |run: &RunSnapshot| run.curves.last_step();
-        until(&|runs, change| matches!(change, Change::Grown(_)) && last(&runs[0]) == Some(2));
+        until(&|runs, change| matches!(change, Change::Grown(_)) && last(&runs[0]) == Some(2.0));
         begin("b");
-        until(&|runs, _| runs.len() == 2 && last(&runs[1]) == Some(1));
+        until(&|runs, _| runs.len() == 2 && last(&runs[1]) == Some(1.0));
         drop(follower);
         // The thread, which holds the sender, ends.
         let ended = loop {

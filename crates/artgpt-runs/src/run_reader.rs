@@ -11,6 +11,7 @@ use super::marks::MarksReader;
 use super::readers::{Pattern, Reader};
 use super::run::{Run, RunSnapshot};
 use super::settings::{Settings, settings};
+use super::skipped::Skipped;
 use super::standing::is_process;
 use super::tail::Grown;
 use artgpt_rundir::job::{Wanted, called, ending};
@@ -153,7 +154,9 @@ impl RunReader {
             }
         }
         // The last state that could be read stays until there is another one.
-        if let Some(staged) = self.staged.take_if(|new| !new.is_empty() || self.run.curves.is_empty()) {
+        if let Some(staged) =
+            self.staged.take_if(|new| !new.is_empty() || self.run.curves.is_empty())
+        {
             Arc::make_mut(&mut self.run).curves = staged;
             changed = true;
         }
@@ -213,7 +216,7 @@ impl RunReader {
             gone: !self.path.exists(),
             marks: self.marks.read(),
             written: times.max(),
-            skipped: self.readers.iter().map(|r| r.reader.skipped()).sum(),
+            skipped: skipped(&self.readers),
             job,
             status,
             trouble,
@@ -231,7 +234,7 @@ impl RunReader {
                 run.curves.set_prefix(prefix);
                 reader.parse(&mut run.curves);
             }
-            run.skipped = reader.readers.iter().map(|r| r.reader.skipped()).sum();
+            run.skipped = skipped(&reader.readers);
         }
         run
     }
@@ -297,7 +300,17 @@ struct Look {
     config: Option<Settings>,
     written: Option<SystemTime>,
     trouble: Option<String>,
-    skipped: usize,
+    skipped: Skipped,
+}
+
+/// What all readers left out; several name their files.
+fn skipped(readers: &[Named]) -> Skipped {
+    let mut all = Skipped::default();
+    for Named { reader, .. } in readers {
+        let name = reader.path().file_name().unwrap_or_default().to_string_lossy();
+        all.absorb(if readers.len() > 1 { &name } else { "" }, reader.skipped());
+    }
+    all
 }
 
 #[cfg(test)]
@@ -324,29 +337,29 @@ mod tests {
         let go = AtomicBool::new(false);
         assert!(reader.read(&go));
         assert!(!reader.read(&go));
-        let steps = |reader: &RunReader, name: &str| -> Vec<u64> {
+        let steps = |reader: &RunReader, name: &str| -> Vec<f64> {
             let run = reader.snapshot();
             run.curves.get(name).map_or(vec![], |s| s.points().map(|p| p.step).collect())
         };
         std::fs::write(&file, line(1, 4.0) + &line(2, 3.0)).expect("writes");
         assert!(reader.read(&go));
-        assert_eq!(steps(&reader, "loss"), [1, 2]);
+        assert_eq!(steps(&reader, "loss"), [1.0, 2.0]);
         std::fs::write(&file, line(7, 1.0)).expect("writes");
         assert!(reader.read(&go));
-        assert_eq!(steps(&reader, "loss"), [7]);
+        assert_eq!(steps(&reader, "loss"), [7.0]);
         // Two files that say the same name are kept apart.
         std::fs::write(dir.path().join("eval_log.jsonl"), line(3, 0.5)).expect("writes");
         reader.set_groups(found().groups);
         assert!(reader.read(&go));
-        assert_eq!((steps(&reader, "loss"), steps(&reader, "metrics/loss")), (vec![], vec![7]));
-        assert_eq!(steps(&reader, "eval_log/loss"), [3]);
+        assert_eq!((steps(&reader, "loss"), steps(&reader, "metrics/loss")), (vec![], vec![7.0]));
+        assert_eq!(steps(&reader, "eval_log/loss"), [3.0]);
         std::fs::remove_file(&file).expect("removes");
         reader.read(&go);
         let trouble = |reader: &RunReader| reader.snapshot().trouble.clone();
         assert!(trouble(&reader).is_some_and(|t| t.contains("metrics.jsonl")));
         reader.set_groups(found().groups);
         reader.read(&go);
-        assert_eq!((steps(&reader, "loss"), trouble(&reader)), (vec![3], None));
+        assert_eq!((steps(&reader, "loss"), trouble(&reader)), (vec![3.0], None));
     }
 
     #[test]
@@ -366,7 +379,7 @@ mod tests {
             (reader.snapshot().standing(now), reader.snapshot().progress())
         };
         let own = std::process::id();
-        let progress = (1, Some(10));
+        let progress = (1.0, Some(10));
         assert_eq!(tell(status("running", own)), (Standing::Told(RunState::Running), progress));
         // Above what Linux gives out.
         assert_eq!(tell(status("running", 1 << 30)), (Standing::Lost, progress));

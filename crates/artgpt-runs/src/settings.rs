@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::readers::{repaired, unrepaired};
+use artgpt_base::files::read_text;
+
 /// Names of configuration files, the most complete first.
 const FILES: &[&str] = &[
     "config.toml",
@@ -29,8 +32,7 @@ pub fn settings(run: &Path) -> Settings {
     let mut all = Settings::new();
     for name in FILES {
         let path = run.join(name);
-        if path.metadata().is_ok_and(|m| m.len() <= MAX_FILE_BYTES)
-            && let Ok(text) = std::fs::read_to_string(&path)
+        if let Ok(text) = read_text(&path, MAX_FILE_BYTES)
             && let Some(value) = parse(name, &text)
         {
             flatten("", &value, &mut all);
@@ -43,7 +45,7 @@ pub fn settings(run: &Path) -> Settings {
 fn parse(name: &str, text: &str) -> Option<serde_json::Value> {
     match Path::new(name).extension()?.to_str()? {
         "toml" => toml::from_str(text).ok(),
-        "json" => serde_json::from_str(text).ok(),
+        "json" => serde_json::from_slice(&repaired(text.as_bytes())).ok(),
         _ => serde_saphyr::from_str(text).ok(),
     }
 }
@@ -64,8 +66,25 @@ pub(crate) fn flatten(key: &str, value: &serde_json::Value, all: &mut Settings) 
         serde_json::Value::Array(items) if items.iter().any(|v| v.is_object() || v.is_array()) => {
             items.iter().enumerate().for_each(|(i, v)| flatten(&below(&i.to_string()), v, all));
         }
-        serde_json::Value::String(text) => drop(all.insert(key.to_string(), text.clone())),
-        value => drop(all.insert(key.to_string(), value.to_string())),
+        value => drop(all.insert(key.to_string(), text(value))),
+    }
+}
+
+/// A value as text; NaN and infinities as Python writes them.
+fn text(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(word) => match unrepaired(word) {
+            Some(_) => word.trim_start_matches('\0').to_string(),
+            None => word.clone(),
+        },
+        serde_json::Value::Array(items) => {
+            let items = items.iter().map(|item| match item {
+                serde_json::Value::String(word) if unrepaired(word).is_none() => item.to_string(),
+                item => text(item),
+            });
+            format!("[{}]", items.collect::<Vec<_>>().join(","))
+        }
+        value => value.to_string(),
     }
 }
 

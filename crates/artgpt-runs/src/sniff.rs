@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::readers::{is_metrics_object, is_metrics_table};
+use super::readers::{is_counted_table, is_metrics_object, is_metrics_table};
 use artgpt_base::decode;
 
 /// Bytes that are looked at.
@@ -18,6 +18,8 @@ pub(super) enum Content {
     State,
     /// A table with a column of steps or epochs.
     Table,
+    /// Rows of numbers without a head; the first number counts up.
+    Numbers,
     /// Nothing that is read unasked, and why.
     Other(String),
 }
@@ -52,9 +54,10 @@ fn of_text(text: &str) -> Content {
         };
     }
     let table: Vec<&str> = std::iter::once(first).chain(lines.take(5)).collect();
-    match is_metrics_table(&table) {
-        true => Content::Table,
-        false => Content::Other("no column is named step or epoch".into()),
+    match () {
+        () if is_metrics_table(&table) => Content::Table,
+        () if is_counted_table(&table) => Content::Numbers,
+        () => Content::Other("no column is named step or epoch".into()),
     }
 }
 
@@ -70,6 +73,7 @@ mod tests {
             ("{\n \"global_step\": 40,\n \"log_history\": [\n", Content::State),
             ("Epoch\tAverageEpRet\n1\t0.5\n", Content::Table),
             ("title\nstep;loss\n1;0,5\n", Content::Table),
+            ("1000, 0.01, 0.005\n2000, 0.005, 0.005\n", Content::Numbers),
         ] {
             assert_eq!(of_text(text), content, "{text}");
         }
@@ -77,6 +81,7 @@ mod tests {
             "",
             "title,artist,date\nJudith,Klimt,1901\n",
             "step,loss\n",
+            "5,1,2\n5,3,4\n",
             "{\n \"epoch\": 3.0,\n \"train_loss\": 0.5\n}\n",
             "{\"text\": \"a\", \"label\": 1}\n",
             "plain text\nmore\n",

@@ -7,7 +7,7 @@ use artgpt_base::text::number;
 pub fn table(curves: &Curves) -> Vec<[String; 7]> {
     let head = ["metric", "points", "last", "min", "at step", "max", "at step"];
     let value = |v: Option<f64>| v.map_or("-".into(), number);
-    let step = |step: Option<u64>| step.map_or("-".into(), |step| step.to_string());
+    let step = |step: Option<f64>| step.map_or("-".into(), |step| step.to_string());
     let rows = curves.iter().map(|(name, series)| {
         let extremes = series.extremes(0..series.len());
         let steps = series.steps_of_extremes();

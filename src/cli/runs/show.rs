@@ -5,7 +5,8 @@ use std::time::SystemTime;
 use crate::cli::{Context, out};
 use artgpt_app::runs::{Difference, MetricSummary, Summary};
 use artgpt_base::text::{fit, printable};
-use artgpt_runs::Run;
+use artgpt_runs::catalogue::Unread;
+use artgpt_runs::{Run, SkippedPart};
 
 /// Longer names and values are cut in tables; `--json` has them whole.
 const MAX_WIDTH: usize = 80;
@@ -28,7 +29,7 @@ pub(crate) fn list(context: &Context, runs: &[Summary]) {
     for run in runs {
         let (name, title, steps) = (cut(&run.name), title(run), &run.steps);
         let metric = run.main_metric().map(|(name, v)| format!("{name} {v:.4}"));
-        let last = printable(&run.trouble.clone().or(metric).unwrap_or_default());
+        let last = printable(&run.problem.clone().or(metric).unwrap_or_default());
         let standing = run.standing.word();
         let line = format!("{name:width$}  {standing:8}  {steps:>13}  {title:titles$}  {last}");
         out::line(line.trim_end());
@@ -39,7 +40,7 @@ pub(crate) fn to_json(run: &Summary) -> serde_json::Value {
     let metric = |m: &MetricSummary| {
         let about = serde_json::json!({
             "points": m.points,
-            "step": m.step,
+            "step": m.step.map(step),
             "last": m.last,
             "min": m.min,
             "max": m.max,
@@ -53,13 +54,37 @@ pub(crate) fn to_json(run: &Summary) -> serde_json::Value {
         "path": run.path,
         "name": run.title,
         "state": run.standing.state(),
-        "step": run.step,
+        "step": step(run.step),
         "total_steps": run.total_steps,
         "exit_reason": run.exit_reason,
-        "skipped": run.skipped,
+        "skipped": run.skipped.total(),
+        "skipped_reasons": run.skipped.iter().map(skipped).collect::<Vec<_>>(),
+        "unread": run.unread.iter().map(unread).collect::<Vec<_>>(),
         "trouble": run.trouble,
         "metrics": metrics,
     })
+}
+
+fn skipped(part: &SkippedPart) -> serde_json::Value {
+    serde_json::json!({
+        "file": part.file,
+        "reason": part.reason,
+        "count": part.count,
+        "bytes": part.bytes,
+        "first": part.first,
+    })
+}
+
+fn unread(file: &Unread) -> serde_json::Value {
+    serde_json::json!({ "file": file.path, "reason": file.reason })
+}
+
+/// A step as an integer where it is one.
+fn step(step: f64) -> serde_json::Value {
+    match step as i64 {
+        whole if whole as f64 == step => whole.into(),
+        _ => step.into(),
+    }
 }
 
 pub(crate) fn show(run: &Run) {
@@ -78,9 +103,8 @@ pub(crate) fn show(run: &Run) {
     if let Some(trouble) = &run.trouble {
         say("trouble", trouble);
     }
-    if run.skipped > 0 {
-        say("skipped", &format!("{} lines that cannot be parsed", run.skipped));
-    }
+    run.skipped.iter().for_each(|part| say("skipped", &part.to_string()));
+    run.unread.iter().for_each(|file| say("not read", &file.to_string()));
     let about = &run.curves.about;
     let remarks = about.remarks();
     for (key, value) in [("project", about.project.as_ref()), ("note", Some(&remarks))] {

@@ -90,9 +90,13 @@ impl Csv {
 
     /// Reads the open row, if its last line closes the quote.
     fn close(&mut self, into: &mut Curves) {
-        let Some((head, (lines, number))) = self.head.as_ref().zip(self.open.as_ref()) else { return };
+        let Some((head, (lines, number))) = self.head.as_ref().zip(self.open.as_ref()) else {
+            return;
+        };
         let (first, row) = (*number, lines.join("\n"));
-        if lines.last().is_some_and(|line| line.contains('"')) && head.delimiter.cells(&row).is_some() {
+        if lines.last().is_some_and(|line| line.contains('"'))
+            && head.delimiter.cells(&row).is_some()
+        {
             self.open = None;
             self.row(&row, first, into);
         } else if lines.len() >= MAX_ROW_LINES || row.len() >= MAX_ROW {
@@ -135,7 +139,8 @@ impl Csv {
             counts(&Head::of(&cells, best)) || (known.columns.len() == 1 && cells.len() > 1)
         };
         if named(text) && !counts(&known) && is_title() {
-            self.skipped.add_first("lines above the head", 1, || format!("line {at}: {}", quoted(&head)));
+            self.skipped
+                .add_first("lines above the head", 1, || format!("line {at}: {}", quoted(&head)));
             self.before.line = Some((text.to_string(), number));
             return;
         }
@@ -182,7 +187,8 @@ impl Csv {
         };
         let fits = head.fits(&cells);
         // Most rows begin with a number.
-        if !fits || cells.iter().find(|cell| !cell.is_empty()).is_some_and(|cell| !is_number(cell)) {
+        if !fits || cells.iter().find(|cell| !cell.is_empty()).is_some_and(|cell| !is_number(cell))
+        {
             if head.is_head_again(&cells) {
                 return self.begin(Head::of(&cells, head.delimiter));
             }
@@ -360,7 +366,8 @@ mod tests {
 
     #[test]
     fn rows_about_splits_are_kept_apart() {
-        let (curves, _) = read("epoch,phase,loss\n1,train,0.5\n1,val,0.75\n2,train,0.25\n2,val,0.5\n");
+        let (curves, _) =
+            read("epoch,phase,loss\n1,train,0.5\n1,val,0.75\n2,train,0.25\n2,val,0.5\n");
         assert_eq!(points(&curves, "loss/train"), [(1.0, 0.5), (2.0, 0.25)]);
         assert_eq!(points(&curves, "loss/val"), [(1.0, 0.75), (2.0, 0.5)]);
         assert_eq!(points(&curves, "epoch"), [(1.0, 1.0), (2.0, 2.0)]);

@@ -12,19 +12,19 @@ pub(super) struct Notation {
 
 impl Notation {
     /// The notation of a table with this delimiter.
-    pub fn of_table(delimiter: char) -> Self {
+    pub(crate) fn of_table(delimiter: char) -> Self {
         Self { fraction: None, expects_comma: delimiter == ';' }
     }
 
     /// Learns from a text whether commas or points precede fractions.
-    pub fn learn(&mut self, text: &str) {
+    pub(crate) fn learn(&mut self, text: &str) {
         if self.fraction.is_none() && text.contains(['.', ',']) {
             self.fraction = mantissa(core(text.trim())).and_then(Digits::shown);
         }
     }
 
     /// The number that a text is.
-    pub fn number(self, text: &str) -> Option<f64> {
+    pub(crate) fn number(self, text: &str) -> Option<f64> {
         let has_comma = self.fraction == Some(',');
         match text.trim().parse() {
             Ok(number) if !has_comma => Some(number),
@@ -232,7 +232,7 @@ pub(super) fn date(text: &str) -> Option<f64> {
     let text = text.replacen(',', ".", 1);
     let stamp = text.parse::<jiff::Timestamp>().ok().or_else(|| {
         let civil: jiff::civil::DateTime = text.parse().ok()?;
-        Some(civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+        jiff::tz::TimeZone::UTC.to_timestamp(civil).ok()
     })?;
     Some(stamp.as_second() as f64 + f64::from(stamp.subsec_nanosecond()) / 1e9)
 }
@@ -292,8 +292,28 @@ mod tests {
     #[test]
     fn what_is_no_number_stays_none() {
         for text in [
-            "", "-", "last", "n/a", "1,00,0", "1.2.3", "1,2,3", "12,34", "1 2", "0x10", "1e", "e5",
-            "2024-01-01", "10/5", "1__000", "1,000_000", "5 m", "()", "a(1)b", "%", ",", ".",
+            "",
+            "-",
+            "last",
+            "n/a",
+            "1,00,0",
+            "1.2.3",
+            "1,2,3",
+            "12,34",
+            "1 2",
+            "0x10",
+            "1e",
+            "e5",
+            "2024-01-01",
+            "10/5",
+            "1__000",
+            "1,000_000",
+            "5 m",
+            "()",
+            "a(1)b",
+            "%",
+            ",",
+            ".",
         ] {
             let expected = (text == "12,34").then_some(12.34);
             assert_eq!(read(',', &[text]), expected, "{text}");
@@ -323,8 +343,7 @@ mod tests {
     #[test]
     fn durations_and_dates_are_seconds() {
         let texts = ["0:00:10", "01:30", "1 day, 2:03:04.5", "2d 00:00:01", "90", "a:b", "1:2:3:4"];
-        let expected =
-            [Some(10.0), Some(90.0), Some(93_784.5), Some(172_801.0), None, None, None];
+        let expected = [Some(10.0), Some(90.0), Some(93_784.5), Some(172_801.0), None, None, None];
         assert_eq!(texts.map(duration), expected);
         let texts = [
             "2024-01-01T00:00:10Z",

@@ -136,7 +136,7 @@ mod tests {
             read_all(log, |path| Box::new(PatternLog::of(path, Matches::new(pattern.clone()))));
         let loss: Vec<_> =
             curves.get("loss").expect("is").points().map(|p| (p.step, p.value)).collect();
-        assert_eq!(loss, [(1000, 2.5), (1010, 2.25)]);
+        assert_eq!(loss, [(1000.0, 2.5), (1010.0, 2.25)]);
         assert_eq!(curves.get("lr").map(|s| s.len()), Some(1));
         assert!(Pattern::new("loss (?<loss>").is_err());
         assert!(Pattern::new(r"loss (\S+)").is_err_and(|e| e.contains("(?<loss>")));

@@ -43,6 +43,17 @@ const STEPS: &[&str] = &[
     "step_id",
     "nstep",
     "nsteps",
+    // Of reinforcement learning, which counts iterations, too.
+    "total_timesteps",
+    "timesteps_total",
+    "num_timesteps",
+    "timesteps",
+    "timestep",
+    "num_env_steps",
+    "num_env_steps_sampled",
+    "env_steps",
+    "env_step",
+    "totalenvinteracts",
     "iteration",
     "iterations",
     "iter",
@@ -62,16 +73,6 @@ const STEPS: &[&str] = &[
     "num_updates",
     "updates",
     "update",
-    "total_timesteps",
-    "timesteps_total",
-    "num_timesteps",
-    "timesteps",
-    "timestep",
-    "num_env_steps",
-    "num_env_steps_sampled",
-    "env_steps",
-    "env_step",
-    "totalenvinteracts",
     "n_updates",
     "nupdates",
     "batch",
@@ -182,7 +183,7 @@ const TIMERS: &[(&str, &[&str])] = &[
 ];
 
 impl Role {
-    pub fn of(name: &str) -> Self {
+    pub(crate) fn of(name: &str) -> Self {
         // W&B's tables: `NAME OF THE RUN - train/step`.
         let name = normal(name.rsplit(" - ").next().unwrap_or(name));
         if let Some(role) = Self::bare(&name) {
@@ -192,7 +193,8 @@ impl Role {
             return Self::joined(&name);
         };
         let of_timer = TIMERS.iter().any(|(timer, names)| *timer == owner && names.contains(&name));
-        let is_own = OWNERS.contains(&owner) || owner.rsplit('/').next().is_some_and(|last| OWNERS.contains(&last));
+        let is_own = OWNERS.contains(&owner)
+            || owner.rsplit('/').next().is_some_and(|last| OWNERS.contains(&last));
         match Self::bare(name) {
             Some(Self::Total) if of_timer => Self::Step(PREFIXED),
             Some(Self::Step(rank)) if of_timer || is_own => Self::Step(PREFIXED + rank),
@@ -235,7 +237,8 @@ impl Role {
 
 /// A name in lower case, with blanks and hyphens as `_`.
 fn normal(name: &str) -> String {
-    let plain = |c: char| if matches!(c, ' ' | '-' | '\u{a0}') { '_' } else { c.to_ascii_lowercase() };
+    let plain =
+        |c: char| if matches!(c, ' ' | '-' | '\u{a0}') { '_' } else { c.to_ascii_lowercase() };
     name.trim().chars().map(plain).collect()
 }
 
@@ -251,7 +254,7 @@ pub(super) struct Roles {
 }
 
 impl Roles {
-    pub fn of(&mut self, name: &str) -> Role {
+    pub(crate) fn of(&mut self, name: &str) -> Role {
         /// A file may have a new name in each line.
         const MOST: usize = 10_000;
         if let Some(role) = self.known.get(name) {

@@ -23,7 +23,7 @@ pub(super) enum Count {
 
 impl Count {
     /// The step that a text is. `12/100` counts up to 100.
-    pub fn of(text: &str, notation: Notation) -> Self {
+    pub(crate) fn of(text: &str, notation: Notation) -> Self {
         let counted = match text.split_once('/') {
             Some((step, total)) if notation.number(total).is_some() => step,
             _ => text,
@@ -53,39 +53,55 @@ pub(super) struct Row<'a> {
     wall: Option<f64>,
     elapsed: Option<f64>,
     total: Option<f64>,
-    metrics: Vec<(Cow<'a, str>, f64)>,
-    /// Epoch and seconds: metrics of the row, whatever its split.
-    clocks: Vec<(Cow<'a, str>, f64)>,
-    /// Counters besides the step.
-    others: Vec<(Cow<'a, str>, f64)>,
+    cells: Vec<Cell<'a>>,
+}
+
+#[derive(Debug)]
+struct Cell<'a> {
+    name: Cow<'a, str>,
+    value: f64,
+    kind: CellKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CellKind {
+    Metric,
+    /// Epoch or seconds: of the row, whatever its split.
+    Clock,
+    /// A counter, unless it turns out to be the step.
+    Counter,
 }
 
 impl<'a> Row<'a> {
     /// Adds a number.
-    pub fn number(&mut self, role: Role, name: impl Into<Cow<'a, str>>, value: f64) {
+    pub(crate) fn number(&mut self, role: Role, name: impl Into<Cow<'a, str>>, value: f64) {
         match role {
             Role::Step(rank) => {
-                self.others.push((name.into(), value));
+                self.cell(name, value, CellKind::Counter);
                 self.step(rank, Count::from(value));
             }
             Role::Epoch => {
                 self.epoch.get_or_insert(value);
-                self.clocks.push((name.into(), value));
+                self.cell(name, value, CellKind::Clock);
             }
             // Small values of `time` are durations of a step, not times.
             Role::Wall if seconds(value) >= CALENDAR => self.wall = Some(seconds(value)),
             Role::Elapsed => {
                 self.elapsed = Some(value);
-                self.clocks.push((name.into(), value));
+                self.cell(name, value, CellKind::Clock);
             }
             Role::Total => self.total = Some(value),
             Role::Plan => {}
-            Role::Wall | Role::Split | Role::Metric => self.metrics.push((name.into(), value)),
+            Role::Wall | Role::Split | Role::Metric => self.cell(name, value, CellKind::Metric),
         }
     }
 
+    fn cell(&mut self, name: impl Into<Cow<'a, str>>, value: f64, kind: CellKind) {
+        self.cells.push(Cell { name: name.into(), value, kind });
+    }
+
     /// Adds a text; returns whether it meant something.
-    pub fn text(
+    pub(crate) fn text(
         &mut self,
         role: Role,
         name: impl Into<Cow<'a, str>>,
@@ -106,7 +122,7 @@ impl<'a> Row<'a> {
         match role {
             Role::Wall => match (date(text), duration(text)) {
                 (Some(at), _) => self.wall = Some(at),
-                (None, Some(took)) => self.metrics.push((name.into(), took)),
+                (None, Some(took)) => self.cell(name, took, CellKind::Metric),
                 (None, None) => return false,
             },
             Role::Elapsed => match duration(text) {
@@ -120,7 +136,7 @@ impl<'a> Row<'a> {
     }
 
     /// Notes a name without a value, which matters if it is the step's.
-    pub fn nothing(&mut self, role: Role) {
+    pub(crate) fn nothing(&mut self, role: Role) {
         if let Role::Step(rank) = role {
             self.step(rank, Count::Unreadable("nothing".into()));
         }
@@ -133,40 +149,51 @@ impl<'a> Row<'a> {
     }
 
     /// Gives its metrics other names, or drops those without one.
-    pub fn rename(&mut self, name: impl Fn(&str) -> Option<String>) {
-        self.metrics = std::mem::take(&mut self.metrics)
-            .into_iter()
-            .filter_map(|(known, value)| Some((name(&known)?.into(), value)))
-            .collect();
+    pub(crate) fn rename(&mut self, name: impl Fn(&str) -> Option<String>) {
+        self.cells.retain_mut(|cell| match cell.kind {
+            CellKind::Metric => match name(&cell.name) {
+                Some(new) => {
+                    cell.name = new.into();
+                    true
+                }
+                None => false,
+            },
+            _ => true,
+        });
     }
 
     /// Drops everything but its metrics, step and time.
-    pub fn drop_clocks(&mut self) {
-        self.clocks.clear();
-        self.others.clear();
+    pub(crate) fn drop_clocks(&mut self) {
+        self.cells.retain(|cell| cell.kind == CellKind::Metric);
     }
 
     /// Adds its numbers to the curves, or counts it as skipped. `at` tells where it is.
-    pub fn push_into(self, places: &mut Placing, into: &mut Curves, skipped: &mut Skipped,
+    pub(crate) fn push_into(
+        self,
+        places: &mut Placing,
+        into: &mut Curves,
+        skipped: &mut Skipped,
         at: &dyn Fn() -> String,
     ) {
         if let Some(total) = self.total.filter(|total| *total >= 1.0) {
             into.set_total(total as u64);
         }
         let step = self.step.map(|(_, step)| step);
-        if self.metrics.is_empty() && self.clocks.is_empty() {
+        if self.cells.iter().all(|cell| cell.kind == CellKind::Counter) {
             return;
         }
         let Some(at) = places.step(step.as_ref(), self.epoch, into, skipped, at) else { return };
         let wall = self.wall.or(self.elapsed).unwrap_or(f64::NAN);
-        let others = self.others.into_iter().filter(|(_, v)| step != Some(Count::At(*v)));
-        for (name, value) in self.metrics.into_iter().chain(others) {
-            into.push(&name, Point { step: at, wall, value });
-        }
-        for (name, value) in self.clocks {
-            // Lines about two splits tell the epoch twice.
-            let last = into.last(&name);
-            if last.is_none_or(|last| (last.step, last.value) != (at, value)) {
+        for Cell { name, value, kind } in self.cells {
+            let is_known = match kind {
+                CellKind::Metric => false,
+                CellKind::Counter => step == Some(Count::At(value)),
+                // Lines about two splits tell the epoch twice.
+                CellKind::Clock => {
+                    into.last(&name).is_some_and(|last| (last.step, last.value) == (at, value))
+                }
+            };
+            if !is_known {
                 into.push(&name, Point { step: at, wall, value });
             }
         }
@@ -213,17 +240,17 @@ pub(super) struct Placing {
 
 impl Placing {
     /// The file has a column of steps, even if no row has one.
-    pub fn expect_steps(&mut self) {
+    pub(crate) fn expect_steps(&mut self) {
         self.axis = self.axis.max(Axis::Steps);
     }
 
     /// The file has a column of epochs.
-    pub fn expect_epochs(&mut self) {
+    pub(crate) fn expect_epochs(&mut self) {
         self.axis = self.axis.max(Axis::Epochs);
     }
 
     /// The place of a row; `None` if it has none, which is counted.
-    pub fn step(
+    pub(crate) fn step(
         &mut self,
         step: Option<&Count>,
         epoch: Option<f64>,
@@ -237,6 +264,9 @@ impl Placing {
             (None, Some(_)) => Axis::Epochs,
             (None, None) => Axis::Rows,
         };
+        if axis == Axis::Rows && self.axis == Axis::Rows {
+            into.place_by_row();
+        }
         if axis > self.axis {
             // A number of a row says nothing in a file that has steps.
             if self.rows > 0 {
@@ -336,7 +366,7 @@ pub(super) struct Words {
 
 impl Words {
     /// Counts a text.
-    pub fn add(&mut self, name: &str, example: impl FnOnce() -> String) {
+    pub(crate) fn add(&mut self, name: &str, example: impl FnOnce() -> String) {
         if let Some((count, _)) = self.held.get_mut(name) {
             *count += 1;
         } else if self.held.len() < MAX_NAMES {
@@ -345,7 +375,7 @@ impl Words {
     }
 
     /// Counts as skipped the texts under names that have a curve.
-    pub fn settle(&mut self, curves: &Curves, skipped: &mut Skipped) {
+    pub(crate) fn settle(&mut self, curves: &mut Curves, skipped: &mut Skipped) {
         self.held.retain(|name, (count, example)| {
             let is_metric = curves.last(name).is_some();
             if is_metric {
@@ -387,9 +417,18 @@ mod tests {
     fn steps_of_each_epoch_are_counted_on_and_a_resumed_run_goes_back() {
         let row = |step: f64, epoch: f64| (Some(Count::At(step)), Some(epoch));
         let rows = [
-            (0.0, 0.0), (1.0, 0.0), (2.0, 0.0), (0.0, 1.0), (1.0, 1.0), (2.0, 1.0), (0.0, 2.0),
+            (0.0, 0.0),
+            (1.0, 0.0),
+            (2.0, 0.0),
+            (0.0, 1.0),
+            (1.0, 1.0),
+            (2.0, 1.0),
+            (0.0, 2.0),
             // Back to the second epoch.
-            (0.0, 1.0), (1.0, 1.0), (2.0, 1.0), (0.0, 2.0),
+            (0.0, 1.0),
+            (1.0, 1.0),
+            (2.0, 1.0),
+            (0.0, 2.0),
         ];
         let found = places(&rows.map(|(step, epoch)| row(step, epoch))).0;
         let steps: Vec<f64> = found.into_iter().flatten().collect();
@@ -404,7 +443,10 @@ mod tests {
     fn steps_and_times_are_read_in_any_unit() {
         let notation = Notation::default();
         let at = |text| Count::of(text, notation);
-        assert_eq!(["7", "1,000", "-1", "0.5", "12/100"].map(at), [7.0, 1e3, -1.0, 0.5, 12.0].map(Count::At));
+        assert_eq!(
+            ["7", "1,000", "-1", "0.5", "12/100"].map(at),
+            [7.0, 1e3, -1.0, 0.5, 12.0].map(Count::At)
+        );
         assert_eq!(["last", "", "nan", "12/x"].map(|t| matches!(at(t), Count::At(_))), [false; 4]);
         assert_eq!([1.7e9, 1.7e12, 1.7e15, 1.7e18].map(seconds), [1.7e9; 4]);
         assert_eq!(quoted(&"x".repeat(50)).chars().count(), MAX_QUOTED + 3);

@@ -19,9 +19,11 @@ const SIGNS: [char; 4] = ['\t', ';', '|', ','];
 
 impl Delimiter {
     /// What may part the cells of a line, the best first: what parts it into most.
-    pub fn candidates(line: &str) -> Vec<Self> {
+    pub(crate) fn candidates(line: &str) -> Vec<Self> {
         let mut all: Vec<(usize, Self)> = SIGNS
-            .map(|sign| (Self::Sign(sign).cells(line).map_or(1, |cells| cells.len()), Self::Sign(sign)))
+            .map(|sign| {
+                (Self::Sign(sign).cells(line).map_or(1, |cells| cells.len()), Self::Sign(sign))
+            })
             .into_iter()
             .collect();
         // Stable: of equal counts the more certain sign stays first.
@@ -34,7 +36,7 @@ impl Delimiter {
     }
 
     /// What parts both a head and its first row: into the same number of cells, and as many as possible.
-    pub fn of(head: &str, row: &str) -> Self {
+    pub(crate) fn of(head: &str, row: &str) -> Self {
         let counts = |delimiter: Self, line| {
             delimiter.cells(line).map_or((0, 0), |cells| (cells.len(), width(&cells)))
         };
@@ -43,8 +45,10 @@ impl Delimiter {
             let (head, row) = (counts(**d, head), counts(**d, row));
             head.0 > 1 && (head.0 == row.0 || head.1 == row.1)
         };
-        // Of equal counts the first.
-        let best = all.iter().rev().filter(fits).max_by_key(|d| counts(**d, head).0);
+        // Of equal counts the first. Blanks are in names and drawn tables, too.
+        let signs = all.iter().rev().filter(|d| **d != Self::Blanks).filter(fits);
+        let best = signs.max_by_key(|d| counts(**d, head).0);
+        let best = best.or_else(|| Some(&Self::Blanks).filter(fits));
         // One column has no delimiter; a first row that is damaged decides nothing.
         let is_single = |line: &str| SIGNS.iter().all(|sign| !line.contains(*sign));
         match best {
@@ -55,7 +59,7 @@ impl Delimiter {
     }
 
     /// The cells of a line, trimmed; `None` if a quote is not closed.
-    pub fn cells<'a>(self, line: &'a str) -> Option<Vec<Cow<'a, str>>> {
+    pub(crate) fn cells<'a>(self, line: &'a str) -> Option<Vec<Cow<'a, str>>> {
         match self {
             Self::Blanks => Some(line.split_whitespace().map(Cow::from).collect()),
             Self::Sign(sign) if !line.contains('"') => {
@@ -72,7 +76,7 @@ impl Delimiter {
     }
 
     /// The sign in tables where it may be in a cell, too.
-    pub fn notation(self) -> Notation {
+    pub(crate) fn notation(self) -> Notation {
         match self {
             Self::Sign(sign) => Notation::of_table(sign),
             Self::Blanks => Notation::default(),
@@ -156,18 +160,18 @@ pub(super) fn may_be_head(cells: &[Cow<str>]) -> bool {
 /// The head of a table.
 #[derive(Debug)]
 pub(super) struct Head {
-    pub delimiter: Delimiter,
-    pub columns: Vec<Column>,
+    pub(crate) delimiter: Delimiter,
+    pub(crate) columns: Vec<Column>,
 }
 
 #[derive(Debug)]
 pub(super) struct Column {
-    pub name: String,
-    pub role: Role,
+    pub(crate) name: String,
+    pub(crate) role: Role,
 }
 
 impl Head {
-    pub fn of(cells: &[Cow<str>], delimiter: Delimiter) -> Self {
+    pub(crate) fn of(cells: &[Cow<str>], delimiter: Delimiter) -> Self {
         let mut columns: Vec<Column> = Vec::with_capacity(cells.len());
         for cell in cells {
             let name = cell.trim_start_matches('#').trim();
@@ -182,7 +186,7 @@ impl Head {
     }
 
     /// Names for the columns of a table without a head. Whole numbers in the first one are steps.
-    pub fn numbered(cells: &[Cow<str>], delimiter: Delimiter) -> Self {
+    pub(crate) fn numbered(cells: &[Cow<str>], delimiter: Delimiter) -> Self {
         let counts = |cell: &Cow<str>| cell.parse::<u64>().is_ok_and(|n| (n as f64) < CALENDAR);
         let has_steps = cells.len() > 1 && cells.first().is_some_and(counts);
         let column = |at| Column {
@@ -193,16 +197,17 @@ impl Head {
     }
 
     /// Gives columns that another head has, too, the same spelling.
-    pub fn spell_like(&mut self, other: &Self) {
+    pub(crate) fn spell_like(&mut self, other: &Self) {
         for column in &mut self.columns {
-            if let Some(known) = other.columns.iter().find(|c| is_same_name(&c.name, &column.name)) {
+            if let Some(known) = other.columns.iter().find(|c| is_same_name(&c.name, &column.name))
+            {
                 column.name.clone_from(&known.name);
             }
         }
     }
 
     /// This line as a changed head, if other signs part it.
-    pub fn with_another_delimiter(&self, line: &str) -> Option<Self> {
+    pub(crate) fn with_another_delimiter(&self, line: &str) -> Option<Self> {
         let all = Delimiter::candidates(line).into_iter();
         let other = all.filter(|other| *other != self.delimiter).find_map(|other| {
             let cells = other.cells(line).filter(|cells| cells.len() > 1)?;
@@ -213,7 +218,7 @@ impl Head {
     }
 
     /// Whether this line repeats the head or is a changed one.
-    pub fn is_head_again(&self, cells: &[Cow<str>]) -> bool {
+    pub(crate) fn is_head_again(&self, cells: &[Cow<str>]) -> bool {
         let is_known = |cell: &Cow<str>| {
             !cell.is_empty()
                 && (self.columns.iter().any(|column| is_same_name(&column.name, cell))
@@ -223,19 +228,20 @@ impl Head {
     }
 
     /// Whether one of its columns places the rows.
-    pub fn has(&self, role: impl Fn(Role) -> bool) -> bool {
+    pub(crate) fn has(&self, role: impl Fn(Role) -> bool) -> bool {
         self.columns.iter().any(|column| role(column.role))
     }
 
     /// Whether a row of this many cells stands under it: columns without a name may be missing.
-    pub fn fits(&self, cells: &[Cow<str>]) -> bool {
-        let named = self.columns.iter().rposition(|c| !c.name.is_empty()).map_or(0, |last| last + 1);
+    pub(crate) fn fits(&self, cells: &[Cow<str>]) -> bool {
+        let named =
+            self.columns.iter().rposition(|c| !c.name.is_empty()).map_or(0, |last| last + 1);
         width(cells) <= self.columns.len() && cells.len() >= named
     }
 }
 
 /// Whether some first lines are a table with a column of steps or epochs, and numbers in another one.
-pub fn is_metrics_table(lines: &[&str]) -> bool {
+pub(crate) fn is_metrics_table(lines: &[&str]) -> bool {
     let counts = |role| matches!(role, Role::Step(_) | Role::Epoch);
     lines.windows(2).any(|pair| {
         let delimiter = Delimiter::of(pair[0], pair[1]);
@@ -249,6 +255,18 @@ pub fn is_metrics_table(lines: &[&str]) -> bool {
         let mut cells = head.columns.iter().zip(&row);
         head.has(counts) && cells.any(|(c, cell)| c.role == Role::Metric && is_number(cell))
     })
+}
+
+/// Whether some first lines are rows of numbers of which the first counts up.
+pub(crate) fn is_counted_table(lines: &[&str]) -> bool {
+    let count = |line: &&str| {
+        let cells = Delimiter::of(line, line).cells(line)?;
+        let is_row = cells.len() > 1 && cells.iter().all(|cell| is_number(cell));
+        cells[0].parse::<u64>().ok().filter(|_| is_row)
+    };
+    let counts: Vec<Option<u64>> = lines.iter().map(count).collect();
+    // The last line may be cut.
+    counts.len() > 1 && counts.windows(2).take(3).all(|pair| pair[0].is_some() && pair[0] < pair[1])
 }
 
 #[cfg(test)]
@@ -312,6 +330,8 @@ mod tests {
         ] {
             assert_eq!(head.is_head_again(&of(line)), is_head, "{line}");
         }
-        assert!(head.fits(&of("1,2,3,4,,")) && !head.fits(&of("1,2,3")) && !head.fits(&of("1,2,3,4,5")));
+        assert!(
+            head.fits(&of("1,2,3,4,,")) && !head.fits(&of("1,2,3")) && !head.fits(&of("1,2,3,4,5"))
+        );
     }
 }

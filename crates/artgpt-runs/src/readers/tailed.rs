@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Curves, Reader};
+use super::{Curves, Reader, Skipped};
 use crate::tail::{Grown, Tail};
 
 /// A format: the parser's state for a file that is partly read.
@@ -20,7 +20,7 @@ pub trait Format: Send + std::fmt::Debug {
     fn finish(&mut self, _tail: &mut Tail) {}
 
     /// See [`Reader::skipped`].
-    fn skipped(&self) -> usize;
+    fn skipped(&self) -> &Skipped;
 }
 
 /// A [`Reader`] of a growing file in the format `F`.
@@ -66,7 +66,7 @@ impl<F: Format> Reader for Tailed<F> {
         self.format.finish(&mut self.tail);
     }
 
-    fn skipped(&self) -> usize {
+    fn skipped(&self) -> &Skipped {
         self.format.skipped()
     }
 }

@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(reader.fetch().expect("reads"), Grown::Some);
         reader.parse(&mut curves);
         let loss = curves.get("loss").expect("is there");
-        assert_eq!(loss.points().map(|p| p.step).collect::<Vec<_>>(), [10, 20, 30]);
+        assert_eq!(loss.points().map(|p| p.step).collect::<Vec<_>>(), [10.0, 20.0, 30.0]);
         assert!(loss.last().is_some_and(|p| p.wall.is_nan()));
         let epoch = curves.get("epoch").and_then(|s| s.last());
         assert!(epoch.is_some_and(|p| p.value.is_nan()));

@@ -8,22 +8,18 @@ use std::path::{Component, Path};
 
 use serde_json::{Map, Value};
 
+use super::jsonl::{repaired, unrepaired};
+use super::pieces::{Kind, Next, Pieces};
 use super::protobuf::{Field, fields};
-use super::{Curves, Format, Line, Tailed};
+use super::{Curves, Format, Line, Skipped, Tailed};
 use crate::about::{About, Bin, ByTag, Media, keep, keep_histogram, keep_text};
 use crate::curves::SYSTEM;
 use crate::series::Point;
 use crate::settings::flatten;
 use crate::tail::Tail;
 
-/// Block size in bytes: no piece of a record crosses a multiple of it.
-const BLOCK: u64 = 32_768;
-/// Bytes of a piece's checksum, length and kind.
-const PIECE_HEADER: usize = 7;
-/// Limit on a record's bytes; the rest is dropped.
+/// Limit on a record's bytes.
 const MAX_RECORD: usize = 64 << 20;
-/// Bytes of the file's header: `:W&B`, a magic number and a version.
-const FILE_HEADER: usize = 7;
 
 /// Limit on the characters of a run's note.
 const MAX_NOTE_CHARS: usize = 2_000;
@@ -38,83 +34,111 @@ pub type WandbFile = Tailed<Wandb>;
 /// State of the W&B log parser.
 #[derive(Debug, Default)]
 pub struct Wandb {
-    /// Offset of the first pending byte.
-    at: u64,
-    /// Pieces of an incomplete record.
-    record: Vec<u8>,
+    pieces: Pieces,
+    /// The pieces of an incomplete record.
+    record: Record,
     rows: u64,
     /// Step of the last row.
     step: u64,
-    skipped: usize,
-    /// It is not a W&B log, or a length in it is wrong.
-    broken: bool,
+    skipped: Skipped,
+    /// It is not a W&B log.
+    is_foreign: bool,
+    /// The file will not grow any more.
+    is_over: bool,
+}
+
+/// A record whose last piece has not come yet.
+#[derive(Debug, Default)]
+struct Record {
+    data: Vec<u8>,
+    /// Its first piece was read.
+    is_open: bool,
+    /// Pieces whose first one is missing belong to damage that is counted.
+    after_damage: bool,
 }
 
 impl Wandb {
     /// Parses the complete pieces that are pending.
     fn parse_pieces(&mut self, tail: &mut Tail, curves: &mut Curves) {
-        let pending = tail.pending();
-        let mut used = 0;
-        if self.at == 0 {
-            let Some(head) = pending.get(..FILE_HEADER) else { return };
-            if !head.starts_with(b":W&B") {
-                (self.broken, self.skipped) = (true, 1);
-                return;
-            }
-            used = FILE_HEADER;
-        }
+        let (bytes, offset) = (tail.pending(), tail.at());
+        let mut at = 0;
         loop {
-            let left = (BLOCK - (self.at + used as u64) % BLOCK) as usize;
-            if left < PIECE_HEADER {
-                // The rest of a block that is too short for a header is padding.
-                if pending.len() < used + left {
+            match self.pieces.next(bytes, at, offset) {
+                Next::Piece(kind, data) => {
+                    at = data.end;
+                    if self.take_piece(kind, &bytes[data]) {
+                        let record = std::mem::take(&mut self.record.data);
+                        if self.parse_record(&record, tail.path(), curves).is_none() {
+                            let length = record.len() as u64;
+                            self.skipped.add_bytes(
+                                "records that are no readable messages",
+                                1,
+                                length,
+                            );
+                        }
+                        // Keeps the buffer's capacity.
+                        self.record.data = record;
+                    }
+                }
+                Next::Skip(end) => at = end,
+                Next::Damage { end, goes_on } => {
+                    self.lose(goes_on, end - at);
+                    at = end;
+                }
+                Next::Foreign => {
+                    self.is_foreign = true;
+                    self.skipped.add("files that are no W&B log", 1);
+                    at = bytes.len();
                     break;
                 }
-                used += left;
-                continue;
-            }
-            let Some(head) = pending.get(used..used + PIECE_HEADER) else { break };
-            let sum = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
-            let length = usize::from(u16::from_le_bytes([head[4], head[5]]));
-            let kind = head[6];
-            if length > left - PIECE_HEADER || !(1..=4).contains(&kind) {
-                (self.broken, self.skipped) = (true, self.skipped + 1);
-                break;
-            }
-            let Some(data) = pending.get(used + PIECE_HEADER..used + PIECE_HEADER + length) else {
-                break;
-            };
-            used += PIECE_HEADER + length;
-            let mut hash = crc32fast::Hasher::new();
-            hash.update(&[kind]);
-            hash.update(data);
-            if hash.finalize() != sum {
-                self.record.clear();
-                self.skipped += 1;
-                continue;
-            }
-            /// Kinds of pieces: a whole record, and the first and last piece of one.
-            const FULL: u8 = 1;
-            const FIRST: u8 = 2;
-            const LAST: u8 = 4;
-            if matches!(kind, FULL | FIRST) {
-                self.record.clear();
-            }
-            if self.record.len() + data.len() <= MAX_RECORD {
-                self.record.extend(data);
-            }
-            if matches!(kind, FULL | LAST) {
-                let record = std::mem::take(&mut self.record);
-                if self.parse_record(&record, tail.path(), curves).is_none() {
-                    self.skipped += 1;
-                }
-                // Keep the buffer's capacity.
-                self.record = record;
-                self.record.clear();
+                Next::Wait => break,
             }
         }
-        tail.consume(used);
-        self.at += used as u64;
+        if self.is_over && at < bytes.len() {
+            if let Some(goes_on) = self.pieces.rest(bytes, at) {
+                self.lose(goes_on || self.record.is_open, bytes.len() - at);
+            }
+            at = bytes.len();
+        }
+        tail.consume(at);
+    }
+
+    /// Adds a piece to its record; returns whether the record is complete.
+    fn take_piece(&mut self, kind: Kind, data: &[u8]) -> bool {
+        let record = &mut self.record;
+        if matches!(kind, Kind::Full | Kind::First) {
+            if record.is_open {
+                self.skipped.add_bytes("records without an end", 1, record.data.len() as u64);
+            }
+            record.data.clear();
+            (record.is_open, record.after_damage) = (true, false);
+        } else if !record.is_open {
+            if !record.after_damage {
+                self.skipped.add_bytes(
+                    "pieces of records without a beginning",
+                    1,
+                    data.len() as u64,
+                );
+            }
+            return false;
+        }
+        if record.data.len() + data.len() > MAX_RECORD {
+            self.skipped.add("records of more than 64 MiB", 1);
+            (record.is_open, record.after_damage) = (false, true);
+            return false;
+        }
+        record.data.extend(data);
+        let is_whole = matches!(kind, Kind::Full | Kind::Last);
+        record.is_open &= !is_whole;
+        is_whole
+    }
+
+    /// Counts damage, of which an incomplete record is part.
+    fn lose(&mut self, goes_on: bool, bytes: usize) {
+        let bytes = bytes + if self.record.is_open { self.record.data.len() } else { 0 };
+        self.record.data.clear();
+        (self.record.is_open, self.record.after_damage) = (false, true);
+        self.skipped.add_bytes("damaged parts", usize::from(!goes_on), bytes as u64);
     }
 
     /// Parses one `Record`; `None` if it is damaged.
@@ -147,21 +171,25 @@ impl Format for Wandb {
     }
 
     fn parse(&mut self, tail: &mut Tail, into: &mut Curves) {
-        match self.broken {
+        match self.is_foreign {
             true => tail.consume(usize::MAX),
             false => self.parse_pieces(tail, into),
         }
     }
 
-    fn skipped(&self) -> usize {
-        self.skipped
+    fn finish(&mut self, _tail: &mut Tail) {
+        self.is_over = true;
+    }
+
+    fn skipped(&self) -> &Skipped {
+        &self.skipped
     }
 }
 
 /// Parses a row of history: scalars go to the curves, media and histograms beside them. Returns the row's
 /// step; `None` if it is damaged.
 fn history(row: &[u8], log: &Path, count: u64, curves: &mut Curves) -> Option<u64> {
-    let mut line = Line { step: Some(count), ..Line::default() };
+    let mut line = Line { step: Some(count as f64), ..Line::default() };
     let mut items: Vec<(String, &[u8])> = Vec::new();
     for entry in fields(row) {
         match entry? {
@@ -169,7 +197,7 @@ fn history(row: &[u8], log: &Path, count: u64, curves: &mut Curves) -> Option<u6
             (2, Field::Bytes(step)) => {
                 for entry in fields(step) {
                     if let (1, Field::Varint(number)) = entry? {
-                        line.step = Some(number);
+                        line.step = Some(number as f64);
                     }
                 }
             }
@@ -186,22 +214,24 @@ fn history(row: &[u8], log: &Path, count: u64, curves: &mut Curves) -> Option<u6
             let of = media.entry(&name[..end]).or_insert_with(|| Value::Object(Map::new()));
             let key = &name[end + 1..];
             if MEDIA_KEYS.contains(&key)
-                && let (Some(of), Ok(value)) = (of.as_object_mut(), serde_json::from_slice(json))
+                && let (Some(of), Some(value)) = (of.as_object_mut(), value(json))
             {
                 of.insert(key.to_string(), value);
             }
         } else if let Some(value) = number(json) {
             line.put(name.clone(), value);
         } else if json.starts_with(b"{")
-            && let Ok(value) = serde_json::from_slice::<Value>(json)
-            && value.get("_type").is_some()
+            && let Some(value) = value(json)
         {
-            media.insert(name, value);
+            match value.get("_type") {
+                Some(_) => drop(media.insert(name, value)),
+                None => nested(name, &value, &mut line),
+            }
         }
     }
     // W&B's internal values.
     line.metrics.retain(|(name, _)| !name.starts_with('_'));
-    let step = line.step.unwrap_or(count);
+    let step = line.step.map_or(count, |step| step as u64);
     line.push_into(curves, count);
     // Rows after an exit record: the run was resumed.
     if curves.about.exit.is_some() {
@@ -222,7 +252,8 @@ fn keep_media(tag: &str, value: &Value, step: u64, log: &Path, about: &mut About
     let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or("").to_string();
     let numbers = |key: &str| -> Vec<f64> {
         let all = value.get(key).and_then(Value::as_array).into_iter().flatten();
-        all.filter_map(Value::as_f64).collect()
+        let number = |v: &Value| v.as_f64().or_else(|| unrepaired(v.as_str()?));
+        all.filter_map(number).collect()
     };
     let put = |into: &mut ByTag<Media>, path: &str, caption: String| {
         // Ignore a path that leads out of the run directory.
@@ -309,19 +340,31 @@ fn updates(record: &[u8], into: &mut BTreeMap<String, String>) -> Option<()> {
             (1, Field::Bytes(inner)) => {
                 let (name, json) = item(inner)?;
                 if !name.starts_with('_')
-                    && let Ok(value) = serde_json::from_slice(json)
+                    && let Some(value) = value(json)
                 {
-                    flatten(&name.replace('/', "."), &value, into);
+                    let name = name.replace('/', ".");
+                    forget(&name, into);
+                    flatten(&name, &value, into);
                 }
             }
             (2, Field::Bytes(inner)) => {
                 let (name, _) = item(inner)?;
-                into.remove(&name.replace('/', "."));
+                forget(&name.replace('/', "."), into);
             }
             _ => {}
         }
     }
     Some(())
+}
+
+/// Removes a key with all keys below it, and keys above it that held a single value.
+fn forget(name: &str, from: &mut BTreeMap<String, String>) {
+    let below = format!("{name}.");
+    let range = from.range(below.clone()..).take_while(|(key, _)| key.starts_with(&below));
+    let gone: Vec<String> = range.map(|(key, _)| key.clone()).collect();
+    gone.iter().for_each(|key| drop(from.remove(key)));
+    from.remove(name);
+    name.match_indices('.').for_each(|(end, _)| drop(from.remove(&name[..end])));
 }
 
 fn config(record: &[u8], about: &mut About) -> Option<()> {
@@ -387,7 +430,7 @@ fn stats(record: &[u8], step: u64, curves: &mut Curves) -> Option<()> {
         // The suffix after `/l:` names the process.
         let name = name.split("/l:").next().unwrap_or(&name);
         if let Some(value) = number(json) {
-            curves.push(&format!("{SYSTEM}{name}"), Point { step, wall, value });
+            curves.push(&format!("{SYSTEM}{name}"), Point { step: step as f64, wall, value });
         }
     }
     Some(())
@@ -447,12 +490,37 @@ fn item(item: &[u8]) -> Option<(String, &[u8])> {
     Some((names.join("/"), json))
 }
 
+/// A number. NaN and infinities are words, which some versions of W&B quote.
 fn number(json: &[u8]) -> Option<f64> {
     match json {
-        b"NaN" => Some(f64::NAN),
-        b"Infinity" => Some(f64::INFINITY),
-        b"-Infinity" => Some(f64::NEG_INFINITY),
+        b"NaN" | b"\"NaN\"" => Some(f64::NAN),
+        b"Infinity" | b"\"Infinity\"" => Some(f64::INFINITY),
+        b"-Infinity" | b"\"-Infinity\"" => Some(f64::NEG_INFINITY),
+        b"true" => Some(1.0),
+        b"false" => Some(0.0),
         json => serde_json::from_slice::<f64>(json).ok(),
+    }
+}
+
+/// Any value; in it NaN and infinities are what [`repaired`] makes of them.
+fn value(json: &[u8]) -> Option<Value> {
+    serde_json::from_slice(&repaired(json)).ok()
+}
+
+/// Puts the numbers of a nested value into the line.
+fn nested(name: &str, value: &Value, line: &mut Line) {
+    match value {
+        Value::Object(inner) => {
+            inner.iter().for_each(|(key, value)| nested(&format!("{name}/{key}"), value, line));
+        }
+        Value::Number(number) => line.put(name.into(), number.as_f64().unwrap_or(f64::NAN)),
+        Value::Bool(truth) => line.put(name.into(), f64::from(u8::from(*truth))),
+        Value::String(word) => {
+            if let Some(number) = unrepaired(word) {
+                line.put(name.into(), number);
+            }
+        }
+        Value::Null | Value::Array(_) => {}
     }
 }
 
@@ -472,6 +540,6 @@ mod tests {
         assert_eq!(reader.fetch().expect("reads"), Grown::Some);
         reader.parse(&mut curves);
         assert_eq!(reader.fetch().expect("reads"), Grown::Not);
-        assert_eq!((reader.skipped(), curves.is_empty()), (1, true));
+        assert_eq!((reader.skipped().total(), curves.is_empty()), (1, true));
     }
 }

@@ -2,7 +2,7 @@
 
 use ratatui::style::Color;
 
-use super::trace::{Frame, height, short, span, trace};
+use super::trace::{Frame, Gap, height, short, span, trace};
 use crate::tui::panel::state::Panel;
 use artgpt_rundir::{Mark, MarkKind};
 use artgpt_runs::{Clock, Run, Series, XAxis};
@@ -31,7 +31,17 @@ pub(crate) struct Line {
     pub run: String,
     pub colour: Color,
     pub kind: LineKind,
-    pub points: Vec<(f64, f64)>,
+    /// Its connected parts.
+    pub segments: Vec<Vec<(f64, f64)>>,
+    /// Where it has no finite values.
+    pub gaps: Vec<Gap>,
+}
+
+impl Line {
+    /// All points.
+    pub(crate) fn points(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
+        self.segments.iter().flatten().copied()
+    }
 }
 
 /// What a line shows.
@@ -47,20 +57,26 @@ pub(crate) enum LineKind {
 impl Drawing {
     /// At most two points a column. `None` if there is nothing to draw.
     pub(crate) fn new(panel: &Panel, metric: &str, columns: usize) -> Option<Self> {
+        let (log, axis) = (panel.charts.scale.log, panel.charts.scale.axis);
         let (low, high) = panel.seen(metric)?;
         // A single point still gets an axis around it.
         let high = if high > low { high } else { low + 1.0 };
         let (mut raw, mut curves, mut marks) = (Vec::new(), Vec::new(), Vec::new());
         for i in panel.drawn() {
             let run = panel.run(i);
-            let clock = run.clock(panel.charts.scale.axis);
+            let clock = run.clock(axis);
             let Some((series, clock)) = run.curves.get(metric).zip(clock) else { continue };
             let frame = Frame { clock, low, high, columns };
-            let line = |series: &Series, kind| Line {
-                run: run.title().unwrap_or(&run.name).to_string(),
-                colour: panel.runs[i].colour,
-                kind,
-                points: trace(series, frame),
+            let line = |series: &Series, kind| {
+                let trace = trace(series, frame, log);
+                Line {
+                    run: run.title().unwrap_or(&run.name).to_string(),
+                    colour: panel.runs[i].colour,
+                    kind,
+                    segments: trace.segments,
+                    // The average over a curve has its gaps.
+                    gaps: if kind == LineKind::Raw { Vec::new() } else { trace.gaps },
+                }
             };
             for partner in panel.charted(metric).skip(1) {
                 let held_out = run.curves.get(partner);
@@ -82,15 +98,21 @@ impl Drawing {
         }
         let mut lines = raw;
         lines.append(&mut curves);
-        let points: Vec<_> = lines.iter().map(|line| line.points.as_slice()).collect();
-        let (bottom, top) = span(&points, (low, high), panel.charts.scale)?;
-        let log = panel.charts.scale.log;
+        let points = lines.iter().flat_map(Line::points);
+        let (bottom, top) = span(points, (low, high), panel.charts.scale)?;
         for line in &mut lines {
-            let placed = line.points.iter().filter_map(|(x, y)| Some((*x, height(*y, log)?)));
-            line.points = within(placed.collect(), low, high);
+            let segments = std::mem::take(&mut line.segments).into_iter().map(|points| {
+                let placed = points.iter().filter_map(|(x, y)| Some((*x, height(*y, log)?)));
+                within(placed.collect(), low, high)
+            });
+            line.segments = segments.filter(|segment| !segment.is_empty()).collect();
+            line.gaps.retain(|gap| gap.to >= low && gap.from <= high);
+            for gap in &mut line.gaps {
+                (gap.from, gap.to) = (gap.from.max(low), gap.to.min(high));
+            }
         }
         let title = panel.charted(metric).collect::<Vec<_>>().join(" + ");
-        let (metric, axis) = (metric.to_string(), panel.charts.scale.axis);
+        let metric = metric.to_string();
         Some(Self { metric, title, lines, marks, axis, log, low, high, bottom, top })
     }
 
@@ -134,7 +156,7 @@ fn mark_x(run: &Run, mark: &Mark, clock: Clock) -> Option<f64> {
     let wall = mark.at.as_millisecond() as f64 / 1e3;
     match clock.axis {
         XAxis::Step => Some(mark.step as f64),
-        XAxis::Epoch => clock.epoch(mark.step as u64),
+        XAxis::Epoch => clock.epoch(mark.step as f64),
         XAxis::Wall => Some(wall),
         XAxis::Relative => run.curves.began().map(|began| wall - began),
     }

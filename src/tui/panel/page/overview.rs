@@ -10,13 +10,13 @@ use artgpt_rundir::RunState;
 use artgpt_runs::{CALENDAR, Run};
 
 /// Cells of a bar.
-const BAR: u64 = 40;
+const BAR: usize = 40;
 
-fn bar(step: u64, total: u64) -> String {
-    let step = step.min(total);
-    let full = (step as u128 * u128::from(BAR) / u128::from(total)) as usize;
-    let percent = step as u128 * 100 / u128::from(total);
-    format!("{}{} {percent} %", "█".repeat(full), "░".repeat(BAR as usize - full))
+fn bar(step: f64, total: u64) -> String {
+    let share = (step / total as f64).clamp(0.0, 1.0);
+    let full = (share * BAR as f64) as usize;
+    let percent = (share * 100.0) as usize;
+    format!("{}{} {percent} %", "█".repeat(full), "░".repeat(BAR - full))
 }
 
 /// How many lines there are.
@@ -82,9 +82,8 @@ fn facts(panel: &Panel, run: &Run, page: &Page) -> Vec<(String, String)> {
         add("result", format!("{key} = {value}"));
     }
     run.trouble.iter().for_each(|trouble| add("error", trouble.clone()));
-    if run.skipped > 0 {
-        add("skipped", format!("{} lines that cannot be parsed", run.skipped));
-    }
+    run.skipped.iter().for_each(|part| add("skipped", part.to_string()));
+    run.unread.iter().for_each(|file| add("not read", file.to_string()));
     facts
 }
 
