@@ -41,7 +41,7 @@ pub fn append_json_line(path: &Path, value: &impl Serialize) -> io::Result<()> {
 /// The values of a JSON Lines file in the order of its lines. Skips lines that do not
 /// parse as `T`; empty if the file cannot be read.
 pub fn read_json_lines<T: DeserializeOwned>(path: &Path) -> Vec<T> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let text = read_text(path, u64::MAX).unwrap_or_default();
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
@@ -64,6 +64,14 @@ pub fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         )),
         false => Ok(bytes),
     }
+}
+
+/// [`read_limited`], as text in whatever encoding [`crate::decode`] knows.
+///
+/// # Errors
+/// Those of [`read_limited`]; [`io::ErrorKind::InvalidData`] names an encoding that is not supported.
+pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
+    Ok(crate::decode::text(read_limited(path, limit)?)?)
 }
 
 #[cfg(test)]

@@ -29,6 +29,8 @@ pub struct About {
     pub summary: BTreeMap<String, String>,
     /// The exit code, once the run has logged it.
     pub exit: Option<i64>,
+    /// The number of steps that the run goes to, as it logs it.
+    pub total: Option<u64>,
     /// Lines that the run printed.
     pub console: Console,
     /// Alerts, the oldest first.

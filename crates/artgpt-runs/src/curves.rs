@@ -24,6 +24,8 @@ pub struct Curves {
     key: String,
     /// Of all curves, computed when somebody asks: every chart does.
     began: OnceLock<Option<f64>>,
+    /// Some points stand at the numbers of their rows, for want of steps.
+    by_row: bool,
     last_step: OnceLock<Option<f64>>,
 }
 
@@ -41,12 +43,7 @@ impl Curves {
 
     /// Appends a point to a metric, which begins with its first point.
     pub fn push(&mut self, name: &str, point: Point) {
-        self.key.clear();
-        if !self.prefix.is_empty() {
-            self.key.push_str(&self.prefix);
-            self.key.push('/');
-        }
-        self.key.push_str(name);
+        self.prefix_key(name);
         let place = match self.places.get(self.key.as_str()) {
             Some(place) => *place,
             None => {
@@ -65,6 +62,52 @@ impl Curves {
             if series.len() == 1 {
                 self.began = OnceLock::new();
             }
+        }
+    }
+
+    fn prefix_key(&mut self, name: &str) {
+        self.key.clear();
+        if !self.prefix.is_empty() {
+            self.key.push_str(&self.prefix);
+            self.key.push('/');
+        }
+        self.key.push_str(name);
+    }
+
+    /// The last point of a metric of the file that is being read.
+    pub(crate) fn last(&mut self, name: &str) -> Option<Point> {
+        self.prefix_key(name);
+        self.get(&self.key)?.last()
+    }
+
+    /// Removes the curves of the file that is being read, which has a prefix unless it is the only one.
+    pub(crate) fn forget_file(&mut self) {
+        let prefix = std::mem::take(&mut self.prefix);
+        let is_own = |name: &str| {
+            prefix.is_empty()
+                || name.strip_prefix(&prefix).is_some_and(|rest| rest.starts_with('/'))
+        };
+        self.all.retain(|(name, _)| !is_own(name));
+        let places = self.all.iter().enumerate().map(|(at, (name, _))| (name.clone(), at));
+        self.places = Arc::new(places.collect());
+        (self.began, self.last_step) = (OnceLock::new(), OnceLock::new());
+        (self.prefix, self.by_row) = (prefix, false);
+    }
+
+    /// Notes that rows without steps and epochs are placed by their numbers.
+    pub(crate) fn place_by_row(&mut self) {
+        self.by_row = true;
+    }
+
+    /// Whether some points stand at the numbers of their rows.
+    pub(crate) fn has_row_numbers(&self) -> bool {
+        self.by_row
+    }
+
+    /// Sets the number of steps that the run goes to.
+    pub(crate) fn set_total(&mut self, total: u64) {
+        if self.about.total != Some(total) {
+            self.about_mut().total = Some(total);
         }
     }
 

@@ -130,7 +130,7 @@ impl<T: Fn(Change)> Following<T> {
         let mut new = Vec::new();
         for found in self.paths.iter().flat_map(|p| find(p, self.pattern.is_some())) {
             match self.places.get(&found.path) {
-                Some(place) => self.readers[*place].set_sources(found.files),
+                Some(place) => self.readers[*place].set_groups(found.groups),
                 None => {
                     self.places.insert(found.path.clone(), self.readers.len());
                     let reader = RunReader::open(found, self.pattern.clone());

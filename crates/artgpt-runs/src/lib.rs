@@ -23,6 +23,7 @@ mod series;
 mod settings;
 mod skipped;
 mod smooth;
+mod sniff;
 mod standing;
 mod table;
 mod tail;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::catalogue::Unread;
 use super::curves::Curves;
 use super::series::{Clock, XAxis};
 use super::settings::Settings;
@@ -16,7 +17,8 @@ use artgpt_rundir::{Mark, RunState, Status};
 const PACE_OVER: usize = 50;
 
 /// Metric names under which programs log the epoch.
-const EPOCHS: &[&str] = &["epoch", "train/epoch", "trainer/epoch"];
+const EPOCHS: &[&str] =
+    &["epoch", "train/epoch", "trainer/epoch", "Epoch", "epochs", "current_epoch", "_epoch"];
 
 /// Everything known about one run. Only its reader changes it; everyone else shares a
 /// [`RunSnapshot`].
@@ -50,6 +52,8 @@ pub struct Run {
     pub trouble: Option<String>,
     /// What its readers left out.
     pub skipped: Skipped,
+    /// Its files of other formats, which are not read.
+    pub unread: Vec<Unread>,
 }
 
 /// An immutable state of a run, published by the thread that reads its files. Consecutive snapshots
@@ -70,6 +74,15 @@ impl Run {
             last.is_none_or(|point| value.parse() != Ok(point.value))
         });
         all
+    }
+
+    /// Why it shows nothing or too little: a read error, or no line that can be used.
+    pub fn problem(&self) -> Option<String> {
+        let nothing = || {
+            let first = self.skipped.iter().next().filter(|_| self.curves.is_empty());
+            first.map(|part| format!("no metric: {part}"))
+        };
+        self.trouble.clone().or_else(nothing)
     }
 
     /// Whether it is running. Depends on nothing but the snapshot and `now`.
@@ -152,6 +165,9 @@ impl Run {
     pub fn progress(&self) -> (f64, Option<u64>) {
         let step = self.curves.last_step().unwrap_or(0.0);
         let total = self.status.as_ref().map(|s| s.total_steps as u64);
+        // What other trainers log of it, unless their steps go on beyond.
+        let logged = || self.curves.about.total.filter(|total| *total as f64 >= step);
+        let total = total.or_else(logged);
         (self.status.as_ref().map_or(step, |s| s.step as f64), total)
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::readers::{repaired, unrepaired};
+use artgpt_base::files::read_text;
 
 /// Names of configuration files, the most complete first.
 const FILES: &[&str] = &[
@@ -31,8 +32,7 @@ pub fn settings(run: &Path) -> Settings {
     let mut all = Settings::new();
     for name in FILES {
         let path = run.join(name);
-        if path.metadata().is_ok_and(|m| m.len() <= MAX_FILE_BYTES)
-            && let Ok(text) = std::fs::read_to_string(&path)
+        if let Ok(text) = read_text(&path, MAX_FILE_BYTES)
             && let Some(value) = parse(name, &text)
         {
             flatten("", &value, &mut all);

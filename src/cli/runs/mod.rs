@@ -25,6 +25,10 @@ pub(crate) fn run(context: &Context, command: RunsCommand) -> Result<ExitCode, F
         RunsCommand::List { paths, logs } => {
             let all = runs::list(app, &paths, pattern(logs)?.as_ref())?;
             if all.is_empty() && !context.json {
+                for file in runs::unread(&paths) {
+                    let (path, reason) = (file.path.display(), &file.reason);
+                    eprintln!("{}", printable(&format!("{path} is not read: {reason}")));
+                }
                 eprintln!("{}", if paths.is_empty() { NONE_YET } else { NO_METRICS });
             }
             show::list(context, &all);
@@ -112,6 +116,13 @@ fn told(Rounded { steps, values }: Rounded) {
 }
 
 fn export(run: &artgpt_runs::Run, format: RunsFormat, to: Option<PathBuf>) -> Result<(), Failure> {
+    // What the export does not hold, for people alone.
+    for part in run.skipped.iter() {
+        eprintln!("{}", printable(&format!("skipped: {part}")));
+    }
+    for file in &run.unread {
+        eprintln!("{}", printable(&format!("not read: {file}")));
+    }
     match (format, to) {
         (RunsFormat::Csv, None) => {
             use std::io::IsTerminal;

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use crate::cli::{Context, out};
 use artgpt_app::runs::{Difference, MetricSummary, Summary};
 use artgpt_base::text::{fit, printable};
+use artgpt_runs::catalogue::Unread;
 use artgpt_runs::{Run, SkippedPart, table_head, table_row};
 
 /// Longer names and values are cut in tables; `--json` has them whole.
@@ -28,7 +29,7 @@ pub(crate) fn list(context: &Context, runs: &[Summary]) {
     for run in runs {
         let (name, title, steps) = (cut(&run.name), title(run), &run.steps);
         let metric = run.main_metric().map(|(name, v)| format!("{name} {v:.4}"));
-        let last = printable(&run.trouble.clone().or(metric).unwrap_or_default());
+        let last = printable(&run.problem.clone().or(metric).unwrap_or_default());
         let standing = run.standing.word();
         let line = format!("{name:width$}  {standing:8}  {steps:>13}  {title:titles$}  {last}");
         out::line(line.trim_end());
@@ -59,6 +60,7 @@ pub(crate) fn to_json(run: &Summary) -> serde_json::Value {
         "exit_reason": run.exit_reason,
         "skipped": run.skipped.total(),
         "skipped_reasons": run.skipped.iter().map(skipped).collect::<Vec<_>>(),
+        "unread": run.unread.iter().map(unread).collect::<Vec<_>>(),
         "trouble": run.trouble,
         "metrics": metrics,
     })
@@ -82,6 +84,10 @@ fn number(value: f64) -> serde_json::Value {
         f64::NEG_INFINITY => "-Infinity".into(),
         value => value.into(),
     }
+}
+
+fn unread(file: &Unread) -> serde_json::Value {
+    serde_json::json!({ "file": file.path, "reason": file.reason })
 }
 
 /// A step as an integer where it is one.
@@ -109,6 +115,7 @@ pub(crate) fn show(run: &Run) {
         say("trouble", trouble);
     }
     run.skipped.iter().for_each(|part| say("skipped", &part.to_string()));
+    run.unread.iter().for_each(|file| say("not read", &file.to_string()));
     let about = &run.curves.about;
     let remarks = about.remarks();
     for (key, value) in [("project", about.project.as_ref()), ("note", Some(&remarks))] {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use artgpt_runs::catalogue::Unread;
 use artgpt_runs::{Run, Skipped, Standing};
 
 /// One metric of a run.
@@ -47,6 +48,10 @@ pub struct Summary {
     pub skipped: Skipped,
     /// Why it could not be read to its end.
     pub trouble: Option<String>,
+    /// Why it shows nothing or too little; includes the trouble.
+    pub problem: Option<String>,
+    /// Its files of other formats, which are not read.
+    pub unread: Vec<Unread>,
     /// All metrics.
     pub metrics: Vec<MetricSummary>,
 }
@@ -78,6 +83,8 @@ impl Summary {
             exit_reason: run.status.as_ref().and_then(|s| s.exit_reason.clone()),
             skipped: run.skipped.clone(),
             trouble: run.trouble.clone(),
+            problem: run.problem(),
+            unread: run.unread.clone(),
             metrics: metrics.collect(),
         }
     }

@@ -4,10 +4,14 @@ mod csv;
 mod events;
 mod graph;
 mod jsonl;
+mod number;
 mod pattern;
 mod pieces;
 mod protobuf;
 mod records;
+mod role;
+mod row;
+mod table;
 mod tailed;
 mod tensors;
 mod trainer_state;
@@ -17,8 +21,10 @@ use std::path::Path;
 
 pub use csv::CsvFile;
 pub use events::EventFile;
+pub(crate) use jsonl::is_metrics_object;
 pub use jsonl::{JsonLines, repaired, unrepaired};
 pub use pattern::{Matches, Pattern, PatternLog};
+pub(crate) use table::{is_counted_table, is_metrics_table};
 pub use tailed::{Format, Tailed};
 pub use trainer_state::TrainerState;
 pub use wandb::WandbFile;
@@ -124,7 +130,7 @@ mod testing {
     pub(crate) fn read_all(
         text: &str,
         reader: impl Fn(&Path) -> Box<dyn Reader>,
-    ) -> (Curves, usize) {
+    ) -> (Curves, Skipped) {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("file");
         std::fs::write(&path, text).expect("writes");
@@ -135,6 +141,6 @@ mod testing {
         }
         reader.finish();
         reader.parse(&mut curves);
-        (curves, reader.skipped().total())
+        (curves, reader.skipped().clone())
     }
 }

@@ -7,6 +7,9 @@ use crate::tail::{Grown, Tail};
 
 /// A format: the parser's state for a file that is partly read.
 pub trait Format: Send + std::fmt::Debug {
+    /// Whether the file is text, which is decoded to UTF-8 first.
+    const IS_TEXT: bool = false;
+
     /// The state for reading the file again from the start.
     fn reset(&self) -> Self;
 
@@ -30,7 +33,8 @@ pub struct Tailed<F> {
 impl<F: Format> Tailed<F> {
     /// A reader with this format's initial state.
     pub fn of(path: &Path, format: F) -> Self {
-        Self { tail: Tail::new(path), format }
+        let tail = if F::IS_TEXT { Tail::text(path) } else { Tail::new(path) };
+        Self { tail, format }
     }
 }
 

@@ -94,6 +94,7 @@ fn facts(panel: &Panel, run: &Run, page: &Page) -> Vec<(String, String)> {
     }
     run.trouble.iter().for_each(|trouble| add("error", trouble.clone()));
     run.skipped.iter().for_each(|part| add("skipped", part.to_string()));
+    run.unread.iter().for_each(|file| add("not read", file.to_string()));
     facts
 }
 
