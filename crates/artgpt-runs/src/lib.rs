@@ -41,5 +41,5 @@ pub use settings::{Settings, differing, differing_keys, settings};
 pub use skipped::{Skipped, SkippedPart};
 pub use smooth::Smoothed;
 pub use standing::Standing;
-pub use table::table;
+pub use table::{table_head, table_row};
 pub use tail::Grown;

@@ -13,7 +13,7 @@ use super::steering::Steering;
 use super::{Context, Failure, out};
 use crate::tui::{Ended, PanelPaths, WatchOptions, watch as run_watch};
 use artgpt_app::NO_METRICS;
-use artgpt_app::runs::{self, ExportTarget, Summary};
+use artgpt_app::runs::{self, ExportTarget, Rounded, Summary};
 use artgpt_base::text::printable;
 use artgpt_runs::Pattern;
 
@@ -103,6 +103,18 @@ fn diff(context: &Context, names: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Says on stderr what TensorBoard's format cannot hold.
+fn told(Rounded { steps, values }: Rounded) {
+    if steps > 0 {
+        eprintln!(
+            "{steps} points have fractional steps; event files hold whole ones: rounded down"
+        );
+    }
+    if values > 0 {
+        eprintln!("{values} values are too large for 32-bit floats and were written as infinite");
+    }
+}
+
 fn export(run: &artgpt_runs::Run, format: RunsFormat, to: Option<PathBuf>) -> Result<(), Failure> {
     // What the export does not hold, for people alone.
     for part in run.skipped.iter() {
@@ -113,10 +125,12 @@ fn export(run: &artgpt_runs::Run, format: RunsFormat, to: Option<PathBuf>) -> Re
     }
     match (format, to) {
         (RunsFormat::Csv, None) => {
-            let mut stdout = std::io::stdout().lock();
-            runs::export(run, ExportTarget::CsvStream(&mut stdout))?;
+            use std::io::IsTerminal;
+            let mut out = std::io::stdout().lock();
+            let is_terminal = out.is_terminal();
+            runs::export(run, ExportTarget::CsvStream { out: &mut out, is_terminal })?;
         }
-        (RunsFormat::Csv, Some(path)) => runs::export(run, ExportTarget::CsvFile(path))?,
+        (RunsFormat::Csv, Some(path)) => drop(runs::export(run, ExportTarget::CsvFile(path))?),
         (RunsFormat::Tensorboard, None) => {
             return Err(Failure::usage(
                 "TensorBoard reads a directory",
@@ -124,8 +138,9 @@ fn export(run: &artgpt_runs::Run, format: RunsFormat, to: Option<PathBuf>) -> Re
             ));
         }
         (RunsFormat::Tensorboard, Some(folder)) => {
-            runs::export(run, ExportTarget::TensorBoard(folder.clone()))?;
-            out::line(folder.display());
+            let rounded = runs::export(run, ExportTarget::TensorBoard(folder.clone()))?;
+            told(rounded);
+            out::line(printable(&folder.display().to_string()));
         }
     }
     Ok(())

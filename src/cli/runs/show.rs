@@ -6,7 +6,7 @@ use crate::cli::{Context, out};
 use artgpt_app::runs::{Difference, MetricSummary, Summary};
 use artgpt_base::text::{fit, printable};
 use artgpt_runs::catalogue::Unread;
-use artgpt_runs::{Run, SkippedPart};
+use artgpt_runs::{Run, SkippedPart, table_head, table_row};
 
 /// Longer names and values are cut in tables; `--json` has them whole.
 const MAX_WIDTH: usize = 80;
@@ -41,9 +41,10 @@ pub(crate) fn to_json(run: &Summary) -> serde_json::Value {
         let about = serde_json::json!({
             "points": m.points,
             "step": m.step.map(step),
-            "last": m.last,
+            "last": m.last.map(number),
             "min": m.min,
             "max": m.max,
+            "not_finite": m.not_finite,
         });
         (m.name.clone(), about)
     };
@@ -73,6 +74,16 @@ fn skipped(part: &SkippedPart) -> serde_json::Value {
         "bytes": part.bytes,
         "first": part.first,
     })
+}
+
+/// A number; JSON has no other form of NaN and infinities than words.
+fn number(value: f64) -> serde_json::Value {
+    match value {
+        _ if value.is_nan() => "NaN".into(),
+        f64::INFINITY => "Infinity".into(),
+        f64::NEG_INFINITY => "-Infinity".into(),
+        value => value.into(),
+    }
 }
 
 fn unread(file: &Unread) -> serde_json::Value {
@@ -117,14 +128,16 @@ pub(crate) fn show(run: &Run) {
         say("result", &fit(&format!("{key} = {value}"), 3 * MAX_WIDTH));
     }
     out::line("");
-    let rows = artgpt_runs::table(&run.curves);
+    let rows = run.curves.iter().map(|(name, series)| table_row(name, series));
+    let rows: Vec<_> = std::iter::once(table_head(&run.curves)).chain(rows).collect();
     let cut = |name: &str| fit(&printable(name), MAX_WIDTH);
     let width = rows.iter().map(|[name, ..]| cut(name).chars().count()).max().unwrap_or(0);
-    for [name, points, last, min, at, max, to] in rows {
+    for [name, points, last, min, at, max, to, not_finite] in rows {
         let name = cut(&name);
-        out::line(format!(
-            "{name:width$}  {points:>8}  {last:>12}  {min:>12} {at:>8}  {max:>12} {to:>8}"
-        ));
+        let line = format!(
+            "{name:width$}  {points:>8}  {last:>12}  {min:>12} {at:>8}  {max:>12} {to:>8}  {not_finite:>10}"
+        );
+        out::line(line.trim_end());
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-pub use export::{ExportTarget, export};
+pub use export::{ExportTarget, Rounded, export};
 pub use summary::{MetricSummary, Summary};
 
 use super::{App, Result};

@@ -17,10 +17,12 @@ pub struct MetricSummary {
     pub step: Option<f64>,
     /// The last value.
     pub last: Option<f64>,
-    /// The smallest value.
+    /// The smallest finite value.
     pub min: Option<f64>,
-    /// The largest value.
+    /// The largest finite value.
     pub max: Option<f64>,
+    /// How many values are NaN or infinite.
+    pub not_finite: usize,
 }
 
 /// One run.
@@ -66,6 +68,7 @@ impl Summary {
                 last: last.map(|p| p.value),
                 min: extremes.map(|e| e.min),
                 max: extremes.map(|e| e.max),
+                not_finite: series.not_finite(),
             }
         });
         let (step, total_steps) = run.progress();

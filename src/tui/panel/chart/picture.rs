@@ -4,6 +4,7 @@ use image::RgbImage;
 use plotters::chart::SeriesAnno;
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
+use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::RGBColor;
 use ratatui::style::Color as Named;

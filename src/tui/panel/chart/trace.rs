@@ -118,7 +118,7 @@ pub(crate) fn trace(series: &Series, frame: Frame, log: bool) -> Trace {
 
 /// The bounds of the vertical axis, of logarithms if `scale.log` is set.
 pub(crate) fn span(
-    traces: &[&[(f64, f64)]],
+    points: impl Iterator<Item = (f64, f64)>,
     (low, high): (f64, f64),
     scale: Scale,
 ) -> Option<(f64, f64)> {

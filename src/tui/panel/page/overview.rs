@@ -7,7 +7,7 @@ use crate::tui::panel::state::Panel;
 use crate::tui::theme::Theme;
 use artgpt_base::text::{duration, fit, printable};
 use artgpt_rundir::RunState;
-use artgpt_runs::{CALENDAR, Run};
+use artgpt_runs::{CALENDAR, Run, table_head, table_row};
 
 /// Cells of a bar.
 const BAR: usize = 40;
@@ -31,15 +31,26 @@ pub(crate) fn lines(panel: &Panel, run: &Run, page: &Page) -> Vec<Line<'static>>
     let mut lines: Vec<Line> =
         facts.iter().map(|(key, value)| fact_line(theme, key, value)).collect();
     lines.push(Line::default());
-    // The numbers need 62 columns; the name has the rest.
-    let wide = usize::from(panel.screen.width).saturating_sub(64).clamp(12, 40);
-    for (i, row) in artgpt_runs::table(&run.curves).into_iter().enumerate() {
-        let [name, points, last, min, at_min, max, at_max] = row;
+    // The numbers need 62 columns, or 73; the name has the rest.
+    let any = run.curves.iter().any(|(_, series)| series.not_finite() > 0);
+    let numbers = if any { 75 } else { 64 };
+    let wide = usize::from(panel.screen.width).saturating_sub(numbers).clamp(8, 40);
+    let line = |row: [String; 8]| {
+        let [name, points, last, min, at_min, max, at_max, not_finite] = row;
         let text = format!(
-            "{:<wide$} {points:>7} {last:>11} {min:>11} {at_min:>8} {max:>11} {at_max:>8}",
+            "{:<wide$} {points:>7} {last:>11} {min:>11} {at_min:>8} {max:>11} {at_max:>8} {not_finite:>10}",
             fit(&printable(&name), wide)
         );
-        lines.push(Line::styled(text, if i == 0 { theme.dim } else { theme.text }));
+        text.trim_end().to_string()
+    };
+    lines.push(Line::styled(line(table_head(&run.curves)), theme.dim));
+    // A run may have very many metrics: only the visible ones take work.
+    let visible = page.scroll..page.scroll.saturating_add(panel.screen.height.into());
+    for (name, series) in run.curves.iter() {
+        lines.push(match visible.contains(&lines.len()) {
+            true => Line::styled(line(table_row(name, series)), theme.text),
+            false => Line::default(),
+        });
     }
     lines
 }
