@@ -74,11 +74,6 @@ impl Trace {
         }
         self.is_open = false;
     }
-
-    /// All points.
-    pub(crate) fn points(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
-        self.segments.iter().flatten().copied()
-    }
 }
 
 /// All points if there are few, plus one on either side so that lines leave the chart; minimum and
@@ -175,6 +170,12 @@ mod tests {
             series.push(Point { step: step as f64, wall: 0.0, value: value(step) })
         });
         series
+    }
+
+    impl Trace {
+        fn points(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
+            self.segments.iter().flatten().copied()
+        }
     }
 
     fn frame(low: f64, high: f64, columns: usize) -> Frame<'static> {
