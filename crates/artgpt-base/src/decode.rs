@@ -154,7 +154,9 @@ pub fn text(mut bytes: Vec<u8>) -> Result<String, UnsupportedEncoding> {
 /// Bytes that are not UTF-8 become U+FFFD.
 pub fn line(bytes: &[u8]) -> Cow<'_, str> {
     let text = String::from_utf8_lossy(bytes);
-    if !text.bytes().any(|b| matches!(b, 0 | 8 | 0x1b)) && !text.contains(BOM) {
+    // A byte order mark begins with 0xef.
+    let has_mark = memchr::memchr(0xef, text.as_bytes()).is_some() && text.contains(BOM);
+    if memchr::memchr3(0, 8, 0x1b, text.as_bytes()).is_none() && !has_mark {
         return text;
     }
     let mut out = String::with_capacity(text.len());

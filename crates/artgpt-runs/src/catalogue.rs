@@ -86,14 +86,15 @@ impl Kind {
         }
     }
 
-    /// The format of a file, by its content.
-    fn guessed(path: &Path) -> Option<Self> {
+    /// The format of a file, by its content. `is_asked` says that the user names it.
+    fn guessed(path: &Path, is_asked: bool) -> Option<Self> {
         match content(path) {
             Content::Lines => Some(Self::JsonLines),
+            Content::Line if is_asked || is_lines(path) => Some(Self::JsonLines),
             Content::State => Some(Self::TrainerState),
             Content::Table => Some(Self::Csv),
-            Content::Numbers if is_named(path) => Some(Self::Csv),
-            Content::Numbers | Content::Other(_) => None,
+            Content::Numbers if is_asked || is_named(path) => Some(Self::Csv),
+            Content::Line | Content::Numbers | Content::Other(_) => None,
         }
     }
 }
@@ -119,7 +120,8 @@ fn is_log(name: &str) -> bool {
 /// Whether a file's name says that it may be a log.
 fn is_named(path: &Path) -> bool {
     const WORDS: [&str; 10] = [
-        "result", "scalar", "stat", "train", "curve", "error", "monitor", "record", "eval", "score",
+        "result", "scalar", "stats", "train", "curve", "error", "monitor", "record", "eval",
+        "score",
     ];
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     is_log(&name) || WORDS.iter().any(|word| name.contains(word))
@@ -156,7 +158,7 @@ pub fn find(path: &Path, pattern: bool) -> Vec<Found> {
             () if is_table(path) => Some(Kind::Csv),
             () if is_lines(path) => Some(Kind::JsonLines),
             () if pattern => Some(Kind::Log),
-            () => Kind::guessed(path),
+            () => Kind::guessed(path, true),
         };
         let source = |kind| Source { is_guessed: false, kind, path: path.into() };
         let groups = Kind::of(path, pattern).or_else(plain).map(|kind| vec![vec![source(kind)]]);
@@ -247,7 +249,7 @@ fn logs(all: Vec<PathBuf>, pattern: bool) -> Vec<Source> {
             return Some(Source { is_guessed: false, kind, path });
         }
         guesses += 1;
-        let kind = if guesses <= MAX_GUESSES { Kind::guessed(&path) } else { None };
+        let kind = if guesses <= MAX_GUESSES { Kind::guessed(&path, false) } else { None };
         kind.map(|kind| Source { is_guessed: true, kind, path })
     };
     all.into_iter().filter_map(source).collect()

@@ -363,6 +363,47 @@ mod tests {
     }
 
     #[test]
+    fn the_last_state_that_can_be_read_stays_while_the_next_one_is_written() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let state = |steps: &[u64]| {
+            let all: Vec<String> =
+                steps.iter().map(|s| format!("{{\"step\": {s}, \"loss\": 0.5}}")).collect();
+            format!("{{\"max_steps\": 80, \"log_history\": [{}]}}", all.join(", "))
+        };
+        let write = |checkpoint: u64, text: &str| {
+            let folder = dir.path().join(format!("checkpoint-{checkpoint}"));
+            std::fs::create_dir_all(&folder).expect("makes");
+            std::fs::write(folder.join("trainer_state.json"), text).expect("writes");
+        };
+        let groups = || find(dir.path(), false).pop().expect("a run").groups;
+        let steps = |reader: &mut RunReader| -> Vec<f64> {
+            reader.set_groups(groups());
+            reader.read(&AtomicBool::new(false));
+            let run = reader.snapshot();
+            assert_eq!(run.progress().1, Some(80));
+            run.curves.get("loss").map_or(vec![], |s| s.points().map(|p| p.step).collect())
+        };
+        write(20, &state(&[10, 20]));
+        let mut reader = RunReader::open(find(dir.path(), false).pop().expect("a run"), None);
+        assert_eq!(steps(&mut reader), [10.0, 20.0]);
+        // The file itself is written again, then one of a newer checkpoint.
+        for checkpoint in [20, 30] {
+            let whole = state(&[10, 20, checkpoint + 10]);
+            for part in [&whole[..0], &whole[..1], &whole[..whole.len() / 2]] {
+                write(checkpoint, part);
+                let told = steps(&mut reader);
+                assert!(told.starts_with(&[10.0, 20.0]), "{checkpoint}: {told:?}");
+            }
+            let reasons =
+                reader.snapshot().skipped.iter().map(ToString::to_string).collect::<String>();
+            assert!(reasons.contains("not complete"), "{reasons}");
+            write(checkpoint, &whole);
+            assert_eq!(steps(&mut reader), [10.0, 20.0, checkpoint as f64 + 10.0]);
+            assert!(reader.snapshot().skipped.is_empty());
+        }
+    }
+
+    #[test]
     fn how_a_run_stands_is_told_by_its_status_its_process_or_its_files() {
         let dir = tempfile::tempdir().expect("a folder");
         std::fs::write(dir.path().join("metrics.jsonl"), "{\"step\":1,\"loss\":1}\n")

@@ -14,6 +14,8 @@ const HEAD: u64 = 16 << 10;
 pub(super) enum Content {
     /// JSON objects with steps, one a line.
     Lines,
+    /// One such object alone, which may be a result.
+    Line,
     /// A `trainer_state.json` of another name.
     State,
     /// A table with a column of steps or epochs.
@@ -47,8 +49,10 @@ fn of_text(text: &str) -> Content {
     if first.starts_with(['{', '[']) {
         // Of an object over several lines the first alone is no JSON.
         let is_line = |line: &str| is_metrics_object(line.trim_end_matches(','));
+        let head: Vec<&str> = std::iter::once(first).chain(lines.take(5)).collect();
         return match () {
-            () if std::iter::once(first).chain(lines.take(5)).any(is_line) => Content::Lines,
+            () if head.len() > 1 && head.iter().any(|line| is_line(line)) => Content::Lines,
+            () if is_line(first) => Content::Line,
             () if text.contains("\"log_history\"") => Content::State,
             () => Content::Other("its first lines have no step and no epoch".into()),
         };
@@ -68,7 +72,8 @@ mod tests {
     #[test]
     fn logs_are_known_by_their_first_lines() {
         for (text, content) in [
-            ("{\"iter\": 20, \"loss\": 0.5}\n", Content::Lines),
+            ("{\"iter\": 20, \"loss\": 0.5}\n", Content::Line),
+            ("{\"iter\": 20, \"loss\": 0.5}\n{\"it", Content::Lines),
             ("{\"model\": \"x\"}\n{\"step\": 1, \"loss\": \"0.5\"}\n", Content::Lines),
             ("{\n \"global_step\": 40,\n \"log_history\": [\n", Content::State),
             ("Epoch\tAverageEpRet\n1\t0.5\n", Content::Table),

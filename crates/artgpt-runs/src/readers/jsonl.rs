@@ -1,5 +1,7 @@
 //! JSON Lines such as `metrics.jsonl`: one object a line.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use super::number::Notation;
@@ -80,7 +82,7 @@ pub(crate) fn is_metrics_object(line: &str) -> bool {
     let Ok(object) = parse(line) else { return false };
     let (mut counts, mut others) = (false, false);
     for (key, value) in &object {
-        flatten(key, value, &mut |key, leaf| match (Role::of(key), leaf) {
+        flatten(key.into(), value, &mut |key, leaf| match (Role::of(&key), leaf) {
             (Role::Step(_) | Role::Epoch, Leaf::Number(_) | Leaf::Text(_)) => counts = true,
             (Role::Metric, Leaf::Number(_)) => others = true,
             (Role::Metric, Leaf::Text(text)) => {
@@ -112,19 +114,20 @@ impl Objects {
         let Self { roles, places, words } = self;
         let mut row = Row::default();
         let mut split = None;
+        roles.begin_row();
         for (key, value) in object {
-            flatten(key, value, &mut |key, value| {
-                let role = roles.of(key);
+            flatten(key.into(), value, &mut |key, value| {
+                let role = roles.of(&key);
                 match value {
-                    Leaf::Number(value) => row.number(role, key.to_string(), value),
+                    Leaf::Number(value) => row.number(role, key, value),
                     Leaf::Text(text) if role == Role::Split => {
                         if split.is_none() || key == "split" {
                             split = Some(text.to_string());
                         }
                     }
                     Leaf::Text(text) => {
-                        if !row.text(role, key.to_string(), text, Notation::default()) {
-                            words.add(key, || format!("{}: {}", at(), quoted(text)));
+                        if !row.text(role, key.clone(), text, Notation::default()) {
+                            words.add(&key, || format!("{}: {}", at(), quoted(text)));
                         }
                     }
                     Leaf::Nothing => row.nothing(role),
@@ -152,7 +155,7 @@ impl Objects {
 
 /// Quotes the numbers that Python writes but JSON lacks: `NaN`, `Infinity`, `-Infinity`. [`unrepaired`] reads
 /// them.
-pub fn repaired(text: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+pub fn repaired(text: &[u8]) -> Cow<'_, [u8]> {
     const WORDS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
     if !WORDS.iter().any(|w| memchr::memmem::find(text, w.as_bytes()).is_some()) {
         return text.into();
@@ -194,7 +197,7 @@ enum Leaf<'a> {
     Nothing,
 }
 
-fn flatten(key: &str, value: &Value, put: &mut impl FnMut(&str, Leaf)) {
+fn flatten<'a>(key: Cow<'a, str>, value: &'a Value, put: &mut impl FnMut(Cow<'a, str>, Leaf<'a>)) {
     match value {
         Value::Number(n) => put(key, Leaf::Number(n.as_f64().unwrap_or(f64::NAN))),
         Value::Bool(b) => put(key, Leaf::Number(f64::from(u8::from(*b)))),
@@ -203,7 +206,7 @@ fn flatten(key: &str, value: &Value, put: &mut impl FnMut(&str, Leaf)) {
             None => put(key, Leaf::Text(word)),
         },
         Value::Object(inner) => {
-            inner.iter().for_each(|(k, v)| flatten(&format!("{key}/{k}"), v, put));
+            inner.iter().for_each(|(k, v)| flatten(format!("{key}/{k}").into(), v, put));
         }
         // Losses of one element are still losses.
         Value::Array(items) if let [item] = &items[..] => flatten(key, item, put),

@@ -85,7 +85,7 @@ impl Matches {
 }
 
 /// Why nothing of a log is used.
-const NO_MATCH: &str = "lines, none of which matches the pattern";
+const NO_MATCH: &str = "the pattern matches no line; lines read";
 
 impl Format for Matches {
     const IS_TEXT: bool = true;

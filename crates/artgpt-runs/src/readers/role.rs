@@ -247,22 +247,44 @@ pub(super) fn is_same_name(a: &str, b: &str) -> bool {
     normal(a) == normal(b)
 }
 
-/// The roles of the names in one file: a name is looked at once.
+/// The roles of the names in one file. Most rows have the same names in the same order.
 #[derive(Debug, Default)]
-pub(super) struct Roles {
+pub(crate) struct Roles {
     known: HashMap<Box<str>, Role>,
+    /// Of the last row.
+    order: Vec<(Box<str>, Role)>,
+    next: usize,
 }
 
 impl Roles {
+    /// Limit on the names: a file may have new ones in each line.
+    const MOST: usize = 10_000;
+
+    /// A new row begins.
+    pub(crate) fn begin_row(&mut self) {
+        self.next = 0;
+    }
+
+    /// The role of the row's next name.
     pub(crate) fn of(&mut self, name: &str) -> Role {
-        /// A file may have a new name in each line.
-        const MOST: usize = 10_000;
-        if let Some(role) = self.known.get(name) {
+        let at = self.next;
+        self.next += 1;
+        if let Some((known, role)) = self.order.get(at)
+            && **known == *name
+        {
             return *role;
         }
-        let role = Role::of(name);
-        if self.known.len() < MOST {
+        let role = match self.known.get(name) {
+            Some(role) => *role,
+            None => Role::of(name),
+        };
+        if self.known.len() < Self::MOST {
             self.known.insert(name.into(), role);
+        }
+        match self.order.get_mut(at) {
+            Some(place) => *place = (name.into(), role),
+            None if at < Self::MOST => self.order.push((name.into(), role)),
+            None => {}
         }
         role
     }

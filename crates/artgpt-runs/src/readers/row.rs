@@ -188,10 +188,8 @@ impl<'a> Row<'a> {
             let is_known = match kind {
                 CellKind::Metric => false,
                 CellKind::Counter => step == Some(Count::At(value)),
-                // Lines about two splits tell the epoch twice.
-                CellKind::Clock => {
-                    into.last(&name).is_some_and(|last| (last.step, last.value) == (at, value))
-                }
+                // Lines about one step tell the epoch twice.
+                CellKind::Clock => !places.is_news(&name, at, value),
             };
             if !is_known {
                 into.push(&name, Point { step: at, wall, value });
@@ -233,9 +231,12 @@ enum Axis {
 #[derive(Debug, Default)]
 pub(super) struct Placing {
     axis: Axis,
-    /// Rows placed since the axis changed.
+    /// Rows placed since the axis changed, and where the first was.
     rows: u64,
+    first: Option<String>,
     epochs: EpochSteps,
+    /// Names of epochs and seconds with their last step and value.
+    clocks: Vec<(String, f64, f64)>,
 }
 
 impl Placing {
@@ -247,6 +248,25 @@ impl Placing {
     /// The file has a column of epochs.
     pub(crate) fn expect_epochs(&mut self) {
         self.axis = self.axis.max(Axis::Epochs);
+    }
+
+    /// Whether an epoch or a time is not the one that was told last at this step.
+    fn is_news(&mut self, name: &str, step: f64, value: f64) -> bool {
+        /// More such names are taken as news.
+        const MOST: usize = 16;
+        match self.clocks.iter_mut().find(|(known, ..)| *known == name) {
+            Some((_, at, last)) => {
+                let is_news = (*at, *last) != (step, value);
+                (*at, *last) = (step, value);
+                is_news
+            }
+            None => {
+                if self.clocks.len() < MOST {
+                    self.clocks.push((name.into(), step, value));
+                }
+                true
+            }
+        }
     }
 
     /// The place of a row; `None` if it has none, which is counted.
@@ -271,7 +291,9 @@ impl Placing {
             // A number of a row says nothing in a file that has steps.
             if self.rows > 0 {
                 into.forget_file();
-                skipped.add_first(self.axis.missing(axis), self.rows as usize, String::new);
+                let first = self.first.take().unwrap_or_default();
+                skipped.add_first(self.axis.missing(axis), self.rows as usize, || first);
+                self.clocks.clear();
             }
             (self.axis, self.rows) = (axis, 0);
         }
@@ -288,7 +310,12 @@ impl Placing {
             _ => None,
         };
         match placed {
-            Some(_) => self.rows += 1,
+            Some(_) => {
+                if self.rows == 0 && self.axis < Axis::Steps {
+                    self.first = Some(at());
+                }
+                self.rows += 1;
+            }
             None => skipped.add_first(axis.missing(self.axis), 1, at),
         }
         placed
