@@ -55,7 +55,7 @@ pub(crate) fn watch(context: &Context, args: WatchArgs) -> Result<ExitCode, Fail
     let app = &context.app;
     let pattern = pattern(args.logs)?;
     let paths = runs::folders(app, &args.paths)?;
-    let exports = std::env::current_dir().unwrap_or_default();
+    let exports = std::env::current_dir().unwrap_or_else(|_| ".".into());
     let data = app.paths.data.clone();
     let options = WatchOptions {
         paths: PanelPaths { paths, pattern, data, exports },

@@ -2,7 +2,7 @@
 
 use ratatui::style::Color;
 
-use super::trace::{Frame, Gap, height, short, span, trace};
+use super::trace::{Frame, Gap, LARGEST, height, short, span, trace};
 use crate::tui::panel::state::Panel;
 use artgpt_rundir::{Mark, MarkKind};
 use artgpt_runs::{Clock, Run, Series, XAxis};
@@ -59,8 +59,7 @@ impl Drawing {
     pub(crate) fn new(panel: &Panel, metric: &str, columns: usize) -> Option<Self> {
         let (log, axis) = (panel.charts.scale.log, panel.charts.scale.axis);
         let (low, high) = panel.seen(metric)?;
-        // A single point still gets an axis around it.
-        let high = if high > low { high } else { low + 1.0 };
+        let (low, high) = visible(low, high);
         let (mut raw, mut curves, mut marks) = (Vec::new(), Vec::new(), Vec::new());
         for i in panel.drawn() {
             let run = panel.run(i);
@@ -129,6 +128,13 @@ impl Drawing {
     }
 }
 
+/// Bounds whose distance is a number. A single point still gets an axis around it.
+fn visible(low: f64, high: f64) -> (f64, f64) {
+    let (low, high) = (low.max(-LARGEST), high.min(LARGEST));
+    // Among large numbers one is too little to tell two apart.
+    if high > low { (low, high) } else { (low, low + low.abs().max(1e6) * 1e-6) }
+}
+
 /// Clips a line to the visible part, with points on the edges where it enters and leaves.
 fn within(points: Vec<(f64, f64)>, low: f64, high: f64) -> Vec<(f64, f64)> {
     let is_in = |(x, _): &(f64, f64)| (low..=high).contains(x);
@@ -171,6 +177,11 @@ mod tests {
         let line = vec![(0.0, 0.0), (2.0, 2.0), (3.0, 5.0), (5.0, 1.0)];
         let seen = [(1.0, 1.0), (2.0, 2.0), (3.0, 5.0), (4.0, 3.0)];
         assert_eq!(within(line, 1.0, 4.0), seen);
+        assert_eq!(visible(3.0, 3.0), (3.0, 4.0));
+        for (low, high) in [(f64::MIN, f64::MAX), (1e300, 1e300), (-1e300, -1e300), (1e17, 1e17)] {
+            let (low, high) = visible(low, high);
+            assert!(high > low && (high - low).is_finite(), "{low} {high}");
+        }
         // A line outside is dropped; one that crosses is kept.
         assert_eq!(within(vec![(0.0, 1.0)], 1.0, 4.0), []);
         assert_eq!(within(vec![(0.0, 0.0), (8.0, 8.0)], 1.0, 4.0), [(1.0, 1.0), (4.0, 4.0)]);
