@@ -64,7 +64,7 @@ impl Tail {
         Self { decoder: Some(Decoder::default()), ..Self::new(path) }
     }
 
-    fn from_start(&self) -> Self {
+    fn restarted(&self) -> Self {
         Self { decoder: self.decoder.as_ref().map(|_| Decoder::default()), ..Self::new(&self.path) }
     }
 
@@ -83,7 +83,7 @@ impl Tail {
         let metadata = file.metadata()?;
         let identity = identity(&metadata);
         if self.file.is_some_and(|known| known != identity) || metadata.len() < self.offset {
-            *self = self.from_start();
+            *self = self.restarted();
             return Ok(Grown::Anew);
         }
         self.file = Some(identity);
@@ -93,7 +93,7 @@ impl Tail {
         let mut head = vec![0; self.head.len()];
         file.read_exact(&mut head)?;
         if head != self.head {
-            *self = self.from_start();
+            *self = self.restarted();
             return Ok(Grown::Anew);
         }
         file.seek(SeekFrom::Start(self.offset))?;
@@ -105,7 +105,7 @@ impl Tail {
             && let Err(e) = decoder.decode(&mut self.pending, before)
         {
             // The next read says so again.
-            *self = self.from_start();
+            *self = self.restarted();
             return Err(e.into());
         }
         self.offset += read as u64;
