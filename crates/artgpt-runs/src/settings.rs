@@ -46,8 +46,16 @@ fn parse(name: &str, text: &str) -> Option<serde_json::Value> {
     match Path::new(name).extension()?.to_str()? {
         "toml" => toml::from_str(text).ok().map(Plain::into_json),
         "json" => serde_json::from_slice(&repaired(text.as_bytes())).ok(),
-        _ => serde_saphyr::from_str(text).ok().map(Plain::into_json),
+        _ => yaml::<Plain>(text).map(Plain::into_json).or_else(|| yaml(text)),
     }
+}
+
+/// Parses YAML, in which numbers may be NaN and keys need not be words.
+fn yaml<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
+    let options = serde_saphyr::options! {
+        non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::PassThrough
+    };
+    serde_saphyr::from_str_with_options(text, options).ok()
 }
 
 /// A value of TOML or YAML, where numbers may be NaN or infinite.
@@ -181,6 +189,13 @@ mod tests {
             let found = all.iter().map(|(key, value)| (key.as_str(), value.as_str()));
             assert_eq!(found.collect::<Vec<_>>(), wanted.copied().collect::<Vec<_>>(), "{name}");
         }
+    }
+
+    #[test]
+    fn keys_of_yaml_need_not_be_words() {
+        let mut all = Settings::new();
+        flatten("", &parse("x.yaml", "1: 2\na: .inf\n").expect("parses"), &mut all);
+        assert_eq!(all.get("1").map(String::as_str), Some("2"));
     }
 
     #[test]
