@@ -2,6 +2,8 @@
 //!
 //!     cargo run --release --example headless_chat -- PICTURE "What is the palette?" "And the light?"
 
+#![allow(clippy::print_stdout)]
+
 use std::io::Write;
 use std::path::Path;
 

@@ -1,6 +1,8 @@
 //! Loads all runs below a folder as the training panel does, and tells how long it took and how much
 //! memory it holds: `cargo run --release --example load_runs -- FOLDER`.
 
+#![allow(clippy::print_stdout)]
+
 use std::sync::mpsc::channel;
 use std::time::Instant;
 

@@ -2,6 +2,8 @@
 //!
 //!     cargo run --release --example loss_curve -- RUN_DIR
 
+#![allow(clippy::print_stdout)]
+
 use std::path::PathBuf;
 
 use anyhow::Context;

@@ -3,6 +3,8 @@
 //!
 //!     cargo run --release --example speed -- MODEL DATA_DIR
 
+#![allow(clippy::print_stdout)]
+
 use std::time::Instant;
 
 use anyhow::Context;

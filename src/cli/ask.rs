@@ -1,11 +1,11 @@
 //! `ask`: one answer, streamed as plain text.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use super::args::AskArgs;
 use super::{Context, Failure, input};
 use artgpt_app::ask::{AskRequest, Asked, SamplingRequest, SessionChoice, ask};
+use artgpt_base::output;
 use artgpt_base::text::printable_lines;
 use artgpt_chat::FinishReason;
 
@@ -27,26 +27,28 @@ pub(crate) fn run(context: &Context, args: AskArgs) -> Result<ExitCode, Failure>
     };
     let cancel = input::cancel_on_signal()?;
     let json = context.json;
-    let mut out = std::io::stdout().lock();
     let asked = ask(app, &request, &cancel, |text| {
-        if !json
-            && out.write_all(printable_lines(text).as_bytes()).and_then(|()| out.flush()).is_err()
-        {
+        if !json {
+            output::write(printable_lines(text));
+        }
+        if output::stdout_error().is_some() {
             cancel.cancel(); // nobody reads any more
         }
     })?;
-    let written = if json { writeln!(out, "{}", to_json(&asked)) } else { writeln!(out) };
-    drop(out);
+    output::line(if json { to_json(&asked).to_string() } else { String::new() });
     let Asked { answer, not_saved, .. } = asked;
     if answer.dropped_turns > 0 {
-        eprintln!("artgpt-tui: {} old turn(s) no longer fit the context", answer.dropped_turns);
+        output::note(format_args!(
+            "artgpt-tui: {} old turn(s) no longer fit the context",
+            answer.dropped_turns
+        ));
     }
     // The answer has been shown; whether it was stored comes last.
     if let Some(error) = not_saved {
         return Err(error.into());
     }
     Ok(match answer.finish_reason {
-        FinishReason::Cancelled if written.is_ok() => ExitCode::from(130),
+        FinishReason::Cancelled if output::stdout_error().is_none() => ExitCode::from(130),
         _ => ExitCode::SUCCESS,
     })
 }

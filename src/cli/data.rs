@@ -1,69 +1,54 @@
 //! `data check CONFIG`
 
 use std::fmt::Write;
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use image::DynamicImage;
-use indicatif::ProgressBar;
 
 use super::args::DataCommand;
-use super::{Context, Failure, out};
-use artgpt_app::{models, train_config};
-use artgpt_art::Paintings;
+use super::{Context, Failure};
+use artgpt_app::data::{Checked, check};
+use artgpt_base::output;
 use artgpt_base::text::printable;
-use artgpt_rundir::DataConfig;
-use artgpt_rundir::TrainConfig;
-use artgpt_train::data::{Report, Spread, check};
+use artgpt_train::data::{Report, Spread};
 
 /// Cells of a sample picture.
 const PICTURE: (u32, u32) = (48, 16);
 
 pub(crate) fn run(context: &Context, command: DataCommand) -> Result<ExitCode, Failure> {
     let DataCommand::Check { config_file, set, no_pictures } = command;
-    let config = train_config::read(&config_file, &set)?;
-    config.check()?;
-    match &config.data {
-        DataConfig::Museum(name) => museum(context, name, &config),
-        DataConfig::Pairs(pairs) => {
-            let bar = ProgressBar::no_length();
-            let report = check(pairs, config.split_drawn_by(), |done, all| {
-                bar.set_length(all as u64);
-                bar.set_position(done as u64);
-            })?;
-            bar.finish_and_clear();
-            if context.json {
-                out::line(serde_json::json!(report));
-            } else {
-                out::write(describe(&report));
-                samples(&report, !no_pictures && std::io::stdout().is_terminal())?;
-            }
-            match report.pairs {
-                // The report is the one document on stdout.
-                0 if context.json => Ok(ExitCode::FAILURE),
-                0 => Err(Failure::new("data", "no pair can train", "fix what is named above")),
-                _ => Ok(ExitCode::SUCCESS),
-            }
-        }
+    match check(&context.app, &config_file, &set)? {
+        Checked::Museum { train, held_out, tags } => museum(context, train, held_out, tags),
+        Checked::Pairs(report) => return pairs(context, &report, !no_pictures),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn pairs(context: &Context, report: &Report, pictures: bool) -> Result<ExitCode, Failure> {
+    if context.json {
+        output::line(serde_json::json!(report));
+    } else {
+        output::write(describe(report));
+        samples(report, pictures && output::is_terminal())?;
+    }
+    match report.pairs {
+        // The report is the one document on stdout.
+        0 if context.json => Ok(ExitCode::FAILURE),
+        0 => Err(Failure::new("data", "no pair can train", "fix what is named above")),
+        _ => Ok(ExitCode::SUCCESS),
     }
 }
 
-fn museum(context: &Context, name: &str, config: &TrainConfig) -> Result<ExitCode, Failure> {
-    let folder = models::data_folder(&context.app, name)?;
-    let paintings = Paintings::open(&folder)?;
-    let split = paintings.split(config.split_drawn_by(), config.held_out)?;
-    let tags = paintings.common_tags(&split).len();
-    let (train, held_out) = (split.train.len(), split.held_out.len());
+fn museum(context: &Context, train: usize, held_out: usize, tags: usize) {
+    let all = train + held_out;
     match context.json {
-        true => out::line(serde_json::json!({
-            "pictures": train + held_out, "train": train, "held_out": held_out, "tags": tags
+        true => output::line(serde_json::json!({
+            "pictures": all, "train": train, "held_out": held_out, "tags": tags
         })),
-        false => out::line(format!(
-            "{} paintings, all readable: {train} train, {held_out} are held out; {tags} common tags",
-            train + held_out
+        false => output::line(format_args!(
+            "{all} paintings, all readable: {train} train, {held_out} are held out; {tags} common tags"
         )),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn describe(report: &Report) -> String {
@@ -111,7 +96,7 @@ fn spread(s: Spread) -> String {
 
 fn samples(report: &Report, draw: bool) -> Result<(), Failure> {
     for sample in &report.samples {
-        out::line(format!("\n{}", printable(&sample.picture)));
+        output::line(format!("\n{}", printable(&sample.picture)));
         if let (true, Some(pixels)) = (draw, &sample.pixels) {
             // Half-blocks as wide as the picture's ratio lets them be.
             let (w, h) = pixels.dimensions();
@@ -127,7 +112,7 @@ fn samples(report: &Report, draw: bool) -> Result<(), Failure> {
             viuer::print(&DynamicImage::ImageRgb8(pixels.clone()), &config)
                 .map_err(|e| Failure::new("terminal", e, ""))?;
         }
-        out::line(printable(&sample.caption));
+        output::line(printable(&sample.caption));
     }
     Ok(())
 }

@@ -8,7 +8,8 @@ use clap::{Arg, Command, CommandFactory};
 use super::args::Args;
 
 const HEAD: &str = "# Command line\n\nThis page is made from the program's own help texts. \
-Results go to stdout, everything else to stderr. With `--json` a failure is \
+Results go to stdout, everything else to stderr. \
+A command whose results cannot be written exits with 1; a reader that stops early (`| head`) is no failure. With `--json` a failure is \
 `{\"error\":{\"kind\":…,\"message\":…,\"hint\":…}}` on stdout, with the same exit code.\n";
 
 fn page() -> String {

@@ -1,15 +1,19 @@
 //! How a command fails: what went wrong, what to do, and the exit code.
 
 use std::fmt::{self, Display};
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use artgpt_app::ask::AskError;
+use artgpt_app::eval::EvalError;
 use artgpt_app::jobs::{SteerError, SubmitError};
 use artgpt_app::overrides::OverrideError;
 use artgpt_app::runs::RunsError;
 use artgpt_app::train::ForegroundError;
 use artgpt_app::train_config::ConfigFileError;
-use artgpt_app::{AppError, hint, message};
+use artgpt_app::{AppError, hint};
+use artgpt_base::mask::mask_url;
+use artgpt_base::output;
 use artgpt_base::text::printable;
 
 /// An error at the edge of the program.
@@ -28,7 +32,8 @@ pub struct Failure {
 impl Failure {
     /// A failure with exit code 1.
     pub fn new(kind: &'static str, message: impl Display, hint: impl Display) -> Self {
-        let [message, hint] = [message.to_string(), hint.to_string()].map(|s| printable(&s));
+        let [message, hint] =
+            [message.to_string(), hint.to_string()].map(|s| printable(&mask_url(&s)));
         Self { kind, message, hint, code: 1 }
     }
 
@@ -45,24 +50,35 @@ impl Failure {
     /// An error of the application layer as a command reports it.
     pub fn of(error: &AppError) -> Self {
         match kind(error) {
-            "usage" => Self::usage(message(error), hint(error).unwrap_or_default()),
+            "usage" => Self::usage(error, hint(error).unwrap_or_default()),
             "interrupted" => Self::interrupted(),
-            kind => Self::new(kind, message(error), hint(error).unwrap_or_default()),
+            kind => Self::new(kind, error, hint(error).unwrap_or_default()),
         }
     }
 
     /// Prints the failure, as JSON to stdout or as text to stderr, and returns its exit code.
     pub fn report(&self, json: bool) -> ExitCode {
         tracing::error!(kind = self.kind, code = self.code, "{}", self.message);
-        if json {
+        if json && output::stdout_error().is_none() {
             let error = serde_json::json!({
                 "error": { "kind": self.kind, "message": self.message, "hint": self.hint }
             });
-            super::out::line(error);
+            output::line(error);
         } else {
-            eprintln!("artgpt-tui: {self}");
+            output::note(format_args!("artgpt-tui: {self}"));
         }
         ExitCode::from(self.code)
+    }
+
+    /// Why the results of a command did not reach stdout. A reader that has gone (`| head`) wants no
+    /// more, and that is no failure.
+    pub(crate) fn of_output() -> Option<Self> {
+        let error = output::stdout_error().filter(|e| e.kind() != ErrorKind::BrokenPipe)?;
+        let hint = match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space",
+            _ => "check where the output goes",
+        };
+        Some(Self::new("output", format!("cannot write to stdout: {error}"), hint))
     }
 }
 
@@ -113,9 +129,15 @@ fn kind(error: &AppError) -> &'static str {
             | AskError::NoLength
             | AskError::Sampling(_)
             | AskError::RemoteScore(_) => "usage",
+            AskError::UnnamedServer(_) => "inference",
         },
         AppError::ConfigFile(ConfigFileError::Read { .. }) => "usage",
         AppError::ConfigFile(_) => "training",
+        AppError::Eval(e) => match e {
+            EvalError::RunFailed { .. } => "training",
+            EvalError::Io { .. } | EvalError::Unusable { .. } | EvalError::Plot(_) => "evaluation",
+            _ => "usage",
+        },
         AppError::Foreground(e) => match e {
             ForegroundError::Incomplete { .. } | ForegroundError::NoData => "training",
             _ => "usage",
@@ -151,19 +173,15 @@ fn kind(error: &AppError) -> &'static str {
 /// The terminal interface belongs to the edge, so its errors do not pass the application layer.
 pub(crate) fn of_terminal(error: crate::tui::TuiError) -> Failure {
     use crate::tui::TuiError::{Store, Terminal, Theme, Thread};
+    let hint = match &error {
+        Theme(e) => e.hint(),
+        Terminal(_) => "run this in a terminal, or use `artgpt-tui ask`".into(),
+        Thread(_) => "close other programs".into(),
+        Store(_) => String::new(),
+    };
     match error {
-        Theme(e) => Failure::new("terminal", e, ""),
         Store(e) => e.into(),
-        Terminal(e) => Failure::new(
-            "terminal",
-            format!("the terminal cannot be used ({e})"),
-            "run this in a terminal, or use `artgpt-tui ask`",
-        ),
-        Thread(e) => Failure::new(
-            "terminal",
-            format!("a thread cannot be started: {e}"),
-            "close other programs",
-        ),
+        error => Failure::new("terminal", error, hint),
     }
 }
 

@@ -6,14 +6,12 @@ mod data;
 #[cfg(test)]
 mod docs;
 mod eval;
-mod eval_peft;
 mod failure;
 mod input;
 mod invocation;
 mod jobs;
 mod models;
 mod observer;
-mod out;
 mod runs;
 mod score;
 mod sessions;
@@ -32,6 +30,7 @@ pub use failure::Failure;
 use args::{Args, Command};
 use artgpt_app::App;
 use artgpt_app::settings::{Paths, Settings};
+use artgpt_base::output;
 use artgpt_kernels::process::{self, SetUpError, Workload};
 use observer::Printer;
 
@@ -59,10 +58,19 @@ pub fn main() -> ExitCode {
     });
     let json = args.common.json;
     // A library that panics on a file must not answer with another exit code than ours.
-    match std::panic::catch_unwind(|| run(args, own_variables)) {
+    let code = match std::panic::catch_unwind(|| run(args, own_variables)) {
         Ok(Ok(code)) => code,
         Ok(Err(failure)) => failure.report(json),
         Err(_) => Failure::new("internal", "internal error", "please report it").report(json),
+    };
+    finish(code)
+}
+
+/// A command whose results did not reach stdout has failed.
+fn finish(code: ExitCode) -> ExitCode {
+    match Failure::of_output() {
+        Some(failure) if code == ExitCode::SUCCESS => failure.report(false),
+        _ => code,
     }
 }
 
@@ -94,10 +102,20 @@ fn run(
     });
     let observer = Arc::new(Printer::new(json, verbose > 0 || asked_auto));
     let app = App { settings, paths, own_variables, observer };
-    dispatch(Context { app, json, verbose }, args.command)
+    dispatch(Context { app, json, verbose }, args.command, args.tui)
 }
 
-fn dispatch(context: Context, command: Option<Command>) -> Result<ExitCode, Failure> {
+fn dispatch(
+    context: Context,
+    command: Option<Command>,
+    before: args::TuiArgs,
+) -> Result<ExitCode, Failure> {
+    if command.is_some() && before != args::TuiArgs::default() {
+        return Err(Failure::usage(
+            "an option of the terminal interface stands before a command",
+            "write the command first, and its options after it",
+        ));
+    }
     match command {
         Some(Command::Models(command)) => models::run(&context, command),
         Some(Command::Watch(command)) => runs::watch(&context, command),
@@ -110,7 +128,7 @@ fn dispatch(context: Context, command: Option<Command>) -> Result<ExitCode, Fail
         Some(Command::Sessions(command)) => sessions::run(&context, command),
         Some(Command::Eval(command)) => eval::run(&context, command),
         Some(Command::Tui(command)) => tui::run(context, command),
-        None => tui::run(context, args::TuiArgs::default()),
+        None => tui::without_command(context, before),
     }
 }
 
@@ -124,6 +142,11 @@ fn usage_error(e: &clap::Error) -> ExitCode {
         let words: Vec<&str> = first.trim_start_matches("error: ").split_whitespace().collect();
         return Failure::usage(words.join(" "), "see --help").report(true);
     }
-    let _ = e.print();
-    ExitCode::from(if e.use_stderr() { 2 } else { 0 })
+    if e.use_stderr() {
+        let plain = e.render().to_string();
+        output::note(plain.trim_end());
+        return ExitCode::from(2);
+    }
+    output::write(e.render());
+    finish(ExitCode::SUCCESS)
 }

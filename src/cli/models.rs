@@ -4,8 +4,9 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use super::args::{ConvertArgs, ModelsCommand};
-use super::{Context, Failure, out};
+use super::{Context, Failure};
 use artgpt_app::models::{self, ConvertRequest, MergeRequest};
+use artgpt_base::output;
 use artgpt_base::text::{printable, printable_lines};
 use artgpt_model::inspect::Inspection;
 use artgpt_model::manifest::Model;
@@ -46,7 +47,7 @@ fn request(args: ConvertArgs) -> ConvertRequest {
 fn show(context: &Context, name: &str) -> Result<(), Failure> {
     let models::Shown { model, installed, weights, device } = models::show(&context.app, name)?;
     if context.json {
-        out::line(serde_json::json!({
+        output::line(serde_json::json!({
             "manifest": model.manifest,
             "dir": model.dir,
             "installed": installed,
@@ -56,14 +57,17 @@ fn show(context: &Context, name: &str) -> Result<(), Failure> {
     }
     let text = toml::to_string(&model.manifest)
         .map_err(|e| Failure::new("model", format!("cannot print the manifest: {e}"), ""))?;
-    out::write(printable_lines(&text));
+    output::write(printable_lines(&text));
     match weights {
         Some(weights) => {
-            out::write(printable_lines(&describe(&weights)));
-            out::line(device);
+            output::write(printable_lines(&describe(&weights)));
+            output::line(device);
         }
         None if model.manifest.language.is_some() => {
-            eprintln!("not installed: artgpt-tui models install {}", model.manifest.name);
+            output::note(format_args!(
+                "not installed: artgpt-tui models install {}",
+                model.manifest.name
+            ));
         }
         None => {}
     }
@@ -121,9 +125,9 @@ fn done(context: &Context, model: &Model, what: &str) {
     if context.json {
         let answer =
             serde_json::json!({"model": model.manifest.name, "state": what, "dir": model.dir});
-        out::line(answer);
+        output::line(answer);
     } else {
-        out::line(format_args!("{} {what} in {}", model.manifest.name, model.dir.display()));
+        output::line(format_args!("{} {what} in {}", model.manifest.name, model.dir.display()));
     }
 }
 
@@ -138,12 +142,12 @@ fn list(context: &Context) -> Result<(), Failure> {
                 "installed": m.installed,
             })
         };
-        out::line(serde_json::Value::from_iter(models.iter().map(row)));
+        output::line(serde_json::Value::from_iter(models.iter().map(row)));
         return Ok(());
     }
     for m in &models {
         let state = if m.installed { "installed" } else { "-" };
-        out::line(format_args!("{:<16} {state:<10} {}", m.name, printable(&m.description)));
+        output::line(format_args!("{:<16} {state:<10} {}", m.name, printable(&m.description)));
     }
     Ok(())
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::out;
-use artgpt_app::{Event, Observer, explain, message};
+use artgpt_app::{Event, Observer, explain};
+use artgpt_base::output;
 use artgpt_base::text::printable;
 use artgpt_fetch::Progress;
 use artgpt_rundir::Metrics;
@@ -34,12 +34,12 @@ impl Printer {
     fn step(&self, m: &Metrics, total: usize) {
         if self.json {
             if let Ok(line) = serde_json::to_string(m) {
-                out::line(line);
+                output::line(line);
             }
         } else if m.split != "train" || m.step.is_multiple_of(10) || m.step == 1 {
             let accuracy =
                 m.accuracy.map_or(String::new(), |a| format!(" accuracy {:.1}%", a * 100.0));
-            eprintln!(
+            output::note(format_args!(
                 "{:>6}/{total} {:<6} {:<8} loss {:.4}{accuracy} lr {:.2e} grad norm {:.2} {:.1} tokens/s {:.0} s, {:.0} s left",
                 m.step,
                 m.stage,
@@ -50,7 +50,7 @@ impl Printer {
                 m.tokens_per_second,
                 m.elapsed_s,
                 m.elapsed_s / m.step as f64 * (total - m.step.min(total)) as f64
-            );
+            ));
         }
     }
 }
@@ -60,30 +60,67 @@ impl Observer for Printer {
         match event {
             Event::Fetching(progress) => self.with_bar(|bar| show(bar, progress)),
             Event::Fetched => self.with_bar(|bar| bar.finish_and_clear()),
-            Event::Device { model, reason } if self.tell_device => eprintln!("{model}: {reason}"),
+            Event::Device { model, reason } if self.tell_device => {
+                output::note(format_args!("{model}: {reason}"))
+            }
             Event::Device { .. } => {}
-            Event::Artwork(note) => eprintln!("artgpt-tui: {}", printable(note)),
-            Event::SessionCreated(id) => eprintln!("session {id}"),
-            Event::Store(notice) => eprintln!("artgpt-tui: {notice}"),
+            Event::Artwork(note) => output::note(format_args!("artgpt-tui: {}", printable(note))),
+            Event::SessionCreated(id) => output::note(format_args!("session {id}")),
+            Event::Store(notice) => output::note(format_args!("artgpt-tui: {notice}")),
             Event::ReadingMirror(error) => {
-                eprintln!("artgpt-tui: {}", explain(error));
-                eprintln!("artgpt-tui: showing what was saved so far");
+                output::note(format_args!("artgpt-tui: {}", explain(error)));
+                output::note("artgpt-tui: showing what was saved so far");
             }
             Event::ImportedAsCopy => {
-                eprintln!("artgpt-tui: a session with that ID exists; imported as a copy");
+                output::note("artgpt-tui: a session with that ID exists; imported as a copy");
             }
-            Event::Writing(part) => eprintln!("writing the {part}"),
+            Event::Writing(part) => output::note(format_args!("writing the {part}")),
             Event::SlurmSilent(error) => {
-                let why = message(error);
-                eprintln!("artgpt-tui: Slurm does not answer, its jobs are as last seen: {why}");
+                output::note(format_args!(
+                    "artgpt-tui: Slurm does not answer, its jobs are as last seen: {error}"
+                ));
             }
             Event::NoticeFailed { program, error } => {
-                eprintln!("cannot start {program}: {error}; see [notices] command");
+                output::note(format_args!(
+                    "cannot start {program}: {error}; see [notices] command"
+                ));
             }
-            Event::RunStarted(path) => eprintln!("run {}", path.display()),
-            Event::Loading(model) => eprintln!("loading {model}"),
+            Event::RunStarted(path) => output::note(format_args!("run {}", path.display())),
+            Event::Loading(model) => output::note(format_args!("loading {model}")),
             Event::Step { metrics, total } => self.step(metrics, *total),
+            Event::Warning { step, text } => {
+                output::note(format_args!("artgpt-tui: step {step}: {text}"));
+            }
+            Event::Trial(name) => output::note(name),
+            Event::Evaluated { done, total } => self.with_bar(|bar| {
+                count(bar, "paintings", *done, *total);
+                if bar.is_hidden() {
+                    output::note(format_args!("{done}/{total} paintings"));
+                }
+            }),
+            Event::DataChecked { done, total } => {
+                self.with_bar(|bar| count(bar, "pictures", *done, *total));
+            }
         }
+    }
+}
+
+/// Shows how many of something are done, where stderr is a terminal.
+fn count(bar: &mut ProgressBar, what: &'static str, done: usize, total: usize) {
+    let (done, total) = (done as u64, total as u64);
+    if done == 0 || bar.length() != Some(total) {
+        bar.finish_and_clear();
+        *bar = ProgressBar::new(total);
+        if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:30}] {pos}/{len}") {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_message(what);
+    }
+    // Threads may report out of order.
+    if done == total {
+        bar.finish_and_clear();
+    } else if !bar.is_finished() {
+        bar.set_position(done.max(bar.position()));
     }
 }
 
@@ -101,7 +138,7 @@ fn show(bar: &mut ProgressBar, progress: &Progress) {
             }
             bar.set_message(name.clone());
             if bar.is_hidden() {
-                eprintln!("fetching {name} ({bytes} bytes)");
+                output::note(format_args!("fetching {name} ({bytes} bytes)"));
             }
         }
         Progress::Bytes(n) => bar.set_position((*n).min(bar.length().unwrap_or(*n))),

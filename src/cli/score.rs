@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use super::args::ScoreArgs;
-use super::{Context, Failure, input, out};
+use super::{Context, Failure, input};
 use artgpt_app::score::{ScoreRequest, score};
+use artgpt_base::output;
 use artgpt_base::text::printable;
 
 pub(crate) fn run(context: &Context, args: ScoreArgs) -> Result<ExitCode, Failure> {
@@ -18,7 +19,7 @@ pub(crate) fn run(context: &Context, args: ScoreArgs) -> Result<ExitCode, Failur
     let tokens = score(&context.app, &request)?;
     let sum: f64 = tokens.iter().map(|token| f64::from(token.logprob)).sum();
     if context.json {
-        out::line(serde_json::json!({
+        output::line(serde_json::json!({
             "token_ids": tokens.iter().map(|token| token.id).collect::<Vec<_>>(),
             "logprobs": tokens.iter().map(|token| token.logprob).collect::<Vec<_>>(),
             "sum": sum,
@@ -27,8 +28,8 @@ pub(crate) fn run(context: &Context, args: ScoreArgs) -> Result<ExitCode, Failur
     }
     for token in &tokens {
         let text = printable(&token.text);
-        out::line(format_args!("{:>10.4}  {:>6}  {text}", token.logprob, token.id));
+        output::line(format_args!("{:>10.4}  {:>6}  {text}", token.logprob, token.id));
     }
-    out::line(format_args!("{sum:>10.4}  sum"));
+    output::line(format_args!("{sum:>10.4}  sum"));
     Ok(ExitCode::SUCCESS)
 }

@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 
 use super::args::{ExportFormat, SessionsCommand};
-use super::{Context, Failure, out};
+use super::{Context, Failure};
 use artgpt_app::sessions;
+use artgpt_base::mask::mask_url;
+use artgpt_base::output;
 use artgpt_base::text::printable;
 use artgpt_chat::Session;
 use artgpt_store::{to_json, to_markdown};
@@ -12,8 +14,8 @@ use artgpt_store::{to_json, to_markdown};
 pub(crate) fn run(context: &Context, command: SessionsCommand) -> Result<ExitCode, Failure> {
     let app = &context.app;
     match command {
-        SessionsCommand::List => list(context, &sessions::list(app)?),
-        SessionsCommand::Search { text } => list(context, &sessions::search(app, &text)?),
+        SessionsCommand::List => list(context, sessions::list(app)?),
+        SessionsCommand::Search { text } => list(context, sessions::search(app, &text)?),
         SessionsCommand::Show { id } => {
             let format = if context.json { ExportFormat::Json } else { ExportFormat::Md };
             show(context, &id, format)?;
@@ -28,23 +30,28 @@ pub(crate) fn run(context: &Context, command: SessionsCommand) -> Result<ExitCod
 }
 
 fn show(context: &Context, id: &str, format: ExportFormat) -> Result<(), Failure> {
-    let conversation = sessions::get(&context.app, id)?;
+    let mut conversation = sessions::get(&context.app, id)?;
+    // Sessions of earlier versions hold the address of a server with its password.
+    conversation.session.model = mask_url(&conversation.session.model).into_owned();
     match format {
-        ExportFormat::Json => out::line(to_json(&conversation)),
-        ExportFormat::Md => out::write(to_markdown(&conversation)),
+        ExportFormat::Json => output::line(to_json(&conversation)),
+        ExportFormat::Md => output::write(to_markdown(&conversation)),
     }
     Ok(())
 }
 
-fn list(context: &Context, sessions: &[Session]) {
+fn list(context: &Context, mut sessions: Vec<Session>) {
+    for session in &mut sessions {
+        session.model = mask_url(&session.model).into_owned();
+    }
     if context.json {
-        out::line(serde_json::json!(sessions));
+        output::line(serde_json::json!(sessions));
         return;
     }
-    for s in sessions {
+    for s in &sessions {
         let updated = s.updated.strftime("%Y-%m-%d %H:%M");
         let title = if s.title.is_empty() { "Untitled" } else { &s.title };
-        out::line(format_args!(
+        output::line(format_args!(
             "{}  {updated}  {:<14}  {}",
             s.id,
             printable(&model_name(&s.model)),
@@ -61,8 +68,8 @@ fn model_name(model: &str) -> String {
 
 fn changed(context: &Context, session: &Session, what: &str) {
     if context.json {
-        out::line(serde_json::json!({"id": session.id, "state": what}));
+        output::line(serde_json::json!({"id": session.id, "state": what}));
     } else {
-        out::line(format_args!("{what} {}", session.id));
+        output::line(format_args!("{what} {}", session.id));
     }
 }

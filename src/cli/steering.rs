@@ -7,7 +7,7 @@ use super::words::needs;
 use crate::tui::{Form, Steer};
 use artgpt_app::jobs::{self, SteerError, Steered, SubmitRequest};
 use artgpt_app::overrides::OverrideError;
-use artgpt_app::{App, AppError, explain, message};
+use artgpt_app::{App, AppError, explain};
 use artgpt_rundir::job::{Place, Wanted};
 
 /// Steers jobs and runs of one data folder.
@@ -111,13 +111,12 @@ impl Steer for Steering {
 
 /// In the panel a key does what elsewhere a command does.
 fn panel_words(error: &AppError) -> String {
-    let what = message(error);
     match error {
         AppError::Steer(SteerError::StillStopping(_)) => {
-            format!("{what}; P resumes it once it has stopped")
+            format!("{error}; P resumes it once it has stopped")
         }
         AppError::Steer(SteerError::InForeground(_)) => {
-            format!("{what}; X stops it, and P then resumes it as a job")
+            format!("{error}; X stops it, and P then resumes it as a job")
         }
         _ => explain(error),
     }

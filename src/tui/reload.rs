@@ -11,6 +11,7 @@ use super::keys::Keymap;
 use super::message::Message;
 use super::theme::Theme;
 use artgpt_app::settings::Settings;
+use artgpt_base::text::with_hint;
 
 /// Editors write a file in several steps; they are done after this.
 const SETTLE: Duration = Duration::from_millis(150);
@@ -81,7 +82,8 @@ pub(crate) fn reload_on_change(
 impl Reload {
     fn read(&self, keys: &Path) -> Result<Reloaded, String> {
         let settings = (self.settings)()?;
-        let theme = Theme::load(&settings.theme, self.colour).map_err(|e| e.to_string())?;
+        let theme = Theme::load(&settings.theme, self.colour);
+        let theme = theme.map_err(|e| with_hint(&e, Some(e.hint())))?;
         let keymap = Keymap::load(keys).map_err(|e| e.to_string())?;
         Ok(Reloaded { settings, theme, keymap })
     }

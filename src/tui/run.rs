@@ -22,6 +22,7 @@ use super::reload::{Files, Reload, reload_on_change};
 use super::services::{ChatServices, Services};
 use super::theme::{Theme, ThemeError};
 use super::ui::{DEFAULT_CELL, Terminal, Ui};
+use artgpt_app::explain_inference;
 use artgpt_app::settings::{GraphicsChoice, NoticeSettings, Paths, Settings};
 use artgpt_engine::{Folders, Worker};
 use artgpt_store::{Pictures, Store};
@@ -37,8 +38,8 @@ pub struct Options {
     pub paths: Paths,
     /// Reads the settings again, with the flags on top.
     pub reload: Box<dyn Fn() -> Result<Settings, String> + Send>,
-    /// An artwork to open.
-    pub image: Option<PathBuf>,
+    /// Artworks to open.
+    pub pictures: Vec<PathBuf>,
     /// A session to resume.
     pub session: Option<String>,
     /// Jobs, for the training panel.
@@ -68,10 +69,10 @@ pub enum TuiError {
     #[error(transparent)]
     Theme(#[from] ThemeError),
     /// The terminal cannot be read or written.
-    #[error("cannot use the terminal ({0}); run this in a terminal, or use `artgpt-tui ask`")]
+    #[error("cannot use the terminal: {0}")]
     Terminal(io::Error),
     /// The system gives no more threads.
-    #[error("cannot start a thread: {0}; close other programs")]
+    #[error("cannot start a thread: {0}")]
     Thread(io::Error),
     /// Turns that could not be saved.
     #[error(transparent)]
@@ -101,7 +102,7 @@ fn on_runtime(work: impl Future<Output = Result<Ended, TuiError>>) -> Result<End
 }
 
 async fn run_chat(options: Options) -> Result<Ended, TuiError> {
-    let Options { settings, paths, reload, image, session, steer } = options;
+    let Options { settings, paths, reload, pictures, session, steer } = options;
     let env = Environment::read();
     let theme = Theme::load(&settings.theme, !env.no_color)?;
     let (messages, inbox) = unbounded_channel::<Message>();
@@ -147,16 +148,11 @@ async fn run_chat(options: Options) -> Result<Ended, TuiError> {
         Reload { settings: reload, colour: !env.no_color },
         messages.clone(),
     );
-    let first = match (session, image) {
-        // The artwork joins the session, so it waits for it.
-        (Some(id), image) => {
-            chat.artwork.open_after_loading = image;
-            Some(Effect::LoadSession(id))
-        }
-        (None, image) => image.map(Effect::OpenArtwork),
-    };
-    if let Some(effect) = first {
-        services.run(effect)?;
+    chat.artwork.waiting = pictures.into();
+    // The artworks join the session, so they wait for it.
+    match session {
+        Some(id) => services.run(Effect::LoadSession(id))?,
+        None => chat.artwork.open_next().into_iter().try_for_each(|effect| services.run(effect))?,
     }
     let _machine = watch_machine(&paths.runs(), services.steer.clone(), &messages)?;
     end_on_signal(messages);
@@ -213,7 +209,8 @@ fn start_chat_services(
     let folders = Folders { models: paths.models(), embeddings: paths.embeddings() };
     let sender = messages.clone();
     let on_event = move |event| drop(sender.send(ChatMessage::Model(event).into()));
-    let worker = Worker::spawn(settings.model.clone(), folders, settings.device.clone(), on_event)
+    let (model, device) = (settings.model.clone(), settings.device.clone());
+    let worker = Worker::spawn(model, folders, device, explain_inference, on_event)
         .map_err(TuiError::Thread)?;
     let pictures = Pictures::new(paths.pictures());
     let sender = messages.clone();

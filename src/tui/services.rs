@@ -13,6 +13,7 @@ use super::message::Message;
 use super::panel::{self, FindRuns, PanelPaths, Steer};
 use super::run::TuiError;
 use artgpt_app::catalogue::choices;
+use artgpt_app::explain;
 use artgpt_app::settings::Paths;
 use artgpt_art::{ArtError, Artwork, within};
 use artgpt_engine::{Picture, Worker};
@@ -197,7 +198,7 @@ fn unchanged(opened: Opened, sha256: &str) -> Result<Opened, ArtError> {
 fn opened(result: Result<Opened, ArtError>) -> ChatMessage {
     match result {
         Ok(opened) => ChatMessage::Opened(Box::new(opened)),
-        Err(e) => ChatMessage::NotOpened(e.to_string()),
+        Err(e) => ChatMessage::NotOpened(explain(&e.into())),
     }
 }
 

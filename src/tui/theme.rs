@@ -14,10 +14,21 @@ pub(crate) const BUILTIN: &[(&str, &str)] = &[
 
 #[derive(Debug, thiserror::Error)]
 pub enum ThemeError {
-    #[error("there is no theme `{0}`; use gallery, paper, night or the path of a theme file")]
+    #[error("there is no theme `{0}`")]
     Unknown(String),
-    #[error("the theme {name} is wrong ({reason}); compare it with themes/gallery.toml")]
+    #[error("the theme {name} is wrong ({reason})")]
     Invalid { name: String, reason: String },
+}
+
+impl ThemeError {
+    /// What the user can do.
+    pub(crate) fn hint(&self) -> String {
+        let hint = match self {
+            Self::Unknown(_) => "use gallery, paper, night or the path of a theme file",
+            Self::Invalid { .. } => "compare it with themes/gallery.toml",
+        };
+        hint.into()
+    }
 }
 
 /// Styles by meaning.

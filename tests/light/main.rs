@@ -8,9 +8,11 @@ mod common;
 
 mod architecture;
 mod bad_checkpoints;
+mod command_line;
 mod file_sizes;
 mod full_size;
 mod old_home;
+mod output;
 mod reference_checkpoints;
 mod reference_gradients;
 mod reference_modules;

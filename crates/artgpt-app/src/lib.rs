@@ -9,8 +9,10 @@ pub mod ask;
 pub mod backend;
 pub mod catalogue;
 mod check_run;
+pub mod data;
 mod error;
 mod estimate;
+pub mod eval;
 mod event;
 mod hint;
 pub mod jobs;
@@ -20,6 +22,7 @@ mod notice;
 pub mod overrides;
 pub mod runs;
 pub mod score;
+pub mod server;
 pub mod sessions;
 pub mod settings;
 pub mod train;
@@ -32,7 +35,7 @@ pub use check_run::{CheckError, check_run};
 pub use error::{AppError, Result};
 pub use estimate::{Estimate, estimate};
 pub use event::{Event, Observer, Silent};
-pub use hint::{NO_METRICS, explain, hint, message};
+pub use hint::{NO_METRICS, explain, explain_inference, hint};
 
 use crate::settings::{Paths, Settings};
 

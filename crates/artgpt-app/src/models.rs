@@ -8,14 +8,16 @@ use candle_core::Device;
 use super::{App, Event, Result};
 use crate::catalogue::names;
 use artgpt_chat::Tokenizer;
-use artgpt_engine::{Engine, Picture, Prompt};
+use artgpt_engine::{Engine, Picture, Prompt, SCHEME};
 use artgpt_fetch::{check_installed, install as fetch_files, is_installed};
 use artgpt_model::checkpoint::{LanguageFile, tokenizer_data};
 use artgpt_model::convert::{self, FloatType, LanguageType};
 use artgpt_model::inspect::{Inspection, inspect};
-use artgpt_model::manifest::Model;
+use artgpt_model::manifest::{BUILTIN, Model};
 use artgpt_model::peft::merge::Delta;
 use artgpt_model::verify::first_damaged;
+use artgpt_rundir::job::{RecordError, named};
+use artgpt_rundir::run_id;
 
 /// What is wrong with a model or a data set.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +36,9 @@ pub enum ModelsError {
     /// A tensor holds wrong numbers.
     #[error("{0}")]
     Damaged(String),
+    /// A run has left no weights yet.
+    #[error("the run {0} has no model yet")]
+    Untrained(String),
     /// A forward pass gives numbers that are not finite.
     #[error("{0} computes numbers that are not finite")]
     NotFinite(String),
@@ -188,8 +193,25 @@ pub fn data_folder(app: &App, data: &str) -> Result<PathBuf> {
     }
 }
 
+/// What [`Model::find`] takes: the name as it is where it names a model, a server or a path, else the
+/// directory of the run that has this ID, unique ID prefix or name.
+pub fn reference(app: &App, name: &str) -> Result<String> {
+    let is_path = name.contains(std::path::MAIN_SEPARATOR) || Path::new(name).exists();
+    let manifest = app.paths.models().join(name).join("manifest.toml");
+    let built_in = || BUILTIN.iter().any(|(known, _)| *known == name);
+    if name.starts_with(SCHEME) || is_path || built_in() || manifest.is_file() {
+        return Ok(name.to_string());
+    }
+    match named(&app.paths.runs(), name) {
+        Ok(run) if run.join("manifest.toml").is_file() => Ok(run.display().to_string()),
+        Ok(run) => Err(ModelsError::Untrained(run_id(&run)).into()),
+        Err(RecordError::NoRun { .. }) => Ok(name.to_string()),
+        Err(several) => Err(several.into()),
+    }
+}
+
 fn find(app: &App, name: &str) -> Result<Model> {
-    Ok(Model::find(name, &app.paths.models())?)
+    Ok(Model::find(&reference(app, name)?, &app.paths.models())?)
 }
 
 fn fetch(app: &App, model: &Model) -> Result<()> {

@@ -141,7 +141,7 @@ impl Default for Settings {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A key or value is wrong.
-    #[error("the configuration is wrong: {reason}; mend {file} or the ARTGPT_* variable")]
+    #[error("the configuration is wrong: {reason}")]
     Invalid {
         /// The settings file.
         file: String,
@@ -149,7 +149,7 @@ pub enum ConfigError {
         reason: String,
     },
     /// The file that the user named is missing.
-    #[error("there is no configuration file at {0}; check the path, or leave --config out")]
+    #[error("there is no configuration file at {0}")]
     Missing(String),
 }
 

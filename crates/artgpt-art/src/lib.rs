@@ -8,6 +8,7 @@ mod decode;
 mod features;
 mod label;
 mod museum;
+mod perceptual_hash;
 mod questions;
 mod resample;
 mod view;
@@ -19,6 +20,7 @@ pub use features::{
 };
 pub use label::Label;
 pub use museum::{Painting, Paintings, Split, count_paintings, titles};
+pub use perceptual_hash::PerceptualHash;
 pub use questions::{PRESENCE_WORDINGS, Question, description};
 pub use resample::within;
 pub use view::{VIEW_SIZE, View, ViewJitter};
@@ -33,24 +35,22 @@ use image::RgbImage;
 #[derive(Debug, thiserror::Error)]
 pub enum ArtError {
     /// The file's hash differs from the session's.
-    #[error(
-        "{0} has changed since this session; put the original back, or open it as a new artwork"
-    )]
+    #[error("{0} has changed since this session")]
     Changed(String),
     /// The file does not exist.
-    #[error("no file at {0}; check the path (Tab completes it in the TUI)")]
+    #[error("there is no file at {0}")]
     Missing(String),
     /// The path is a directory.
-    #[error("{0} is a directory; name one picture file inside it")]
+    #[error("{0} is a directory")]
     Directory(String),
     /// The path is a FIFO, a device or the like.
-    #[error("{0} is not a regular file; copy the picture to a normal file first")]
+    #[error("{0} is not a regular file")]
     NotAFile(String),
     /// The file is empty.
-    #[error("{0} is empty (0 bytes); copy or download it again")]
+    #[error("{0} is empty (0 bytes)")]
     Empty(String),
     /// The file is larger than 256 MiB.
-    #[error("{path} is {bytes} bytes; the limit is {limit}, so save a smaller copy first")]
+    #[error("{path} is {bytes} bytes; the limit is {limit}")]
     FileTooLarge {
         /// The file.
         path: String,
@@ -61,7 +61,7 @@ pub enum ArtError {
     },
     /// The image has more than 64 megapixels.
     #[error(
-        "{path} is {width}x{height} ({megapixels} megapixels); the limit is {limit} megapixels, so scale it down first"
+        "{path} is {width}x{height} ({megapixels} megapixels); the limit is {limit} megapixels"
     )]
     TooManyPixels {
         /// The file.
@@ -76,12 +76,10 @@ pub enum ArtError {
         limit: u64,
     },
     /// The content is no image format that this program decodes.
-    #[error(
-        "{0} is not a picture in a known format; convert it to JPEG, PNG, WebP, GIF, TIFF or BMP"
-    )]
+    #[error("{0} is not a picture in a known format")]
     NotAnImage(String),
     /// The image does not decode.
-    #[error("{path} is damaged or cut short ({reason}); copy or download it again")]
+    #[error("{path} is damaged or cut short ({reason})")]
     Damaged {
         /// The file.
         path: String,
@@ -89,7 +87,7 @@ pub enum ArtError {
         reason: String,
     },
     /// The file cannot be read.
-    #[error("cannot read {path}: {source}; check its permissions")]
+    #[error("cannot read {path}: {source}")]
     Io {
         /// The file.
         path: String,
@@ -98,7 +96,7 @@ pub enum ArtError {
         source: std::io::Error,
     },
     /// A folder of paintings has a damaged `objects.json` or image.
-    #[error("the paintings in {path} cannot be read ({reason}); install the data set again")]
+    #[error("the paintings in {path} cannot be read ({reason})")]
     Museum {
         /// The folder.
         path: String,
@@ -106,7 +104,7 @@ pub enum ArtError {
         reason: String,
     },
     /// The held-out set takes all paintings.
-    #[error("held_out = {held_out} leaves nothing of {all} paintings to train on; lower it")]
+    #[error("held_out = {held_out} leaves nothing of {all} paintings to train on")]
     HeldOut {
         /// Requested size of the held-out set.
         held_out: usize,
@@ -114,7 +112,7 @@ pub enum ArtError {
         all: usize,
     },
     /// A sidecar label does not parse.
-    #[error("the label file {path} is not valid TOML ({reason}); mend it or move it away")]
+    #[error("the label file {path} is not valid TOML ({reason})")]
     Label {
         /// The label file.
         path: String,

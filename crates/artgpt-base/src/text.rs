@@ -51,6 +51,15 @@ pub fn with_hint(message: &impl std::fmt::Display, hint: Option<String>) -> Stri
     }
 }
 
+/// A text as one word of a POSIX shell's command line; quoted only if it has to be.
+pub fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text.to_string(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
 /// A duration in seconds as text with at most two units: `25 min`, `2 h 10 min`.
 pub fn duration(seconds: f64) -> String {
     let all = seconds.max(0.0).round() as u64;
@@ -118,6 +127,22 @@ mod tests {
     fn a_line_is_what_its_carriage_returns_leave() {
         let lines = ["a", "10%\r20%", "\u{1b}[31mred\u{1b}[0m\r", ""].map(visible_line);
         assert_eq!(lines, ["a", "20%", "red", ""]);
+    }
+
+    #[test]
+    fn a_shell_reads_a_word_as_it_was() {
+        for (text, word) in [
+            ("/data/a-b_c.toml", "/data/a-b_c.toml"),
+            ("openai:http://box:80/v1#m", "'openai:http://box:80/v1#m'"),
+            ("my data", "'my data'"),
+            ("it's; rm", r"'it'\''s; rm'"),
+            ("", "''"),
+        ] {
+            assert_eq!(shell_word(text), word);
+            let line = format!("printf %s {word}");
+            let told = std::process::Command::new("sh").args(["-c", &line]).output().expect("runs");
+            assert_eq!(told.stdout, text.as_bytes());
+        }
     }
 
     #[test]

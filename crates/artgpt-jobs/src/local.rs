@@ -26,7 +26,7 @@ const TAIL_BYTES: u64 = 64 << 10;
 ///
 /// # Errors
 /// [`JobError::Start`] if the process cannot be started, exits with an error or does not come up within
-/// 10 seconds; [`JobError::Io`] if the log cannot be opened.
+/// 10 seconds; [`JobError::Run`] if the log cannot be opened.
 pub fn ensure_supervisor(
     runs: &Path,
     log: &Path,
@@ -52,11 +52,11 @@ pub fn ensure_supervisor(
         if let Ok(Some(status)) = child.try_wait() {
             return match status.success() {
                 true => Ok(()),
-                false => Err(start(&format!("it exited with {status}; see {}", log.display()))),
+                false => Err(start(&format!("it exited with {status} (log: {})", log.display()))),
             };
         }
         if begun.elapsed() > STARTUP_TIMEOUT {
-            return Err(start(&format!("it did not come up in time; see {}", log.display())));
+            return Err(start(&format!("it did not come up in time (log: {})", log.display())));
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -71,7 +71,7 @@ fn is_supervised(runs: &Path) -> bool {
 /// Takes the supervisor's lock of a runs directory; `None` if another process holds it.
 ///
 /// # Errors
-/// [`JobError::Io`] if the lock file cannot be created.
+/// [`JobError::Run`] if the lock file cannot be created.
 pub(crate) fn lock_supervisor(runs: &Path) -> Result<Option<File>> {
     let path = runs.join(LOCK);
     let lock = File::create(&path).map_err(io(&path))?;
@@ -89,7 +89,7 @@ pub(crate) fn lock_supervisor(runs: &Path) -> Result<Option<File>> {
 /// `without`. The process appends its output to the run's log.
 ///
 /// # Errors
-/// [`JobError::Start`] if the program cannot be started, [`JobError::Io`] if the log cannot be opened.
+/// [`JobError::Start`] if the program cannot be started, [`JobError::Run`] if the log cannot be opened.
 pub(crate) fn start(job: &Job, data: &Path, slot: &str, without: &[&str]) -> Result<Child> {
     let path = job.path.join(OUTPUT);
     let mut command = Command::new(&job.spec.program);

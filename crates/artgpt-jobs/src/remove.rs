@@ -14,7 +14,7 @@ use artgpt_rundir::{RunDir, RunError, RunState, run_folders, run_id};
 /// # Errors
 /// [`JobError::Refused`] if a run is not in the directory `runs`, or if it is running, queued or paused;
 /// [`JobError::Needed`] if an unfinished job or another run's configuration depends on it;
-/// [`JobError::Io`] if a directory cannot be moved or deleted.
+/// [`JobError::Run`] if a directory cannot be moved or deleted.
 pub fn remove(runs: &Path, wanted: &[PathBuf]) -> Result<()> {
     finish_earlier_removals(runs);
     // A set of IDs: two paths may lead to the same run.

@@ -65,7 +65,7 @@ impl<'a> Supervisor<'a> {
     /// `after_poll` after each pass over the jobs. Returns at once if another supervisor runs.
     ///
     /// # Errors
-    /// [`JobError::Io`] if the lock file cannot be created.
+    /// [`JobError::Run`] if the lock file cannot be created.
     pub fn run(mut self, mut after_poll: impl FnMut(), stop: &dyn Fn() -> bool) -> Result<()> {
         loop {
             let Some(lock) = lock_supervisor(&self.runs)? else { return Ok(()) };

@@ -18,9 +18,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A file of weights is damaged, or its tensors do not fit the network.
-    #[error(
-        "the model file {path} is damaged or does not fit ({reason}); `artgpt-tui models show` lists what is expected of it, `models install` fetches an installed model's files again"
-    )]
+    #[error("the model file {path} is damaged or does not fit ({reason})")]
     Corrupt {
         /// The file or folder.
         path: String,
@@ -28,7 +26,7 @@ pub enum Error {
         reason: String,
     },
     /// The file is intact, but this program does not read what it holds.
-    #[error("{path}: {what} is not supported; {hint}")]
+    #[error("{path}: {what} is not supported")]
     Unsupported {
         /// The file, folder or option.
         path: String,

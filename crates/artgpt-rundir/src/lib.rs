@@ -49,12 +49,10 @@ pub const LOOK_EVERY: usize = 20;
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// A value of the configuration is out of range.
-    #[error(
-        "the training configuration is wrong: {0}; compare it with examples/train/artgpt-smol.toml"
-    )]
+    #[error("the training configuration is wrong: {0}")]
     Config(String),
     /// A file of the run cannot be read or written.
-    #[error("cannot read or write {path}: {source}; check permissions and free space")]
+    #[error("cannot read or write {path}: {source}")]
     Io {
         /// The file.
         path: String,
@@ -63,12 +61,10 @@ pub enum RunError {
         source: std::io::Error,
     },
     /// Another process holds the lock of this run.
-    #[error("another process is training in {0}; stop it first, or start a new run")]
+    #[error("another process is training in {0}")]
     Busy(String),
     /// A checkpoint or a record is damaged.
-    #[error(
-        "the checkpoint {path} cannot be used ({reason}); remove its folder to go on from the one before"
-    )]
+    #[error("the checkpoint {path} cannot be used ({reason})")]
     Checkpoint {
         /// The checkpoint's folder or the record.
         path: String,
@@ -76,16 +72,16 @@ pub enum RunError {
         reason: String,
     },
     /// The base model's hash is not the one the run began with.
-    #[error(
-        "base-model hash mismatch: {0} was trained on another base model; use the original base, or start a new run"
-    )]
+    #[error("base-model hash mismatch: {0} was trained on another base model")]
     OtherBase(String),
 }
 
 /// A result whose error is about the folder of a run.
 pub type Result<T> = std::result::Result<T, RunError>;
 
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> RunError {
+/// Adds the path to an error of the operating system: `fs::read(path).map_err(io(path))?`. Crates whose
+/// errors hold a [`RunError`] use this one.
+pub fn io(path: &Path) -> impl FnOnce(std::io::Error) -> RunError {
     let path = path.display().to_string();
     |source| RunError::Io { path, source }
 }

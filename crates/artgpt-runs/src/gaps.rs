@@ -73,10 +73,12 @@ mod tests {
             for _ in 0..rng.random_range(0..400) {
                 if rng.random_bool(0.02) {
                     let len = rng.random_range(0..=values.len());
-                    (gaps.truncate(len), values.truncate(len));
+                    gaps.truncate(len);
+                    values.truncate(len);
                 }
                 let value = if rng.random_bool(often) { f64::NAN } else { 1.0 };
-                (gaps.push(value), values.push(value));
+                gaps.push(value);
+                values.push(value);
             }
             let wrong = |range: Range<usize>| -> Vec<usize> {
                 range.filter(|i| values.get(*i).is_some_and(|v| v.is_nan())).collect()
@@ -96,8 +98,9 @@ mod tests {
         let mut gaps = Gaps::default();
         (0..1_000).for_each(|i| gaps.push(if (10..900).contains(&i) { f64::NAN } else { 0.0 }));
         assert_eq!((gaps.edges.len(), gaps.count()), (2, 890));
-        assert_eq!(gaps.within(0..1_000).collect::<Vec<_>>(), [10..900]);
-        assert_eq!(gaps.within(20..30).collect::<Vec<_>>(), [20..30]);
+        assert_eq!(gaps.within(0..1_000).next(), Some(10..900));
+        assert_eq!(gaps.within(0..1_000).count(), 1);
+        assert_eq!(gaps.within(20..30).next(), Some(20..30));
         assert_eq!(gaps.within(900..1_000).count(), 0);
     }
 }

@@ -33,7 +33,7 @@ pub use curves::{Curves, SYSTEM};
 pub use export::csv;
 pub use follow::{Change, Follower};
 pub use news::{Item, News, What, in_one_line};
-pub use readers::Pattern;
+pub use readers::{Pattern, PatternError};
 pub use run::{Run, RunSnapshot};
 pub use run_reader::RunReader;
 pub use series::{CALENDAR, Clock, Extremes, Point, Series, XAxis};

@@ -44,9 +44,45 @@ pub fn settings(run: &Path) -> Settings {
 
 fn parse(name: &str, text: &str) -> Option<serde_json::Value> {
     match Path::new(name).extension()?.to_str()? {
-        "toml" => toml::from_str(text).ok(),
+        "toml" => toml::from_str(text).ok().map(Plain::into_json),
         "json" => serde_json::from_slice(&repaired(text.as_bytes())).ok(),
-        _ => serde_saphyr::from_str(text).ok(),
+        _ => serde_saphyr::from_str(text).ok().map(Plain::into_json),
+    }
+}
+
+/// A value of TOML or YAML, where numbers may be NaN or infinite.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Plain {
+    Truth(bool),
+    Whole(i64),
+    Large(u64),
+    Number(f64),
+    Word(String),
+    List(Vec<Plain>),
+    Map(BTreeMap<String, Plain>),
+    Nothing(()),
+}
+
+impl Plain {
+    /// As JSON, in which [`repaired`] has the same form for NaN and infinities.
+    fn into_json(self) -> serde_json::Value {
+        match self {
+            Self::Truth(truth) => truth.into(),
+            Self::Whole(number) => number.into(),
+            Self::Large(number) => number.into(),
+            Self::Number(number) if number.is_nan() => "\0NaN".into(),
+            Self::Number(f64::INFINITY) => "\0Infinity".into(),
+            Self::Number(f64::NEG_INFINITY) => "\0-Infinity".into(),
+            Self::Number(number) => number.into(),
+            Self::Word(word) => word.into(),
+            Self::List(all) => all.into_iter().map(Self::into_json).collect(),
+            Self::Map(all) => {
+                let all = all.into_iter().map(|(key, value)| (key, value.into_json()));
+                serde_json::Value::Object(all.collect())
+            }
+            Self::Nothing(()) => serde_json::Value::Null,
+        }
     }
 }
 
@@ -110,6 +146,42 @@ pub fn differing_keys<'a>(all: impl Iterator<Item = &'a Settings>) -> Vec<String
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_that_are_not_finite_are_kept_in_every_format() {
+        let expected = [
+            ("a", "NaN"),
+            ("b", "Infinity"),
+            ("c.0.d", "-Infinity"),
+            ("e", "18446744073709551615"),
+            ("f", "[NaN,1,\"x\"]"),
+            ("g", "0.5"),
+            ("h", "true"),
+        ];
+        for (name, text) in [
+            (
+                "x.toml",
+                "a = nan\nb = inf\nf = [nan, 1, \"x\"]\ng = 0.5\nh = true\n[[c]]\nd = -inf\n",
+            ),
+            (
+                "x.json",
+                "{\"a\":NaN,\"b\":Infinity,\"c\":[{\"d\":-Infinity}],\"e\":18446744073709551615,\
+                 \"f\":[NaN,1,\"x\"],\"g\":0.5,\"h\":true}",
+            ),
+            (
+                "x.yaml",
+                "a: .nan\nb: .inf\nc:\n  - d: -.inf\ne: 18446744073709551615\nf: [.nan, 1, x]\n\
+                 g: 0.5\nh: true\n",
+            ),
+        ] {
+            let mut all = Settings::new();
+            flatten("", &parse(name, text).expect("parses"), &mut all);
+            // TOML has no such integers.
+            let wanted = expected.iter().filter(|(key, _)| name != "x.toml" || *key != "e");
+            let found = all.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+            assert_eq!(found.collect::<Vec<_>>(), wanted.copied().collect::<Vec<_>>(), "{name}");
+        }
+    }
 
     #[test]
     fn runs_differ_in_keys_of_any_format() {

@@ -41,7 +41,7 @@ impl<'a> CaptionTask<'a> {
     /// `feed` comes from [`open_feed`] with the same configuration.
     ///
     /// # Errors
-    /// Those of reading the held-out pairs, and [`TrainError::Config`] if early stopping has none.
+    /// Those of reading the held-out pairs, and [`TrainError::Run`] if early stopping has none.
     pub fn new(network: Network<'a>, config: &TrainConfig, feed: Feed) -> Result<Self> {
         let cropper = Cropper { seed: config.seed, side: network.vision.side() as u32 };
         let cache = Arc::new(FrozenCache::new(config.cache_mb << 20));
@@ -51,8 +51,8 @@ impl<'a> CaptionTask<'a> {
             _ => feed.held_out(VALIDATION_PICTURES)?,
         };
         if held_out.is_empty() && config.early_stop.is_some() {
-            return Err(TrainError::Config(
-                "early_stop needs held-out pictures, and data.held_out leaves none".into(),
+            return Err(crate::config_error(
+                "early_stop needs held-out pictures, and data.held_out leaves none",
             ));
         }
         Ok(Self {
@@ -99,9 +99,8 @@ impl<'a> CaptionTask<'a> {
         position: u64,
     ) -> Result<Box<dyn Batch + 's>> {
         if context.stage.kind != StageKind::Caption {
-            return Err(TrainError::Config(
-                "align and answer stages need a museum (data = \"met-paintings\"), not [data] with captions"
-                    .into(),
+            return Err(crate::config_error(
+                "align and answer stages need a museum (data = \"met-paintings\"), not [data] with captions",
             ));
         }
         let captions = context.stage.captions();
@@ -258,7 +257,7 @@ impl Batch for CaptionBatch<'_> {
 
     fn loss(&self, unit: usize) -> Result<UnitLoss> {
         let (Some(kept), packed) = &self.items[unit] else {
-            return Err(TrainError::Config("another process learns this picture".into()));
+            return Err(crate::config_error("another process learns this picture"));
         };
         let network = &self.task.network;
         let image = match self.task.caches_queries {

@@ -43,29 +43,13 @@ pub use peers::{Alone, Peers};
 pub(crate) use schedule::Schedule;
 pub use settings::{precision, thread_pool};
 pub use task::{Batch, Network, StepContext, Task, UnitLoss};
-pub use trainer::{Outcome, Trainer};
+pub use trainer::{Outcome, TrainEvent, Trainer};
 
 /// Why a run ends with an error.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// A value of the configuration is wrong, or does not fit data or model.
-    #[error(
-        "the training configuration is wrong: {0}; compare it with examples/train/artgpt-smol.toml"
-    )]
-    Config(String),
-    /// A file of the run cannot be read or written.
-    #[error("cannot read or write {path}: {source}; check permissions and free space")]
-    Io {
-        /// The file.
-        path: String,
-        /// The system's error.
-        #[source]
-        source: std::io::Error,
-    },
     /// The guard ended the run after a bad step.
-    #[error(
-        "{reason} at step {step}; lower the learning rate, or let [guard] skip such steps, and resume from the last checkpoint"
-    )]
+    #[error("{reason} at step {step}")]
     Diverged {
         /// The bad step, from 1.
         step: usize,
@@ -79,9 +63,7 @@ pub enum TrainError {
     #[error(transparent)]
     Data(#[from] data::DataError),
     /// Another process of a distributed run ended.
-    #[error(
-        "the other processes of this run do not answer: one was lost, or all are stopping; resume the run from its last checkpoint"
-    )]
+    #[error("the other processes of this run do not answer: one was lost, or all are stopping")]
     LostPeer,
     /// No picture of many consecutive batches can be read.
     #[error("no picture of a whole batch can be read, first of all: {0}")]
@@ -93,10 +75,7 @@ pub enum TrainError {
     #[error(transparent)]
     Chat(#[from] artgpt_chat::ChatError),
     /// candle.
-    #[error(
-        "tensor computation failed: {}; if memory is short, lower batch or threads",
-        artgpt_base::text::first_line(.0)
-    )]
+    #[error("tensor computation failed: {}", artgpt_base::text::first_line(.0))]
     Tensor(#[from] candle_core::Error),
 }
 
@@ -123,6 +102,11 @@ fn unwritten(path: &std::path::Path) -> impl FnOnce(candle_core::Error) -> Train
 }
 
 fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> TrainError {
-    let path = path.display().to_string();
-    |source| TrainError::Io { path, source }
+    let with_path = artgpt_rundir::io(path);
+    |source| with_path(source).into()
+}
+
+/// A wrong configuration.
+fn config_error(reason: impl Into<String>) -> TrainError {
+    artgpt_rundir::RunError::Config(reason.into()).into()
 }

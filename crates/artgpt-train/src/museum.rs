@@ -8,7 +8,7 @@ use super::align::AlignTargets;
 use super::cache::FrozenCache;
 use super::samples::SampledAnswer;
 use super::task::{Batch, Network, StepContext, Task, UnitLoss};
-use super::{Result, TrainError, answer_loss, examples, pack};
+use super::{Result, answer_loss, examples, pack};
 use artgpt_art::{FormalFeatures, Painting, Paintings, Split, View, ViewJitter};
 use artgpt_chat::{Role, Turn};
 use artgpt_kernels::mode::Differentiable;
@@ -108,7 +108,7 @@ impl<'a> MuseumTask<'a> {
     fn painting(&self, id: u64) -> Result<&'a Painting> {
         self.paintings
             .get(id)
-            .ok_or_else(|| TrainError::Config(format!("the data set has no painting {id}")))
+            .ok_or_else(|| crate::config_error(format!("the data set has no painting {id}")))
     }
 
     fn batch<'s>(
@@ -122,8 +122,8 @@ impl<'a> MuseumTask<'a> {
             StageKind::Answer => {
                 Ok(Box::new(AnswerBatch { task: self, stage, step, tokens, seen }))
             }
-            StageKind::Caption => Err(TrainError::Config(
-                "a caption stage needs [data] with pictures and captions, not a museum".into(),
+            StageKind::Caption => Err(crate::config_error(
+                "a caption stage needs [data] with pictures and captions, not a museum",
             )),
         }
     }

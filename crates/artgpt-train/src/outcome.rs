@@ -6,7 +6,7 @@ use std::path::Path;
 
 use candle_core::Tensor;
 
-use super::{Result, TrainError};
+use super::Result;
 use artgpt_manifest::Manifest;
 use artgpt_manifest::Method;
 use artgpt_model::manifest::{AdaptersPart, Model, PathPart, PeftMethod};
@@ -65,9 +65,9 @@ pub fn manifest(base: &Model, config: &TrainConfig, run: &str) -> Manifest {
 /// Writes the manifest, and the `peft` folder for LoRA. The weights must exist.
 ///
 /// # Errors
-/// [`TrainError::Config`] if TOML cannot express the manifest, and those of files and tensors.
+/// [`crate::TrainError::Run`] if TOML cannot express the manifest, and those of files and tensors.
 pub fn leave(run: &Path, manifest: &Manifest, config: &TrainConfig, base: &str) -> Result<()> {
-    let text = toml::to_string(manifest).map_err(|e| TrainError::Config(e.to_string()))?;
+    let text = toml::to_string(manifest).map_err(|e| crate::config_error(e.to_string()))?;
     artgpt_rundir::write_whole(&run.join("manifest.toml"), text.as_bytes())?;
     if let Method::Lora { .. } = config.method {
         let all = candle_core::safetensors::load(run.join(WEIGHTS), &candle_core::Device::Cpu)?;

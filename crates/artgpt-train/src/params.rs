@@ -109,7 +109,7 @@ impl Params {
         let same = |name: &str| name.to_string();
         match self.copy_from(&Tensors::open(path)?, same, |_| true)? {
             1.. => Ok(()),
-            0 => Err(super::TrainError::Config(format!(
+            0 => Err(crate::config_error(format!(
                 "init: {} holds no tensor of this model and method",
                 path.display()
             ))),

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::cache::FrozenCache;
 use super::data::{Feed, Pair};
 use super::task::rng;
-use super::{Result, TrainError, open_feed};
+use super::{Result, open_feed};
 use artgpt_art::{View, random_resized_crop};
 use artgpt_rundir::{Captions, TrainConfig};
 
@@ -90,9 +90,9 @@ impl Prefetcher {
     /// Micro-batch `micro` of `step`.
     ///
     /// # Errors
-    /// Those of the data, and [`TrainError::Config`] if the thread ended.
+    /// Those of the data, and [`crate::TrainError::Run`] if the thread ended.
     pub(crate) fn take(&mut self, step: usize, micro: usize) -> Result<Vec<PreparedPair>> {
-        let lost = || TrainError::Config("the thread that reads pictures has ended".into());
+        let lost = || crate::config_error("the thread that reads pictures has ended");
         let prefetch = match self.running.take().filter(|prefetch| prefetch.next == (step, micro)) {
             Some(prefetch) => prefetch,
             None => self.start_at((step, micro))?,
@@ -104,7 +104,7 @@ impl Prefetcher {
     }
 
     fn start_at(&self, start: (usize, usize)) -> Result<Prefetch> {
-        let needed = || TrainError::Config("a caption stage needs [data]".into());
+        let needed = || crate::config_error("a caption stage needs [data]");
         let mut feed = open_feed(&self.config)?.ok_or_else(needed)?;
         let (sender, batches) = sync_channel(self.config.prefetch);
         let (config, cropper, cache) =
@@ -123,7 +123,7 @@ impl Prefetcher {
                     next = after(&config, position);
                 }
             })
-            .map_err(|e| TrainError::Config(format!("no thread can be started: {e}")))?;
+            .map_err(|e| crate::config_error(format!("no thread can be started: {e}")))?;
         Ok(Prefetch { next: start, batches })
     }
 }

@@ -3,7 +3,7 @@
 use artgpt_kernels::matrix;
 use artgpt_rundir::{TrainConfig, TrainPrecision};
 
-use super::{Result, TrainError};
+use super::Result;
 
 /// The number format of frozen products, as the kernels' type.
 pub fn precision(config: &TrainConfig) -> matrix::TrainPrecision {
@@ -17,11 +17,11 @@ pub fn precision(config: &TrainConfig) -> matrix::TrainPrecision {
 /// The pool that computes views: `threads` of the configuration, 0 is one thread per core.
 ///
 /// # Errors
-/// [`TrainError::Config`] if the system cannot start the threads.
+/// [`crate::TrainError::Run`] if the system cannot start the threads.
 pub fn thread_pool(config: &TrainConfig) -> Result<rayon::ThreadPool> {
     let count = if config.threads == 0 { artgpt_machine::cores() } else { config.threads };
     rayon::ThreadPoolBuilder::new()
         .num_threads(count)
         .build()
-        .map_err(|e| TrainError::Config(e.to_string()))
+        .map_err(|e| crate::config_error(e.to_string()))
 }

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::params::name_hash;
 use super::samples::SampledAnswer;
-use super::{Packed, Result, TrainError};
+use super::{Packed, Result};
 use artgpt_art::View;
 use artgpt_chat::{Template, Tokenizer};
 use artgpt_kernels::mode::Differentiable;
@@ -144,11 +144,11 @@ impl Network<'_> {
     /// Checks that a sequence fits the model's context.
     ///
     /// # Errors
-    /// [`TrainError::Config`].
+    /// [`crate::TrainError::Run`].
     pub fn check_fits(&self, packed: &Packed) -> Result<()> {
         let context = self.language.config.context_length;
         match packed.positions.iter().max() {
-            Some(last) if *last as usize >= context => Err(TrainError::Config(format!(
+            Some(last) if *last as usize >= context => Err(crate::config_error(format!(
                 "an example takes {} tokens, and the model's context is {context}",
                 last + 1
             ))),

@@ -31,6 +31,20 @@ pub enum Outcome {
     Stopped,
 }
 
+/// What happens while a run trains.
+#[derive(Debug, Clone, Copy)]
+pub enum TrainEvent<'a> {
+    /// A step or a validation has ended.
+    Metrics(&'a Metrics),
+    /// Something is wrong, and the run goes on.
+    Warning {
+        /// The step.
+        step: usize,
+        /// What is wrong.
+        text: &'a str,
+    },
+}
+
 /// One training run: its configuration, parameters, task and threads.
 pub struct Trainer<'a> {
     /// The run's configuration.
@@ -47,10 +61,10 @@ pub struct Trainer<'a> {
 
 impl Trainer<'_> {
     /// Trains from the newest checkpoint of `run` to the last step, or until `stop` returns true.
-    /// Calls `report` with the metrics of each step and each validation.
+    /// Calls `report` with the metrics of each step and each validation, and with warnings.
     ///
     /// # Errors
-    /// - [`crate::TrainError::Config`] for a wrong configuration;
+    /// - [`crate::TrainError::Run`] for a wrong configuration;
     /// - [`crate::TrainError::Diverged`] if the guard ends the run;
     /// - [`crate::TrainError::LostPeer`] if another process ended;
     /// - [`crate::TrainError::Picture`] if no picture of many consecutive batches can be read;
@@ -59,7 +73,7 @@ impl Trainer<'_> {
         &self,
         run: &mut RunDir,
         stop: &dyn Fn() -> bool,
-        mut report: impl FnMut(&Metrics),
+        mut report: impl FnMut(TrainEvent<'_>),
     ) -> Result<Outcome> {
         self.config.check()?;
         let total = self.config.total_steps();

@@ -76,7 +76,7 @@ pub(crate) struct ScoreArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct InputArgs {
     /// Model name, manifest, directory, run, or `openai:URL#NAME` [default: the setting `model`]
-    #[arg(long, value_name = "MODEL")]
+    #[arg(short, long, value_name = "MODEL")]
     pub model: Option<String>,
     /// Image file; repeat the option for several
     #[arg(long = "image", value_name = "FILE")]

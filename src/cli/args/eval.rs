@@ -33,8 +33,8 @@ pub(crate) struct PeftArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct SeeingArgs {
-    /// Model name, manifest or directory [default: the setting `model`]
-    #[arg(long, value_name = "MODEL")]
+    /// Model name, manifest, directory or run [default: the setting `model`]
+    #[arg(short, long, value_name = "MODEL")]
     pub model: Option<String>,
     /// Data set name, or a directory with images and `objects.json`
     #[arg(long, value_name = "DATA", default_value = "met-paintings")]

@@ -29,12 +29,15 @@ pub(crate) use tui::TuiArgs;
 #[command(
     name = "artgpt-tui",
     version,
-    after_help = "Example: artgpt-tui tui painting.jpg\n\n\
+    after_help = "Example: artgpt-tui painting.jpg --model artgpt-smol\n\n\
         Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted."
 )]
 pub(crate) struct Args {
     #[command(flatten)]
     pub common: Common,
+    /// What `tui` takes, for those who leave it out.
+    #[command(flatten)]
+    pub tui: TuiArgs,
     #[command(subcommand)]
     pub command: Option<Command>,
 }

@@ -19,7 +19,7 @@ pub(crate) enum ModelsCommand {
     /// Print a model's manifest, tensors and memory estimate
     #[command(after_help = "Example: artgpt-tui models show artgpt-smol")]
     Show {
-        /// Model name, manifest or directory
+        /// Model name, manifest, directory or run
         #[arg(value_name = "MODEL")]
         model: String,
     },
@@ -33,7 +33,7 @@ pub(crate) enum ModelsCommand {
     /// Check every file's SHA-256, every tensor, and one forward pass
     #[command(after_help = "Example: artgpt-tui models verify artgpt-smol")]
     Verify {
-        /// Model name, manifest or directory
+        /// Model name, manifest, directory or run
         #[arg(value_name = "MODEL")]
         model: String,
     },
@@ -48,7 +48,7 @@ pub(crate) enum ModelsCommand {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ConvertArgs {
-    /// Model name, manifest or directory
+    /// Model name, manifest, directory or run
     #[arg(value_name = "SOURCE")]
     pub source: String,
     /// Directory to write; it must not exist

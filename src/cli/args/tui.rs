@@ -6,10 +6,10 @@ use clap::ValueEnum;
 
 use artgpt_app::settings::GraphicsChoice;
 
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, Default, PartialEq, clap::Args)]
 pub(crate) struct TuiArgs {
-    /// Model name, manifest or directory [default: the setting `model`]
-    #[arg(long, value_name = "MODEL")]
+    /// Model name, manifest, directory, run, or `openai:URL#NAME` [default: the setting `model`]
+    #[arg(short, long, value_name = "MODEL")]
     pub model: Option<String>,
     /// How to draw pictures [default: the setting `graphics`, or auto]
     #[arg(long, value_enum, value_name = "MODE")]
@@ -17,13 +17,13 @@ pub(crate) struct TuiArgs {
     /// Continue the stored session with this ID or unique ID prefix
     #[arg(long, value_name = "ID")]
     pub session: Option<String>,
-    /// Artwork to open
-    #[arg(value_name = "IMAGE")]
-    pub image: Option<PathBuf>,
+    /// Artworks to open
+    #[arg(value_name = "PICTURE")]
+    pub pictures: Vec<PathBuf>,
 }
 
 /// How pictures are drawn.
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum GraphicsArg {
     /// What the terminal reports
     Auto,

@@ -8,8 +8,9 @@ use std::time::Instant;
 use super::args::{JobsCommand, SubmitArgs, SubmitCommand};
 use super::input::cancel_on_signal;
 use super::words::needs;
-use super::{Context, Failure, out, runs};
+use super::{Context, Failure, runs};
 use artgpt_app::jobs::{self, Checked, LogEnd, LogRequest, SubmitRequest};
+use artgpt_base::output;
 use artgpt_base::text::printable;
 use artgpt_jobs::Job;
 use artgpt_rundir::job::Wanted;
@@ -40,7 +41,7 @@ fn supervise(context: &Context) -> Result<ExitCode, Failure> {
     let _ = rustix::process::setsid();
     let stop = cancel_on_signal()?;
     let say = |job: &Job, what: &str| {
-        eprintln!("{} {} {}", jiff::Timestamp::now(), job.id, printable(what));
+        output::note(format_args!("{} {} {}", jiff::Timestamp::now(), job.id, printable(what)));
     };
     jobs::supervise(&context.app, &say, &|| stop.is_cancelled())?;
     Ok(ExitCode::SUCCESS)
@@ -62,11 +63,11 @@ fn submit(context: &Context, args: SubmitArgs) -> Result<(), Failure> {
     let both = made.iter().zip(&checked);
     if context.json {
         let jobs: Vec<_> = both.map(|(job, checked)| submitted(job, checked)).collect();
-        out::line(serde_json::json!({ "jobs": jobs }));
+        output::line(serde_json::json!({ "jobs": jobs }));
         return Ok(());
     }
     for (job, Checked { name, estimate, .. }) in both {
-        out::line(format!("{}  {}: {}", job.id, printable(name), needs(estimate)));
+        output::line(format!("{}  {}: {}", job.id, printable(name), needs(estimate)));
     }
     Ok(())
 }
@@ -84,8 +85,10 @@ fn submitted(job: &Job, Checked { estimate, name, .. }: &Checked) -> serde_json:
 fn logs(context: &Context, job: &str, follow: bool) -> Result<ExitCode, Failure> {
     let stop = cancel_on_signal()?;
     let request = LogRequest { job, follow };
-    let print = |line: &str| out::line(printable(line));
-    Ok(match jobs::logs(&context.app, request, &|| stop.is_cancelled(), print)? {
+    let print = |line: &str| output::line(printable(line));
+    let unread = || output::stdout_error().is_some();
+    Ok(match jobs::logs(&context.app, request, &|| stop.is_cancelled() || unread(), print)? {
+        LogEnd::Interrupted if unread() => ExitCode::SUCCESS,
         LogEnd::Complete => ExitCode::SUCCESS,
         LogEnd::Interrupted => ExitCode::from(130),
     })
@@ -105,12 +108,12 @@ fn request(context: &Context, names: &[String], wanted: Wanted) -> Result<ExitCo
         all &= done;
         match (context.json, done) {
             (true, _) => told.push(show::to_json(&job)),
-            (false, true) => out::line(format!("{}  {state}", job.id)),
-            (false, false) => out::line(format!("{}  requested; it is still {state}", job.id)),
+            (false, true) => output::line(format!("{}  {state}", job.id)),
+            (false, false) => output::line(format!("{}  requested; it is still {state}", job.id)),
         }
     }
     if context.json {
-        out::line(serde_json::json!(told));
+        output::line(serde_json::json!(told));
     }
     Ok(match all {
         true => ExitCode::SUCCESS,

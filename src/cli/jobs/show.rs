@@ -1,7 +1,8 @@
 //! Jobs as text and as JSON.
 
-use crate::cli::{Context, out};
+use crate::cli::Context;
 use artgpt_app::jobs::{Outlook, outlook};
+use artgpt_base::output;
 use artgpt_base::text::{duration, fit, printable};
 use artgpt_jobs::{Job, last_lines};
 use artgpt_rundir::RunState;
@@ -20,23 +21,23 @@ pub(crate) fn word(state: RunState) -> &'static str {
 
 pub(crate) fn list(context: &Context, jobs: &[Job]) {
     if context.json {
-        return out::line(serde_json::json!(jobs.iter().map(to_json).collect::<Vec<_>>()));
+        return output::line(serde_json::json!(jobs.iter().map(to_json).collect::<Vec<_>>()));
     }
     if jobs.is_empty() {
-        eprintln!("no jobs yet; `artgpt-tui jobs submit train CONFIG` queues one");
+        output::note("no jobs yet; `artgpt-tui jobs submit train CONFIG` queues one");
     }
     let name = |job: &Job| fit(&printable(job.spec.name.as_deref().unwrap_or("-")), MAX_NAME);
     let names = jobs.iter().map(|job| name(job).chars().count()).max().unwrap_or(0);
     if !jobs.is_empty() {
         let (id, name) = ("id", "name");
-        out::head(format!("{id:26}  state     {:>13}  {name:names$}  about", "steps"));
+        output::head(format!("{id:26}  state     {:>13}  {name:names$}  about", "steps"));
     }
     for job in jobs {
         let (status, Outlook { standing, seconds_left }) = (&job.status, outlook(job));
         let (word, left) = (standing.word(), seconds_left);
         let steps = format!("{}/{}", status.step, status.total_steps);
         let name = name(job);
-        out::line(format!(
+        output::line(format!(
             "{}  {word:8}  {steps:>13}  {name:names$}  {}",
             job.id,
             about(job, left)
@@ -106,9 +107,9 @@ pub(crate) fn show(context: &Context, job: &Job) {
     if context.json {
         let mut json = to_json(job);
         json["last_lines"] = serde_json::json!(lines);
-        return out::line(json);
+        return output::line(json);
     }
-    let say = |key: &str, value: &str| out::line(format!("{key:9}  {}", printable(value)));
+    let say = |key: &str, value: &str| output::line(format!("{key:9}  {}", printable(value)));
     let Outlook { standing, seconds_left: left } = outlook(job);
     let word = standing.word();
     say("job", &job.id);
@@ -134,7 +135,7 @@ pub(crate) fn show(context: &Context, job: &Job) {
     }
     maybe("reason", job.status.exit_reason.clone());
     if failed && !lines.is_empty() {
-        out::line("\nits last lines:");
-        lines.iter().for_each(out::line);
+        output::line("\nits last lines:");
+        lines.iter().for_each(output::line);
     }
 }

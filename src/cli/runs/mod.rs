@@ -10,12 +10,13 @@ use std::sync::Arc;
 use super::args::{LogArgs, RunsCommand, RunsFormat, WatchArgs};
 use super::failure::of_terminal;
 use super::steering::Steering;
-use super::{Context, Failure, out};
+use super::{Context, Failure};
 use crate::tui::{Ended, PanelPaths, WatchOptions, watch as run_watch};
 use artgpt_app::NO_METRICS;
 use artgpt_app::runs::{self, ExportTarget, Rounded, Summary};
+use artgpt_base::output;
 use artgpt_base::text::printable;
-use artgpt_runs::Pattern;
+use artgpt_runs::{Pattern, PatternError};
 
 const NONE_YET: &str = "no runs yet; `artgpt-tui train CONFIG` starts one";
 
@@ -27,16 +28,16 @@ pub(crate) fn run(context: &Context, command: RunsCommand) -> Result<ExitCode, F
             if all.is_empty() && !context.json {
                 for file in runs::unread(&paths) {
                     let (path, reason) = (file.path.display(), &file.reason);
-                    eprintln!("{}", printable(&format!("{path} is not read: {reason}")));
+                    output::note(printable(&format!("{path} is not read: {reason}")));
                 }
-                eprintln!("{}", if paths.is_empty() { NONE_YET } else { NO_METRICS });
+                output::note(if paths.is_empty() { NONE_YET } else { NO_METRICS });
             }
             show::list(context, &all);
         }
         RunsCommand::Show { run, logs } => {
             let run = runs::open(app, &run, pattern(logs)?.as_ref())?;
             match context.json {
-                true => out::line(show::to_json(&Summary::of(&run))),
+                true => output::line(show::to_json(&Summary::of(&run))),
                 false => show::show(&run),
             }
         }
@@ -75,29 +76,30 @@ pub(crate) fn watch(context: &Context, args: WatchArgs) -> Result<ExitCode, Fail
 pub(crate) fn removed(context: &Context, ids: &[String]) {
     for id in ids {
         match context.json {
-            true => out::line(serde_json::json!({ "removed": id })),
-            false => out::line(format!("{}  removed", printable(id))),
+            true => output::line(serde_json::json!({ "removed": id })),
+            false => output::line(format!("{}  removed", printable(id))),
         }
     }
 }
 
 fn pattern(logs: LogArgs) -> Result<Option<Pattern>, Failure> {
-    logs.pattern.map(|text| Pattern::new(&text)).transpose().map_err(|reason| {
-        Failure::usage(
-            format!("--pattern cannot be used: {reason}"),
-            "see `artgpt-tui runs list --help`",
-        )
+    logs.pattern.map(|text| Pattern::new(&text)).transpose().map_err(|error| {
+        let hint = match error {
+            PatternError::NoMetric => r"write one as (?<loss>[-+.eE\d]+)",
+            PatternError::Syntax(_) => "see `artgpt-tui runs list --help`",
+        };
+        Failure::usage(format!("--pattern cannot be used: {error}"), hint)
     })
 }
 
 fn diff(context: &Context, names: &[String]) -> Result<(), Failure> {
     let rows = runs::diff(&context.app, names)?;
     if context.json {
-        out::line(serde_json::json!(rows.into_iter().collect::<BTreeMap<_, _>>()));
+        output::line(serde_json::json!(rows.into_iter().collect::<BTreeMap<_, _>>()));
         return Ok(());
     }
     if rows.is_empty() {
-        eprintln!("the configurations are the same");
+        output::note("the configurations are the same");
     }
     show::differences(names, rows);
     Ok(())
@@ -106,29 +108,33 @@ fn diff(context: &Context, names: &[String]) -> Result<(), Failure> {
 /// Says on stderr what TensorBoard's format cannot hold.
 fn told(Rounded { steps, values }: Rounded) {
     if steps > 0 {
-        eprintln!(
+        output::note(format_args!(
             "{steps} points have fractional steps; event files hold whole ones: rounded down"
-        );
+        ));
     }
     if values > 0 {
-        eprintln!("{values} values are too large for 32-bit floats and were written as infinite");
+        output::note(format_args!(
+            "{values} values are too large for 32-bit floats and were written as infinite"
+        ));
     }
 }
 
 fn export(run: &artgpt_runs::Run, format: RunsFormat, to: Option<PathBuf>) -> Result<(), Failure> {
     // What the export does not hold, for people alone.
     for part in run.skipped.iter() {
-        eprintln!("{}", printable(&format!("skipped: {part}")));
+        output::note(printable(&format!("skipped: {part}")));
     }
     for file in &run.unread {
-        eprintln!("{}", printable(&format!("not read: {file}")));
+        output::note(printable(&format!("not read: {file}")));
     }
     match (format, to) {
         (RunsFormat::Csv, None) => {
             use std::io::IsTerminal;
-            let mut out = std::io::stdout().lock();
-            let is_terminal = out.is_terminal();
-            runs::export(run, ExportTarget::CsvStream { out: &mut out, is_terminal })?;
+            let is_terminal = std::io::stdout().is_terminal();
+            let target = ExportTarget::CsvStream { out: &mut output::Stdout, is_terminal };
+            let exported = runs::export(run, target).map(drop);
+            // An error of stdout is reported when the command ends, as everywhere.
+            exported.or_else(|e| output::stdout_error().map(|_| ()).ok_or(e))?;
         }
         (RunsFormat::Csv, Some(path)) => drop(runs::export(run, ExportTarget::CsvFile(path))?),
         (RunsFormat::Tensorboard, None) => {
@@ -138,9 +144,8 @@ fn export(run: &artgpt_runs::Run, format: RunsFormat, to: Option<PathBuf>) -> Re
             ));
         }
         (RunsFormat::Tensorboard, Some(folder)) => {
-            let rounded = runs::export(run, ExportTarget::TensorBoard(folder.clone()))?;
-            told(rounded);
-            out::line(printable(&folder.display().to_string()));
+            told(runs::export(run, ExportTarget::TensorBoard(folder.clone()))?);
+            output::line(printable(&folder.display().to_string()));
         }
     }
     Ok(())

@@ -2,8 +2,9 @@
 
 use std::time::SystemTime;
 
-use crate::cli::{Context, out};
+use crate::cli::Context;
 use artgpt_app::runs::{Difference, MetricSummary, Summary};
+use artgpt_base::output;
 use artgpt_base::text::{fit, printable};
 use artgpt_runs::catalogue::Unread;
 use artgpt_runs::{Run, SkippedPart, table_head, table_row};
@@ -13,7 +14,7 @@ const MAX_WIDTH: usize = 80;
 
 pub(crate) fn list(context: &Context, runs: &[Summary]) {
     if context.json {
-        return out::line(serde_json::Value::from_iter(runs.iter().map(to_json)));
+        return output::line(serde_json::Value::from_iter(runs.iter().map(to_json)));
     }
     let cut = |text: &str| fit(&printable(text), MAX_WIDTH);
     let title = |run: &Summary| cut(run.title.as_deref().unwrap_or_default());
@@ -24,7 +25,7 @@ pub(crate) fn list(context: &Context, runs: &[Summary]) {
     let titles = widest(&mut runs.iter().map(title));
     if !runs.is_empty() {
         let (run, title) = ("run", if titles > 0 { "name" } else { "" });
-        out::head(format!("{run:width$}  state     {:>13}  {title:titles$}  last", "steps"));
+        output::head(format!("{run:width$}  state     {:>13}  {title:titles$}  last", "steps"));
     }
     for run in runs {
         let (name, title, steps) = (cut(&run.name), title(run), &run.steps);
@@ -32,7 +33,7 @@ pub(crate) fn list(context: &Context, runs: &[Summary]) {
         let last = printable(&run.problem.clone().or(metric).unwrap_or_default());
         let standing = run.standing.word();
         let line = format!("{name:width$}  {standing:8}  {steps:>13}  {title:titles$}  {last}");
-        out::line(line.trim_end());
+        output::line(line.trim_end());
     }
 }
 
@@ -99,7 +100,7 @@ fn step(step: f64) -> serde_json::Value {
 }
 
 pub(crate) fn show(run: &Run) {
-    let say = |key: &str, value: &str| out::line(format!("{key:8}  {}", printable(value)));
+    let say = |key: &str, value: &str| output::line(format!("{key:8}  {}", printable(value)));
     say("run", &run.name);
     if let Some(title) = run.title() {
         say("name", title);
@@ -127,7 +128,7 @@ pub(crate) fn show(run: &Run) {
     for (key, value) in run.results() {
         say("result", &fit(&format!("{key} = {value}"), 3 * MAX_WIDTH));
     }
-    out::line("");
+    output::line("");
     let rows = run.curves.iter().map(|(name, series)| table_row(name, series));
     let rows: Vec<_> = std::iter::once(table_head(&run.curves)).chain(rows).collect();
     let cut = |name: &str| fit(&printable(name), MAX_WIDTH);
@@ -137,7 +138,7 @@ pub(crate) fn show(run: &Run) {
         let line = format!(
             "{name:width$}  {points:>8}  {last:>12}  {min:>12} {at:>8}  {max:>12} {to:>8}  {not_finite:>10}"
         );
-        out::line(line.trim_end());
+        output::line(line.trim_end());
     }
 }
 
@@ -155,6 +156,6 @@ pub(crate) fn differences(names: &[String], rows: Vec<Difference>) {
         let cells =
             values.iter().zip(&widths).map(|(value, width)| format!("{:width$}", cell(value)));
         let line = format!("{:key$}  {}", cut(name), cells.collect::<Vec<_>>().join("  "));
-        out::line(line.trim_end());
+        output::line(line.trim_end());
     }
 }

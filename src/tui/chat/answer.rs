@@ -4,8 +4,9 @@ use super::state::{ModelState, State, Streaming};
 use crate::tui::effect::Effect;
 use crate::tui::keys::ChatAction;
 use crate::tui::moment::Moment;
+use artgpt_app::ask::answer_request;
 use artgpt_chat::{Answer, FinishReason, Role, TurnRecord, Usage};
-use artgpt_engine::{Cancel, Picture, Prompt, Request};
+use artgpt_engine::{Cancel, Picture};
 
 /// Sends the composer's text.
 pub(super) fn ask(state: &mut State, at: &Moment) -> Vec<Effect> {
@@ -89,15 +90,8 @@ fn generate(state: &mut State, turn: TurnRecord) -> Vec<Effect> {
     let session = state.conversation.session.clone();
     let loaded = session.artworks.iter().filter_map(|a| state.artwork.loaded.get(&a.sha256));
     let pictures: Vec<Picture> = loaded.map(|loaded| loaded.picture.clone()).collect();
-    let request = Request {
-        prompt: Prompt::Chat {
-            system: session.system.clone(),
-            turns: state.conversation.template_turns(turn.parent),
-        },
-        pictures,
-        sampling: state.settings.sampling.clone(),
-        max_new_tokens: state.settings.max_new_tokens,
-    };
+    let (sampling, length) = (state.settings.sampling.clone(), state.settings.max_new_tokens);
+    let request = answer_request(&state.conversation, turn.parent, pictures, sampling, length);
     let cancel = Cancel::default();
     state.next_request += 1;
     let id = state.next_request;

@@ -4,6 +4,7 @@ use super::answer;
 use super::state::{ModelState, State};
 use crate::tui::effect::Effect;
 use crate::tui::moment::Moment;
+use artgpt_base::mask::mask_url;
 use artgpt_base::text::printable;
 use artgpt_engine::{ModelInfo, WorkerEvent};
 use artgpt_fetch::Progress;
@@ -54,7 +55,7 @@ pub(super) fn switch(state: &mut State, reference: String) -> Vec<Effect> {
 /// The model is loaded; the session records which one answers.
 fn ready(state: &mut State, info: ModelInfo) {
     state.settings.model.clone_from(&info.reference);
-    state.conversation.session.model.clone_from(&info.reference);
+    state.conversation.session.model = mask_url(&info.reference).into_owned();
     // An older message is out of date, and so are the figures of another model.
     state.notice.take_if(|n| !n.error);
     if !matches!(&state.model, ModelState::Ready(before) if *before == info) {

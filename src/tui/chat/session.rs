@@ -4,6 +4,7 @@ use super::answer;
 use super::state::{ModelState, State};
 use crate::tui::effect::Effect;
 use crate::tui::moment::Moment;
+use artgpt_base::mask::mask_url;
 use artgpt_chat::{Conversation, Session};
 
 /// A stored session replaces the one on the screen.
@@ -13,11 +14,11 @@ pub(super) fn loaded(state: &mut State, conversation: Conversation) -> Vec<Effec
     clear(state, conversation);
     if let ModelState::Ready(info) = &state.model {
         // The present model answers from now on.
-        state.conversation.session.model.clone_from(&info.reference);
+        state.conversation.session.model = mask_url(&info.reference).into_owned();
     }
     let artworks = state.conversation.session.artworks.iter().enumerate();
     effects.extend(artworks.map(|(i, a)| Effect::ResumeArtwork(a.clone(), id.clone(), i)));
-    effects.extend(state.artwork.open_after_loading.take().map(Effect::OpenArtwork));
+    effects.extend(state.artwork.open_next());
     state.inform("session resumed");
     effects
 }

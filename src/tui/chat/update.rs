@@ -22,8 +22,17 @@ pub(crate) fn update(state: &mut State, at: &Moment, message: Message) -> Vec<Ef
     match message {
         Message::Model(event) => return model::event(state, at, event),
         Message::Store(event) => return store(state, event),
-        Message::Opened(opened) => artwork::opened(state, *opened),
-        Message::NotOpened(reason) | Message::Error(reason) => state.report_error(reason),
+        Message::Opened(opened) => {
+            let is_resumed = opened.resumed.is_some();
+            artwork::opened(state, *opened);
+            let next = if is_resumed { None } else { state.artwork.after_opening(true) };
+            return next.into_iter().collect();
+        }
+        Message::NotOpened(reason) => {
+            state.report_error(reason);
+            return state.artwork.after_opening(false).into_iter().collect();
+        }
+        Message::Error(reason) => state.report_error(reason),
         Message::Completed(text, found) => return windows::completed(state, at, &text, found),
         Message::Models(list) => windows::models_listed(state, list),
         Message::Scaled(scaled) => artwork::scaled(state, scaled),
@@ -48,8 +57,7 @@ fn store(state: &mut State, event: StoreEvent) -> Vec<Effect> {
         StoreEvent::Saved { session, seq } => answer::saved(state, &session, seq),
         StoreEvent::NotLoaded(reason) => {
             state.report_error(reason);
-            let path = state.artwork.open_after_loading.take();
-            return path.map(Effect::OpenArtwork).into_iter().collect();
+            return state.artwork.open_next().into_iter().collect();
         }
         StoreEvent::Failed(reason) => {
             state.report_error(format!("not saved: {reason}"));

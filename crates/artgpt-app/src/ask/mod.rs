@@ -12,9 +12,11 @@ use std::path::PathBuf;
 
 pub use sampling::SamplingRequest;
 
+use super::server::{UnnamedServer, reference_of_session};
 use super::{App, AppError, Event, Result, backend};
 use artgpt_art::{Artwork, Label};
-use artgpt_chat::{Answer, Role, Turn};
+use artgpt_base::mask::mask_url;
+use artgpt_chat::{Answer, Conversation, Role, Turn};
 use artgpt_engine::{
     Backend, Cancel, GenerateEvent, Picture, Prompt, Request, Result as InferenceResult,
 };
@@ -40,6 +42,9 @@ pub enum AskError {
     /// A model on a server was named to score with.
     #[error("{0} runs on a server, which gives no log-probabilities")]
     RemoteScore(String),
+    /// A session's model is on a server that the user has not named.
+    #[error(transparent)]
+    UnnamedServer(#[from] UnnamedServer),
 }
 
 /// The session that a question belongs to.
@@ -136,24 +141,24 @@ pub fn ask_with<G: Generate>(
     let session = request.session.as_ref();
     let session = session.map(|choice| OpenSession::open(app, choice, request, &system));
     let session = session.transpose()?;
-    let model = request.model.as_deref().or(session.as_ref().map(OpenSession::model));
-    let mut backend = open(model)?;
+    let model = model(app, request, session.as_ref())?;
+    let mut backend = open(model.as_deref())?;
     if cancel.is_cancelled() {
         return Err(AppError::Interrupted);
     }
     let mut round = session.map(|s| s.question(app, &request.question, &art)).transpose()?;
-    let (prompt, pictures) = match &round {
-        Some(round) => (round.prompt(), round.pictures().to_vec()),
-        None => {
-            let prompt = single_prompt(request.raw, system, &request.question, &art);
-            (prompt, art.iter().map(Picture::of).collect())
+    let (sampling, max_new_tokens) = (request.sampling.clone(), request.max_new_tokens);
+    let to_model = match &round {
+        Some(round) => {
+            let pictures = round.pictures().to_vec();
+            answer_request(round.conversation(), None, pictures, sampling, max_new_tokens)
         }
-    };
-    let to_model = Request {
-        prompt,
-        pictures,
-        sampling: request.sampling.clone(),
-        max_new_tokens: request.max_new_tokens,
+        None => Request {
+            prompt: single_prompt(request.raw, system, &request.question, &art),
+            pictures: art.iter().map(Picture::of).collect(),
+            sampling,
+            max_new_tokens,
+        },
     };
     let mut not_saved = None;
     let answer = backend.generate(&to_model, cancel, &mut |event| {
@@ -174,7 +179,22 @@ pub fn ask_with<G: Generate>(
     if let Some(Err(e)) = round.as_ref().map(|round| round.finish(&answer)) {
         not_saved = Some(e);
     }
-    Ok(Asked { model: backend.name().to_string(), answer, not_saved })
+    Ok(Asked { model: mask_url(backend.name()).into_owned(), answer, not_saved })
+}
+
+/// The model that answers, if the question or its session names one.
+fn model(
+    app: &App,
+    request: &AskRequest,
+    session: Option<&OpenSession>,
+) -> std::result::Result<Option<String>, AskError> {
+    match (&request.model, &request.session, session) {
+        (Some(named), ..) => Ok(Some(named.clone())),
+        (None, Some(SessionChoice::Existing(_)), Some(session)) => {
+            Ok(Some(reference_of_session(session.model(), &[&app.settings.model])?))
+        }
+        _ => Ok(None),
+    }
 }
 
 fn check(request: &AskRequest) -> std::result::Result<(), AskError> {
@@ -198,6 +218,22 @@ pub fn artworks(app: &App, paths: &[PathBuf]) -> Result<Vec<Artwork>> {
         Ok(artwork)
     };
     paths.iter().map(open).collect()
+}
+
+/// What the model gets for the answer to a turn of a conversation, or to its last question where
+/// `parent` is `None`. `pictures` are those of the session, in its order.
+pub fn answer_request(
+    conversation: &Conversation,
+    parent: Option<u64>,
+    pictures: Vec<Picture>,
+    sampling: SamplingConfig,
+    max_new_tokens: usize,
+) -> Request {
+    let prompt = Prompt::Chat {
+        system: conversation.session.system.clone(),
+        turns: conversation.template_turns(parent),
+    };
+    Request { prompt, pictures, sampling, max_new_tokens }
 }
 
 /// A prompt with pictures outside any session.

@@ -6,8 +6,9 @@ use super::{AskRequest, SessionChoice};
 use crate::sessions::open_to_write;
 use crate::{App, AppError, Event, Result};
 use artgpt_art::{ArtError, Artwork};
+use artgpt_base::mask::mask_url;
 use artgpt_chat::{Answer, ArtworkRef, Conversation, Session, TurnRecord};
-use artgpt_engine::{Picture, Prompt};
+use artgpt_engine::Picture;
 use artgpt_store::{Database, DraftKey, Pictures, StoreError};
 
 /// A killed process loses at most this much of an answer.
@@ -35,7 +36,7 @@ impl OpenSession {
         let mut conversation = match choice {
             SessionChoice::New => {
                 let model = request.model.as_deref().unwrap_or(&app.settings.model);
-                Conversation::new(Session::new(model, system.clone()))
+                Conversation::new(Session::new(&mask_url(model), system.clone()))
             }
             SessionChoice::Existing(id) => database.get(id)?,
         };
@@ -113,9 +114,8 @@ pub(super) struct Round {
 }
 
 impl Round {
-    pub(super) fn prompt(&self) -> Prompt {
-        let system = self.conversation.session.system.clone();
-        Prompt::Chat { system, turns: self.conversation.template_turns(None) }
+    pub(super) fn conversation(&self) -> &Conversation {
+        &self.conversation
     }
 
     pub(super) fn pictures(&self) -> &[Picture] {

@@ -1,12 +1,11 @@
 //! What a job's processes printed.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 
 use super::steer::pace;
 use super::{adopt, one};
 use crate::{App, Result};
-use artgpt_jobs::JobError;
 use artgpt_rundir::job::OUTPUT;
 
 /// Which log.
@@ -37,7 +36,7 @@ pub fn logs(
     adopt(app)?;
     let mut job = one(app, request.job)?;
     let path = job.path.join(OUTPUT);
-    let cannot = |source: io::Error| JobError::Io { path: path.display().to_string(), source };
+    let cannot = |source| artgpt_rundir::io(&path)(source);
     let (mut read, mut rest) = (0u64, Vec::new());
     loop {
         // Checked before reading: what it printed last is there when it has ended.

@@ -1,9 +1,8 @@
 //! The log file, for what users report: `DATA_DIR/logs/artgpt-tui.log`.
 //!
 //! It has a bounded size and few files ([`rotate`]), and secrets are masked before a line is written
-//! ([`mask`]). The setting `log` chooses what is logged; `-v` logs more.
+//! ([`artgpt_base::mask`]). The setting `log` chooses what is logged; `-v` logs more.
 
-mod mask;
 mod rotate;
 
 use std::io::{self, Write};
@@ -16,7 +15,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use mask::Mask;
+use artgpt_base::mask::Mask;
 use rotate::RotatingFile;
 
 /// The setting `log`: how much goes into the log file.

@@ -23,7 +23,7 @@ use artgpt_rundir::DataConfig;
 use artgpt_rundir::{RunDir, RunState, TrainConfig, run_id};
 use artgpt_train::data::Feed;
 use artgpt_train::{
-    CaptionTask, MuseumTask, Network, Outcome, Peers, Task, Trainer, open_feed, outcome,
+    CaptionTask, MuseumTask, Network, Outcome, Peers, Task, TrainEvent, Trainer, open_feed, outcome,
 };
 use parts::Parts;
 use start::Start;
@@ -296,10 +296,12 @@ impl Session<'_> {
             config: self.config.clone(),
         };
         let (first, total) = (self.peers.rank() == 0, self.config.total_steps());
-        Ok(trainer.run(run, self.stopped, |metrics| {
-            if first {
+        Ok(trainer.run(run, self.stopped, |event| match event {
+            TrainEvent::Metrics(metrics) if first => {
                 self.app.tell(&Event::Step { metrics, total });
             }
+            TrainEvent::Metrics(_) => {}
+            TrainEvent::Warning { step, text } => self.app.tell(&Event::Warning { step, text }),
         })?)
     }
 }

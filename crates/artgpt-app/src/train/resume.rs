@@ -5,8 +5,7 @@ use std::path::Path;
 
 use super::ForegroundError;
 use crate::Result;
-use artgpt_rundir::TrainConfig;
-use artgpt_train::TrainError;
+use artgpt_rundir::{RunError, TrainConfig};
 
 /// What a resumed run may not change: its checkpoints would mean something else.
 const FIXED: &[&str] = &[
@@ -47,7 +46,7 @@ pub(super) fn resumable(new: TrainConfig, kept: &TrainConfig) -> Result<TrainCon
 /// Keys whose values differ, with both values.
 fn differing(new: &TrainConfig, kept: &TrainConfig) -> Result<Vec<String>> {
     let value = |config: &TrainConfig| {
-        toml::Value::try_from(config).map_err(|e| TrainError::Config(e.to_string()))
+        toml::Value::try_from(config).map_err(|e| RunError::Config(e.to_string()))
     };
     let (new, kept) = (value(new)?, value(kept)?);
     let mut out = Vec::new();

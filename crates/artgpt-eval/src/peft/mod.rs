@@ -13,7 +13,7 @@ use artgpt_manifest::Method;
 use artgpt_rundir::DataConfig;
 use artgpt_rundir::{Stage, TrainConfig};
 
-pub use plot::{accuracy_plot, loss_plot};
+pub use plot::{PlotError, accuracy_plot, loss_plot};
 pub use report::{csv, markdown};
 
 /// `eval peft CONFIG.toml`.

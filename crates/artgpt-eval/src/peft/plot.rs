@@ -1,13 +1,19 @@
 //! Plots of a comparison, as SVG.
 
+use plotters::drawing::DrawingAreaErrorKind;
 use plotters::prelude::*;
 
 use super::{Measured, by_method, over_seeds};
 
 const SIZE: (u32, u32) = (900, 480);
 
+/// Why a plot cannot be drawn.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot draw the plot: {0}")]
+pub struct PlotError(#[from] DrawingAreaErrorKind<std::io::Error>);
+
 /// SVG text.
-type Drawn = Result<String, Box<dyn std::error::Error>>;
+type Drawn = Result<String, PlotError>;
 
 /// Training loss by step as SVG, a line for each method: the mean over its seeds.
 ///

@@ -29,7 +29,7 @@ pub fn begun(run: &Path) {
 /// Records the request that process `pid` of a foreground run ends.
 ///
 /// # Errors
-/// [`crate::job::RecordError::Io`].
+/// [`crate::RunError::Io`].
 pub fn note_asked(run: &Path, pid: u32) -> Result<()> {
     let path = run.join(ASKED);
     std::fs::write(&path, pid.to_string()).map_err(io(&path))

@@ -16,7 +16,7 @@ use crate::RunError;
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// No run has this id, unique id prefix, name or path.
-    #[error("there is no run {name}; name a folder, or one of {runs}")]
+    #[error("there is no run {name}")]
     NoRun {
         /// What was asked for.
         name: String,
@@ -24,7 +24,7 @@ pub enum RecordError {
         runs: String,
     },
     /// Several runs match.
-    #[error("more than one run is called {name}: {ids}; give one's id")]
+    #[error("more than one run is called {name}: {ids}")]
     Ambiguous {
         /// What was asked for.
         name: String,
@@ -32,23 +32,14 @@ pub enum RecordError {
         ids: String,
     },
     /// A record is damaged.
-    #[error("{path} cannot be read: {reason}; stop the job and submit it again")]
+    #[error("{path} cannot be read: {reason}")]
     Damaged {
         /// The record's file.
         path: String,
         /// What the parser says.
         reason: String,
     },
-    /// A record cannot be read.
-    #[error("cannot read or write {path}: {source}; check permissions and free space")]
-    Io {
-        /// The record's file.
-        path: String,
-        /// What the system says.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A record cannot be written.
+    /// A file of the run cannot be read or written.
     #[error(transparent)]
     Run(#[from] RunError),
 }
@@ -57,6 +48,6 @@ pub enum RecordError {
 pub type Result<T> = std::result::Result<T, RecordError>;
 
 fn io(path: &Path) -> impl FnOnce(std::io::Error) -> RecordError {
-    let path = path.display().to_string();
-    |source| RecordError::Io { path, source }
+    let with_path = crate::io(path);
+    |source| with_path(source).into()
 }

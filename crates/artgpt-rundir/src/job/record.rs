@@ -154,7 +154,7 @@ impl Record {
 /// Reads a record; `None` if the file does not exist.
 ///
 /// # Errors
-/// [`RecordError::Damaged`] if it does not parse, [`RecordError::Io`].
+/// [`RecordError::Damaged`] if it does not parse, [`RecordError::Run`].
 pub fn read<T: DeserializeOwned>(run: &Path, kind: Record) -> Result<Option<T>> {
     let path = kind.path(run);
     let bytes = match std::fs::read(&path) {

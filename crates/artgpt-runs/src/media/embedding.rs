@@ -4,7 +4,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::text;
+use super::{MediaError, text};
 use crate::about::{ByTag, keep};
 
 /// The files of an embedding.
@@ -80,8 +80,8 @@ pub fn embeddings(run: &Path) -> ByTag<Embedding> {
 /// Reads an embedding's vectors and projects them.
 ///
 /// # Errors
-/// A message that says which line is wrong or why the vectors cannot be projected.
-pub fn project(embedding: &Embedding) -> Result<Projection, String> {
+/// [`MediaError`] names the line that is wrong, or why the vectors cannot be projected.
+pub fn project(embedding: &Embedding) -> Result<Projection, MediaError> {
     let tensors = text(&embedding.tensors, MAX_FILE_BYTES)?;
     let count = tensors.lines().filter(|line| !line.trim().is_empty()).count();
     let first = tensors.lines().find(|line| !line.trim().is_empty());
@@ -95,22 +95,21 @@ pub fn project(embedding: &Embedding) -> Result<Projection, String> {
             continue;
         }
         let vector: Result<Vec<f64>, _> = line.split('\t').map(|n| n.trim().parse()).collect();
-        let vector = vector
-            .map_err(|_| format!("line {} contains something that is not a number", at + 1))?;
+        let vector = vector.map_err(|_| MediaError::NotANumber(at + 1))?;
         let length = vectors.first().map_or(vector.len(), Vec::len);
         numbers += vector.len();
         if vector.len() != length || vector.iter().any(|n| !n.is_finite()) {
-            return Err(format!("line {} is not a vector of {length} finite numbers", at + 1));
+            return Err(MediaError::NotAVector { line: at + 1, length });
         }
         if numbers > MAX_NUMBERS {
-            return Err("its vectors are too long to project".into());
+            return Err(MediaError::LongVectors);
         }
         vectors.push(vector);
     }
     drop(tensors);
     let dimensions = vectors.first().map_or(0, Vec::len);
     if vectors.len() < 2 {
-        return Err("it has fewer than two vectors".into());
+        return Err(MediaError::FewVectors);
     }
     let labels = embedding.metadata.as_ref().and_then(|path| text(path, MAX_FILE_BYTES).ok());
     let labels = labels.map_or(Vec::new(), |labels| labels_of(&labels, count, stride));
@@ -272,7 +271,7 @@ mod tests {
         let all = embeddings(dir.path());
         assert_eq!(all.keys().collect::<Vec<_>>(), ["words"]);
         assert_eq!(all["words"][0].step, 12);
-        let why = project(&all["words"][0].what).expect_err("no file");
+        let why = project(&all["words"][0].what).expect_err("no file").to_string();
         assert!(why.contains("tensors.tsv"), "{why}");
     }
 }

@@ -12,31 +12,68 @@ pub use table::{LARGEST as LARGEST_TABLE, Rows, table};
 
 use super::about::Media;
 
+/// Why a media file cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum MediaError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Read(#[from] artgpt_art::ArtError),
+    /// It is larger than what is shown, in bytes.
+    #[error("it is larger than {} MB", .0 >> 20)]
+    TooLarge(u64),
+    /// It is not a WAV file that can be decoded.
+    #[error("it is not a readable WAV file: {0}")]
+    Sound(#[from] hound::Error),
+    /// A sound's header makes no sense.
+    #[error("it is not a readable WAV file: its sample rate or channel count is 0")]
+    EmptyFormat,
+    /// It is not a table in W&B's JSON format.
+    #[error("it is not a readable table: {0}")]
+    Table(#[from] serde_json::Error),
+    /// A line of an embedding (counted from 1) holds something else than numbers.
+    #[error("line {0} contains something that is not a number")]
+    NotANumber(usize),
+    /// A line of an embedding is not a vector as long as the others.
+    #[error("line {line} is not a vector of {length} finite numbers")]
+    NotAVector {
+        /// The line, counted from 1.
+        line: usize,
+        /// The length of the first vector.
+        length: usize,
+    },
+    /// The vectors of an embedding are too long.
+    #[error("its vectors are too long to project")]
+    LongVectors,
+    /// An embedding has too few vectors for a plane.
+    #[error("it has fewer than two vectors")]
+    FewVectors,
+}
+
 /// The bytes of a media file, or of the range that holds it.
 ///
 /// # Errors
-/// A message if they cannot be read.
-pub fn bytes(media: &Media) -> Result<Vec<u8>, String> {
-    artgpt_art::read_part(&media.path, media.bytes.clone()).map_err(|e| e.to_string())
+/// [`MediaError::Read`]
+pub fn bytes(media: &Media) -> Result<Vec<u8>, MediaError> {
+    Ok(artgpt_art::read_part(&media.path, media.bytes.clone())?)
 }
 
 /// Like [`bytes`], with a limit of `most` bytes.
 ///
 /// # Errors
-/// A message if there are more bytes or they cannot be read.
-pub fn bytes_within(media: &Media, most: u64) -> Result<Vec<u8>, String> {
+/// [`MediaError::TooLarge`] and [`MediaError::Read`]
+pub fn bytes_within(media: &Media, most: u64) -> Result<Vec<u8>, MediaError> {
     let length = match &media.bytes {
         Some(part) => part.end.saturating_sub(part.start),
         None => media.path.metadata().map_or(0, |about| about.len()),
     };
     match length <= most {
         true => bytes(media),
-        false => Err(format!("it is larger than {} MB; e copies it to a file", most >> 20)),
+        false => Err(MediaError::TooLarge(most)),
     }
 }
 
 /// Reads a text file of at most `most` bytes.
-fn text(path: &Path, most: u64) -> Result<String, String> {
+fn text(path: &Path, most: u64) -> Result<String, MediaError> {
     let media = Media::new(path.to_path_buf(), None, "");
     // Lossy conversion copies the text, so only on invalid UTF-8.
     String::from_utf8(bytes_within(&media, most)?)

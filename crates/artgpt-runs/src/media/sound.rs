@@ -2,6 +2,8 @@
 
 use hound::{SampleFormat, WavReader};
 
+use super::MediaError;
+
 /// Limit on the points of a waveform.
 const SLICES: usize = 2_000;
 
@@ -27,13 +29,12 @@ pub struct Sound {
 /// Decodes a WAV file, the format of TensorBoard and W&B.
 ///
 /// # Errors
-/// A message that says why the file cannot be decoded.
-pub fn sound(bytes: &[u8]) -> Result<Sound, String> {
-    let unreadable = |e: hound::Error| format!("it is not a readable WAV file: {e}");
-    let reader = WavReader::new(bytes).map_err(unreadable)?;
+/// [`MediaError::Sound`] and [`MediaError::EmptyFormat`]
+pub fn sound(bytes: &[u8]) -> Result<Sound, MediaError> {
+    let reader = WavReader::new(bytes)?;
     let (spec, length) = (reader.spec(), reader.len() as usize);
     if spec.sample_rate == 0 || spec.channels == 0 {
-        return Err("it is not a readable WAV file: its sample rate or channel count is 0".into());
+        return Err(MediaError::EmptyFormat);
     }
     let slices = SLICES.min(length);
     let mut wave = vec![(0f32, 0f32); slices];
@@ -50,13 +51,13 @@ pub fn sound(bytes: &[u8]) -> Result<Sound, String> {
     match spec.sample_format {
         SampleFormat::Float => {
             for (at, sample) in reader.into_samples::<f32>().enumerate() {
-                add_sample(at, sample.map_err(unreadable)?);
+                add_sample(at, sample?);
             }
         }
         SampleFormat::Int => {
             let full = (1u64 << (spec.bits_per_sample.clamp(1, 32) - 1)) as f32;
             for (at, sample) in reader.into_samples::<i32>().enumerate() {
-                add_sample(at, sample.map_err(unreadable)? as f32 / full);
+                add_sample(at, sample? as f32 / full);
             }
         }
     }
@@ -110,6 +111,7 @@ mod tests {
                 }
             }
         }
-        assert!(sound(b"OggS and more").expect_err("no WAV").contains("not a readable WAV file"));
+        let error = sound(b"OggS and more").expect_err("no WAV").to_string();
+        assert!(error.contains("not a readable WAV file"), "{error}");
     }
 }

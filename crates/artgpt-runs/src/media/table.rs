@@ -6,6 +6,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::MediaError;
 use crate::readers::{repaired, unrepaired};
 
 /// Limit on a table file's bytes.
@@ -41,10 +42,9 @@ struct File {
 /// Parses a table in W&B's JSON format.
 ///
 /// # Errors
-/// A message that says why it cannot be parsed.
-pub fn table(json: &[u8]) -> Result<Rows, String> {
-    let file: File = serde_json::from_slice(&repaired(json))
-        .map_err(|e| format!("it is not a readable table: {e}"))?;
+/// [`MediaError::Table`]
+pub fn table(json: &[u8]) -> Result<Rows, MediaError> {
+    let file: File = serde_json::from_slice(&repaired(json))?;
     let whole =
         |cells: &First<Cell, MAX_COLUMNS>| cells.more == 0 && !cells.kept.iter().any(|c| c.cut);
     let is_whole = whole(&file.columns) && file.data.more == 0 && file.data.kept.iter().all(whole);

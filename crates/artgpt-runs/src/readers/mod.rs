@@ -24,7 +24,7 @@ pub use csv::CsvFile;
 pub use events::EventFile;
 pub(crate) use jsonl::is_metrics_object;
 pub use jsonl::{JsonLines, repaired, unrepaired};
-pub use pattern::{Matches, Pattern, PatternLog};
+pub use pattern::{Matches, Pattern, PatternError, PatternLog};
 pub(crate) use table::{is_counted_table, is_metrics_table};
 pub use tailed::{Format, Tailed};
 pub use trainer_state::TrainerState;

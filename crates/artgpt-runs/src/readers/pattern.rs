@@ -15,16 +15,27 @@ use crate::tail::Tail;
 #[derive(Debug, Clone)]
 pub struct Pattern(Regex);
 
+/// Why a pattern cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PatternError {
+    /// It is no regular expression.
+    #[error(transparent)]
+    Syntax(#[from] regex::Error),
+    /// None of its groups has the name of a metric.
+    #[error("it names no metric")]
+    NoMetric,
+}
+
 impl Pattern {
     /// Compiles a pattern.
     ///
     /// # Errors
-    /// A message that says what is wrong with it.
-    pub fn new(text: &str) -> Result<Self, String> {
-        let regex = Regex::new(text).map_err(|e| e.to_string())?;
+    /// [`PatternError`] says what is wrong with it.
+    pub fn new(text: &str) -> Result<Self, PatternError> {
+        let regex = Regex::new(text)?;
         let is_metric = |name: &&str| matches!(Role::of(name), Role::Metric | Role::Epoch);
         match regex.capture_names().flatten().filter(is_metric).count() {
-            0 => Err("it names no metric; write one as (?<loss>[-+.eE\\d]+)".into()),
+            0 => Err(PatternError::NoMetric),
             _ => Ok(Self(regex)),
         }
     }
@@ -142,6 +153,6 @@ mod tests {
         assert_eq!(loss, [(1000.0, 2.5), (1010.0, 2.25)]);
         assert_eq!(curves.get("lr").map(|s| s.len()), Some(1));
         assert!(Pattern::new("loss (?<loss>").is_err());
-        assert!(Pattern::new(r"loss (\S+)").is_err_and(|e| e.contains("(?<loss>")));
+        assert!(matches!(Pattern::new(r"loss (\S+)"), Err(PatternError::NoMetric)));
     }
 }

@@ -84,12 +84,7 @@ impl Records {
             }
             Frame::WrongData(end) => match search(bytes, at + HEADER, end, true) {
                 Ok(end) => self.damage(end, Damage::Cut),
-                Err(_) => {
-                    let next = self.damage(end, Damage::Data);
-                    // What follows may belong to the same damage.
-                    self.is_lost = true;
-                    next
-                }
+                Err(_) => self.damage(end, Damage::Data),
             },
             Frame::None => {
                 let goes_on = self.is_lost;
@@ -228,7 +223,11 @@ mod tests {
             (|f| f[30..90].fill(0), "af", &[(Damage::Part, 80)]),
             // A hole in the data, and garbage in them.
             (|f| drop(f.drain(53..55)), "abdef", &[(Damage::Cut, 18)]),
-            (|f| drop(f.splice(53..53, [7; 30])), "abdef", &[(Damage::Data, 50)]),
+            (
+                |f| drop(f.splice(53..53, [7; 30])),
+                "abdef",
+                &[(Damage::Data, 20), (Damage::Part, 30)],
+            ),
             // Garbage between two records.
             (|f| drop(f.splice(40..40, [7; 30])), "abcdef", &[(Damage::Part, 30)]),
             // The end is cut off.

@@ -85,7 +85,7 @@ impl Wandb {
                 }
                 Next::Skip(end) => at = end,
                 Next::Damage { end, goes_on } => {
-                    self.lose(goes_on, end - at);
+                    self.lose("damaged parts", goes_on, end - at);
                     at = end;
                 }
                 Next::Foreign => {
@@ -97,9 +97,12 @@ impl Wandb {
                 Next::Wait => break,
             }
         }
-        if self.is_over && at < bytes.len() {
-            if let Some(goes_on) = self.pieces.rest(bytes, at) {
-                self.lose(goes_on || self.record.is_open, bytes.len() - at);
+        if self.is_over {
+            // An open record without more pieces is cut off, too.
+            let rest = self.pieces.rest(bytes, at);
+            if let Some(goes_on) = rest.or(self.record.is_open.then_some(false)) {
+                let reason = if goes_on { "damaged parts" } else { "records that are cut off" };
+                self.lose(reason, goes_on, bytes.len() - at);
             }
             at = bytes.len();
         }
@@ -137,11 +140,11 @@ impl Wandb {
     }
 
     /// Counts damage, of which an incomplete record is part.
-    fn lose(&mut self, goes_on: bool, bytes: usize) {
+    fn lose(&mut self, reason: &'static str, goes_on: bool, bytes: usize) {
         let bytes = bytes + if self.record.is_open { self.record.data.len() } else { 0 };
         self.record.data.clear();
         (self.record.is_open, self.record.after_damage) = (false, true);
-        self.skipped.add_bytes("damaged parts", usize::from(!goes_on), bytes as u64);
+        self.skipped.add_bytes(reason, usize::from(!goes_on), bytes as u64);
     }
 
     /// Parses one `Record`; `None` if it is damaged.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
 use image::RgbImage;
-use image_hasher::{HasherConfig, ImageHash};
+
 use rand::SeedableRng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
@@ -102,7 +102,7 @@ pub struct Sample {
 struct PictureFacts {
     size: (u32, u32),
     bytes: String,
-    hash: ImageHash,
+    hash: art::PerceptualHash,
 }
 
 /// Reads every row and decodes every picture once. Calls `progress` with the number of pictures done
@@ -195,7 +195,7 @@ fn inspect(picture: &Picture) -> std::result::Result<PictureFacts, art::ArtError
     let bytes = picture.read()?;
     let (pixels, _) = art::decode(std::path::Path::new(&picture.to_string()), &bytes)?;
     let size = pixels.dimensions();
-    let hash = HasherConfig::new().to_hasher().hash_image(&pixels);
+    let hash = art::PerceptualHash::of(&pixels);
     Ok(PictureFacts { size, bytes: sha256(&bytes), hash })
 }
 
@@ -216,7 +216,7 @@ fn alike(known: &[(&Picture, &PictureFacts)]) -> Vec<(String, String)> {
             known[i + 1..]
                 .iter()
                 .filter(|(_, other)| {
-                    other.bytes != facts.bytes && facts.hash.dist(&other.hash) <= SIMILAR
+                    other.bytes != facts.bytes && facts.hash.distance(other.hash) <= SIMILAR
                 })
                 .map(|(other, _)| (picture.to_string(), other.to_string()))
         })

@@ -57,7 +57,7 @@ pub(crate) enum RowResult {
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// A file cannot be read.
-    #[error("cannot read {path}: {source}; check [data] in the configuration")]
+    #[error("cannot read {path}: {source}")]
     Io {
         /// The file.
         path: String,
@@ -79,9 +79,7 @@ pub enum DataError {
     #[error("[data] is wrong: {0}")]
     Config(String),
     /// No row can train.
-    #[error(
-        "{place} holds no pair that can train{why}; `artgpt-tui data check CONFIG` shows all of it"
-    )]
+    #[error("{place} holds no pair that can train{why}")]
     Empty {
         /// The source.
         place: String,

@@ -24,7 +24,7 @@ pub(super) fn read(path: &Path) -> Result<Rows> {
         "csv" => delimited(path, b','),
         "tsv" => delimited(path, b'\t'),
         _ => Err(DataError::Config(format!(
-            "{} is no list that can be read; use .json, .jsonl, .csv or .tsv",
+            "{} is none of .json, .jsonl, .csv and .tsv",
             path.display()
         ))),
     }

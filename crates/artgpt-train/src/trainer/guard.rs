@@ -15,11 +15,11 @@ impl StepLoop<'_, '_> {
     /// [`TrainError::Diverged`] if the guard ends the run.
     pub(super) fn handle_bad_step(&mut self, reason: String) -> Result<()> {
         let (guard, failed) = (&self.trainer.config.guard, self.position.step + 1);
-        self.run.mark(failed, MarkKind::Warning, &reason);
         if guard.on_bad == OnBad::Stop || self.position.guard.is_out_of_patience(guard) {
+            self.run.mark(failed, MarkKind::Warning, &reason);
             return Err(TrainError::Diverged { step: failed, reason });
         }
-        eprintln!("artgpt-tui: step {failed}: {reason}");
+        self.warn(failed, &reason);
         if guard.on_bad == OnBad::Rollback
             && let Some(restored) = self.restore_earlier()?
         {

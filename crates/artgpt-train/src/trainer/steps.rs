@@ -7,7 +7,7 @@ use artgpt_rundir::{Look, MarkKind, Metrics, Position, RunDir, RunState, Update}
 use candle_core::Var;
 use rayon::prelude::*;
 
-use super::{Outcome, Trainer};
+use super::{Outcome, TrainEvent, Trainer};
 use crate::learner::Learner;
 use crate::meter::Meter;
 use crate::optimiser::Gradients;
@@ -23,7 +23,7 @@ const MAX_EMPTY_STEPS: usize = 50;
 pub(super) struct StepLoop<'t, 'p> {
     pub(super) trainer: &'t Trainer<'p>,
     pub(super) run: &'t mut RunDir,
-    report: &'t mut dyn FnMut(&Metrics),
+    report: &'t mut dyn FnMut(TrainEvent<'_>),
     trainable: Vec<(String, Var)>,
     pub(super) learner: Learner,
     pub(super) position: Position,
@@ -68,7 +68,7 @@ impl<'t, 'p> StepLoop<'t, 'p> {
     pub(super) fn new(
         trainer: &'t Trainer<'p>,
         run: &'t mut RunDir,
-        report: &'t mut dyn FnMut(&Metrics),
+        report: &'t mut dyn FnMut(TrainEvent<'_>),
         trainable: Vec<(String, Var)>,
         learner: Learner,
         position: Position,
@@ -232,9 +232,7 @@ impl<'t, 'p> StepLoop<'t, 'p> {
             self.run.look(&Look::of(done, &updates));
         }
         for name in self.position.guard.dead(&updates) {
-            let warning = format!("{name} does not change: it is dead");
-            self.run.mark(done, MarkKind::Warning, &warning);
-            eprintln!("artgpt-tui: step {done}: {name} does not change");
+            self.warn(done, &format!("{name} does not change: it is dead"));
         }
         Ok(updates)
     }
@@ -285,8 +283,14 @@ impl<'t, 'p> StepLoop<'t, 'p> {
     /// Writes a line of metrics and reports it.
     pub(super) fn log(&mut self, metrics: &Metrics) -> Result<()> {
         self.run.log(metrics)?;
-        (self.report)(metrics);
+        (self.report)(TrainEvent::Metrics(metrics));
         Ok(())
+    }
+
+    /// Marks what is wrong at a step and reports it.
+    pub(super) fn warn(&mut self, step: usize, text: &str) {
+        self.run.mark(step, MarkKind::Warning, text);
+        (self.report)(TrainEvent::Warning { step, text });
     }
 
     /// Writes a checkpoint and the model's sample answers.

@@ -6,8 +6,8 @@ use candle_core::{Device, Tensor};
 use candle_nn::Init;
 
 use super::*;
+use crate::Alone;
 use crate::task::{Batch, StepContext, UnitLoss};
-use crate::{Alone, TrainError};
 use artgpt_art::Split;
 use artgpt_rundir::RunDir;
 
@@ -36,7 +36,7 @@ impl Task for Pull {
     }
 
     fn views(&self, _: usize, _: usize) -> Result<Tensor> {
-        Err(TrainError::Config("no channels are measured here".into()))
+        Err(crate::config_error("no channels are measured here"))
     }
 
     fn epoch(&self, samples: usize) -> f64 {

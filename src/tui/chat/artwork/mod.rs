@@ -9,7 +9,7 @@ pub(crate) use cells::{picture, scale_if_needed};
 pub(super) use opened::opened;
 pub(super) use view::view;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use image::RgbImage;
 
 use super::state::State as Chat;
 use crate::tui::chat::message::Scaled;
+use crate::tui::effect::Effect;
 use artgpt_engine::Picture;
 
 /// The images of the session.
@@ -36,8 +37,29 @@ pub(crate) struct State {
     pub(crate) requested: Option<(String, (u32, u32))>,
     /// Where the open window begins: the installed paintings, or the working directory.
     pub(crate) start_folder: String,
-    /// A file that is opened once the session is loaded.
-    pub(crate) open_after_loading: Option<PathBuf>,
+    /// Files of the command line, opened one after the other once the session is loaded.
+    pub(crate) waiting: VecDeque<PathBuf>,
+    /// Whether one of them is being opened.
+    is_opening: bool,
+    /// Whether one of them is open: the next goes beside it.
+    has_opened: bool,
+}
+
+impl State {
+    /// Opens the next file of the command line.
+    pub(crate) fn open_next(&mut self) -> Option<Effect> {
+        let path = self.waiting.pop_front()?;
+        self.is_opening = true;
+        self.opens_beside |= self.has_opened;
+        Some(Effect::OpenArtwork(path))
+    }
+
+    /// A file was opened, or cannot be: the next one, if it was of the command line.
+    pub(crate) fn after_opening(&mut self, opened: bool) -> Option<Effect> {
+        let was_opening = std::mem::take(&mut self.is_opening);
+        self.has_opened |= was_opening && opened;
+        if was_opening { self.open_next() } else { None }
+    }
 }
 
 /// An image in memory.

@@ -64,9 +64,9 @@ fn draw_cells(panel: &Panel, drawing: &Drawing, plot: Rect, frame: &mut Frame) {
     let gaps = gaps(drawing);
     let mut sets: Vec<Dataset> =
         drawing.lines.iter().flat_map(|line| datasets(line, theme)).collect();
-    sets.extend(gaps.iter().map(|(marker, colour, ends)| {
-        let set = Dataset::default().marker(*marker).graph_type(GraphType::Line);
-        set.style(Style::new().fg(*colour)).data(ends)
+    sets.extend(gaps.iter().map(|gap| {
+        let set = Dataset::default().marker(Marker::Custom(gap.sign)).graph_type(GraphType::Line);
+        set.style(Style::new().fg(gap.colour)).data(&gap.ends)
     }));
     // Checkpoints at the bottom, warnings at the top.
     let at = |wanted: bool, y: f64| -> Vec<(f64, f64)> {
@@ -109,8 +109,15 @@ fn datasets<'a>(line: &'a DrawnLine, theme: &Theme) -> impl Iterator<Item = Data
     })
 }
 
+/// A line of signs.
+struct Dash {
+    sign: char,
+    colour: Color,
+    ends: [(f64, f64); 2],
+}
+
 /// Marks where values are not finite: at the edge to which they lie, NaN at the bottom.
-fn gaps(drawing: &Drawing) -> Vec<(Marker, Color, [(f64, f64); 2])> {
+fn gaps(drawing: &Drawing) -> Vec<Dash> {
     let gaps = drawing.lines.iter().flat_map(|line| line.gaps.iter().map(|gap| (line.colour, gap)));
     gaps.map(|(colour, gap)| {
         let (sign, y) = match gap.kind {
@@ -118,7 +125,7 @@ fn gaps(drawing: &Drawing) -> Vec<(Marker, Color, [(f64, f64); 2])> {
             GapKind::Below => ('▼', drawing.bottom),
             GapKind::Above => ('▲', drawing.top),
         };
-        (Marker::Custom(sign), colour, [(gap.from, y), (gap.to, y)])
+        Dash { sign, colour, ends: [(gap.from, y), (gap.to, y)] }
     })
     .collect()
 }

@@ -9,12 +9,13 @@ use image::imageops::FilterType;
 use ratatui::layout::Rect;
 
 use crate::tui::graphics::fit;
+use artgpt_app::explain;
 use artgpt_jobs::{Job, last_lines};
 use artgpt_rundir::job::OUTPUT;
 use artgpt_rundir::{Look, PICTURES, Samples, looks, samples};
 use artgpt_runs::media::{
-    Embedding, LARGEST_TABLE, Projection, Rows, Sound, bytes, bytes_within, embeddings, project,
-    sound, table,
+    Embedding, LARGEST_TABLE, MediaError, Projection, Rows, Sound, bytes, bytes_within, embeddings,
+    project, sound, table,
 };
 use artgpt_runs::{ByTag, Media, Settings, differing, settings};
 
@@ -150,13 +151,18 @@ fn load_media(request: &MediaRequest, known: Option<&LoadedMedia>) -> LoadedMedi
 fn read(request: &MediaRequest) -> Result<MediaContent, String> {
     let read = || match request {
         MediaRequest::Picture(media, room) => picture(media, *room),
-        MediaRequest::Sound(media) => Ok(MediaContent::Sound(Arc::new(sound(&bytes(media)?)?))),
+        MediaRequest::Sound(media) => {
+            let sound = bytes(media).and_then(|bytes| sound(&bytes)).map_err(reason)?;
+            Ok(MediaContent::Sound(Arc::new(sound)))
+        }
         MediaRequest::Table(media) => {
-            let table = table(&bytes_within(media, LARGEST_TABLE)?)?;
+            let bytes = bytes_within(media, LARGEST_TABLE);
+            let table = bytes.and_then(|bytes| table(&bytes)).map_err(reason)?;
             Ok(MediaContent::Table(Arc::new(table)))
         }
         MediaRequest::Embedding(embedding) => {
-            Ok(MediaContent::Projection(Arc::new(project(embedding)?)))
+            let projection = project(embedding).map_err(reason)?;
+            Ok(MediaContent::Projection(Arc::new(projection)))
         }
     };
     // A decoder may panic on a damaged file.
@@ -164,8 +170,18 @@ fn read(request: &MediaRequest) -> Result<MediaContent, String> {
     content.unwrap_or_else(|_| Err("cannot decode the file".into()))
 }
 
+/// Why it cannot be shown, and what to do.
+fn reason(error: MediaError) -> String {
+    match error {
+        MediaError::TooLarge(_) => format!("{error}; e copies it to a file"),
+        error => error.to_string(),
+    }
+}
+
 fn picture(media: &Media, room: Room) -> Result<MediaContent, String> {
-    let (image, _) = artgpt_art::decode(&media.path, &bytes(media)?).map_err(|e| e.to_string())?;
+    let bytes = bytes(media).map_err(reason)?;
+    let decoded = artgpt_art::decode(&media.path, &bytes);
+    let (image, _) = decoded.map_err(|e| explain(&e.into()))?;
     let cells = fit(image.dimensions(), Rect::new(0, 0, room.cells.0, room.cells.1), room.cell);
     let pixels = |cells: u16, cell: u16| (u32::from(cells) * u32::from(cell)).max(1);
     let (width, height) = (pixels(cells.width, room.cell.0), pixels(cells.height, room.cell.1));
