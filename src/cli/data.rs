@@ -10,10 +10,12 @@ use super::{Context, Failure};
 use artgpt_app::data::{Checked, check};
 use artgpt_base::output;
 use artgpt_base::text::printable;
-use artgpt_train::data::{Report, Spread};
+use artgpt_train::data::{BadItem, Report, Spread};
 
 /// Cells of a sample picture.
 const PICTURE: (u32, u32) = (48, 16);
+/// Bad items, and unused ones, that the text names; JSON names all.
+const NAMED: usize = 20;
 
 pub(crate) fn run(context: &Context, command: DataCommand) -> Result<ExitCode, Failure> {
     let DataCommand::Check { config_file, set, no_pictures } = command;
@@ -63,9 +65,9 @@ fn describe(report: &Report) -> String {
     line("pictures", report.pictures.to_string());
     line("below min_score", report.below_min_score.to_string());
     line("bad", report.bad.to_string());
-    for bad in &report.bad_items {
-        line("", format!("{}: {}", printable(&bad.place), printable(&bad.reason)));
-    }
+    named(&mut line, &report.bad_items, report.bad);
+    line("not used", report.unused.to_string());
+    named(&mut line, &report.unused_items, report.unused_items.len());
     line("words of a caption", spread(report.caption_words));
     line("width, pixels", spread(report.width));
     line("height, pixels", spread(report.height));
@@ -88,6 +90,16 @@ fn describe(report: &Report) -> String {
         line("", printable(name));
     }
     text
+}
+
+/// Names the first of `count` items.
+fn named(line: &mut impl FnMut(&str, String), items: &[BadItem], count: usize) {
+    for item in items.iter().take(NAMED) {
+        line("", format!("{}: {}", printable(&item.place), printable(&item.reason)));
+    }
+    if count > NAMED {
+        line("", format!("and {} more; --json names them", count - NAMED));
+    }
 }
 
 fn spread(s: Spread) -> String {

@@ -172,12 +172,12 @@ fn kind(error: &AppError) -> &'static str {
 
 /// The terminal interface belongs to the edge, so its errors do not pass the application layer.
 pub(crate) fn of_terminal(error: crate::tui::TuiError) -> Failure {
-    use crate::tui::TuiError::{Store, Terminal, Theme, Thread};
+    use crate::tui::TuiError::{Signals, Store, Terminal, Theme, Thread};
     let hint = match &error {
         Theme(e) => e.hint(),
         Terminal(_) => "run this in a terminal, or use `artgpt-tui ask`".into(),
         Thread(_) => "close other programs".into(),
-        Store(_) => String::new(),
+        Store(_) | Signals(_) => String::new(),
     };
     match error {
         Store(e) => e.into(),

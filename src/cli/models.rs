@@ -8,6 +8,7 @@ use super::{Context, Failure};
 use artgpt_app::models::{self, ConvertRequest, MergeRequest};
 use artgpt_base::output;
 use artgpt_base::text::{printable, printable_lines};
+use artgpt_engine::VocabularyRows;
 use artgpt_model::inspect::Inspection;
 use artgpt_model::manifest::Model;
 
@@ -19,7 +20,10 @@ pub(crate) fn run(context: &Context, command: ModelsCommand) -> Result<ExitCode,
         ModelsCommand::Install { model } => {
             done(context, &models::install(app, &model)?, "installed");
         }
-        ModelsCommand::Verify { model } => done(context, &models::verify(app, &model)?, "intact"),
+        ModelsCommand::Verify { model } => {
+            let (model, notices) = models::verify(app, &model)?;
+            done_with(context, &model, "intact", &notices);
+        }
         ModelsCommand::Remove { model } => done(context, &models::remove(app, &model)?, "removed"),
         ModelsCommand::Convert(args) => {
             done(context, &models::convert(app, &request(args))?, "converted");
@@ -45,13 +49,15 @@ fn request(args: ConvertArgs) -> ConvertRequest {
 
 /// The manifest, and, where the files are here, what is in them.
 fn show(context: &Context, name: &str) -> Result<(), Failure> {
-    let models::Shown { model, installed, weights, device } = models::show(&context.app, name)?;
+    let models::Shown { model, installed, weights, vocabulary, device } =
+        models::show(&context.app, name)?;
     if context.json {
         output::line(serde_json::json!({
             "manifest": model.manifest,
             "dir": model.dir,
             "installed": installed,
             "weights": weights,
+            "vocabulary": vocabulary,
         }));
         return Ok(());
     }
@@ -61,6 +67,9 @@ fn show(context: &Context, name: &str) -> Result<(), Failure> {
     match weights {
         Some(weights) => {
             output::write(printable_lines(&describe(&weights)));
+            for difference in vocabulary.iter().flat_map(VocabularyRows::differences) {
+                output::line(difference);
+            }
             output::line(device);
         }
         None if model.manifest.language.is_some() => {
@@ -122,12 +131,23 @@ fn bytes(n: u64) -> String {
 }
 
 fn done(context: &Context, model: &Model, what: &str) {
+    done_with(context, model, what, &[]);
+}
+
+/// `notices` are what the model's files hold and nothing uses.
+fn done_with(context: &Context, model: &Model, what: &str, notices: &[String]) {
     if context.json {
-        let answer =
+        let mut answer =
             serde_json::json!({"model": model.manifest.name, "state": what, "dir": model.dir});
+        if what == "intact" {
+            answer["unused"] = notices.into();
+        }
         output::line(answer);
     } else {
         output::line(format_args!("{} {what} in {}", model.manifest.name, model.dir.display()));
+        for notice in notices {
+            output::line(format_args!("warning: {}", printable(notice)));
+        }
     }
 }
 

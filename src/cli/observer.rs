@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use artgpt_app::{Event, Observer, explain};
+use artgpt_app::{AppError, Event, Observer, explain};
 use artgpt_base::output;
 use artgpt_base::text::printable;
 use artgpt_fetch::Progress;
+use artgpt_jobs::JobError;
 use artgpt_rundir::Metrics;
 
 /// Prints events.
@@ -64,6 +65,9 @@ impl Observer for Printer {
                 output::note(format_args!("{model}: {reason}"))
             }
             Event::Device { .. } => {}
+            Event::Model(notice) => {
+                output::note(format_args!("artgpt-tui: warning: {}", printable(notice)));
+            }
             Event::Artwork(note) => output::note(format_args!("artgpt-tui: {}", printable(note))),
             Event::SessionCreated(id) => output::note(format_args!("session {id}")),
             Event::Store(notice) => output::note(format_args!("artgpt-tui: {notice}")),
@@ -76,9 +80,13 @@ impl Observer for Printer {
             }
             Event::Writing(part) => output::note(format_args!("writing the {part}")),
             Event::SlurmSilent(error) => {
-                output::note(format_args!(
-                    "artgpt-tui: Slurm does not answer, its jobs are as last seen: {error}"
-                ));
+                let what = match error {
+                    AppError::Jobs(JobError::Slurm { .. }) => {
+                        "Slurm does not answer, its jobs are as last seen"
+                    }
+                    _ => "what Slurm says of its jobs cannot be saved",
+                };
+                output::note(format_args!("artgpt-tui: {what}: {error}"));
             }
             Event::NoticeFailed { program, error } => {
                 output::note(format_args!(

@@ -66,7 +66,7 @@ pub(crate) fn run(context: Context, args: TuiArgs) -> Result<ExitCode, Failure> 
     let options = Options { settings, paths, reload, pictures, session, steer };
     Ok(match run_tui(options).map_err(of_terminal)? {
         Ended::ByUser => ExitCode::SUCCESS,
-        Ended::BySystem => ExitCode::from(130),
+        Ended::BySystem => ExitCode::from(Ended::BY_SYSTEM),
     })
 }
 

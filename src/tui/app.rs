@@ -61,6 +61,8 @@ fn apply(app: &mut App, at: &Moment, message: Message) -> Vec<Effect> {
             effects
         }
         Message::Terminate => app.quit(Ended::BySystem),
+        Message::Suspend => vec![Effect::Suspend],
+        Message::Resume => vec![Effect::Resume],
     }
 }
 
@@ -84,7 +86,7 @@ impl App {
 
     /// Whether time alone changes something.
     pub(crate) fn ticks(&self) -> bool {
-        self.panel.is_some() || self.chat.as_ref().is_some_and(|chat| chat.answer.is_some())
+        self.panel.is_some() || self.chat.as_ref().is_some_and(chat::ticks)
     }
 
     pub(crate) fn notices(&self) -> &NoticeSettings {
@@ -114,11 +116,13 @@ impl App {
         effects
     }
 
-    /// Quits the program, also where the panel covers the chat; all other keys are the panel's.
+    /// Quits or suspends the program, also where the panel covers the chat; all other keys are the
+    /// panel's.
     fn panel_key(&mut self, key: KeyEvent) -> Vec<Effect> {
         let keymap = self.panel.as_ref().map(|panel| panel.keymap.clone()).unwrap_or_default();
         match keymap.action::<GlobalAction>(&key) {
             Some(GlobalAction::Quit) => self.quit(Ended::ByUser),
+            Some(GlobalAction::Suspend) => vec![Effect::Suspend],
             _ => self.panel(panel::Message::Key(key)),
         }
     }
@@ -139,6 +143,7 @@ impl App {
         let mut panel = Panel::new(chat.ui.theme.clone(), chat.ui.screen, at.system_time);
         (panel.within, panel.steers) = (true, true);
         panel.keymap = chat.ui.keymap.clone();
+        panel.zone = chat.ui.zone.clone();
         panel.colours = terminal.colours;
         panel.cell = (!terminal.protocol.in_buffer()).then_some(terminal.cell);
         self.panel = Some(Box::new(panel));

@@ -7,7 +7,7 @@ use image::RgbImage;
 
 use super::panel;
 use artgpt_chat::{ArtworkRef, Session, TurnRecord};
-use artgpt_engine::{Cancel, Request};
+use artgpt_engine::Request;
 
 /// One thing to do. Results come back as messages.
 #[derive(Debug)]
@@ -24,10 +24,14 @@ pub(crate) enum Effect {
         image: Arc<RgbImage>,
         size: (u32, u32),
     },
-    Generate(u64, Box<Request>, Cancel),
-    StopAnswer(Cancel),
+    /// Ask for an answer, under an id that its events carry.
+    Generate(u64, Box<Request>),
+    /// Stop the answer with this id.
+    StopAnswer(u64),
     ReloadModel,
     ListModels,
+    /// Find the folder of the installed paintings.
+    FindPaintings,
     /// Switch to a model, by name or path.
     UseModel(String),
     PutTurn(Box<(Session, TurnRecord)>),
@@ -46,6 +50,10 @@ pub(crate) enum Effect {
     Ring(String),
     /// Draw every cell and image again.
     Redraw,
+    /// Give the terminal back and stop, until the shell continues the program.
+    Suspend,
+    /// Take the terminal again after a stop.
+    Resume,
     Quit(Ended),
 }
 
@@ -56,4 +64,9 @@ pub enum Ended {
     ByUser,
     /// A signal came, or the terminal is gone.
     BySystem,
+}
+
+impl Ended {
+    /// The exit code after a signal.
+    pub const BY_SYSTEM: u8 = 130;
 }

@@ -17,13 +17,8 @@ impl TerminalGuard {
         if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
             return Err(io::Error::other("stdin or stdout is not a terminal"));
         }
-        enable_raw_mode()?;
         let guard = Self(());
-        let mut out = io::stdout();
-        execute!(out, EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
-        // Not every terminal gives an empty one. (ratatui's own clearing asks where the cursor is,
-        // which a silent terminal does not answer.)
-        execute!(out, Clear(ClearType::All))?;
+        take()?;
         let before = std::panic::take_hook();
         let main = std::thread::current().id();
         std::panic::set_hook(Box::new(move |info| {
@@ -35,6 +30,20 @@ impl TerminalGuard {
         }));
         Ok(guard)
     }
+
+    /// Gives the terminal back for a while.
+    #[allow(clippy::unused_self)]
+    pub(crate) fn leave(&self) {
+        restore();
+    }
+
+    /// Takes the terminal again, whatever modes the shell has left it in.
+    #[allow(clippy::unused_self)]
+    pub(crate) fn enter_again(&self) -> io::Result<()> {
+        // crossterm knows its own changes only: where it believes in raw mode it would do nothing.
+        disable_raw_mode()?;
+        take()
+    }
 }
 
 impl Drop for TerminalGuard {
@@ -43,12 +52,34 @@ impl Drop for TerminalGuard {
     }
 }
 
-/// Ignores errors: the terminal may be gone.
-fn restore() {
+fn take() -> io::Result<()> {
+    // First, because a program in the background is stopped here, before it has written anything.
+    enable_raw_mode()?;
+    let mut out = io::stdout();
+    execute!(out, EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
+    // Not every terminal gives an empty one. (ratatui's own clearing asks where the cursor is,
+    // which a silent terminal does not answer.)
+    execute!(out, Clear(ClearType::All))
+}
+
+/// Gives the terminal back. Ignores errors: the terminal may be gone.
+pub(crate) fn restore() {
     let mut out = io::stdout();
     // A frame may have failed half-way.
     let _ = execute!(out, EndSynchronizedUpdate);
     let _ = execute!(out, DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
     let _ = out.flush();
     let _ = disable_raw_mode();
+}
+
+/// Whether the terminal is closed, as opposed to one that refused something.
+#[cfg(unix)]
+pub(crate) fn is_gone() -> bool {
+    rustix::termios::tcgetattr(rustix::stdio::stdin()).is_err()
+}
+
+/// A console does not go away.
+#[cfg(not(unix))]
+pub(crate) fn is_gone() -> bool {
+    false
 }

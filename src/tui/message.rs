@@ -17,8 +17,12 @@ pub(crate) enum Message {
     News(Vec<Item>),
     /// About once a second while an answer streams or the panel is open.
     Tick,
-    /// The terminal or the system asks the program to end.
+    /// The terminal is gone, or the system asks the program to end.
     Terminate,
+    /// The system asks the program to stop until it is continued.
+    Suspend,
+    /// The program was stopped and runs again.
+    Resume,
 }
 
 impl From<chat::Message> for Message {

@@ -1,8 +1,8 @@
 //! The terminal interface: one loop, one message type, pure updates, effects on a pool, views.
 //!
-//! `event_loop.rs` turns events into messages, `app.rs` gives them to the screen on top (the chat in
-//! `chat/`, the training panel in `panel/`), `services.rs` carries out what they want, and
-//! `display.rs` draws. Every key is in the table of `keys/`.
+//! `input/` reads the terminal. `event_loop.rs` takes one message after the other, `app.rs` gives
+//! them to the screen on top (the chat in `chat/`, the training panel in `panel/`), `services.rs`
+//! carries out what they want, and `display.rs` draws. Every key is in the table of `keys/`.
 
 mod app;
 mod chat;
@@ -15,6 +15,7 @@ mod executor;
 mod graphics;
 mod guard;
 mod help;
+mod input;
 mod keys;
 mod message;
 mod moment;

@@ -3,18 +3,21 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::app::App;
 use super::chat::{self, Message as ChatMessage};
 use super::display::Display;
 use super::effect::{Effect, Ended};
-use super::event_loop::event_loop;
+use super::event_loop::{Events, event_loop};
 use super::executor::{Executor, MAX_THREADS};
 use super::graphics::{Environment, Protocol};
-use super::guard::TerminalGuard;
+use super::guard::{TerminalGuard, restore};
+use super::input::{Decoder, InputThread};
 use super::keys::Keymap;
 use super::message::Message;
 use super::panel::{self, ChartPicture, MachineWatch, Panel, PanelPaths, Sight, Steer};
@@ -25,10 +28,13 @@ use super::ui::{DEFAULT_CELL, Terminal, Ui};
 use artgpt_app::explain_inference;
 use artgpt_app::settings::{GraphicsChoice, NoticeSettings, Paths, Settings};
 use artgpt_engine::{Folders, Worker};
+use artgpt_machine::signals::{self, ScreenSignal};
 use artgpt_store::{Pictures, Store};
 
 /// An image that is still being decoded must not delay the end.
 const SHUTDOWN: Duration = Duration::from_millis(200);
+/// A terminal that takes a frame takes it within this.
+const STALLED: Duration = Duration::from_millis(500);
 
 /// What the chat starts with.
 pub struct Options {
@@ -71,6 +77,9 @@ pub enum TuiError {
     /// The terminal cannot be read or written.
     #[error("cannot use the terminal: {0}")]
     Terminal(io::Error),
+    /// Signals cannot be handled.
+    #[error("cannot handle signals: {0}")]
+    Signals(io::Error),
     /// The system gives no more threads.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
@@ -106,17 +115,16 @@ async fn run_chat(options: Options) -> Result<Ended, TuiError> {
     let env = Environment::read();
     let theme = Theme::load(&settings.theme, !env.no_color)?;
     let (messages, inbox) = unbounded_channel::<Message>();
+    let (terminal_messages, from_terminal) = unbounded_channel::<Message>();
+    let begun = Arc::new(AtomicBool::new(false));
+    listen(terminal_messages.clone(), begun.clone())?;
     let mut display = enter(&messages)?;
     let (keymap, wrong_keys) = Keymap::load_or_default(&paths.keys_file());
     let terminal =
         Terminal { protocol: Protocol::Blocks, colours: env.colours(), cell: DEFAULT_CELL };
     let screen = display.screen().map_err(TuiError::Terminal)?;
-    let ui = Ui { screen, terminal, theme, keymap: Arc::new(keymap) };
+    let ui = Ui { screen, terminal, theme, keymap: Arc::new(keymap), zone: TimeZone::system() };
     let mut chat = chat::State::new(settings, ui);
-    let paintings = paths.models().join("met-paintings/files");
-    if paintings.is_dir() {
-        chat.artwork.start_folder = format!("{}/", paintings.display());
-    }
     if let Some(error) = wrong_keys {
         chat.report_error(error.to_string());
     }
@@ -133,11 +141,9 @@ async fn run_chat(options: Options) -> Result<Ended, TuiError> {
         chat: Some(start_chat_services(&chat.settings, &paths, &messages)?),
         panel: None,
     };
-    let (terminal, typed) = display.probe(chat.settings.graphics, &env);
+    let (terminal, bytes) = display.probe(chat.settings.graphics, &env);
     chat.ui.terminal = terminal;
-    for key in typed {
-        let _ = messages.send(Message::Key(key));
-    }
+    let _input = read_terminal(&bytes, terminal_messages)?;
     let files = Files {
         config: paths.config_file.clone(),
         theme: PathBuf::from(&chat.settings.theme),
@@ -149,14 +155,14 @@ async fn run_chat(options: Options) -> Result<Ended, TuiError> {
         messages.clone(),
     );
     chat.artwork.waiting = pictures.into();
+    services.run(Effect::FindPaintings)?;
     // The artworks join the session, so they wait for it.
     match session {
         Some(id) => services.run(Effect::LoadSession(id))?,
         None => chat.artwork.open_next().into_iter().try_for_each(|effect| services.run(effect))?,
     }
     let _machine = watch_machine(&paths.runs(), services.steer.clone(), &messages)?;
-    end_on_signal(messages);
-    event_loop(app, display, services, inbox).await
+    event_loop(app, display, services, Events::new(from_terminal, inbox, begun)).await
 }
 
 async fn run_watch(options: WatchOptions) -> Result<Ended, TuiError> {
@@ -164,19 +170,21 @@ async fn run_watch(options: WatchOptions) -> Result<Ended, TuiError> {
     let env = Environment::read();
     let theme = Theme::load(&theme, !env.no_color)?;
     let (messages, inbox) = unbounded_channel::<Message>();
+    let (terminal_messages, from_terminal) = unbounded_channel::<Message>();
+    let begun = Arc::new(AtomicBool::new(false));
+    listen(terminal_messages.clone(), begun.clone())?;
     let mut display = enter(&messages)?;
     let screen = display.screen().map_err(TuiError::Terminal)?;
-    let mut panel = Panel::new(theme, screen, std::time::SystemTime::now());
+    let mut panel = Panel::new(theme, screen, artgpt_runs::steady_now());
     let (keymap, wrong_keys) = Keymap::load_or_default(&keys_file);
     panel.keymap = Arc::new(keymap);
+    panel.zone = TimeZone::system();
     panel.notice = wrong_keys.map(|error| error.to_string());
     panel.steers = steer.is_some();
-    let (terminal, typed) = display.probe(graphics, &env);
+    let (terminal, bytes) = display.probe(graphics, &env);
     panel.colours = terminal.colours;
     panel.cell = (!terminal.protocol.in_buffer()).then_some(terminal.cell);
-    for key in typed {
-        let _ = messages.send(Message::Key(key));
-    }
+    let _input = read_terminal(&bytes, terminal_messages)?;
     let _machine = watch_machine(&paths.data.join("runs"), steer.clone(), &messages)?;
     let mut services = Services {
         executor: Executor::new(messages.clone()),
@@ -186,9 +194,8 @@ async fn run_watch(options: WatchOptions) -> Result<Ended, TuiError> {
         panel: None,
     };
     services.follow(&paths)?;
-    end_on_signal(messages);
     let app = App { chat: None, panel: Some(Box::new(panel)), notices };
-    event_loop(app, display, services, inbox).await
+    event_loop(app, display, services, Events::new(from_terminal, inbox, begun)).await
 }
 
 /// Takes over the terminal.
@@ -217,7 +224,7 @@ fn start_chat_services(
     let on_event = move |event| drop(sender.send(ChatMessage::Store(event).into()));
     let store =
         Store::spawn(paths.sessions(), pictures.clone(), on_event).map_err(TuiError::Thread)?;
-    Ok(ChatServices { worker, store, pictures, paths: paths.clone() })
+    Ok(ChatServices { worker, store, pictures, paths: paths.clone(), answering: None })
 }
 
 /// Watches the machine and our own runs.
@@ -236,9 +243,59 @@ fn watch_machine(
     MachineWatch::spawn(runs, steer, tell).map_err(TuiError::Thread)
 }
 
-fn end_on_signal(messages: UnboundedSender<Message>) {
-    tokio::spawn(async move {
-        artgpt_machine::signals::terminate().await;
-        let _ = messages.send(Message::Terminate);
-    });
+/// Reads the terminal from now on. `bytes` came from it before.
+fn read_terminal(
+    bytes: &[u8],
+    messages: UnboundedSender<Message>,
+) -> Result<InputThread, TuiError> {
+    let mut decoder = Decoder::default();
+    for input in decoder.feed(bytes) {
+        let _ = messages.send(input.into());
+    }
+    InputThread::spawn(decoder, messages).map_err(TuiError::Thread)
+}
+
+/// Turns signals into messages. Before the loop has `begun`, nothing hears these.
+fn listen(messages: UnboundedSender<Message>, begun: Arc<AtomicBool>) -> Result<(), TuiError> {
+    let tell = move |signal| {
+        let message = match signal {
+            ScreenSignal::Terminate => {
+                tokio::spawn(end_without_terminal(messages.clone(), begun.clone()));
+                Some(Message::Terminate)
+            }
+            ScreenSignal::Suspend => Some(Message::Suspend),
+            ScreenSignal::Resume => {
+                let _ = messages.send(Message::Resume);
+                // It may have another size since.
+                resized()
+            }
+            ScreenSignal::Resize => resized(),
+        };
+        message.is_none_or(|message| messages.send(message).is_ok())
+    };
+    signals::on_screen_signals(tell).map_err(TuiError::Signals)
+}
+
+fn resized() -> Option<Message> {
+    let (width, height) = crossterm::terminal::size().ok()?;
+    Some(Message::Resize(width, height))
+}
+
+/// Lets the program end where it waits for the terminal: in a write that the terminal does not take, or
+/// at the start for an answer that does not come.
+async fn end_without_terminal(messages: UnboundedSender<Message>, begun: Arc<AtomicBool>) {
+    tokio::select! {
+        // The loop has given the terminal back.
+        () = messages.closed() => {}
+        () = tokio::time::sleep(STALLED) => match begun.load(Ordering::Relaxed) {
+            true => drop(signals::abandon_stdout()),
+            // There is nothing to save yet.
+            false => {
+                // A write that hangs holds stdout, so this may hang, too.
+                std::thread::spawn(restore);
+                tokio::time::sleep(SHUTDOWN).await;
+                std::process::exit(Ended::BY_SYSTEM.into());
+            }
+        },
+    }
 }

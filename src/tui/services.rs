@@ -16,7 +16,7 @@ use artgpt_app::catalogue::choices;
 use artgpt_app::explain;
 use artgpt_app::settings::Paths;
 use artgpt_art::{ArtError, Artwork, within};
-use artgpt_engine::{Picture, Worker};
+use artgpt_engine::{Cancel, Picture, Worker};
 use artgpt_store::{Pictures, Store};
 
 /// Images for the screen are kept no larger than this.
@@ -46,6 +46,8 @@ pub(crate) struct ChatServices {
     pub(crate) store: Store,
     pub(crate) pictures: Pictures,
     pub(crate) paths: Paths,
+    /// Stops the answer with this id, the newest one.
+    pub(crate) answering: Option<(u64, Cancel)>,
 }
 
 impl Services {
@@ -64,7 +66,7 @@ impl Services {
                 }
             }
             effect => {
-                if let Some(chat) = &self.chat {
+                if let Some(chat) = &mut self.chat {
                     chat.run(&self.executor, effect);
                 }
             }
@@ -136,7 +138,7 @@ fn queue(effect: &panel::Effect) -> Option<Queue> {
 }
 
 impl ChatServices {
-    fn run(&self, executor: &Executor, effect: Effect) {
+    fn run(&mut self, executor: &Executor, effect: Effect) {
         let failed = |what: &str| ChatMessage::Error(format!("internal error: {what} failed"));
         match effect {
             Effect::OpenArtwork(path) => {
@@ -165,8 +167,22 @@ impl ChatServices {
                     ChatMessage::Models(choices(&models, &runs))
                 });
             }
-            Effect::Generate(id, request, cancel) => self.worker.generate(id, *request, cancel),
-            Effect::StopAnswer(cancel) => cancel.cancel(),
+            Effect::FindPaintings => {
+                let folder = self.paths.models().join("met-paintings/files");
+                executor.run(failed("looking for paintings"), move || {
+                    let found = folder.is_dir();
+                    found.then(|| ChatMessage::Paintings(format!("{}/", folder.display())))
+                });
+            }
+            Effect::Generate(id, request) => {
+                let cancel = Cancel::default();
+                self.answering = Some((id, cancel.clone()));
+                self.worker.generate(id, *request, cancel);
+            }
+            Effect::StopAnswer(id) => {
+                let stopped = self.answering.take_if(|(answering, _)| *answering == id);
+                stopped.inspect(|(_, cancel)| cancel.cancel());
+            }
             Effect::ReloadModel => self.worker.reload(),
             Effect::UseModel(reference) => self.worker.use_model(reference),
             // The store's own thread keeps their order.
@@ -182,6 +198,8 @@ impl ChatServices {
             | Effect::Panel(_)
             | Effect::Ring(_)
             | Effect::Redraw
+            | Effect::Suspend
+            | Effect::Resume
             | Effect::Quit(_) => {}
         }
     }

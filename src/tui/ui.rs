@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
 
 use super::graphics::{ColourDepth, Protocol};
@@ -18,6 +19,8 @@ pub(crate) struct Ui {
     pub(crate) terminal: Terminal,
     pub(crate) theme: Theme,
     pub(crate) keymap: Arc<Keymap>,
+    /// For dates and times of day.
+    pub(crate) zone: TimeZone,
 }
 
 /// What the terminal can do.

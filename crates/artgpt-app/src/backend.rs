@@ -23,5 +23,7 @@ pub fn engine(app: &App, name: &str) -> Result<Engine> {
     let device = device::open(&app.settings.device)?;
     let reason = device::reason(&app.settings.device, &device);
     app.tell(&Event::Device { model: &model.manifest.name, reason: &reason });
-    Ok(Engine::load(&model, &device, |_, _| {})?)
+    let engine = Engine::load(&model, &device, |_, _| {})?;
+    engine.notices().iter().for_each(|notice| app.tell(&Event::Model(notice)));
+    Ok(engine)
 }

@@ -20,6 +20,8 @@ pub enum Event<'a> {
         /// The device, and why it was chosen.
         reason: &'a str,
     },
+    /// What a model's files hold and nothing uses.
+    Model(&'a str),
     /// A remark about a picture, such as an animation of which only the first frame is used.
     Artwork(&'a str),
     /// A session was created for this question.
@@ -32,7 +34,7 @@ pub enum Event<'a> {
     ImportedAsCopy,
     /// A conversion writes this part.
     Writing(&'a str),
-    /// Slurm does not answer; its jobs are reported as last seen.
+    /// Slurm does not answer, or what it says cannot be saved; its jobs are reported as last seen.
     SlurmSilent(&'a AppError),
     /// The user's notification command cannot be started.
     NoticeFailed {

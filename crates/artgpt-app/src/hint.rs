@@ -15,7 +15,6 @@ use artgpt_base::text::{shell_word, with_hint};
 use artgpt_engine::InferenceError;
 use artgpt_fetch::FetchError;
 use artgpt_jobs::JobError;
-use artgpt_model::Error as ModelError;
 use artgpt_rundir::RunError;
 use artgpt_rundir::job::RecordError;
 use artgpt_train::TrainError;
@@ -50,7 +49,7 @@ pub fn hint(error: &AppError) -> Option<String> {
         AppError::Fetch(e) => fetch(e),
         AppError::Inference(e) => inference(e),
         AppError::Jobs(e) => jobs(e),
-        AppError::Model(e) => model(e),
+        AppError::Model(e) => e.hint(),
         AppError::Store(e) => e.hint(),
         AppError::Record(e) => record(e),
         AppError::Run(e) => run(e),
@@ -135,13 +134,19 @@ fn models(e: &ModelsError) -> String {
             "met-paintings is built in; a directory with pictures and objects.json works as well"
                 .into()
         }
-        ModelsError::BadTensor { .. } | ModelsError::Damaged(_) => {
-            "fetch the file again from where it came".into()
-        }
+        ModelsError::BadTensor { path, .. } => damaged(artgpt_model::installed(path)),
         ModelsError::Untrained(run) => format!("`artgpt-tui runs show {run}` tells how far it is"),
-        ModelsError::NotFinite(name) => {
-            format!("install it again with `artgpt-tui models install {name}`")
+        ModelsError::Damaged { installed, .. } | ModelsError::NotFinite { installed, .. } => {
+            damaged(installed.clone())
         }
+    }
+}
+
+/// What to do about damaged weights of an installed model with this name, or of the user's own.
+fn damaged(installed: Option<String>) -> String {
+    match installed {
+        Some(name) => format!("install it again with `artgpt-tui models install {name}`"),
+        None => "replace the file: copy, convert or train it again".into(),
     }
 }
 
@@ -202,6 +207,9 @@ fn art(e: &ArtError) -> &'static str {
         ArtError::Empty(_) | ArtError::Damaged { .. } => "copy or download it again",
         ArtError::FileTooLarge { .. } => "save a smaller copy first",
         ArtError::TooManyPixels { .. } => "scale it down first",
+        ArtError::TooMuchMemory { .. } => "save it as JPEG, or scale it down first",
+        ArtError::Unsupported { .. } => "save it as JPEG or PNG first",
+        ArtError::Pointer(_) => "run `git lfs pull` in its folder",
         ArtError::NotAnImage(_) => "convert it to JPEG, PNG, WebP, GIF, TIFF or BMP",
         ArtError::Io { .. } => "check its permissions",
         ArtError::Museum { .. } => "install the data set again",
@@ -222,6 +230,7 @@ fn data(e: &DataError) -> Option<String> {
         DataError::Io { .. } => Some("check [data] in the configuration".into()),
         DataError::Empty { .. } => Some("`artgpt-tui data check CONFIG` shows all of it".into()),
         DataError::Format { .. } | DataError::Config(_) => None,
+        DataError::Foreign { hint, .. } => Some((*hint).into()),
     }
 }
 
@@ -240,13 +249,13 @@ fn fetch(e: &FetchError) -> Option<String> {
             format!("run `artgpt-tui models install {model}` to fetch it anew")
         }
         FetchError::Missing { model, .. } => format!("run `artgpt-tui models install {model}`"),
-        FetchError::Model(e) => return self::model(e),
+        FetchError::Model(e) => return e.hint(),
     })
 }
 
 fn inference(e: &InferenceError) -> Option<String> {
     match e {
-        InferenceError::Model(e) => model(e),
+        InferenceError::Model(e) => e.hint(),
         InferenceError::Fetch(e) => fetch(e),
         e => e.hint(),
     }
@@ -257,6 +266,14 @@ fn jobs(e: &JobError) -> Option<String> {
         JobError::Unknown(_) => "`artgpt-tui jobs list` shows them".into(),
         JobError::Start { .. } => "check that it is installed and may be run".into(),
         JobError::Slurm { .. } => "see its own manual, or use --on local".into(),
+        JobError::Unsure { .. } => {
+            "do not submit it again: `artgpt-tui jobs list` shows whether Slurm \
+             has it, as soon as Slurm answers"
+                .into()
+        }
+        JobError::Silent { .. } => {
+            "try again when `squeue` answers; until then nothing is submitted or held".into()
+        }
         JobError::Refused { hint, .. } => (*hint).into(),
         JobError::Needed { .. } => "remove that one first, or with it".into(),
         JobError::Run(e) => return run(e),
@@ -284,18 +301,6 @@ fn run(e: &RunError) -> Option<String> {
     Some(text.into())
 }
 
-fn model(e: &ModelError) -> Option<String> {
-    match e {
-        ModelError::Corrupt { .. } => Some(
-            "`artgpt-tui models show` lists what is expected of it; `models install` fetches an \
-             installed model's files again"
-                .into(),
-        ),
-        ModelError::Unsupported { hint, .. } => Some(hint.clone()),
-        ModelError::Io { .. } | ModelError::Tensor(_) => None,
-    }
-}
-
 fn training(e: &TrainError) -> Option<String> {
     let text = match e {
         TrainError::Run(e) => return run(e),
@@ -306,7 +311,7 @@ fn training(e: &TrainError) -> Option<String> {
         TrainError::LostPeer => "resume the run from its last checkpoint",
         TrainError::Tensor(_) => "if memory is short, lower batch or threads",
         TrainError::Data(e) => return data(e),
-        TrainError::Model(e) => return model(e),
+        TrainError::Model(e) => return e.hint(),
         TrainError::Chat(e) => return e.hint(),
         TrainError::Picture(_) => return None,
     };

@@ -8,7 +8,7 @@ use candle_core::Device;
 use super::{App, Event, Result};
 use crate::catalogue::names;
 use artgpt_chat::Tokenizer;
-use artgpt_engine::{Engine, Picture, Prompt, SCHEME};
+use artgpt_engine::{Engine, Picture, Prompt, SCHEME, VocabularyRows};
 use artgpt_fetch::{check_installed, install as fetch_files, is_installed};
 use artgpt_model::checkpoint::{LanguageFile, tokenizer_data};
 use artgpt_model::convert::{self, FloatType, LanguageType};
@@ -34,14 +34,24 @@ pub enum ModelsError {
         problem: String,
     },
     /// A tensor holds wrong numbers.
-    #[error("{0}")]
-    Damaged(String),
+    #[error("{problem}")]
+    Damaged {
+        /// What is wrong, with the file and the tensor.
+        problem: String,
+        /// The model's name if it is an installed one.
+        installed: Option<String>,
+    },
     /// A run has left no weights yet.
     #[error("the run {0} has no model yet")]
     Untrained(String),
     /// A forward pass gives numbers that are not finite.
-    #[error("{0} computes numbers that are not finite")]
-    NotFinite(String),
+    #[error("{model} computes numbers that are not finite")]
+    NotFinite {
+        /// The model's name.
+        model: String,
+        /// Its name again if it is an installed one.
+        installed: Option<String>,
+    },
 }
 
 /// A model as a list shows it.
@@ -66,6 +76,8 @@ pub struct Shown {
     pub installed: bool,
     /// What is in its files; `None` where they are not here, or where it has no language model.
     pub weights: Option<Inspection>,
+    /// The rows of the vocabulary, where its tokenizer can be read.
+    pub vocabulary: Option<VocabularyRows>,
     /// The device it would run on, and why.
     pub device: String,
 }
@@ -121,7 +133,9 @@ pub fn show(app: &App, name: &str) -> Result<Shown> {
         false => None,
     };
     let device = artgpt_model::device::reason(&app.settings.device, &device);
-    Ok(Shown { model, installed, weights, device })
+    // A model without its tokenizer can still be shown.
+    let vocabulary = weights.as_ref().and_then(|_| VocabularyRows::of(&model).ok().flatten());
+    Ok(Shown { model, installed, weights, vocabulary, device })
 }
 
 /// Fetches, checks and converts a model's files.
@@ -131,15 +145,17 @@ pub fn install(app: &App, name: &str) -> Result<Model> {
     Ok(model)
 }
 
-/// Compares every file's sha256, looks at every tensor, and computes one pass.
-pub fn verify(app: &App, name: &str) -> Result<Model> {
+/// Compares every file's sha256, looks at every tensor, and computes one pass. Returns the model, and what
+/// its files hold and nothing uses.
+pub fn verify(app: &App, name: &str) -> Result<(Model, Vec<String>)> {
     let model = find(app, name)?;
     check_installed(&model)?;
+    let mut notices = Vec::new();
     if model.manifest.language.is_some() {
         let device = artgpt_model::device::open(&app.settings.device)?;
-        check_numbers(&model, &device)?;
+        notices = check_numbers(&model, &device)?;
     }
-    Ok(model)
+    Ok((model, notices))
 }
 
 /// Deletes a model's files.
@@ -221,14 +237,16 @@ fn fetch(app: &App, model: &Model) -> Result<()> {
 }
 
 /// Every tensor is finite and has the expected shape, and one forward pass gives finite numbers.
-fn check_numbers(model: &Model, device: &Device) -> Result<()> {
+/// Returns what the files hold and nothing uses.
+fn check_numbers(model: &Model, device: &Device) -> Result<Vec<String>> {
     let weights = inspect(model, device)?;
     if let Some((path, problem)) = weights.first_problem() {
         let path = path.to_path_buf();
         return Err(ModelsError::BadTensor { path, problem }.into());
     }
     if let Some(problem) = first_damaged(&weights, model)? {
-        return Err(ModelsError::Damaged(problem).into());
+        let installed = installed_name(model);
+        return Err(ModelsError::Damaged { problem, installed }.into());
     }
     let mut engine = Engine::load(model, device, |_, _| {})?;
     let mut prompts = vec![(Prompt::Raw("a".into()), Vec::new())];
@@ -240,8 +258,14 @@ fn check_numbers(model: &Model, device: &Device) -> Result<()> {
     for (prompt, pictures) in prompts {
         let score = engine.score(&prompt, &pictures, "a")?;
         if !score.logprobs.iter().all(|l| l.is_finite()) {
-            return Err(ModelsError::NotFinite(model.manifest.name.clone()).into());
+            let (model, installed) = (model.manifest.name.clone(), installed_name(model));
+            return Err(ModelsError::NotFinite { model, installed }.into());
         }
     }
-    Ok(())
+    Ok(engine.notices().to_vec())
+}
+
+/// The name of a model whose files `models install` fetches; `None` for the user's own.
+fn installed_name(model: &Model) -> Option<String> {
+    (!model.manifest.source.is_empty()).then(|| model.manifest.name.clone())
 }

@@ -5,16 +5,19 @@ use std::ops::Range;
 use std::path::Path;
 
 use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
-use image::{
-    AnimationDecoder, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage,
-};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbImage};
 
 use super::ArtError;
+use super::containers::{gif_has_frames, webp_claims};
 
 /// Limit on an image's pixels; 64 megapixels decode to about 200 MB.
 pub(crate) const MAX_PIXELS: u64 = 64_000_000;
 /// Limit on a file's bytes, checked before the file is read.
 pub(crate) const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
+/// Limit on what metadata of a PNG unpacks to.
+const MAX_METADATA: u64 = 64 << 20;
+/// How a Git LFS pointer begins.
+const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
 /// Reads an image file of at most 256 MiB.
 ///
@@ -57,6 +60,9 @@ pub fn read_limited(path: &Path) -> Result<Vec<u8>, ArtError> {
 pub fn read_part(path: &Path, part: Option<Range<u64>>) -> Result<Vec<u8>, ArtError> {
     let Some(part) = part else { return read_limited(path) };
     let io = |source| ArtError::Io { path: show(path), source };
+    if !std::fs::metadata(path).map_err(io)?.is_file() {
+        return Err(ArtError::NotAFile(show(path)));
+    }
     let length = part.end.saturating_sub(part.start).min(MAX_FILE_BYTES);
     let mut file = std::fs::File::open(path).map_err(io)?;
     file.seek(SeekFrom::Start(part.start)).map_err(io)?;
@@ -69,16 +75,63 @@ pub fn read_part(path: &Path, part: Option<Range<u64>>) -> Result<Vec<u8>, ArtEr
 /// from the extension of `path`.
 ///
 /// # Errors
-/// [`ArtError::NotAnImage`], [`ArtError::TooManyPixels`] or [`ArtError::Damaged`].
+/// [`ArtError::NotAnImage`], [`ArtError::Unsupported`], [`ArtError::Pointer`],
+/// [`ArtError::TooManyPixels`], [`ArtError::TooMuchMemory`] or [`ArtError::Damaged`].
 pub fn decode(path: &Path, bytes: &[u8]) -> Result<(RgbImage, Vec<String>), ArtError> {
-    let damaged = |e: ImageError| ArtError::Damaged { path: show(path), reason: e.to_string() };
+    if bytes.starts_with(POINTER) {
+        return Err(ArtError::Pointer(show(path)));
+    }
     let format = image::guess_format(bytes).map_err(|_| ArtError::NotAnImage(show(path)))?;
-    let reader = ImageReader::with_format(Cursor::new(bytes), format);
-    let mut decoder = reader.into_decoder().map_err(|e| match e {
-        ImageError::Unsupported(_) => ArtError::NotAnImage(show(path)),
-        e => damaged(e),
-    })?;
-    let (width, height) = decoder.dimensions();
+    let failed = |e| failure(path, e);
+    let reader = Cursor::new(bytes);
+    let (image, is_animated) = match format {
+        ImageFormat::Png => {
+            // Its limit is for compressed metadata, such as a colour profile, and for one row.
+            let decoder = PngDecoder::with_limits(reader, limits(MAX_METADATA)).map_err(failed)?;
+            let is_animated = decoder.is_apng().unwrap_or(false);
+            (pixels(path, decoder)?, is_animated)
+        }
+        ImageFormat::Gif => {
+            let image = pixels(path, GifDecoder::new(reader).map_err(failed)?)?;
+            (image, gif_has_frames(bytes))
+        }
+        ImageFormat::WebP => {
+            check_webp(path, bytes)?;
+            let decoder = WebPDecoder::new(reader).map_err(failed)?;
+            let is_animated = decoder.has_animation();
+            (pixels(path, decoder)?, is_animated)
+        }
+        format => {
+            let decoder =
+                ImageReader::with_format(reader, format).into_decoder().map_err(failed)?;
+            (pixels(path, decoder)?, false)
+        }
+    };
+    let note = || format!("{} is animated; only its first frame is used", show(path));
+    Ok((flatten(image), Vec::from_iter(is_animated.then(note))))
+}
+
+/// Decodes upright pixels, unless the picture is too large.
+fn pixels(path: &Path, mut decoder: impl ImageDecoder) -> Result<DynamicImage, ArtError> {
+    let failed = |e| failure(path, e);
+    check_size(path, decoder.dimensions())?;
+    // Before the limits: TIFF reads values of any length where the limits allow it.
+    let orientation = decoder
+        .orientation()
+        .map_err(|e| ArtError::Damaged { path: show(path), reason: e.to_string() })?;
+    decoder.set_limits(limits(MAX_PIXELS * 8)).map_err(failed)?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(failed)?;
+    image.apply_orientation(orientation);
+    Ok(image)
+}
+
+fn limits(bytes: u64) -> image::Limits {
+    let mut limits = image::Limits::default();
+    limits.max_alloc = Some(bytes);
+    limits
+}
+
+fn check_size(path: &Path, (width, height): (u32, u32)) -> Result<(), ArtError> {
     let pixels = u64::from(width) * u64::from(height);
     if pixels > MAX_PIXELS {
         return Err(ArtError::TooManyPixels {
@@ -89,21 +142,33 @@ pub fn decode(path: &Path, bytes: &[u8]) -> Result<(RgbImage, Vec<String>), ArtE
             limit: MAX_PIXELS / 1_000_000,
         });
     }
-    if pixels == 0 {
-        return Err(ArtError::Damaged { path: show(path), reason: "it has no pixels".into() });
+    match pixels {
+        0 => Err(ArtError::Damaged { path: show(path), reason: "it has no pixels".into() }),
+        _ => Ok(()),
     }
-    let mut limits = image::Limits::default();
-    limits.max_alloc = Some(MAX_PIXELS * 8);
-    decoder.set_limits(limits).map_err(damaged)?;
-    let orientation = decoder.orientation().map_err(damaged)?;
-    let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
-    image.apply_orientation(orientation);
+}
 
-    let mut notes = Vec::new();
-    if is_animated(bytes, format) {
-        notes.push(format!("{} is animated; only its first frame is used", show(path)));
+/// The decoder of WebP knows no limits.
+fn check_webp(path: &Path, bytes: &[u8]) -> Result<(), ArtError> {
+    let claims = webp_claims(bytes);
+    if let Some(name) = claims.cut {
+        let name = artgpt_base::text::printable(&name);
+        let reason = format!("its chunk {name:?} ends beyond the file");
+        return Err(ArtError::Damaged { path: show(path), reason });
     }
-    Ok((flatten(image), notes))
+    claims.sizes.into_iter().try_for_each(|size| check_size(path, size))
+}
+
+fn failure(path: &Path, e: ImageError) -> ArtError {
+    match e {
+        ImageError::Unsupported(e) => {
+            ArtError::Unsupported { path: show(path), reason: e.to_string() }
+        }
+        ImageError::Limits(_) => {
+            ArtError::TooMuchMemory { path: show(path), limit: MAX_PIXELS * 8 / 1_000_000 }
+        }
+        e => ArtError::Damaged { path: show(path), reason: e.to_string() },
+    }
 }
 
 /// Flattens transparency onto white, the background of most web pages.
@@ -118,18 +183,6 @@ fn flatten(image: DynamicImage) -> RgbImage {
         let mix = |c: u8| ((u16::from(c) * u16::from(a) + 255 * (255 - u16::from(a))) / 255) as u8;
         image::Rgb([mix(r), mix(g), mix(b)])
     })
-}
-
-fn is_animated(bytes: &[u8], format: ImageFormat) -> bool {
-    match format {
-        ImageFormat::Gif => GifDecoder::new(Cursor::new(bytes))
-            .is_ok_and(|d| d.into_frames().take(2).filter(Result::is_ok).count() > 1),
-        ImageFormat::WebP => WebPDecoder::new(Cursor::new(bytes)).is_ok_and(|d| d.has_animation()),
-        ImageFormat::Png => {
-            PngDecoder::new(Cursor::new(bytes)).is_ok_and(|d| d.is_apng().unwrap_or(false))
-        }
-        _ => false,
-    }
 }
 
 fn show(path: &Path) -> String {

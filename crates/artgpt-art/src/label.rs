@@ -5,6 +5,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::ArtError;
+use artgpt_base::decode::strict_text;
+use artgpt_base::files::read_limited;
+
+/// Limit on the bytes of a sidecar.
+const MAX_BYTES: u64 = 1 << 20;
+/// Limit on the characters of a field.
+const MAX_CHARS: usize = 1000;
 
 /// A museum label. Every field is optional, and the program never guesses a missing one.
 ///
@@ -39,17 +46,17 @@ impl Label {
     /// [`ArtError::Io`] if it cannot be read, [`ArtError::Label`] if it does not parse.
     pub fn beside(path: &Path) -> Result<Option<Self>, ArtError> {
         let sidecar = Self::sidecar(path);
-        let text = match std::fs::read_to_string(&sidecar) {
-            Ok(text) => text,
+        let bytes = match read_limited(&sidecar, MAX_BYTES) {
+            Ok(bytes) => bytes,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(source) => {
                 return Err(ArtError::Io { path: sidecar.display().to_string(), source });
             }
         };
-        let label: Self = toml::from_str(&text).map_err(|e| ArtError::Label {
-            path: sidecar.display().to_string(),
-            reason: e.message().to_string(),
-        })?;
+        let wrong =
+            |reason: String| ArtError::Label { path: sidecar.display().to_string(), reason };
+        let text = strict_text(bytes).map_err(|e| wrong(e.to_string()))?;
+        let label: Self = toml::from_str(&text).map_err(|e| wrong(e.message().to_string()))?;
         Ok(Some(label.cleaned()).filter(|l| *l != Self::default()))
     }
 
@@ -80,8 +87,9 @@ impl Label {
         if known.is_empty() { "none".into() } else { known.join("; ") }
     }
 
-    /// Removes control characters and blank fields, so that the label is safe to print.
-    fn cleaned(mut self) -> Self {
+    /// Removes control characters and blank fields, so that the label is safe to print, and cuts fields
+    /// that are longer than a label's: every prompt and every stored turn contains it.
+    pub(crate) fn cleaned(mut self) -> Self {
         for field in [
             &mut self.title,
             &mut self.artist,
@@ -92,16 +100,51 @@ impl Label {
         ] {
             *field = field
                 .take()
-                .map(|v| artgpt_base::text::printable(v.trim()))
+                .map(|v| shortened(artgpt_base::text::printable(v.trim())))
                 .filter(|v| !v.is_empty());
         }
         self
     }
 }
 
+fn shortened(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(MAX_CHARS) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_label_is_a_small_regular_file_with_fields_of_bounded_length() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let picture = dir.path().join("p.jpg");
+        let sidecar = Label::sidecar(&picture);
+        std::fs::write(&sidecar, format!("title = \"{}\"", "é".repeat(5000))).expect("write");
+        let label = Label::beside(&picture).expect("reads").expect("is there");
+        let title = label.title.expect("a title");
+        assert_eq!((title.chars().count(), title.ends_with('…')), (MAX_CHARS + 1, true));
+        std::fs::write(&sidecar, b"\xff\xfet\0i\0t\0l\0e\0=\0'\0A\0'\0").expect("write");
+        let title = Label::beside(&picture).expect("reads").and_then(|label| label.title);
+        assert_eq!(title.as_deref(), Some("A"));
+        std::fs::write(&sidecar, b"title = 'Caf\xe9'").expect("write");
+        assert!(matches!(Label::beside(&picture), Err(ArtError::Label { .. })));
+        std::fs::write(&sidecar, vec![b'#'; (1 << 20) + 1]).expect("write");
+        assert!(matches!(Label::beside(&picture), Err(ArtError::Io { .. })));
+        // Neither is read: one would never end, the other never begin.
+        for device in ["/dev/zero", "/dev/tty"] {
+            std::fs::remove_file(&sidecar).expect("removes");
+            std::os::unix::fs::symlink(device, &sidecar).expect("links");
+            assert!(matches!(Label::beside(&picture), Err(ArtError::Io { .. })), "{device}");
+        }
+        std::fs::remove_file(&sidecar).expect("removes");
+        let made = std::process::Command::new("mkfifo").arg(&sidecar).status().expect("runs");
+        assert!(made.success() && matches!(Label::beside(&picture), Err(ArtError::Io { .. })));
+    }
 
     #[test]
     fn blank_fields_are_unknown_and_escapes_are_harmless() {

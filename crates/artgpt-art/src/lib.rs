@@ -3,6 +3,7 @@
 //!
 //! This crate knows nothing of tensors or widgets.
 
+mod containers;
 mod crop;
 mod decode;
 mod features;
@@ -78,6 +79,25 @@ pub enum ArtError {
     /// The content is no image format that this program decodes.
     #[error("{0} is not a picture in a known format")]
     NotAnImage(String),
+    /// The format is known, but not this kind of it.
+    #[error("{path} is a kind of picture that this program does not decode ({reason})")]
+    Unsupported {
+        /// The file.
+        path: String,
+        /// The decoder's error.
+        reason: String,
+    },
+    /// Decoding takes more memory than the limit.
+    #[error("{path} takes more than {limit} MB to decode")]
+    TooMuchMemory {
+        /// The file.
+        path: String,
+        /// The limit in megabytes.
+        limit: u64,
+    },
+    /// The file is a pointer of Git LFS in place of the picture.
+    #[error("{0} is a Git LFS pointer, not the picture itself")]
+    Pointer(String),
     /// The image does not decode.
     #[error("{path} is damaged or cut short ({reason})")]
     Damaged {

@@ -13,6 +13,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{ArtError, Artwork, Genre, Label, within};
+use artgpt_base::decode::strict_text;
+use artgpt_base::files::read_limited;
 
 type Result<T> = std::result::Result<T, ArtError>;
 
@@ -22,6 +24,8 @@ const LONG_SIDE: u32 = 512;
 const MIN_TAG_COUNT: usize = 4;
 /// Limit, in bytes, on an `objects.json` that is searched for labels.
 const MAX_RECORDS_BYTES: u64 = 32 << 20;
+/// Limit, in bytes, on the `objects.json` of a museum's folder.
+const MAX_MUSEUM_BYTES: u64 = 1 << 30;
 
 /// A painting with its museum's record.
 #[derive(Debug, Clone)]
@@ -103,8 +107,9 @@ pub fn count_paintings(folder: &Path) -> Result<usize> {
 fn records(folder: &Path) -> Result<Vec<Record>> {
     let bad = |reason: String| ArtError::Museum { path: folder.display().to_string(), reason };
     let index = folder.join("objects.json");
-    let text = std::fs::read_to_string(&index)
+    let bytes = read_limited(&index, MAX_MUSEUM_BYTES)
         .map_err(|source| ArtError::Io { path: index.display().to_string(), source })?;
+    let text = strict_text(bytes).map_err(|e| bad(e.to_string()))?;
     let records: Records = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
     Ok(records.objects)
 }
@@ -166,11 +171,7 @@ impl Paintings {
 /// Title and artist of a folder's images by file name, from its `objects.json`; empty if there is none.
 pub fn titles(folder: &Path) -> HashMap<String, String> {
     let index = folder.join("objects.json");
-    if std::fs::metadata(&index).map_or(true, |m| m.len() > MAX_RECORDS_BYTES) {
-        return HashMap::new();
-    }
-    let records = std::fs::read(&index).ok().and_then(|b| serde_json::from_slice(&b).ok());
-    let records: Records = records.unwrap_or(Records { objects: Vec::new() });
+    let records = known_records(&index).unwrap_or(Records { objects: Vec::new() });
     records
         .objects
         .into_iter()
@@ -188,27 +189,27 @@ pub fn titles(folder: &Path) -> HashMap<String, String> {
 pub(super) fn label_in_folder(picture: &Path) -> Option<Label> {
     let id: u64 = picture.file_stem()?.to_str()?.parse().ok()?;
     let index = picture.with_file_name("objects.json");
-    if std::fs::metadata(&index).ok()?.len() > MAX_RECORDS_BYTES {
-        return None;
-    }
-    let records: Records = serde_json::from_slice(&std::fs::read(&index).ok()?).ok()?;
-    records.objects.into_iter().find(|r| r.id == id).map(|r| r.label())
+    known_records(&index)?.objects.into_iter().find(|r| r.id == id).map(|r| r.label())
+}
+
+/// The records of a file that may be of another kind.
+fn known_records(index: &Path) -> Option<Records> {
+    let text = strict_text(read_limited(index, MAX_RECORDS_BYTES).ok()?).ok()?;
+    serde_json::from_str(&text).ok()
 }
 
 impl Record {
     fn label(&self) -> Label {
-        let known = |s: &str| {
-            let s = artgpt_base::text::printable(s.trim());
-            (!s.is_empty()).then_some(s)
-        };
-        Label {
+        let known = |text: &String| Some(text.clone());
+        let label = Label {
             title: known(&self.title),
             artist: known(&self.artist_display_name),
             date: known(&self.object_date),
             medium: known(&self.medium),
             culture: known(&self.culture),
             credit: known(&self.credit_line),
-        }
+        };
+        label.cleaned()
     }
 
     fn painting(self, image: RgbImage) -> Painting {

@@ -150,6 +150,40 @@ pub fn text(mut bytes: Vec<u8>) -> Result<String, UnsupportedEncoding> {
     })
 }
 
+/// Why a file is no text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotText {
+    /// Its encoding is not supported.
+    Encoding(UnsupportedEncoding),
+    /// Some bytes are none of its encoding's.
+    Bytes,
+}
+
+impl fmt::Display for NotText {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Encoding(e) => e.fmt(f),
+            Self::Bytes => f.write_str("some of its bytes are no UTF-8 text"),
+        }
+    }
+}
+
+impl std::error::Error for NotText {}
+
+/// [`text`] of a file that people wrote, of which no byte may be lost.
+///
+/// # Errors
+/// If a byte is no text.
+pub fn strict_text(bytes: Vec<u8>) -> Result<String, NotText> {
+    let lost = char::REPLACEMENT_CHARACTER;
+    let is_written = bytes.windows(3).any(|three| three == lost.to_string().as_bytes());
+    let text = text(bytes).map_err(NotText::Encoding)?;
+    match text.contains(lost) && !is_written {
+        true => Err(NotText::Bytes),
+        false => Ok(text),
+    }
+}
+
 /// A decoded line as a terminal shows it: without escape sequences and NUL bytes, with what was printed
 /// over its backspaces.
 /// Bytes that are not UTF-8 become U+FFFD.
@@ -253,6 +287,13 @@ mod tests {
         let mut half = utf16("\u{feff}a🎨", false);
         half.truncate(6);
         assert_eq!(text(half).as_deref(), Ok("a\u{fffd}"));
+    }
+
+    #[test]
+    fn a_lost_byte_is_told() {
+        assert_eq!(strict_text(b"\xef\xbb\xbfCaf\xc3\xa9".to_vec()).as_deref(), Ok("Caf\u{e9}"));
+        assert_eq!(strict_text("\u{fffd}".into()).as_deref(), Ok("\u{fffd}"));
+        assert_eq!(strict_text(b"Caf\xe9".to_vec()), Err(NotText::Bytes));
     }
 
     #[test]

@@ -66,6 +66,9 @@ pub struct TurnRecord {
     /// Why an answer ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<FinishReason>,
+    /// Why there is no answer, or no more of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
     /// The user's rating of an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rating: Option<i8>,
@@ -73,6 +76,9 @@ pub struct TurnRecord {
     #[serde(default = "complete_by_default")]
     pub complete: bool,
 }
+
+/// Characters that are kept of a failure's reason; a server may answer with a page.
+const MAX_FAILURE: usize = 1_000;
 
 fn complete_by_default() -> bool {
     true
@@ -127,6 +133,18 @@ impl TurnRecord {
         self.complete = true;
         self
     }
+
+    /// Ends this turn with the text that came before its failure, and the reason, safe to show.
+    pub fn failed(mut self, text: &str, reason: &str) -> Self {
+        let reason = artgpt_base::text::printable(reason);
+        self.text = text.to_string();
+        self.failure = Some(match reason.char_indices().nth(MAX_FAILURE) {
+            Some((end, _)) => format!("{}…", &reason[..end]),
+            None => reason,
+        });
+        self.complete = true;
+        self
+    }
 }
 
 impl Conversation {
@@ -147,27 +165,38 @@ impl Conversation {
         leaf.map_or_else(Vec::new, |seq| self.turns.path(seq))
     }
 
-    /// A user's turn at the end of the current branch.
+    /// A user's turn of now at the end of the current branch.
     pub fn user_turn(&self, text: &str, artworks: Vec<usize>) -> TurnRecord {
-        self.turn(Role::User, text, artworks)
+        self.user_turn_at(Timestamp::now(), text, artworks)
     }
 
-    /// An assistant's turn at the end of the current branch.
+    /// An assistant's turn of now at the end of the current branch.
     pub fn assistant_turn(&self, text: &str) -> TurnRecord {
-        self.turn(Role::Assistant, text, Vec::new())
+        self.assistant_turn_at(Timestamp::now(), text)
     }
 
-    fn turn(&self, role: Role, text: &str, artworks: Vec<usize>) -> TurnRecord {
+    /// A user's turn at the end of the current branch. Reads no clock.
+    pub fn user_turn_at(&self, at: Timestamp, text: &str, artworks: Vec<usize>) -> TurnRecord {
+        self.turn(at, Role::User, text, artworks)
+    }
+
+    /// An assistant's turn at the end of the current branch. Reads no clock.
+    pub fn assistant_turn_at(&self, at: Timestamp, text: &str) -> TurnRecord {
+        self.turn(at, Role::Assistant, text, Vec::new())
+    }
+
+    fn turn(&self, at: Timestamp, role: Role, text: &str, artworks: Vec<usize>) -> TurnRecord {
         TurnRecord {
             seq: self.next_seq(),
             parent: self.turns.last().map(|t| t.seq),
             role,
             text: text.to_string(),
             artworks,
-            created: Timestamp::now(),
+            created: at,
             usage: None,
             timings: None,
             finish_reason: None,
+            failure: None,
             rating: None,
             complete: true,
         }
@@ -248,5 +277,20 @@ mod tests {
         c.turns.push(t);
         c.derive_title();
         assert_eq!(c.session.title, "View of Toledo: Is it dark?");
+    }
+
+    #[test]
+    fn a_failure_is_kept_in_its_turn_and_never_long_or_unsafe() {
+        let c = Conversation::new(Session::new("m", None));
+        let turn = c.assistant_turn("").failed("half", "HTTP 500: \u{1b}[31mno");
+        assert_eq!((turn.text.as_str(), turn.complete), ("half", true));
+        assert_eq!(turn.failure.as_deref(), Some("HTTP 500: \u{fffd}[31mno"));
+        let json = serde_json::to_string(&turn).expect("JSON");
+        assert_eq!(serde_json::from_str::<TurnRecord>(&json).expect("parses"), turn);
+        let long = c.assistant_turn("").failed("", &"é".repeat(5_000)).failure.expect("a reason");
+        assert_eq!(long.chars().count(), MAX_FAILURE + 1);
+        // Turns of earlier versions have none.
+        let old = json.replace("\"failure\":\"HTTP 500: \u{fffd}[31mno\",", "");
+        assert_eq!(serde_json::from_str::<TurnRecord>(&old).expect("parses").failure, None);
     }
 }

@@ -10,7 +10,9 @@ use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::bert::BertProcessing;
 use tokenizers::{AddedToken, Tokenizer as Inner};
 
+use super::tokenizer::encode;
 use super::{ChatError, Tokenizer, sentencepiece};
+use artgpt_base::panics;
 
 #[derive(Deserialize, Default)]
 struct TokenizerConfig {
@@ -77,16 +79,16 @@ pub(super) fn open(dir: &Path, named: Option<&Path>) -> Result<Tokenizer, ChatEr
     let json = named.map_or_else(|| dir.join("tokenizer.json"), Path::to_path_buf);
     let model = dir.join("tokenizer.model");
     let (mut inner, sentencepiece) = if json.extension().is_some_and(|e| e == "model") {
-        (sentencepiece::open(&json).map_err(|e| ChatError::tokenizer(&json, e))?, true)
+        (sentencepiece::open(&json).map_err(|e| ChatError::unreadable(&json, e))?, true)
     } else if json.is_file() {
-        (Inner::from_file(&json).map_err(|e| ChatError::tokenizer(&json, e))?, false)
+        (Inner::from_file(&json).map_err(|e| ChatError::unreadable(&json, e))?, false)
     } else if model.is_file() {
-        (sentencepiece::open(&model).map_err(|e| ChatError::tokenizer(&model, e))?, true)
+        (sentencepiece::open(&model).map_err(|e| ChatError::unreadable(&model, e))?, true)
     } else {
         return Err(ChatError::tokenizer_with_hint(
             dir,
             "the folder has neither tokenizer.json nor tokenizer.model",
-            "copy one of them from where the weights come from",
+            "copy one of them from the original model's folder",
         ));
     };
     let read = |name: &str| dir.join(name);
@@ -152,7 +154,7 @@ pub(super) fn open(dir: &Path, named: Option<&Path>) -> Result<Tokenizer, ChatEr
 /// The values of a JSON file, or the defaults where the folder lacks it.
 fn json_or_default<T: serde::de::DeserializeOwned + Default>(path: &Path) -> Result<T, ChatError> {
     match std::fs::read_to_string(path) {
-        Ok(text) => serde_json::from_str(&text).map_err(|e| ChatError::tokenizer(path, e)),
+        Ok(text) => serde_json::from_str(&text).map_err(|e| ChatError::unreadable(path, e)),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(T::default()),
         Err(e) => Err(ChatError::tokenizer(path, e)),
     }
@@ -168,24 +170,30 @@ impl InstructionTokenizer {
     /// [`ChatError::Tokenizer`], if neither file can be used.
     pub fn open(dir: &Path) -> Result<Self, ChatError> {
         let dir = dir.join("qformer_tokenizer");
+        // The library panics on some vocabularies.
+        panics::guarded(|| Self::read(&dir))
+            .unwrap_or_else(|panic| Err(ChatError::tokenizer(&dir, panic)))
+    }
+
+    fn read(dir: &Path) -> Result<Self, ChatError> {
         let (json, vocab) = (dir.join("tokenizer.json"), dir.join("vocab.txt"));
         if json.is_file() {
-            let mut inner = Inner::from_file(&json).map_err(|e| ChatError::tokenizer(&json, e))?;
+            let mut inner = Inner::from_file(&json).map_err(|e| ChatError::unreadable(&json, e))?;
             inner.with_padding(None);
             let _ = inner.with_truncation(None);
             return Ok(Self(inner));
         }
         if !vocab.is_file() {
             return Err(ChatError::tokenizer_with_hint(
-                &dir,
+                dir,
                 "the Q-Former's own tokenizer is missing",
-                "copy the folder qformer_tokenizer from where the weights come from",
+                "copy the folder qformer_tokenizer from the original model's folder",
             ));
         }
         let words = WordPiece::from_file(&vocab.display().to_string())
             .unk_token("[UNK]".into())
             .build()
-            .map_err(|e| ChatError::tokenizer(&vocab, e))?;
+            .map_err(|e| ChatError::unreadable(&vocab, e))?;
         let mut inner = Inner::new(words);
         inner
             .with_normalizer(Some(BertNormalizer::default()))
@@ -208,9 +216,7 @@ impl InstructionTokenizer {
     /// # Errors
     /// [`ChatError::Encode`].
     pub fn encode(&self, text: &str, limit: usize) -> Result<Vec<u32>, ChatError> {
-        let encoding =
-            self.0.encode_fast(text, true).map_err(|e| ChatError::Encode(e.to_string()))?;
-        let mut ids = encoding.get_ids().to_vec();
+        let mut ids = encode(&self.0, text, true)?;
         if ids.len() > limit && limit > 0 {
             let last = ids[ids.len() - 1];
             ids.truncate(limit);

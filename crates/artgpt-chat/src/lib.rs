@@ -7,6 +7,7 @@ mod conversation;
 mod detokenizer;
 mod gguf_tokenizer;
 mod hf_tokenizer;
+mod pre_tokenizer;
 mod prompt;
 mod sentencepiece;
 mod stop;
@@ -23,7 +24,11 @@ pub use stop::StopFilter;
 pub use tokenizer::Tokenizer;
 pub use turns::Turns;
 
+use std::io::Read;
 use std::path::Path;
+
+use artgpt_base::foreign::{self, Foreign};
+use artgpt_base::text::{first_line, printable};
 
 /// Why text cannot become tokens.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +42,14 @@ pub enum ChatError {
         reason: String,
         /// What the user can do.
         hint: &'static str,
+    },
+    /// The file is of another kind than a tokenizer's: a pointer of Git LFS, a web page.
+    #[error("{path} is {found}")]
+    Foreign {
+        /// The file.
+        path: String,
+        /// What it is.
+        found: Foreign,
     },
     /// A manifest names a template that does not exist.
     #[error("unknown prompt template `{0}`")]
@@ -63,12 +76,13 @@ pub enum ChatError {
 }
 
 /// The usual advice about a tokenizer's file.
-const COPY_TOKENIZER: &str = "copy it again from where the weights come from";
+const SAVE_TOKENIZER: &str =
+    "compare it with the model's own, or save it again with `save_pretrained` of transformers";
 
 impl ChatError {
     /// A tokenizer's file that is damaged or missing.
     pub(crate) fn tokenizer(path: &Path, reason: impl std::fmt::Display) -> Self {
-        Self::tokenizer_with_hint(path, reason, COPY_TOKENIZER)
+        Self::tokenizer_with_hint(path, reason, SAVE_TOKENIZER)
     }
 
     /// As [`ChatError::tokenizer`], with advice of its own.
@@ -77,13 +91,31 @@ impl ChatError {
         reason: impl std::fmt::Display,
         hint: &'static str,
     ) -> Self {
-        Self::Tokenizer { path: path.display().to_string(), reason: reason.to_string(), hint }
+        let reason = printable(&first_line(&reason));
+        Self::Tokenizer { path: path.display().to_string(), reason, hint }
+    }
+
+    /// A tokenizer of a kind that this program does not build.
+    pub(crate) fn unsupported(path: &Path, what: String, hint: &'static str) -> Self {
+        Self::tokenizer_with_hint(path, format!("{what} is not supported"), hint)
+    }
+
+    /// A tokenizer's file that cannot be parsed: what it is, if it is of another kind.
+    pub(crate) fn unreadable(path: &Path, reason: impl std::fmt::Display) -> Self {
+        let mut head = Vec::new();
+        let read = std::fs::File::open(path)
+            .and_then(|file| file.take(foreign::HEAD as u64).read_to_end(&mut head));
+        match foreign::recognise(&head).filter(|_| read.is_ok()) {
+            None | Some(Foreign::Json | Foreign::Text) => Self::tokenizer(path, reason),
+            Some(found) => Self::Foreign { path: path.display().to_string(), found },
+        }
     }
 
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Tokenizer { hint, .. } => hint,
+            Self::Foreign { found, .. } => found.hint(),
             Self::Template(_) => "use chatml, minigpt4 or vicuna",
             Self::Encode(_) => return None,
             Self::Markers { .. } => "write one `<image>` where each picture belongs",

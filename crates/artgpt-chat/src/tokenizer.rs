@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use tokenizers::Tokenizer as Inner;
 
 use super::ChatError;
+use artgpt_base::panics;
 use artgpt_manifest::{TokenizerData, TokenizerSource};
 
 /// A tokenizer with its special tokens. Text from a user never becomes a special token.
@@ -29,15 +30,18 @@ impl Tokenizer {
     /// [`ChatError::Tokenizer`], if the data is incomplete, of an unknown kind, or has more tokens
     /// than the embedding table has rows.
     pub fn new(data: &TokenizerData) -> Result<Self, ChatError> {
-        let tokenizer = match &data.source {
-            TokenizerSource::File { path, bos, eos } => Self::from_file(path, *bos, eos.clone())?,
+        let build = || match &data.source {
+            TokenizerSource::File { path, bos, eos } => Self::from_file(path, *bos, eos.clone()),
             TokenizerSource::Gguf(vocabulary) => {
-                super::gguf_tokenizer::open(&data.path, vocabulary)?
+                super::gguf_tokenizer::open(&data.path, vocabulary)
             }
             TokenizerSource::HuggingFace { folder, named } => {
-                super::hf_tokenizer::open(folder, named.as_deref())?
+                super::hf_tokenizer::open(folder, named.as_deref())
             }
         };
+        // The library panics on some vocabularies.
+        let tokenizer = panics::guarded(build)
+            .unwrap_or_else(|panic| Err(ChatError::tokenizer(data.source_path(), panic)))?;
         // Added tokens that no row stands for (a processor's `<image>`) are never used.
         match tokenizer.inner.get_vocab_size(false) {
             tokens if tokens > data.rows => Err(ChatError::tokenizer(
@@ -50,7 +54,7 @@ impl Tokenizer {
 
     /// Reads a `tokenizer.json`.
     fn from_file(path: &Path, bos: Option<u32>, eos: Vec<u32>) -> Result<Self, ChatError> {
-        let inner = Inner::from_file(path).map_err(|e| ChatError::tokenizer(path, e))?;
+        let inner = Inner::from_file(path).map_err(|e| ChatError::unreadable(path, e))?;
         Ok(Self::wrap(inner, bos, eos))
     }
 
@@ -82,7 +86,9 @@ impl Tokenizer {
     /// # Errors
     /// [`ChatError::Tokenizer`], if the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), ChatError> {
-        self.inner.save(path, false).map_err(|e| {
+        let save = || self.inner.save(path, false);
+        let saved = panics::guarded(save).unwrap_or_else(|panic| Err(panic.into()));
+        saved.map_err(|e| {
             let hint = "free some space, or make the folder writable";
             ChatError::tokenizer_with_hint(path, e, hint)
         })
@@ -93,9 +99,7 @@ impl Tokenizer {
     /// # Errors
     /// [`ChatError::Encode`].
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, ChatError> {
-        let encoding =
-            self.inner.encode_fast(text, false).map_err(|e| ChatError::Encode(e.to_string()))?;
-        Ok(encoding.get_ids().to_vec())
+        encode(&self.inner, text, false)
     }
 
     /// Encodes text in which special tokens are recognised, as in a raw prompt.
@@ -108,12 +112,11 @@ impl Tokenizer {
             inner.set_encode_special_tokens(false);
             inner
         });
-        let encoding =
-            inner.encode_fast(text, false).map_err(|e| ChatError::Encode(e.to_string()))?;
-        match encoding.get_ids() {
-            ids if ids.iter().all(|id| (*id as usize) < self.rows) => Ok(ids.to_vec()),
+        let ids = encode(inner, text, false)?;
+        match ids.iter().all(|id| (*id as usize) < self.rows) {
+            true => Ok(ids),
             // A token that no row stands for (a processor's `<image>`) is plain text here.
-            _ => self.encode_around_special(text),
+            false => self.encode_around_special(text),
         }
     }
 
@@ -147,6 +150,22 @@ impl Tokenizer {
 
     /// The text of `ids` without special tokens; bytes that are not UTF-8 become U+FFFD.
     pub fn decode(&self, ids: &[u32]) -> String {
-        self.inner.decode(ids, true).unwrap_or_default()
+        let decode = || self.inner.decode(ids, true);
+        panics::guarded(decode).ok().and_then(Result::ok).unwrap_or_default()
+    }
+
+    /// The rows of the embedding table that stand for no token.
+    pub fn rows_without_token(&self) -> Vec<u32> {
+        let rows = u32::try_from(self.rows).unwrap_or(0);
+        (0..rows).filter(|id| self.inner.id_to_token(*id).is_none()).collect()
+    }
+}
+
+/// The ids of a text; the library panics on some texts with some vocabularies.
+pub(super) fn encode(inner: &Inner, text: &str, ends: bool) -> Result<Vec<u32>, ChatError> {
+    match panics::guarded(|| inner.encode_fast(text, ends)) {
+        Ok(Ok(encoding)) => Ok(encoding.get_ids().to_vec()),
+        Ok(Err(e)) => Err(ChatError::Encode(artgpt_base::text::first_line(&e))),
+        Err(panic) => Err(ChatError::Encode(panic)),
     }
 }

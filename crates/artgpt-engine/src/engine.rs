@@ -23,6 +23,7 @@ use candle_core::Device;
 use self::adapters::{AdapterCache, AdapterId};
 use super::embedding_store::EmbeddingStore;
 use super::image_cache::ImageCache;
+use super::notices::{VocabularyRows, notices};
 use super::prefix::Position;
 use super::{Cancel, InferenceError, Prompt, Request, Result, ms};
 use artgpt_chat::{
@@ -84,6 +85,10 @@ pub struct Engine {
     embedding_folder: Option<PathBuf>,
     inactive_adapters: AdapterCache,
     active_adapter: Option<AdapterId>,
+    /// The table's rows against the tokens.
+    rows: VocabularyRows,
+    /// What the files hold and nothing uses, in sentences.
+    notices: Vec<String>,
     load_ms: f64,
 }
 
@@ -125,6 +130,8 @@ impl Engine {
         let tokenizer = Tokenizer::new(&tokenizer_data(model, &mut file))?;
         let (base, active_adapter) = (model.base_fingerprint()?, AdapterId::of(model));
         let format = PromptFormat::of(model, &tokenizer)?;
+        let rows = VocabularyRows::with(&mut file, &tokenizer)?;
+        let notices = notices(model, &rows);
         let model = ArtGpt::load(model, &mut file, device, progress)?;
         let cache = model.language.new_cache()?;
         tracing::info!(model = %name, ms = ms(started), "loaded the model");
@@ -141,8 +148,16 @@ impl Engine {
             embedding_folder: None,
             inactive_adapters: AdapterCache::default(),
             active_adapter,
+            rows,
+            notices,
             load_ms: ms(started),
         })
+    }
+
+    /// What the model's files hold and nothing uses: factors of a LoRA that no target takes, rows of the
+    /// vocabulary that stand for no token, tensors that the network does not have.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
     }
 
     /// Stores image tokens in `folder`, and reads those of earlier sessions from there. Stores

@@ -6,12 +6,14 @@ mod beam;
 mod embedding_store;
 mod engine;
 mod image_cache;
+mod notices;
 mod prefix;
 mod remote;
 mod worker;
 
 pub use backend::Backend;
 pub use engine::{Engine, GenerateEvent, Score};
+pub use notices::{VocabularyRows, unused};
 pub use remote::{Remote, RemoteError, SCHEME};
 pub use worker::{Explain, Folders, ModelInfo, Worker, WorkerEvent};
 
@@ -81,7 +83,12 @@ impl InferenceError {
             Self::NotFinite(model) => {
                 return Some(format!("`artgpt-tui models verify {model}` names the weight"));
             }
-            Self::Model(_) | Self::Fetch(_) | Self::Image(_) => return None,
+            Self::Model(e) => return e.hint(),
+            Self::Fetch(e) => match &**e {
+                artgpt_fetch::FetchError::Model(e) => return e.hint(),
+                _ => return None,
+            },
+            Self::Image(_) => return None,
             Self::NoVision(_) => "choose a model with vision, or ask without an image",
             Self::Incomplete { .. } => "choose another model",
             Self::Sampling(_) => "correct the flag or the setting",

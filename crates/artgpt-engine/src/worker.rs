@@ -21,6 +21,8 @@ pub enum WorkerEvent {
     Loading(LoadStage, f32),
     /// The model answers from now on.
     Ready(ModelInfo),
+    /// What the model's files hold and nothing uses, after [`WorkerEvent::Ready`].
+    Notice(String),
     /// The model cannot be used; the text says why and what to do.
     Unusable(String),
     /// Another model cannot be used (the text says why), so this one stays in use.
@@ -136,6 +138,11 @@ fn run(
                     (Ok(info), _) => {
                         name = other;
                         on_event(WorkerEvent::Ready(info));
+                        if let Some(Backend::Local(engine)) = &backend
+                            && !engine.notices().is_empty()
+                        {
+                            on_event(WorkerEvent::Notice(engine.notices().join("; ")));
+                        }
                     }
                     (Err(reason), Some(info)) => on_event(WorkerEvent::SwitchFailed(info, reason)),
                     (Err(reason), None) => {

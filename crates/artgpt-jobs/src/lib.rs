@@ -20,11 +20,11 @@ use std::path::Path;
 
 use artgpt_rundir::job::RecordError;
 
-pub use job::{Job, find, list};
+pub use job::{Damage, Job, find, list};
 pub use local::{ensure_supervisor, last_lines, stop_foreground};
 pub use queue::Slots;
 pub use remove::remove;
-pub use request::{RequestOutcome, request};
+pub use request::{RequestOutcome, request, stop_damaged};
 pub use submit::{submit, submit_existing};
 pub use supervisor::{OnJobEvent, Supervisor};
 
@@ -49,6 +49,20 @@ pub enum JobError {
         command: String,
         /// Its error output.
         reason: String,
+    },
+    /// `sbatch` did not say whether it took the job.
+    #[error("sbatch did not say whether it took job {id}: {reason}")]
+    Unsure {
+        /// The run's ID.
+        id: String,
+        /// Its error output, or that there was none.
+        reason: String,
+    },
+    /// Slurm does not say whether the job has ended, so that a second submission could run beside it.
+    #[error("Slurm does not say whether job {id} has ended")]
+    Silent {
+        /// The run's ID.
+        id: String,
     },
     /// The job's state does not allow the request.
     #[error("{id} is {state}")]

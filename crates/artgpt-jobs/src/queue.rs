@@ -81,8 +81,9 @@ pub(crate) fn schedule(
             loading[i] |= job.status.phase.is_some();
         }
     }
-    let mut queued: Vec<&Job> =
-        jobs.iter().filter(|job| job.is_local() && job.status.state == RunState::Queued).collect();
+    let waits =
+        |job: &&Job| job.is_local() && job.damage.is_none() && job.status.state == RunState::Queued;
+    let mut queued: Vec<&Job> = jobs.iter().filter(waits).collect();
     queued.sort_by_key(|job| (Reverse(job.spec.priority), job.spec.submitted, job.id.clone()));
     let mut decisions = Vec::new();
     for job in queued {
@@ -117,6 +118,9 @@ fn blocked(job: &Job, jobs: &[Job], now: jiff::Timestamp) -> Option<Decision> {
         let before = jobs.iter().find(|other| other.id == *id);
         let reason = match before.map(|job| job.status.state) {
             Some(RunState::Finished) => continue,
+            Some(RunState::Queued | RunState::Paused) if before.is_some_and(is_damaged) => {
+                format!("{id}, which it comes after, has an unreadable record")
+            }
             Some(RunState::Queued | RunState::Running | RunState::Paused) => {
                 waits.push(id.as_str());
                 continue;
@@ -137,6 +141,10 @@ fn blocked(job: &Job, jobs: &[Job], now: jiff::Timestamp) -> Option<Decision> {
     }
     let until = job.progress.not_before.filter(|until| *until > now)?;
     Some(Decision::Wait { reason: format!("{until}, after a crash") })
+}
+
+fn is_damaged(job: &Job) -> bool {
+    job.damage.is_some()
 }
 
 /// `occupied` marks devices with a job of ours, `loading` those where one has not yet allocated its memory.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use artgpt_rundir::job::REMOVED;
 
-use super::{Job, JobError, Result, io, list};
+use super::{Job, JobError, Result, io, list, slurm};
 use artgpt_rundir::{RunDir, RunError, RunState, run_folders, run_id};
 
 /// Deletes run directories with everything in them: metrics, checkpoints, weights. Deletes all of
@@ -67,7 +67,12 @@ fn lock_ended_run(run: &Path) -> Result<RunDir> {
         RunError::Busy(_) => refused(run, "in use by a running process", "stop it first"),
         other => other.into(),
     })?;
-    match Job::read(run)? {
+    match Job::read(run) {
+        // A damaged job does nothing more, unless Slurm starts it.
+        Some(job) if job.damage.is_some() => {
+            let _ = job.progress.slurm_id.as_deref().map(slurm::cancel);
+            Ok(lock)
+        }
         Some(job) if job.is_open() || job.status.state == RunState::Paused => {
             Err(refused(run, "queued or paused", "stop it first"))
         }

@@ -18,7 +18,7 @@ pub fn submit_existing(path: &Path, spec: &Spec) -> Result<Job> {
     let Ok(run) = RunDir::open(path) else {
         return refused("running in the foreground", "stop it first");
     };
-    if Job::read(path)?.is_some() {
+    if Job::read(path).is_some() {
         return refused("a job", "resume it");
     }
     let config = run.config()?;
@@ -38,10 +38,18 @@ pub fn submit_existing(path: &Path, spec: &Spec) -> Result<Job> {
 /// Those of creating the run directory and of writing its records.
 pub fn submit(runs: &Path, config: &TrainConfig, spec: &Spec) -> Result<Job> {
     let id = ulid::Ulid::generate().to_string();
-    // The temporary `RunDir` releases its lock here: the training process takes it.
-    let path = RunDir::create(runs, &id, config)?.path.clone();
-    Status::now(RunState::Queued, 0, config.total_steps(), None).write(&path)?;
-    write_records(&path, spec)
+    let path = runs.join(&id);
+    let submitted = (|| {
+        // The temporary `RunDir` releases its lock here: the training process takes it.
+        drop(RunDir::create(runs, &id, config)?);
+        Status::now(RunState::Queued, 0, config.total_steps(), None).write(&path)?;
+        write_records(&path, spec)
+    })();
+    if submitted.is_err() {
+        // On a full disk, half a run would stay behind.
+        let _ = std::fs::remove_dir_all(&path);
+    }
+    submitted
 }
 
 fn write_records(path: &Path, spec: &Spec) -> Result<Job> {
@@ -50,5 +58,5 @@ fn write_records(path: &Path, spec: &Spec) -> Result<Job> {
     record::write(path, Record::Request, &Request::default())?;
     // The run becomes a job with its spec, so write that last.
     record::write(path, Record::Spec, spec)?;
-    Job::read(path)?.ok_or_else(|| JobError::Unknown(path.display().to_string()))
+    Job::read(path).ok_or_else(|| JobError::Unknown(path.display().to_string()))
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::local::{last_lines, lock_supervisor, start, terminate, trains};
 use super::queue::{Decision, Slots, schedule, slots};
@@ -27,11 +27,30 @@ pub struct Supervisor<'a> {
     runs: PathBuf,
     counts: Slots,
     machine: Machine,
+    clock: Clock,
     /// Processes that this supervisor started, by run ID. A run's lock shows those of an earlier one.
     children: HashMap<String, Child>,
     /// Environment variables that training processes do not inherit (thread counts for inference).
     without: &'a [&'static str],
     on_event: OnJobEvent<'a>,
+}
+
+/// The time of day at the start plus a monotonic time, so that a change of the system's clock neither
+/// delays a restart nor hastens it.
+struct Clock {
+    at_start: jiff::Timestamp,
+    start: Instant,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { at_start: jiff::Timestamp::now(), start: Instant::now() }
+    }
+
+    fn now(&self) -> jiff::Timestamp {
+        let since = jiff::SignedDuration::try_from(self.start.elapsed());
+        since.ok().and_then(|since| self.at_start.checked_add(since).ok()).unwrap_or(self.at_start)
+    }
 }
 
 /// How a job's process ended.
@@ -55,6 +74,7 @@ impl<'a> Supervisor<'a> {
             runs: runs.into(),
             counts,
             machine: Machine::open(),
+            clock: Clock::start(),
             children: HashMap::new(),
             without,
             on_event,
@@ -98,7 +118,7 @@ impl<'a> Supervisor<'a> {
         let jobs = list(&self.runs);
         if jobs.iter().any(|job| job.is_local() && job.status.state == RunState::Queued) {
             let all = slots(self.counts, self.machine.memory(), &self.machine.gpus());
-            for (id, decision) in schedule(&jobs, &all, jiff::Timestamp::now()) {
+            for (id, decision) in schedule(&jobs, &all, self.clock.now()) {
                 let Some(job) = jobs.iter().find(|job| job.id == id) else { continue };
                 match self.apply(job, decision) {
                     Ok(()) => {}
@@ -125,8 +145,11 @@ impl<'a> Supervisor<'a> {
         // Our process exits if another process trains this run already.
         let exit = exit.filter(|_| !RunDir::is_open(&job.path));
         // The process may have written its final status since the list was read.
-        let fresh = Job::read(&job.path)?;
+        let fresh = Job::read(&job.path);
         let job = fresh.as_ref().unwrap_or(job);
+        if job.damage.is_some() {
+            return Ok(());
+        }
         let wanted = job.request.wanted;
         let Some(exit) = exit else {
             return match wanted {
@@ -200,8 +223,7 @@ impl<'a> Supervisor<'a> {
             return self.set_state(job, RunState::Failed, &with_last_line(job, what));
         }
         let wait = RESTART_DELAY << (crashes - 1).min(6);
-        let not_before =
-            jiff::Timestamp::now().checked_add(jiff::SignedDuration::from_secs(wait)).ok();
+        let not_before = self.clock.now().checked_add(jiff::SignedDuration::from_secs(wait)).ok();
         let progress =
             Progress { crashes, crashed_at: job.status.step, not_before, ..job.progress.clone() };
         record::write(&job.path, Record::Progress, &progress)?;

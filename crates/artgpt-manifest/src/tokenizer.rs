@@ -1,6 +1,6 @@
 //! Where a model's tokenizer comes from, as data that a tokenizer is built from.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What a tokenizer is built from.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,6 +11,18 @@ pub struct TokenizerData {
     pub rows: usize,
     /// The vocabulary.
     pub source: TokenizerSource,
+}
+
+impl TokenizerData {
+    /// The file or folder that holds the vocabulary.
+    pub fn source_path(&self) -> &Path {
+        match &self.source {
+            TokenizerSource::File { path, .. } => path,
+            TokenizerSource::Gguf(_) => &self.path,
+            TokenizerSource::HuggingFace { named: Some(path), .. } => path,
+            TokenizerSource::HuggingFace { folder, .. } => folder,
+        }
+    }
 }
 
 /// The forms in which checkpoints hold a vocabulary.
@@ -54,8 +66,8 @@ pub struct GgufVocabulary {
     pub merges: Option<Vec<String>>,
     /// `bos_token_id`.
     pub bos: Option<u32>,
-    /// `eos_token_id`.
-    pub eos: Option<u32>,
+    /// `eos_token_id`, and the other tokens that end a turn or a message: `eot_token_id`, `eom_token_id`.
+    pub eos: Vec<u32>,
     /// `add_bos_token`.
     pub add_bos: Option<bool>,
     /// `add_space_prefix`.

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
-use artgpt_base::text::first_line;
+use artgpt_base::foreign::{self, Foreign};
+use artgpt_base::text::{first_line, printable};
 
 /// Why a model's files cannot be read, converted or computed with.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,22 @@ pub enum Error {
         path: String,
         /// What is wrong, in one line.
         reason: String,
+    },
+    /// The file is of another kind than its reader expects: a pointer of Git LFS, a web page.
+    #[error("{path} is {found}")]
+    Foreign {
+        /// The file.
+        path: String,
+        /// What it is.
+        found: Foreign,
+    },
+    /// A file that another one names, or a part of a model in several files, is not there.
+    #[error("{path} is missing, and {by} needs it")]
+    Missing {
+        /// The file that is not there.
+        path: String,
+        /// The file that names it.
+        by: String,
     },
     /// The file is intact, but this program does not read what it holds.
     #[error("{path}: {what} is not supported")]
@@ -53,7 +70,41 @@ impl From<candle_core::Error> for Error {
 
 impl Error {
     pub(crate) fn corrupt(path: &Path, reason: impl fmt::Display) -> Self {
-        Self::Corrupt { path: path.display().to_string(), reason: first_line(&reason) }
+        let reason = printable(&first_line(&reason));
+        Self::Corrupt { path: path.display().to_string(), reason }
+    }
+
+    /// An error about a file that its reader cannot read: what it is, if its beginning `head` is that of a
+    /// file of another kind, else the reader's own `reason`.
+    pub(crate) fn unreadable(path: &Path, head: &[u8], reason: impl fmt::Display) -> Self {
+        match foreign::recognise(head) {
+            Some(found) => Self::Foreign { path: path.display().to_string(), found },
+            None => Self::corrupt(path, reason),
+        }
+    }
+
+    /// As [`Self::unreadable`], for a file of text: that it is text says nothing.
+    pub(crate) fn unreadable_text(path: &Path, text: &str, reason: impl fmt::Display) -> Self {
+        match foreign::recognise(text.as_bytes()) {
+            Some(Foreign::Text | Foreign::Json) | None => Self::corrupt(path, reason),
+            Some(found) => Self::Foreign { path: path.display().to_string(), found },
+        }
+    }
+
+    /// What the user can do, where there is something to do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Corrupt { path, .. } => Some(match installed(Path::new(path)) {
+                Some(name) => format!("`artgpt-tui models install {name}` fetches it again"),
+                None => "`artgpt-tui models show` compares a model's files with what the network \
+                         needs"
+                    .into(),
+            }),
+            Self::Foreign { found, .. } => Some(found.hint().into()),
+            Self::Missing { .. } => Some("put all files of the model into one folder".into()),
+            Self::Unsupported { hint, .. } => Some(hint.clone()),
+            Self::Io { .. } | Self::Tensor(_) => None,
+        }
     }
 
     /// An error from building a part of the network from `path`. An error of this crate names its
@@ -69,6 +120,13 @@ impl Error {
         let wrapped = Box::new(Carried(self));
         candle_core::Error::WrappedContext { wrapped, context: String::new() }
     }
+}
+
+/// The name of the model whose installation wrote this file; `None` for a file of the user's own.
+pub fn installed(file: &Path) -> Option<String> {
+    let dir = file.parent()?;
+    let name = dir.join("installed.json").is_file().then(|| dir.file_name()).flatten()?;
+    Some(name.to_string_lossy().into_owned())
 }
 
 /// An error of this crate inside one of candle's. candle prints its `Debug` form, which therefore

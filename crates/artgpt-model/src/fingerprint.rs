@@ -8,7 +8,7 @@ use std::time::UNIX_EPOCH;
 
 use sha2::{Digest, Sha256};
 
-use super::checkpoint::replaces_base;
+use super::checkpoint::{replaces_base, split_files};
 use super::manifest::{Model, VisionKind};
 use super::source::tuning_source;
 use super::{Error, Result};
@@ -61,7 +61,9 @@ impl Model {
             all.push_str(text);
             all.push('\n');
         };
-        state(&language, &mut add)?;
+        for file in split_files(&language) {
+            state(&file, &mut add)?;
+        }
         let m = &self.manifest;
         match m.language.as_ref().and_then(|l| l.tokenizer.as_ref()) {
             Some(tokenizer) => state(&self.path(tokenizer), &mut add)?,
@@ -116,8 +118,8 @@ impl Model {
                 None => sample(&self.path(part), &mut hash)?,
             }
         }
-        if let Some(path) = self.language_path() {
-            sample(&path, &mut hash)?;
+        for file in self.language_path().iter().flat_map(|path| split_files(path)) {
+            sample(&file, &mut hash)?;
         }
         Ok(hex(&hash.finalize()))
     }

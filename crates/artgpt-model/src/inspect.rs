@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use candle_core::Device;
 use serde::Serialize;
 
-use super::Result;
 use super::bridge::Bridge;
 use super::checkpoint::audit::{DryRun, Fit, Recorder, Requested, Stored, grouped};
 use super::checkpoint::{Extras, LanguageFile, Tensors, read_llama};
 use super::llama::LlamaConfig;
 use super::manifest::Model;
 use super::source::{RenamedTensors, VisionSource, bridge_source, tuning_source};
+use super::{Error, Result};
 use artgpt_kernels::mode::Fused;
 use artgpt_manifest::{Method, Target};
 
@@ -71,6 +71,8 @@ impl Inspection {
 struct Files {
     names: BTreeMap<PathBuf, BTreeSet<String>>,
     requested: BTreeSet<String>,
+    /// From our names of tensors to those of the file, where they differ.
+    shown: BTreeMap<String, String>,
 }
 
 impl Files {
@@ -80,12 +82,19 @@ impl Files {
         }
     }
 
+    /// Adds the files of `tensors`, and what each file calls its tensors.
+    fn hold_tensors(&mut self, tensors: &Tensors) {
+        self.hold(tensors.names_by_file());
+        self.shown.extend(tensors.names_in_files());
+    }
+
     fn unused(self) -> BTreeMap<String, Vec<String>> {
-        let requested = &self.requested;
+        let (requested, shown) = (&self.requested, &self.shown);
         self.names
             .into_iter()
             .filter_map(|(path, names)| {
-                let unused = grouped(names.difference(requested).map(String::as_str));
+                let unused = names.difference(requested);
+                let unused = grouped(unused.map(|n| shown.get(n).unwrap_or(n).as_str()));
                 (!unused.is_empty()).then(|| (path.display().to_string(), unused))
             })
             .collect()
@@ -139,15 +148,15 @@ impl Inspector {
 
     fn vision(&mut self, model: &Model) -> Result<()> {
         let Some(source) = VisionSource::of(model)? else { return Ok(()) };
-        let recorder = Recorder::default();
-        source.load(|named| record(&recorder, named))?;
         let files = source.files();
         let mut stored = BTreeMap::new();
         for named in files.iter().rev() {
             stored.extend(named.tensors.stored());
         }
+        let recorder = Recorder::new(&stored);
+        source.load(|named| record(&recorder, named))?;
         for named in &files {
-            self.files.hold(named.tensors.names_by_file());
+            self.files.hold_tensors(&named.tensors);
         }
         if let Some(own) = files.first() {
             let path = own.tensors.path.clone();
@@ -160,11 +169,12 @@ impl Inspector {
     fn language(&mut self, model: &Model) -> Result<Option<LlamaConfig>> {
         let Some(path) = model.language_path() else { return Ok(None) };
         let mut file = LanguageFile::open(&path)?;
-        let recorder = Recorder::default();
         let stored = file.weights().stored();
+        let recorder = Recorder::new(&stored);
         let config = file.weights().config()?;
-        let trained = Recorder::default();
         let tuning = tuning_source(model)?;
+        let trained = tuning.as_ref().map(|(tensors, _)| tensors.stored()).unwrap_or_default();
+        let trained = Recorder::new(&trained);
         let extras = Extras {
             weights: tuning.as_ref().map(|_| trained.builder(str::to_string)),
             method: tuning.as_ref().map_or(Method::Projection {}, |(_, method)| method.clone()),
@@ -174,14 +184,16 @@ impl Inspector {
         read_llama::<Fused>(&mut dry_run, &extras, &Device::Cpu, |_, _| {})?;
         self.files.hold(match &file {
             LanguageFile::HuggingFace(folder) => folder.names_by_file(),
-            LanguageFile::Gguf(_) => vec![(path.clone(), stored.keys().cloned().collect())],
+            LanguageFile::Gguf(file) => file.names_by_file(),
         });
+        // The configuration holds its values.
+        self.files.requested.insert("rope_freqs.weight".into());
         self.add("language model", path, &recorder.requested(), &stored);
         if let Some((tensors, _)) = tuning {
             let mut requested = trained.requested();
             // Loading takes trained norms from this file, too.
             requested.extend(replaced(&tensors, &config));
-            self.files.hold(tensors.names_by_file());
+            self.files.hold_tensors(&tensors);
             self.add("adapters", tensors.path.clone(), &requested, &tensors.stored());
         }
         Ok(Some(config))
@@ -191,9 +203,10 @@ impl Inspector {
     fn bridge(&mut self, model: &Model, config: &LlamaConfig) -> Result<u64> {
         let Some(part) = &model.manifest.qformer else { return Ok(0) };
         let named = bridge_source(model, part)?;
-        let recorder = Recorder::default();
-        Bridge::load(&part.config, config.hidden_size, record(&recorder, &named))?;
-        self.files.hold(named.tensors.names_by_file());
+        let recorder = Recorder::new(&named.tensors.stored());
+        Bridge::load(&part.config, config.hidden_size, record(&recorder, &named))
+            .map_err(|e| Error::in_part(&model.path(&part.path), e))?;
+        self.files.hold_tensors(&named.tensors);
         let (path, stored) = (named.tensors.path.clone(), named.tensors.stored());
         self.add("Q-Former and projection", path, &recorder.requested(), &stored);
         Ok(((part.config.hidden_size + 1) * config.hidden_size) as u64)
@@ -216,11 +229,14 @@ impl Inspection {
         let parameters = self.parameters();
         self.trainable.insert("full".into(), parameters);
         let weights: u64 = self.parts.iter().map(|part| resident(part, device)).sum();
-        let key_values = 2
-            * 4
-            * config.num_hidden_layers as u64
-            * (config.num_key_value_heads * config.head_dim * config.context_length) as u64;
-        self.memory_to_chat = weights + key_values;
+        let cached = [
+            config.num_hidden_layers,
+            config.num_key_value_heads,
+            config.head_dim,
+            config.context_length,
+        ];
+        let key_values = cached.iter().fold(8u64, |n, size| n.saturating_mul(*size as u64));
+        self.memory_to_chat = weights.saturating_add(key_values);
         // Frozen matrices in f32; weight, gradient and two moments of what trains.
         self.memory_to_train_adapters = 4 * parameters + 16 * paper;
     }

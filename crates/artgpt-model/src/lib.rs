@@ -22,10 +22,11 @@ mod relations;
 mod rows;
 pub mod sampling;
 pub mod source;
+mod unused;
 pub mod verify;
 pub mod vision;
 
-pub use error::{Error, Result};
+pub use error::{Error, Result, installed};
 
 /// The part that is being loaded, for progress displays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -25,9 +25,8 @@ pub struct Llama<M> {
     pub norm: Tensor,
     /// The output matrix, (vocabulary, hidden).
     pub lm_head: Matrix,
-    /// (context, head_dim / 2)
-    cos: Tensor,
-    sin: Tensor,
+    /// The scaled rotary frequencies, (1, head_dim / 2).
+    frequencies: Tensor,
     device: Device,
     mode: PhantomData<M>,
 }
@@ -87,7 +86,7 @@ enum Mask<'a> {
 }
 
 impl<M: Mode> Llama<M> {
-    /// Joins the parts and computes the rotary tables.
+    /// Joins the parts and computes the rotary frequencies.
     pub fn new(
         config: LlamaConfig,
         embed_tokens: Matrix,
@@ -96,7 +95,9 @@ impl<M: Mode> Llama<M> {
         lm_head: Matrix,
         device: &Device,
     ) -> Result<Self> {
-        let (cos, sin) = rotary_tables(&config, device)?;
+        let half = config.head_dim / 2;
+        let scaled = |i| config.rope_scaling.apply(i, plain_frequency(&config, i));
+        let frequencies = Tensor::from_iter((0..half).map(scaled), device)?.unsqueeze(0)?;
         let device = device.clone();
         Ok(Self {
             config,
@@ -104,8 +105,7 @@ impl<M: Mode> Llama<M> {
             layers,
             norm,
             lm_head,
-            cos,
-            sin,
+            frequencies,
             device,
             mode: PhantomData,
         })
@@ -132,11 +132,14 @@ impl<M: Mode> Llama<M> {
 
     /// The rotary tables of the given positions (training packs several texts into one sequence).
     pub fn rotary_at(&self, positions: &[u32]) -> Result<Rotary> {
-        let index = Tensor::new(positions, &self.device)?;
-        Ok(Rotary {
-            cos: self.cos.index_select(&index, 0)?,
-            sin: self.sin.index_select(&index, 0)?,
-        })
+        let length = self.config.context_length;
+        if let Some(beyond) = positions.iter().find(|p| **p as usize >= length) {
+            candle_core::bail!("position {beyond} is beyond the context of {length}");
+        }
+        // Computed for each pass: a table of a context of millions would take gigabytes.
+        let positions = Tensor::from_iter(positions.iter().map(|p| *p as f32), &self.device)?;
+        let angles = positions.unsqueeze(1)?.matmul(&self.frequencies)?;
+        Ok(Rotary { cos: angles.cos()?, sin: angles.sin()? })
     }
 
     /// Processes `x`, (1, tokens, hidden), after the cached tokens, and appends it to the cache. Returns
@@ -154,10 +157,8 @@ impl<M: Mode> Llama<M> {
                 self.config.context_length
             );
         }
-        let rotary = Rotary {
-            cos: self.cos.narrow(0, past, tokens)?,
-            sin: self.sin.narrow(0, past, tokens)?,
-        };
+        let positions: Vec<u32> = (past..past + tokens).map(|p| p as u32).collect();
+        let rotary = self.rotary_at(&positions)?;
         let mask = (tokens > 1)
             .then(|| artgpt_kernels::mode::causal_mask(tokens, past, &self.device))
             .transpose()?;
@@ -265,16 +266,4 @@ impl<M: Mode> Llama<M> {
         let inner = M::swiglu(&both)?;
         block.tuning.down.add(&inner, block.down_proj.forward(&inner, precision)?)
     }
-}
-
-fn rotary_tables(config: &LlamaConfig, device: &Device) -> Result<(Tensor, Tensor)> {
-    let half = config.head_dim / 2;
-    let inverse: Vec<f32> =
-        (0..half).map(|i| config.rope_scaling.apply(i, plain_frequency(config, i))).collect();
-    let inverse = Tensor::from_vec(inverse, (1, half), device)?;
-    let positions = Tensor::arange(0, config.context_length as u32, device)?
-        .to_dtype(DType::F32)?
-        .reshape(((), 1))?;
-    let angles = positions.matmul(&inverse)?;
-    Ok((angles.cos()?, angles.sin()?))
 }

@@ -1,5 +1,9 @@
 //! The sizes of a LLaMA, and numbers derived from them.
 
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+use crate::{Error, Result};
 use artgpt_kernels::mode::RopeLayout;
 use artgpt_manifest::{Method, Target};
 
@@ -83,6 +87,48 @@ impl RopeScaling {
 }
 
 impl LlamaConfig {
+    /// Checks the sizes that `path` states against what real models have, before anything is computed or
+    /// allocated with them. `key` gives the name in that file of a size that Hugging Face calls so.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] that names the size and its value.
+    pub(crate) fn check(&self, path: &Path, key: impl Fn(&str) -> String) -> Result<()> {
+        let bounds: [(&str, usize, RangeInclusive<usize>); 8] = [
+            ("num_hidden_layers", self.num_hidden_layers, 1..=1000),
+            ("hidden_size", self.hidden_size, 1..=1 << 17),
+            ("num_attention_heads", self.num_attention_heads, 1..=4096),
+            ("num_key_value_heads", self.num_key_value_heads, 1..=4096),
+            ("head_dim", self.head_dim, 2..=1024),
+            ("intermediate_size", self.intermediate_size, 1..=1 << 20),
+            ("max_position_embeddings", self.context_length, 16..=1 << 24),
+            ("vocab_size", self.vocab_size, 1..=1 << 24),
+        ];
+        for (name, value, range) in bounds {
+            if !range.contains(&value) {
+                let (least, most) = (range.start(), range.end());
+                let reason =
+                    format!("{} is {value}, and {least} to {most} are possible", key(name));
+                return Err(Error::corrupt(path, reason));
+            }
+        }
+        let (heads, shared) = (self.num_attention_heads, self.num_key_value_heads);
+        if !heads.is_multiple_of(shared) || !self.head_dim.is_multiple_of(2) {
+            let reason = format!(
+                "its attention head counts do not fit together: {heads} heads {} wide, {shared} for keys",
+                self.head_dim
+            );
+            return Err(Error::corrupt(path, reason));
+        }
+        let finite = [self.rms_norm_eps, f64::from(self.rope_theta)];
+        if finite.iter().any(|v| !v.is_finite() || *v <= 0.0) {
+            return Err(Error::corrupt(
+                path,
+                "the norms' epsilon or the rope's base is not above 0",
+            ));
+        }
+        Ok(())
+    }
+
     /// Shape of a target's matrix, (out, in).
     pub fn dims(&self, target: Target) -> (usize, usize) {
         let (hidden, inner) = (self.hidden_size, self.intermediate_size);

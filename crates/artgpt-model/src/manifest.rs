@@ -1,6 +1,9 @@
 //! Finds a model by name or path: its manifest and the folder of its files.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use artgpt_base::foreign::{self, Foreign};
 
 pub use artgpt_manifest::{
     AdaptersPart, LanguageKind, LanguagePart, Manifest, PathPart, PeftMethod, PromptPart,
@@ -12,6 +15,10 @@ use super::{Error, Result};
 
 /// Maximum size of a manifest.
 const MAX_BYTES: u64 = 1 << 20;
+
+/// Extensions that programs give to a file while they download it.
+const UNFINISHED: [&str; 7] =
+    ["incomplete", "part", "partial", "crdownload", "download", "aria2", "tmp"];
 
 /// The built-in manifests: name and TOML text.
 pub const BUILTIN: &[(&str, &str)] = &[
@@ -78,13 +85,7 @@ impl Model {
                 .into(),
         }})?;
         let io = |source| Error::Io { path: file.display().to_string(), source };
-        if file.metadata().map_err(io)?.len() > MAX_BYTES {
-            return Err(Error::Unsupported {
-                path: file.display().to_string(),
-                what: "a file of this size as a manifest".into(),
-                hint: "name a manifest, a folder with a model in it, or a .gguf file".into(),
-            });
-        }
+        check_is_manifest(&file)?;
         let text = std::fs::read_to_string(&file).map_err(io)?;
         let dir = file.parent().unwrap_or(Path::new(".")).to_path_buf();
         Ok(Self { manifest: parse(&text, &file)?, dir, builtin: false })
@@ -92,6 +93,9 @@ impl Model {
 
     /// The path of a file of the manifest.
     pub fn path(&self, relative: &str) -> PathBuf {
+        if relative == "." && !self.dir.as_os_str().is_empty() {
+            return self.dir.clone();
+        }
         self.dir.join(relative)
     }
 
@@ -127,6 +131,37 @@ impl Model {
         let found = BUILTIN_WEIGHTS.iter().find(|(name, _)| self.builtin && *name == relative);
         found.map(|(_, bytes)| *bytes)
     }
+}
+
+/// Names what a file is that is no manifest: weights, an unfinished download, a pointer.
+fn check_is_manifest(file: &Path) -> Result<()> {
+    let io = |source| Error::Io { path: file.display().to_string(), source };
+    let unsupported = |what: &str, hint: &str| Error::Unsupported {
+        path: file.display().to_string(),
+        what: what.into(),
+        hint: hint.into(),
+    };
+    let extension = file.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    if UNFINISHED.contains(&extension.as_str()) {
+        return Err(unsupported("an unfinished download", "finish or repeat the download"));
+    }
+    let mut head = Vec::new();
+    let opened = std::fs::File::open(file).map_err(io)?;
+    let bytes = opened.metadata().map_err(io)?.len();
+    opened.take(foreign::HEAD as u64).read_to_end(&mut head).map_err(io)?;
+    match foreign::recognise(&head) {
+        Some(Foreign::Safetensors | Foreign::Pickle) => {
+            let hint = "name the folder that holds it with its config.json";
+            return Err(unsupported("a file of weights without its folder", hint));
+        }
+        Some(Foreign::Text | Foreign::Json) | None => {}
+        Some(found) => return Err(Error::Foreign { path: file.display().to_string(), found }),
+    }
+    if bytes > MAX_BYTES {
+        let hint = "name a manifest, a folder with a model in it, or a .gguf file";
+        return Err(unsupported("a file of this size as a manifest", hint));
+    }
+    Ok(())
 }
 
 /// Checks that `name` can be the name of a folder; `path` is for the message.

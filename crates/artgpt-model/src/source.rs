@@ -120,6 +120,8 @@ impl VisionSource {
 /// A file cannot be read or is damaged.
 pub fn bridge_source(model: &Model, part: &QFormerPart) -> Result<RenamedTensors> {
     let path = model.path(&part.path);
+    // A manifest states them, too.
+    hf::check_qformer(&model.dir.join("manifest.toml"), "qformer", &part.config)?;
     let mut all = model.tensors(&part.path)?;
     let over = [
         model.manifest.projection.as_ref().map(|p| &p.path),
@@ -170,6 +172,7 @@ pub(crate) fn tuning_source(model: &Model) -> Result<Option<(Tensors, Method)>> 
         }
     };
     method.check().map_err(|reason| Error::corrupt(&tensors.path, reason))?;
+    check_rank(&tensors, &method)?;
     Ok(Some((tensors, method)))
 }
 
@@ -178,4 +181,19 @@ fn first<'a>(tensors: &'a Tensors, end: &str) -> Result<&'a TensorInfo> {
     let name = tensors.names().find(|n| n.ends_with(end));
     let info = name.and_then(|n| tensors.info(n));
     info.ok_or_else(|| Error::corrupt(&tensors.path, format!("it has no tensor ...{end}")))
+}
+
+/// The configuration's rank against the factors, before anything is computed with it.
+fn check_rank(tensors: &Tensors, method: &Method) -> Result<()> {
+    let Method::Lora { rank, targets, .. } = method else { return Ok(()) };
+    for target in targets {
+        let end = format!("{}.lora_A.weight", target.path());
+        let name = tensors.names().find(|n| n.ends_with(&end));
+        let Some((name, info)) = name.and_then(|n| Some((n, tensors.info(n)?))) else { continue };
+        if info.shape.first() != Some(rank) {
+            let reason = format!("the rank is {rank}, and {name} has the shape {:?}", info.shape);
+            return Err(Error::corrupt(&tensors.path, reason));
+        }
+    }
+    Ok(())
 }

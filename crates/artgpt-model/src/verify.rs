@@ -27,7 +27,7 @@ pub fn first_damaged(weights: &Inspection, model: &Model) -> Result<Option<Strin
         };
         let found = if part.path.extension().is_some_and(|e| e == "gguf") {
             let file = GgufFile::open(&part.path)?;
-            first(file.names(), |name| check(&part.path, name, &file.values(name)?))?
+            first(file.names(), |name| check(file.file_of(name), name, &file.values(name)?))?
         } else if !part.path.exists() && model.dir.exists() {
             None // inside the program
         } else {

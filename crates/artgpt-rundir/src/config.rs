@@ -123,6 +123,51 @@ pub struct Resources {
     pub extra: Vec<String>,
 }
 
+impl Resources {
+    /// Checks that each value is one line of text: it becomes a line of the job script.
+    ///
+    /// # Errors
+    /// [`RunError::Config`] with the key of the first that is not.
+    pub fn check(&self) -> Result<()> {
+        let Self {
+            partition,
+            account,
+            qos,
+            time,
+            memory,
+            nodes: _,
+            tasks: _,
+            cpus_per_task: _,
+            gpus_per_task: _,
+            mpi,
+            notice: _,
+            extra,
+        } = self;
+        let named = [
+            ("partition", partition),
+            ("account", account),
+            ("qos", qos),
+            ("time", time),
+            ("memory", memory),
+            ("mpi", mpi),
+        ];
+        let named = named.into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
+        let mut all = named.chain(extra.iter().map(|value| ("extra", value)));
+        let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+        match all.find(|(_, value)| value.contains(breaks)) {
+            Some((key, value)) => Err(RunError::Config(format!(
+                "slurm.{key} = {value:?} holds a line break or another control character"
+            ))),
+            None => match extra.iter().find(|value| !value.trim_start().starts_with('-')) {
+                Some(value) => Err(RunError::Config(format!(
+                    "slurm.extra: {value:?} is not an option of sbatch, such as \"--exclusive\""
+                ))),
+                None => Ok(()),
+            },
+        }
+    }
+}
+
 /// Number format in which frozen matrices multiply. Sums are f32.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -292,6 +337,7 @@ impl TrainConfig {
                 return wrong(format!("stage {i}: caption: {problem}"));
             }
         }
+        self.slurm.as_ref().map_or(Ok(()), Resources::check)?;
         self.method.check().or_else(wrong)?;
         if self.bridge == BridgeParts::Nothing
             && self.stage.iter().any(|s| s.kind == StageKind::Align)

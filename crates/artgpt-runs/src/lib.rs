@@ -7,6 +7,7 @@
 mod about;
 pub mod catalogue;
 mod chunks;
+mod clock;
 mod column;
 mod curves;
 mod export;
@@ -29,6 +30,7 @@ mod table;
 mod tail;
 
 pub use about::{About, At, Bin, ByTag, Cut, Media};
+pub use clock::steady_now;
 pub use curves::{Curves, SYSTEM};
 pub use export::csv;
 pub use follow::{Change, Follower};

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
+use super::clock::{LastChange, steady_now};
 use super::marks::MarksReader;
-use super::standing::{Standing, standing};
+use super::standing::{Standing, standing, stated};
 use artgpt_rundir::job::called;
 use artgpt_rundir::{RunState, Status, run_folders, run_id};
 
@@ -76,6 +76,7 @@ pub struct News {
 #[derive(Debug)]
 struct LastSeen {
     standing: Option<Standing>,
+    heard: LastChange<String>,
     marks: MarksReader,
 }
 
@@ -87,14 +88,20 @@ impl News {
 
     /// The notices since the last call; none in the first call.
     pub fn look(&mut self) -> Vec<Item> {
-        let now = SystemTime::now();
+        let now = steady_now();
         let mut items = Vec::new();
         for path in run_folders(&self.runs) {
             let Some(status) = Status::read(&path) else { continue };
             let run = run_id(&path);
-            let new = || LastSeen { standing: None, marks: MarksReader::of(&path) };
+            let new = || LastSeen {
+                standing: None,
+                heard: LastChange::default(),
+                marks: MarksReader::of(&path),
+            };
             let seen = self.seen.entry(path.clone()).or_insert_with(new);
-            let state = standing(&status, now);
+            let beat = &status.heartbeat;
+            let heard = seen.heard.see(beat.clone(), stated(beat), now);
+            let state = standing(&status, heard, now);
             let marks = seen.marks.read();
             let before = seen.standing.replace(state);
             if !self.has_baseline {

@@ -34,6 +34,9 @@ pub struct Run {
     pub status: Option<Status>,
     /// Whether the process that `status` names existed at the last read.
     pub has_process: bool,
+    /// When its process was heard of last: the heartbeat in `status`, on the clock of
+    /// [`steady_now`](crate::steady_now).
+    pub heard: Option<SystemTime>,
     /// The job name, if it is a job.
     pub job: Option<String>,
     /// Its configuration: from its log, else from files in its folder.
@@ -46,7 +49,7 @@ pub struct Run {
     pub gone: bool,
     /// Checkpoints, warnings and rollbacks, oldest first.
     pub marks: Vec<Mark>,
-    /// Modification time of its newest file.
+    /// When its newest file changed last, on the clock of [`steady_now`](crate::steady_now).
     pub written: Option<SystemTime>,
     /// The last read error.
     pub trouble: Option<String>,
@@ -88,14 +91,16 @@ impl Run {
     /// Whether it is running. Depends on nothing but the snapshot and `now`.
     pub fn standing(&self, now: SystemTime) -> Standing {
         match &self.status {
-            Some(status) => match (standing_with(status, self.has_process, now), self.ending) {
-                (Standing::Told(RunState::Running), Some(Wanted::Pause)) => Standing::Pausing,
-                (Standing::Told(RunState::Running), Some(Wanted::Stop)) => Standing::Stopping,
-                (Standing::Told(RunState::Running), _) if status.phase.is_some() => {
-                    Standing::Starting
+            Some(status) => {
+                match (standing_with(status, self.has_process, self.heard, now), self.ending) {
+                    (Standing::Told(RunState::Running), Some(Wanted::Pause)) => Standing::Pausing,
+                    (Standing::Told(RunState::Running), Some(Wanted::Stop)) => Standing::Stopping,
+                    (Standing::Told(RunState::Running), _) if status.phase.is_some() => {
+                        Standing::Starting
+                    }
+                    (told, _) => told,
                 }
-                (told, _) => told,
-            },
+            }
             None if self.curves.about.exit.is_some() => {
                 let good = self.curves.about.exit == Some(0);
                 Standing::Told(if good { RunState::Finished } else { RunState::Failed })

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use super::catalogue::{Found, Kind, Source, Unread};
+use super::clock::{LastChange, steady_now};
 use super::curves::Curves;
 use super::marks::MarksReader;
 use super::readers::{Pattern, Reader};
 use super::run::{Run, RunSnapshot};
 use super::settings::{Settings, settings};
 use super::skipped::Skipped;
-use super::standing::is_process;
+use super::standing::{is_process, stated};
 use super::tail::Grown;
 use artgpt_rundir::job::{Wanted, called, ending};
 use artgpt_rundir::{Mark, RunState, Status};
@@ -28,6 +29,8 @@ pub struct RunReader {
     readers: Vec<Named>,
     pattern: Option<Pattern>,
     marks: MarksReader,
+    written: LastChange<SystemTime>,
+    heard: LastChange<String>,
     /// What is read from the start takes the place of the run's curves when all of it is read: a file
     /// that is just being written again has nothing to show.
     staged: Option<Curves>,
@@ -48,8 +51,18 @@ impl RunReader {
         let Found { path, name, groups } = found;
         let run = Arc::new(Run { path: path.clone(), name, ..Run::default() });
         let marks = MarksReader::of(&path);
-        let (sources, readers, staged) = (Vec::new(), Vec::new(), None);
-        let mut reader = Self { path, groups, sources, readers, pattern, marks, staged, run };
+        let mut reader = Self {
+            path,
+            groups,
+            sources: Vec::new(),
+            readers: Vec::new(),
+            pattern,
+            marks,
+            written: LastChange::default(),
+            heard: LastChange::default(),
+            staged: None,
+            run,
+        };
         reader.choose();
         reader.begin();
         reader
@@ -170,6 +183,7 @@ impl RunReader {
         let same = run.job == new.job
             && run.status == new.status
             && run.has_process == new.has_process
+            && run.heard == new.heard
             && run.ending == new.ending
             && run.gone == new.gone
             && run.written == new.written
@@ -187,7 +201,8 @@ impl RunReader {
         }
         run.marks.extend(new.marks);
         (run.job, run.status, run.has_process) = (new.job, new.status, new.has_process);
-        (run.ending, run.gone, run.written) = (new.ending, new.gone, new.written);
+        (run.ending, run.gone) = (new.ending, new.gone);
+        (run.written, run.heard) = (new.written, new.heard);
         (run.trouble, run.skipped) = (new.trouble, new.skipped);
         true
     }
@@ -197,6 +212,13 @@ impl RunReader {
         let status = Status::read(&self.path);
         let times = self.sources.iter().filter_map(|s| s.path.metadata().ok()?.modified().ok());
         let running = status.as_ref().filter(|s| s.state == RunState::Running);
+        let now = steady_now();
+        let written = times.max().and_then(|at| self.written.see(at, Some(at), now));
+        let beat = status.as_ref().map(|status| status.heartbeat.clone());
+        let heard = beat.and_then(|beat| {
+            let stated = stated(&beat);
+            self.heard.see(beat, stated, now)
+        });
         let state = |status: &Option<Status>| status.as_ref().map(|s| s.state);
         let new_state = state(&self.run.status) != state(&status);
         // The files that make it a job are written after its first status.
@@ -215,7 +237,8 @@ impl RunReader {
             ending: running.and_then(|status| ending(&self.path, status.pid)),
             gone: !self.path.exists(),
             marks: self.marks.read(),
-            written: times.max(),
+            written,
+            heard,
             skipped: skipped(&self.readers),
             job,
             status,
@@ -228,7 +251,7 @@ impl RunReader {
         let mut reader = Self::open(found, pattern);
         reader.read(&AtomicBool::new(false));
         let mut run = Arc::unwrap_or_clone(reader.run);
-        if !run.standing(SystemTime::now()).runs() {
+        if !run.standing(steady_now()).runs() {
             for Named { prefix, reader } in &mut reader.readers {
                 reader.finish();
                 run.curves.set_prefix(prefix);
@@ -299,6 +322,7 @@ struct Look {
     /// `None` where it cannot have changed.
     config: Option<Settings>,
     written: Option<SystemTime>,
+    heard: Option<SystemTime>,
     trouble: Option<String>,
     skipped: Skipped,
 }

@@ -60,26 +60,31 @@ impl Standing {
     }
 }
 
-/// The standing of a run with a status. Looks for its process.
-pub(crate) fn standing(status: &Status, now: SystemTime) -> Standing {
-    standing_with(status, is_process(status.pid), now)
+/// The standing of a run with a status and the time of its heartbeat. Looks for its process.
+pub(crate) fn standing(status: &Status, heard: Option<SystemTime>, now: SystemTime) -> Standing {
+    standing_with(status, is_process(status.pid), heard, now)
 }
 
 /// The standing of a run with a status, given whether its process exists.
-pub(super) fn standing_with(status: &Status, has_process: bool, now: SystemTime) -> Standing {
+pub(super) fn standing_with(
+    status: &Status,
+    has_process: bool,
+    heard: Option<SystemTime>,
+    now: SystemTime,
+) -> Standing {
     let running = status.state == RunState::Running;
     // A run on another machine has no process here, but its heartbeat is recent.
-    match running && !has_process && !is_recent(&status.heartbeat, now) {
+    let is_recent = |at| now.duration_since(at).map_or(true, |age| age < LIVELY);
+    match running && !has_process && !heard.is_some_and(is_recent) {
         true => Standing::Lost,
         false => Standing::Told(status.state),
     }
 }
 
-/// Whether a heartbeat (RFC 3339) is recent.
-fn is_recent(heartbeat: &str, now: SystemTime) -> bool {
-    let Ok(at) = heartbeat.parse::<jiff::Timestamp>() else { return false };
-    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(at.as_second().max(0) as u64);
-    now.duration_since(at).map_or(true, |age| age < LIVELY)
+/// The time that a heartbeat (RFC 3339) states.
+pub(super) fn stated(heartbeat: &str) -> Option<SystemTime> {
+    let at = heartbeat.parse::<jiff::Timestamp>().ok()?;
+    Some(SystemTime::UNIX_EPOCH + Duration::from_secs(at.as_second().max(0) as u64))
 }
 
 /// Whether the process exists. A process that took over the number of an ended one counts, too.

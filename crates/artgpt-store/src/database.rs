@@ -162,17 +162,6 @@ impl Database {
         self.mirror.session(session)
     }
 
-    /// Deletes a draft of which nothing came.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`].
-    pub fn drop_draft(&self, key: &super::DraftKey) -> Result<()> {
-        for key in self.drafts.scan_prefix(turn_key(&key.session, key.seq)).keys().flatten() {
-            self.drafts.remove(key).map_err(io(&self.path))?;
-        }
-        self.flush()
-    }
-
     /// Adds a finished turn, in one transaction with its session's record; durable on return.
     /// The same transaction deletes the turn's draft.
     ///

@@ -35,6 +35,9 @@ pub fn to_markdown(c: &Conversation) -> String {
             false => format!(" (artwork {})", shown.join(", ")),
         };
         let _ = writeln!(out, "\n**{who}**{with}:\n\n{}", printable_lines(turn.text.trim()));
+        if let Some(reason) = &turn.failure {
+            let _ = writeln!(out, "\n*(the answer failed: {})*", printable(reason));
+        }
         let ended = match (turn.complete, turn.finish_reason) {
             (false, _) => "the answer was cut off",
             (true, Some(FinishReason::Cancelled)) => "the answer was stopped",
@@ -63,7 +66,10 @@ mod tests {
         c.turns.push(turn);
         let back: Conversation = serde_json::from_str(&to_json(&c)).expect("parses");
         assert_eq!(back, c);
+        let failed = c.assistant_turn("").failed("", "HTTP 500");
+        c.turns.push(failed);
         let text = to_markdown(&c);
+        assert!(text.contains("*(the answer failed: HTTP 500)*"), "{text}");
         assert!(text.contains("**You**") && !text.contains('\u{1b}'));
     }
 }

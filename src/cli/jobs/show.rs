@@ -6,7 +6,7 @@ use artgpt_base::output;
 use artgpt_base::text::{duration, fit, printable};
 use artgpt_jobs::{Job, last_lines};
 use artgpt_rundir::RunState;
-use artgpt_rundir::job::OUTPUT;
+use artgpt_rundir::job::{OUTPUT, Place, Progress};
 use artgpt_runs::Standing;
 
 /// Lines of a log that tell why a job failed.
@@ -49,6 +49,10 @@ pub(crate) fn list(context: &Context, jobs: &[Job]) {
 fn about(job: &Job, left: Option<f64>) -> String {
     let status = &job.status;
     let mut words = Vec::new();
+    if let Some(damage) = &job.damage {
+        return printable(&format!("damaged: {}; `jobs remove` deletes it", damage.reason));
+    }
+    words.extend(unknown(job));
     match status.state {
         RunState::Queued => words.extend(waits_for(job)),
         RunState::Running => {
@@ -62,7 +66,17 @@ fn about(job: &Job, left: Option<f64>) -> String {
     printable(&words.join(", "))
 }
 
+/// That Slurm does not say what became of the job.
+fn unknown(job: &Job) -> Option<String> {
+    let since = job.progress.unknown_since?;
+    Some(format!("unknown since {}: Slurm does not tell", clock(since, "%Y-%m-%d %H:%M:%S")))
+}
+
 fn waits_for(job: &Job) -> Option<String> {
+    let Progress { slurm_id, submitting, .. } = &job.progress;
+    if job.spec.on == Place::Slurm && slurm_id.is_none() && submitting.is_none() {
+        return Some("it never reached Slurm; `jobs resume` submits it".into());
+    }
     let until = job.progress.not_before.filter(|until| *until > jiff::Timestamp::now());
     match until {
         Some(until) => Some(format!("starts again at {}, after a crash", clock(until, "%H:%M:%S"))),
@@ -97,6 +111,8 @@ pub(crate) fn to_json(job: &Job) -> serde_json::Value {
         "waits_for": job.progress.waits_for,
         "pid": job.status.pid,
         "slurm_id": job.progress.slurm_id,
+        "unknown_since": job.progress.unknown_since,
+        "damaged": job.damage.as_ref().map(|damage| &damage.reason),
         "exit_reason": job.status.exit_reason,
     })
 }
@@ -130,6 +146,8 @@ pub(crate) fn show(context: &Context, job: &Job) {
     maybe("after", Some(job.spec.after.join(", ")));
     maybe("starts", Some(job.progress.starts).filter(|n| *n > 1).map(|n| n.to_string()));
     maybe("slurm", job.progress.slurm_id.clone());
+    maybe("unknown", unknown(job));
+    maybe("damaged", job.damage.as_ref().map(|damage| damage.reason.clone()));
     if job.status.state == RunState::Queued {
         maybe("queue", waits_for(job));
     }

@@ -68,7 +68,7 @@ pub(crate) fn watch(context: &Context, args: WatchArgs) -> Result<ExitCode, Fail
     };
     Ok(match run_watch(options).map_err(of_terminal)? {
         Ended::ByUser => ExitCode::SUCCESS,
-        Ended::BySystem => ExitCode::from(130),
+        Ended::BySystem => ExitCode::from(Ended::BY_SYSTEM),
     })
 }
 

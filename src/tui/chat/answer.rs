@@ -6,7 +6,7 @@ use crate::tui::keys::ChatAction;
 use crate::tui::moment::Moment;
 use artgpt_app::ask::answer_request;
 use artgpt_chat::{Answer, FinishReason, Role, TurnRecord, Usage};
-use artgpt_engine::{Cancel, Picture};
+use artgpt_engine::Picture;
 
 /// Sends the composer's text.
 pub(super) fn ask(state: &mut State, at: &Moment) -> Vec<Effect> {
@@ -31,7 +31,7 @@ pub(super) fn ask(state: &mut State, at: &Moment) -> Vec<Effect> {
     let known = artworks.iter().filter_map(|i| state.conversation.session.artworks.get(*i));
     let mut effects: Vec<Effect> =
         known.map(|a| Effect::KeepPicture(a.path.clone(), a.sha256.clone())).collect();
-    let question = TurnRecord { created: at.now, ..state.conversation.user_turn(&text, artworks) };
+    let question = state.conversation.user_turn_at(at.now, &text, artworks);
     state.conversation.session.updated = at.now;
     state.conversation.turns.push(question.clone());
     state.conversation.derive_title();
@@ -73,7 +73,7 @@ pub(super) fn report_unusable(state: &mut State, reason: &str) {
 }
 
 fn answer_turn(state: &State, at: &Moment) -> TurnRecord {
-    TurnRecord { created: at.now, ..state.conversation.assistant_turn("") }
+    state.conversation.assistant_turn_at(at.now, "")
 }
 
 /// Whether all images of the session are loaded; reports the first that is not.
@@ -92,7 +92,6 @@ fn generate(state: &mut State, turn: TurnRecord) -> Vec<Effect> {
     let pictures: Vec<Picture> = loaded.map(|loaded| loaded.picture.clone()).collect();
     let (sampling, length) = (state.settings.sampling.clone(), state.settings.max_new_tokens);
     let request = answer_request(&state.conversation, turn.parent, pictures, sampling, length);
-    let cancel = Cancel::default();
     state.next_request += 1;
     let id = state.next_request;
     state.answer = Some(Streaming {
@@ -103,15 +102,11 @@ fn generate(state: &mut State, turn: TurnRecord) -> Vec<Effect> {
         tokens: 0,
         tokens_per_second: 0.0,
         usage: None,
-        cancel: cancel.clone(),
         saving: false,
     });
     state.scroll = 0;
     state.conversation.turns.push(TurnRecord { complete: false, ..turn.clone() });
-    vec![
-        Effect::BeginDraft(Box::new((session, turn))),
-        Effect::Generate(id, Box::new(request), cancel),
-    ]
+    vec![Effect::BeginDraft(Box::new((session, turn))), Effect::Generate(id, Box::new(request))]
 }
 
 pub(super) fn prefilled(state: &mut State, id: u64, usage: Usage) {
@@ -160,8 +155,10 @@ pub(super) fn failed(state: &mut State, id: u64, reason: String) -> Vec<Effect> 
     let Some(streaming) = current(state, id) else { return Vec::new() };
     let (seq, text) = (streaming.seq, streaming.text.clone());
     state.answer = None;
+    let failed = |turn: &mut TurnRecord| *turn = turn.clone().failed(&text, &reason);
+    let effects = end(state, seq, failed);
     state.report_error(reason);
-    keep_partial(state, seq, text)
+    effects
 }
 
 /// The turn is on disk.
@@ -183,7 +180,7 @@ pub(super) fn not_saved(state: &mut State) {
 /// Stops the answer, if one is being generated; the model then sends its last event.
 pub(super) fn stop(state: &State) -> Option<Effect> {
     let answer = state.answer.as_ref().filter(|answer| !answer.saving)?;
-    Some(Effect::StopAnswer(answer.cancel.clone()))
+    Some(Effect::StopAnswer(answer.request))
 }
 
 /// Ends an answer at once, because its session leaves the screen.
@@ -191,19 +188,24 @@ pub(super) fn cut_off(state: &mut State) -> Vec<Effect> {
     let Some(streaming) = state.answer.take().filter(|answer| !answer.saving) else {
         return Vec::new();
     };
-    let mut effects = vec![Effect::StopAnswer(streaming.cancel)];
+    let mut effects = vec![Effect::StopAnswer(streaming.request)];
     effects.extend(keep_partial(state, streaming.seq, streaming.text));
     effects
 }
 
 fn keep_partial(state: &mut State, seq: u64, text: String) -> Vec<Effect> {
-    let session = state.conversation.session.clone();
-    let end = |turn: &mut TurnRecord| {
+    let cancelled = |turn: &mut TurnRecord| {
         turn.text = text;
         turn.finish_reason = Some(FinishReason::Cancelled);
         turn.complete = true;
     };
-    let Some(turn) = state.conversation.turns.update(seq, end) else { return Vec::new() };
+    end(state, seq, cancelled)
+}
+
+/// Ends a turn without an answer, and stores it.
+fn end(state: &mut State, seq: u64, change: impl FnOnce(&mut TurnRecord)) -> Vec<Effect> {
+    let session = state.conversation.session.clone();
+    let Some(turn) = state.conversation.turns.update(seq, change) else { return Vec::new() };
     vec![Effect::PutTurn(Box::new((session, turn.clone())))]
 }
 

@@ -24,6 +24,8 @@ pub(crate) enum Message {
     NotOpened(String),
     /// Candidates for the path in the open window, with the text they complete.
     Completed(String, Vec<Candidate>),
+    /// The folder of the installed paintings, with a slash at its end.
+    Paintings(String),
     /// The models and runs to choose from.
     Models(Vec<Choice>),
     Scaled(Scaled),

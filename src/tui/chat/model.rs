@@ -17,6 +17,9 @@ pub(super) fn event(state: &mut State, at: &Moment, event: WorkerEvent) -> Vec<E
             state.model = ModelState::Loading { part: stage.name(), fraction };
         }
         WorkerEvent::Ready(info) => ready(state, info),
+        WorkerEvent::Notice(text) => {
+            state.inform(text);
+        }
         WorkerEvent::SwitchFailed(info, reason) => kept(state, info, &reason),
         WorkerEvent::Unusable(reason) => {
             let reason = printable(&reason);
@@ -55,6 +58,7 @@ pub(super) fn switch(state: &mut State, reference: String) -> Vec<Effect> {
 /// The model is loaded; the session records which one answers.
 fn ready(state: &mut State, info: ModelInfo) {
     state.settings.model.clone_from(&info.reference);
+    // It is stored, and an address may hold a password.
     state.conversation.session.model = mask_url(&info.reference).into_owned();
     // An older message is out of date, and so are the figures of another model.
     state.notice.take_if(|n| !n.error);
@@ -69,4 +73,19 @@ fn kept(state: &mut State, info: ModelInfo, reason: &str) {
     state.report_error(format!("{}; {} stays", printable(reason), info.name));
     state.settings.model.clone_from(&info.reference);
     state.model = ModelState::Ready(info);
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::tui::chat::Message;
+    use crate::tui::chat::tests::{draw, state, update};
+    use artgpt_engine::WorkerEvent;
+
+    #[test]
+    fn what_a_models_files_hold_for_nothing_is_shown_when_it_is_ready() {
+        let mut state = state(80, 24);
+        let text = "nothing uses a.lora_A.weight in adapter_model.safetensors";
+        update(&mut state, Message::Model(WorkerEvent::Notice(text.into())));
+        assert!(draw(&state).contains(text), "{}", draw(&state));
+    }
 }

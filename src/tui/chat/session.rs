@@ -2,6 +2,7 @@
 
 use super::answer;
 use super::state::{ModelState, State};
+use super::windows;
 use crate::tui::effect::Effect;
 use crate::tui::moment::Moment;
 use artgpt_base::mask::mask_url;
@@ -11,7 +12,9 @@ use artgpt_chat::{Conversation, Session};
 pub(super) fn loaded(state: &mut State, conversation: Conversation) -> Vec<Effect> {
     let mut effects = answer::cut_off(state);
     let id = conversation.session.id.clone();
+    let model = conversation.session.model.clone();
     clear(state, conversation);
+    windows::ask_about_server(state, &model);
     if let ModelState::Ready(info) = &state.model {
         // The present model answers from now on.
         state.conversation.session.model = mask_url(&info.reference).into_owned();
@@ -35,7 +38,7 @@ pub(super) fn new(state: &mut State, at: &Moment) -> Vec<Effect> {
     let session = Session {
         id: at.id.to_string(),
         title: String::new(),
-        model: state.settings.model.clone(),
+        model: mask_url(&state.settings.model).into_owned(),
         system: state.settings.system.clone(),
         created: at.now,
         updated: at.now,

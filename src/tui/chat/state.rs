@@ -8,9 +8,10 @@ use crate::tui::keys::Keymap;
 use crate::tui::theme::Theme;
 use crate::tui::ui::Ui;
 use artgpt_app::settings::Settings;
+use artgpt_base::mask::mask_url;
 use artgpt_base::text::printable;
 use artgpt_chat::{Conversation, Session, Usage};
-use artgpt_engine::{Cancel, ModelInfo};
+use artgpt_engine::ModelInfo;
 
 /// Everything the chat shows.
 pub(crate) struct State {
@@ -58,7 +59,6 @@ pub(crate) struct Streaming {
     pub(crate) tokens: usize,
     pub(crate) tokens_per_second: f64,
     pub(crate) usage: Option<Usage>,
-    pub(crate) cancel: Cancel,
     /// The model is done; the store is writing the turn.
     pub(crate) saving: bool,
 }
@@ -72,7 +72,7 @@ pub(crate) struct Notice {
 
 impl State {
     pub(crate) fn new(settings: Settings, ui: Ui) -> Self {
-        let session = Session::new(&settings.model, settings.system.clone());
+        let session = Session::new(&mask_url(&settings.model), settings.system.clone());
         Self {
             configured_model: settings.model.clone(),
             composer: composer::State::new(&ui.theme),

@@ -24,6 +24,7 @@ use artgpt_engine::{ModelInfo, Picture, WorkerEvent};
 use artgpt_fetch::Progress;
 use artgpt_store::StoreEvent;
 
+mod ends;
 mod screens;
 
 /// The same time for every message.
@@ -40,7 +41,7 @@ pub(crate) fn state(width: u16, height: u16) -> State {
         Terminal { protocol: Protocol::Blocks, colours: ColourDepth::True, cell: (8, 16) };
     let screen = Rect::new(0, 0, width, height);
     let keymap = Arc::new(Keymap::default());
-    let ui = Ui { screen, terminal, theme: Theme::plain(), keymap };
+    let ui = Ui { screen, terminal, theme: Theme::plain(), keymap, zone: jiff::tz::TimeZone::UTC };
     let mut state = State::new(Settings::default(), ui);
     let name = String::from("artgpt-smol");
     let info = ModelInfo { reference: name.clone(), name, sees: true };

@@ -35,6 +35,7 @@ pub(crate) fn update(state: &mut State, at: &Moment, message: Message) -> Vec<Ef
         Message::Error(reason) => state.report_error(reason),
         Message::Completed(text, found) => return windows::completed(state, at, &text, found),
         Message::Models(list) => windows::models_listed(state, list),
+        Message::Paintings(folder) => return windows::paintings_found(state, folder),
         Message::Scaled(scaled) => artwork::scaled(state, scaled),
         Message::Reloaded(new) => return reloaded(state, *new),
     }
@@ -94,6 +95,7 @@ pub(crate) fn on_key(state: &mut State, at: &Moment, key: KeyEvent) -> Vec<Effec
     match keymap.action::<GlobalAction>(&key) {
         Some(GlobalAction::Quit) => return quit(state, Ended::ByUser),
         Some(GlobalAction::Redraw) => return vec![Effect::Redraw],
+        Some(GlobalAction::Suspend) => return vec![Effect::Suspend],
         Some(GlobalAction::Interrupt) => return interrupt(state, was_quitting),
         None => {}
     }
@@ -151,7 +153,7 @@ fn interrupt(state: &mut State, again: bool) -> Vec<Effect> {
 /// Pasted text goes where typing goes.
 pub(crate) fn paste(state: &mut State, text: &str) -> Vec<Effect> {
     match state.overlays.last_mut() {
-        Some(Overlay::Open(window)) => window.paste(&printable(text.trim()), &state.ui.theme),
+        Some(Overlay::Open(window)) => window.paste(&printable(text.trim())),
         Some(_) => Vec::new(),
         None => {
             state.composer.insert(text);
@@ -165,9 +167,16 @@ pub(crate) fn resize(state: &mut State, screen: Rect) {
     conversation::clamp(state);
 }
 
-/// About once a second while an answer streams.
+/// About once a second while [`ticks`].
 pub(crate) fn tick(state: &mut State) -> Vec<Effect> {
-    answer::tick(state)
+    let mut effects = answer::tick(state);
+    effects.extend(windows::read_again(state));
+    effects
+}
+
+/// Whether time alone changes something.
+pub(crate) fn ticks(state: &State) -> bool {
+    state.answer.is_some() || windows::follows_disk(state)
 }
 
 /// Shows news of a run, unless an error would be covered.

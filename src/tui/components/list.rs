@@ -1,22 +1,33 @@
 //! A list with a selected row.
 
+use crossterm::event::KeyEvent;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{List as Widget, ListItem, ListState, Paragraph};
 
-use crate::tui::keys::ListAction;
+use crate::tui::keys::{Action, Keymap, ListAction};
 use crate::tui::theme::Theme;
 
 /// Rows that one press of PageUp or PageDown passes.
-const PAGE: usize = 10;
+pub(crate) const PAGE: usize = 10;
 
 /// Items to choose from. They may still be on their way.
 #[derive(Debug, Clone)]
 pub(crate) struct List<T> {
     items: Option<Vec<T>>,
     selected: usize,
+}
+
+/// What a key was in a window with a list.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum ListKey<A> {
+    /// An action of this window.
+    Own(A),
+    Close,
+    /// It has moved the selection, or means nothing.
+    Done,
 }
 
 impl<T> List<T> {
@@ -47,8 +58,19 @@ impl<T> List<T> {
         self.items.as_ref().map_or(0, Vec::len)
     }
 
-    /// Moves the selection; `Close` is the window's own business.
-    pub(crate) fn apply(&mut self, action: ListAction) {
+    /// Takes a key of a window whose own actions are `A`.
+    pub(crate) fn key<A: Action>(&mut self, keymap: &Keymap, key: &KeyEvent) -> ListKey<A> {
+        match (keymap.action::<A>(key), keymap.action::<ListAction>(key)) {
+            (Some(own), _) => ListKey::Own(own),
+            (None, Some(ListAction::Close)) => ListKey::Close,
+            (None, action) => {
+                action.into_iter().for_each(|action| self.apply(action));
+                ListKey::Done
+            }
+        }
+    }
+
+    fn apply(&mut self, action: ListAction) {
         let last = self.len().saturating_sub(1);
         self.selected = match action {
             ListAction::Up => self.selected.saturating_sub(1),
@@ -75,22 +97,22 @@ impl<T> List<T> {
             Some([]) => empty,
             Some(items) => {
                 let lines = items.iter().map(line).collect();
-                return draw_list(lines, Some(self.selected), theme, area, frame);
+                return draw_list(lines, Some(self.selected), theme.selected, area, frame);
             }
         };
         frame.render_widget(Paragraph::new(message).style(theme.dim), area);
     }
 }
 
-/// Draws lines, scrolled so that the selected one is seen.
+/// Draws lines, scrolled so that the selected one is seen, which is highlighted.
 pub(crate) fn draw_list(
     lines: Vec<Line<'static>>,
     selected: Option<usize>,
-    theme: &Theme,
+    highlight: Style,
     area: Rect,
     frame: &mut Frame,
 ) {
-    let widget = Widget::new(lines.into_iter().map(ListItem::new)).highlight_style(theme.selected);
+    let widget = Widget::new(lines.into_iter().map(ListItem::new)).highlight_style(highlight);
     let mut position = ListState::default().with_selected(selected);
     frame.render_stateful_widget(widget, area, &mut position);
 }

@@ -2,8 +2,12 @@
 
 mod input;
 mod list;
+mod message;
+mod table;
 mod window;
 
 pub(crate) use input::{LineInput, editor};
-pub(crate) use list::{List, draw_list, row};
-pub(crate) use window::{draw_text, room, window};
+pub(crate) use list::{List, ListKey, PAGE, draw_list, row};
+pub(crate) use message::message;
+pub(crate) use table::Table;
+pub(crate) use window::{draw_text, full_window, room, window};

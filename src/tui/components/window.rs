@@ -1,4 +1,4 @@
-//! The frame of a window in the middle of the screen.
+//! The frames of windows: in the middle of the screen, and all over it.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -22,6 +22,25 @@ pub(crate) fn window(title: &str, theme: &Theme, frame: &mut Frame) -> Option<Re
     frame.render_widget(Clear, area);
     frame.render_widget(block, area);
     Some(inner)
+}
+
+/// Draws an empty window all over `area`, with hints on its lower border; returns the room inside.
+pub(crate) fn full_window(
+    title: &str,
+    hints: String,
+    theme: &Theme,
+    area: Rect,
+    frame: &mut Frame,
+) -> Rect {
+    let block = Block::bordered()
+        .title(format!(" {title} "))
+        .title_bottom(hints)
+        .style(theme.text)
+        .border_style(theme.accent);
+    let inner = block.inner(area);
+    frame.render_widget(Clear, area);
+    frame.render_widget(block, area);
+    inner
 }
 
 /// The room inside a window on a screen of this size.

@@ -1,4 +1,4 @@
-//! Asks the terminal what it can show, with a time limit, and keeps what the user typed meanwhile.
+//! Asks the terminal what it can show, with a time limit, and keeps all that came meanwhile.
 //!
 //! One question goes out for each capability, and last the primary device attributes, which every
 //! terminal answers: when that answer is here, no other will come.
@@ -19,8 +19,8 @@ pub(crate) struct Replies {
     pub sixel: bool,
     /// Width and height of a cell in pixels.
     pub cell: Option<(u16, u16)>,
-    /// Bytes that are no reply: keys typed while waiting.
-    pub typed: Vec<u8>,
+    /// All that came: the replies, and keys typed while waiting.
+    pub bytes: Vec<u8>,
 }
 
 /// Sends the questions and reads until the device attributes come or time is up. The terminal is
@@ -68,9 +68,9 @@ pub fn probe() -> std::io::Result<Replies> {
     Ok(Replies::default())
 }
 
-/// Takes the replies out of what came; the rest was typed.
+/// Finds the replies in what came.
 pub(crate) fn parse(bytes: &[u8]) -> Replies {
-    let mut replies = Replies::default();
+    let mut replies = Replies { bytes: bytes.to_vec(), ..Replies::default() };
     let mut rest = bytes;
     while !rest.is_empty() {
         if let Some((body, after)) = enclosed(rest, b"\x1b_G", b"\x1b\\") {
@@ -83,14 +83,13 @@ pub(crate) fn parse(bytes: &[u8]) -> Replies {
                     replies.sixel |= attributes.split(|b| *b == b';').any(|a| a == b"4");
                 }
                 ([b'6', b';', size @ ..], b't') => replies.cell = cell(size),
-                // An arrow key or the mark of a paste; as text it would be nonsense.
+                // A key.
                 _ => {}
             }
             rest = after;
         } else if rest[0] == 0x1b {
             break; // the beginning of something that has not come whole
         } else {
-            replies.typed.push(rest[0]);
             rest = &rest[1..];
         }
     }
@@ -123,21 +122,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn replies_are_read_and_typing_is_kept() {
+    fn replies_are_found_between_keys() {
         let all = parse(b"h\x1b_Gi=31;OK\x1b\\i\x1b[6;20;10t\x1b[?62;4;22c!");
         assert!(all.answered && all.kitty && all.sixel);
-        assert_eq!((all.cell, all.typed.as_slice()), (Some((10, 20)), &b"hi!"[..]));
+        assert_eq!(all.cell, Some((10, 20)));
     }
 
     #[test]
     fn other_terminals_say_less_and_nonsense_is_no_size() {
         let plain = parse(b"\x1b[?1;2c");
-        assert!(plain.answered && !plain.kitty && !plain.sixel && plain.typed.is_empty());
+        assert!(plain.answered && !plain.kitty && !plain.sixel);
         assert!(!parse(b"\x1b_Gi=31;ENOTSUP\x1b\\").kitty);
         assert_eq!(parse(b"\x1b[6;0;0t").cell, None);
         assert_eq!(parse(b"\x1b[6;99999;5t").cell, None);
-        // No part of an arrow key or of half a reply is taken for text.
-        assert!(parse(b"\x1b[A\x1b[?62;").typed.is_empty());
         assert!(!parse(b"\x1b[?62;4").answered);
     }
 }

@@ -134,7 +134,7 @@ impl Context {
             Self::PanelFilter => "Panel: typing a filter",
             Self::PanelPage => "Panel: page of a run",
             Self::PanelForm => "Window: new job",
-            Self::PanelQuestion => "Window: stop or delete?",
+            Self::PanelQuestion => "Windows: a question with yes or no",
             Self::PanelNote => "Window: note",
             Self::PanelMachine => "Window: machine",
         }

@@ -4,6 +4,7 @@
 //! so none of them can disagree with what a key does.
 
 mod context;
+mod defaults;
 mod docs;
 mod hints;
 mod key;
@@ -59,10 +60,11 @@ pub(crate) struct Hint {
     pub(crate) text: &'static str,
 }
 
-/// Defines the actions of a context with their rows: name, default keys, help, and a hint if any.
+/// Defines the actions of a context with their rows: name, default keys (a list, or the name of one in
+/// `defaults`), help, and a hint if any.
 macro_rules! actions {
     ($name:ident in $context:expr; $(
-        $action:ident [$($key:literal),*] $help:literal $(hint $rank:literal $hint:literal)?;
+        $action:ident $keys:tt $help:literal $(hint $rank:literal $hint:literal)?;
     )*) => {
         #[doc = concat!("Actions of the context `", stringify!($context), "`.")]
         #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -76,13 +78,15 @@ macro_rules! actions {
             const ROWS: &'static [$crate::tui::keys::Row<Self>] = &[$(
                 $crate::tui::keys::Row {
                     action: $name::$action,
-                    keys: &[$($key),*],
+                    keys: actions!(@keys $keys),
                     help: $help,
                     hint: actions!(@hint $($rank $hint)?),
                 },
             )*];
         }
     };
+    (@keys [$($key:literal),*]) => { &[$($key),*] };
+    (@keys $shared:ident) => { $crate::tui::keys::defaults::$shared };
     (@hint) => { None };
     (@hint $rank:literal $hint:literal) => {
         Some($crate::tui::keys::Hint { rank: $rank, text: $hint })

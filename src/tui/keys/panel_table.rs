@@ -5,7 +5,7 @@ use super::{Context, actions};
 actions! { PanelAction in Context::Panel;
     Quit ["q"] "go back to the chat; without one, quit";
     Help ["?", "f1"] "show the keys";
-    Back ["esc"] "undo one thing: the enlarged chart, a filter, the selection, the table";
+    Back ESC "undo one thing: the enlarged chart, a filter, the selection, the table";
     SwitchFocus ["tab", "shift-tab"] "switch between list and charts";
     ToggleList ["s"] "hide or show the list";
     ToggleLoad ["g"] "show the load of CPU, memory, disk and GPUs";
@@ -16,8 +16,8 @@ actions! { PanelAction in Context::Panel;
 }
 
 actions! { RunsAction in Context::PanelRuns;
-    First ["home"] "go to the first run";
-    Last ["end"] "go to the last run";
+    First FIRST "go to the first run";
+    Last LAST "go to the last run";
     ToggleShown ["space"] "show or hide the curves of the run";
     ShowAll ["a"] "show all listed runs";
     ShowNone ["n"] "show no run";
@@ -30,21 +30,21 @@ actions! { RunsAction in Context::PanelRuns;
 }
 
 actions! { RunListAction in Context::PanelList;
-    Up ["up", "k"] "go to the run above";
-    Down ["down", "j"] "go to the run below";
+    Up UP_OR_K "go to the run above";
+    Down DOWN_OR_J "go to the run below";
 }
 
 actions! { ChartsAction in Context::PanelCharts;
-    Up ["up", "k"] "select the chart above";
-    Down ["down", "j"] "select the chart below";
+    Up UP_OR_K "select the chart above";
+    Down DOWN_OR_J "select the chart below";
     Left ["left"] "select the chart to the left; on the enlarged chart: read exact values";
     Right ["right"] "select the chart to the right; on the enlarged chart: read exact values";
 }
 
 actions! { ChartAction in Context::PanelChart;
-    Enlarge ["enter"] "enlarge the selected chart, or go back";
-    PageUp ["pageup"] "scroll the charts up";
-    PageDown ["pagedown"] "scroll the charts down";
+    Enlarge ENTER "enlarge the selected chart, or go back";
+    PageUp PAGE_UP "scroll the charts up";
+    PageDown PAGE_DOWN "scroll the charts down";
     PanLeft ["shift-left"] "pan to the left";
     PanRight ["shift-right"] "pan to the right";
     ZoomIn ["+", "="] "zoom in";
@@ -68,11 +68,11 @@ actions! { ExportAction in Context::PanelExport;
 }
 
 actions! { TableAction in Context::PanelTable;
-    Up ["up", "k"] "go to the run above";
-    Down ["down", "j"] "go to the run below";
-    PageUp ["pageup"] "go a screen up";
-    PageDown ["pagedown"] "go a screen down";
-    OpenPage ["enter"] "open the page of the run";
+    Up UP_OR_K "go to the run above";
+    Down DOWN_OR_J "go to the run below";
+    PageUp PAGE_UP "go a screen up";
+    PageDown PAGE_DOWN "go a screen down";
+    OpenPage ENTER "open the page of the run";
     Left ["left"] "scroll a column to the left";
     Right ["right"] "scroll a column to the right";
     PreviousMetric ["["] "show the values of the metric before";
@@ -93,33 +93,33 @@ actions! { QuestionAction in Context::PanelQuestion;
 
 actions! { FormAction in Context::PanelForm;
     Previous ["up", "shift-tab"] "go to the field above";
-    Next ["down"] "go to the field below";
+    Next DOWN "go to the field below";
     Complete ["tab"] "complete the path; in other fields: go to the field below";
-    Send ["enter"] "check the form, then submit it";
+    Send ENTER "check the form, then submit it";
     DeleteToStart ["ctrl-u"] "delete to the start of the field";
-    Close ["esc"] "close the form; its content stays for the next time";
+    Close ESC "close the form; its content stays for the next time";
 }
 
 actions! { NoteAction in Context::PanelNote;
-    Save ["enter"] "save the note";
-    Close ["esc"] "close without saving";
+    Save ENTER "save the note";
+    Close ESC "close without saving";
 }
 
 actions! { FilterAction in Context::PanelFilter;
-    Accept ["enter"] "keep the filter";
-    Clear ["esc"] "clear the filter";
+    Accept ENTER "keep the filter";
+    Clear ESC "clear the filter";
 }
 
 actions! { PageAction in Context::PanelPage;
     NextTab ["right", "tab"] "go to the next tab";
     PreviousTab ["left", "shift-tab"] "go to the tab before";
-    Up ["up"] "select the name above, or scroll up";
-    Down ["down"] "select the name below, or scroll down";
+    Up UP "select the name above, or scroll up";
+    Down DOWN "select the name below, or scroll down";
     ScrollUp ["k"] "scroll a line up";
     ScrollDown ["j"] "scroll a line down";
-    PageUp ["pageup"] "scroll a screen up";
-    PageDown ["pagedown"] "scroll a screen down";
-    Top ["home"] "go to the top";
+    PageUp PAGE_UP "scroll a screen up";
+    PageDown PAGE_DOWN "scroll a screen down";
+    Top FIRST "go to the top";
     Earlier ["["] "go to the step before, or to columns and levels before";
     Later ["]"] "go to the step after, or to columns and levels further on";
     ColumnLeft ["<"] "scroll a column to the left";
@@ -134,10 +134,10 @@ actions! { MachineAction in Context::PanelMachine;
     SortMemory ["M"] "sort by memory";
     SortTime ["t"] "sort by time";
     SortPid ["p"] "sort by PID";
-    Up ["up", "k"] "scroll a line up";
-    Down ["down", "j"] "scroll a line down";
-    PageUp ["pageup"] "scroll half a screen up";
-    PageDown ["pagedown"] "scroll half a screen down";
-    Top ["home"] "go to the top";
+    Up UP_OR_K "scroll a line up";
+    Down DOWN_OR_J "scroll a line down";
+    PageUp PAGE_UP "scroll half a screen up";
+    PageDown PAGE_DOWN "scroll half a screen down";
+    Top FIRST "go to the top";
     Close ["esc", "q", "m"] "close the window";
 }

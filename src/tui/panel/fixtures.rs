@@ -103,9 +103,7 @@ pub(crate) fn runs() -> Vec<RunSnapshot> {
 
 /// An empty panel.
 pub(crate) fn empty(width: u16, height: u16) -> Panel {
-    let mut panel = Panel::new(Theme::plain(), Rect::new(0, 0, width, height), now());
-    panel.zone = jiff::tz::TimeZone::UTC;
-    panel
+    Panel::new(Theme::plain(), Rect::new(0, 0, width, height), now())
 }
 
 /// A panel with these runs, all of them read.

@@ -5,7 +5,6 @@ use crossterm::event::KeyEvent;
 use super::effects::Effect;
 use super::overlay::Overlay;
 use super::state::{Focus, Panel};
-use super::text_input::edit;
 use super::{chart, jobs, list, machine, notes, page, table};
 use crate::tui::help::HelpWindow;
 use crate::tui::keys::{Context, FilterAction, GlobalAction, PanelAction};
@@ -54,6 +53,8 @@ pub(crate) fn action(panel: &Panel, key: KeyEvent) -> Option<Action> {
     match panel.keymap.action::<GlobalAction>(&key) {
         Some(GlobalAction::Interrupt | GlobalAction::Quit) => return Some(Action::Quit),
         Some(GlobalAction::Redraw) => return Some(Action::Redraw),
+        // The screens as a whole do this.
+        Some(GlobalAction::Suspend) => return None,
         None => {}
     }
     if panel.filtering.is_some() {
@@ -123,12 +124,9 @@ pub(crate) fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
             panel.focus = if panel.show_list { panel.focus } else { Focus::Charts };
         }
         Action::ToggleGauges => panel.show_gauges ^= true,
-        Action::TypeFilter(key) => filter(panel, |text| edit(text, key)),
-        Action::AcceptFilter => panel.filtering = None,
-        Action::ClearFilter => {
-            filter(panel, String::clear);
-            panel.filtering = None;
-        }
+        Action::TypeFilter(key) => panel.type_filter(|input| input.key(key)),
+        Action::AcceptFilter => panel.accept_filter(),
+        Action::ClearFilter => panel.clear_filter(),
         Action::List(action) => return list::keys::apply(panel, action),
         Action::Table(action) => return table::keys::apply(panel, action),
         Action::Chart(action) => return chart::keys::apply(panel, action),
@@ -159,17 +157,5 @@ fn back(panel: &mut Panel) {
         panel.refresh_metrics();
     } else if !list::keys::deselect(panel) {
         panel.table.open = false;
-    }
-}
-
-/// Changes the filter that is being typed.
-fn filter(panel: &mut Panel, change: impl FnOnce(&mut String)) {
-    match panel.filtering {
-        Some(Focus::List) => change(&mut panel.list.filter),
-        Some(Focus::Charts) => {
-            change(&mut panel.charts.filter);
-            panel.refresh_metrics();
-        }
-        None => {}
     }
 }

@@ -7,6 +7,7 @@
 
 mod chart;
 pub(crate) mod effects;
+mod filter_input;
 mod find_runs;
 mod jobs;
 mod keys;
@@ -18,18 +19,17 @@ mod message;
 mod notes;
 mod overlay;
 mod page;
-mod popup;
 mod saved_state;
 mod state;
 mod table;
-mod text_input;
 mod update;
 mod view;
 
 pub(crate) use chart::ChartPicture;
 pub(crate) use effects::Effect;
-pub(crate) use find_runs::{FindRuns, MachineWatch, PanelPaths, Sight};
+pub(crate) use find_runs::{FindRuns, PanelPaths};
 pub(crate) use jobs::{Form, Steer};
+pub(crate) use machine::{MachineWatch, Sight};
 pub(crate) use message::Message;
 pub(crate) use saved_state::Change;
 pub(crate) use state::Panel;

@@ -10,6 +10,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Color;
 
 use super::chart::Charts;
+use super::filter_input::FilterInput;
 use super::jobs::Form;
 use super::list::RunList;
 use super::notes::Notes;
@@ -27,7 +28,7 @@ pub(crate) struct Panel {
     pub theme: Theme,
     pub keymap: Arc<Keymap>,
     pub screen: Rect,
-    /// The time of the last tick.
+    /// The time of the last tick, on a clock that is never set.
     pub now: SystemTime,
     /// For dates and times of day.
     pub zone: TimeZone,
@@ -36,8 +37,8 @@ pub(crate) struct Panel {
     /// Everything that existed at the start has been read.
     pub loaded: bool,
     pub focus: Focus,
-    /// Which filter is being typed.
-    pub filtering: Option<Focus>,
+    /// The filter that is being typed.
+    pub filtering: Option<FilterInput>,
     pub show_list: bool,
     pub list: RunList,
     pub table: RunTable,
@@ -115,7 +116,7 @@ impl Panel {
             keymap: Arc::default(),
             screen,
             now,
-            zone: TimeZone::system(),
+            zone: TimeZone::UTC,
             runs: Vec::new(),
             loaded: false,
             focus: Focus::List,
@@ -183,14 +184,18 @@ impl Panel {
     /// Takes new snapshots, and refreshes only what depends on them.
     pub(crate) fn grow(&mut self, grown: Vec<(usize, RunSnapshot)>) {
         let mut renamed = false;
-        let mut changed = Vec::new();
+        let (mut changed, mut deleted) = (Vec::new(), Vec::new());
         for (i, new) in grown {
             let Some(listed) = self.runs.get_mut(i) else { continue };
             let old = std::mem::replace(&mut listed.run, new);
             let same_names = old.curves.has_same_names(&listed.run.curves);
             renamed |= listed.shown && (!same_names || old.gone != listed.run.gone);
+            if listed.run.gone && !old.gone {
+                deleted.push(old.title().unwrap_or(&old.name).to_string());
+            }
             changed.push(i);
         }
+        self.report_deleted(&deleted);
         let shown = self.show_running();
         if renamed || shown {
             self.refresh_metrics();
@@ -199,6 +204,17 @@ impl Panel {
             true => self.refresh_smoothed(),
             false => self.refresh_smoothed_of(&changed),
         }
+    }
+
+    /// Tells of runs whose files somebody has deleted: they have left the list.
+    fn report_deleted(&mut self, names: &[String]) {
+        self.notice = match names {
+            [] => return,
+            [one] => Some(format!("{one} was deleted")),
+            [first, .., last] => {
+                Some(format!("{} runs were deleted, {first} to {last}", names.len()))
+            }
+        };
     }
 
     /// Shows running runs, however late they began, unless the user has hidden them. Returns whether

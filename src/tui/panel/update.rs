@@ -30,13 +30,14 @@ pub(crate) fn update(panel: &mut Panel, message: Message) -> Vec<Effect> {
     }
     panel.clamp_page();
     // Otherwise the next key would act on another run than the user saw under the cursor.
-    if let (Some(_), Some(now), false) = (before, panel.list.on, by_key)
-        && before != Some(now)
+    if let (Some(before), Some(now), false) = (before, panel.list.on, by_key)
+        && before != now
     {
         let run = panel.run(now);
         let name = run.title().unwrap_or(&run.name).to_string();
-        let text = format!("the run under the cursor left the list; the cursor is on {name} now");
-        panel.notice.get_or_insert(text);
+        let deleted = panel.notice.take_if(|_| panel.runs[before].run.gone);
+        let what = deleted.unwrap_or_else(|| "the run under the cursor left the list".into());
+        panel.notice.get_or_insert(format!("{what}; the cursor is on {name} now"));
     }
     effects
 }
@@ -128,7 +129,9 @@ fn paste(panel: &mut Panel, text: &str) {
     if let Some(form) = panel.overlays.form_mut() {
         form.paste(text);
     } else if let Some(note) = panel.overlays.note_mut() {
-        note.text.extend(text.chars().filter(|c| !c.is_control()));
+        note.text.insert(text);
+    } else {
+        panel.type_filter(|input| input.insert(text));
     }
 }
 

@@ -8,7 +8,7 @@ use ratatui::widgets::{Block, Paragraph};
 use super::layout::{self, BESIDE, Grid, areas, grid};
 use super::list::Sort;
 use super::list::view::order;
-use super::state::{Focus, Panel};
+use super::state::Panel;
 use super::{chart, list, machine, table};
 use crate::tui::keys::{ChartAction, ChartsAction, Hints, JobsAction, PanelAction, RunsAction};
 use artgpt_base::text::{fit, printable};
@@ -83,12 +83,8 @@ fn status(panel: &Panel) -> Line<'static> {
     if let Some(notice) = &panel.notice {
         return Line::styled(printable(notice), theme.accent);
     }
-    if let Some(focus) = panel.filtering {
-        let (title, text) = match focus {
-            Focus::List => ("filter runs: ", &panel.list.filter),
-            Focus::Charts => ("filter charts: ", &panel.charts.filter),
-        };
-        return Line::styled(format!("{title}{}▏", printable(text)), theme.accent);
+    if let Some(filter) = &panel.filtering {
+        return filter.line(theme);
     }
     // Windows that fill the screen have their own hints.
     if panel.overlays.page().is_some() || panel.overlays.machine().is_some() || panel.table.open {

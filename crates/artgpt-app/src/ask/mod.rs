@@ -171,7 +171,7 @@ pub fn ask_with<G: Generate>(
     let answer = match (answer, &mut round) {
         (Ok(answer), _) => answer,
         (Err(e), Some(round)) => {
-            round.give_up()?;
+            round.give_up(&e.to_string())?;
             return Err(e.into());
         }
         (Err(e), None) => return Err(e.into()),

@@ -93,7 +93,8 @@ impl OpenSession {
             answer,
             draft,
             pieces: 0,
-            waiting: String::new(),
+            text: String::new(),
+            drafted: 0,
             last: Instant::now(),
         })
     }
@@ -108,8 +109,10 @@ pub(super) struct Round {
     draft: DraftKey,
     /// Pieces of the draft that are stored.
     pieces: u32,
-    /// Text that is not in the draft yet.
-    waiting: String,
+    /// The answer so far.
+    text: String,
+    /// Bytes of it that are in the draft.
+    drafted: usize,
     last: Instant,
 }
 
@@ -124,29 +127,30 @@ impl Round {
 
     /// New text of the answer; it is stored once a second.
     pub(super) fn draft(&mut self, text: &str) -> std::result::Result<(), StoreError> {
-        self.waiting.push_str(text);
+        self.text.push_str(text);
         if self.last.elapsed() >= DRAFT_EVERY {
             self.pieces += 1;
-            self.database.append_draft(&self.draft, self.pieces, &self.waiting)?;
-            self.waiting.clear();
+            let new = &self.text[self.drafted..];
+            self.database.append_draft(&self.draft, self.pieces, new)?;
+            self.drafted = self.text.len();
             self.last = Instant::now();
         }
         Ok(())
     }
 
-    /// The answer failed: the question stays, and so does the text that came before the failure.
-    pub(super) fn give_up(&mut self) -> std::result::Result<(), StoreError> {
-        if self.pieces == 0 && self.waiting.is_empty() {
-            return self.database.drop_draft(&self.draft);
-        }
-        self.pieces += 1;
-        self.database.append_draft(&self.draft, self.pieces, &self.waiting)
+    /// The answer failed: the question stays, and so do the text that came before the failure and its
+    /// reason.
+    pub(super) fn give_up(&self, reason: &str) -> std::result::Result<(), StoreError> {
+        self.put(self.answer.clone().failed(&self.text, reason))
     }
 
     /// Stores the answer's turn in place of the draft.
     pub(super) fn finish(&self, answer: &Answer) -> std::result::Result<(), StoreError> {
+        self.put(self.answer.clone().finished(answer))
+    }
+
+    fn put(&self, turn: TurnRecord) -> std::result::Result<(), StoreError> {
         let mut session = self.conversation.session.clone();
-        let turn = self.answer.clone().finished(answer);
         session.updated = jiff::Timestamp::now();
         self.database.put_turn(&session, &turn)
     }

@@ -4,8 +4,10 @@ use std::io;
 
 use super::*;
 use crate::server::UnnamedServer;
+use artgpt_base::foreign::Foreign;
 use artgpt_chat::ChatError;
 use artgpt_engine::RemoteError;
+use artgpt_model::Error as ModelError;
 use artgpt_store::{StoreError, Unsaved, UnsavedItem};
 
 /// All variants of an enum as errors of the application layer. One that is missing does not compile.
@@ -144,6 +146,8 @@ fn of_training() -> Vec<AppError> {
         DataError::Format { .. } =>
             DataError::Format { path: text("x"), format: "JSON", reason: text("cut short") },
         DataError::Config(_) => DataError::Config(text("no path")),
+        DataError::Foreign { .. } =>
+            DataError::Foreign { path: text("x"), is: "compressed", hint: "unpack it first" },
         DataError::Empty { .. } => DataError::Empty { place: text("x"), why: text(": all bad") },
     });
     all
@@ -164,6 +168,8 @@ fn of_jobs() -> Vec<AppError> {
         JobError::Unknown(_) => JobError::Unknown(text("01A")),
         JobError::Start { .. } => JobError::Start { what: text("x"), reason: text("not found") },
         JobError::Slurm { .. } => JobError::Slurm { command: text("sbatch"), reason: text("x") },
+        JobError::Unsure { .. } => JobError::Unsure { id: text("01A"), reason: text("timed out") },
+        JobError::Silent { .. } => JobError::Silent { id: text("01A") },
         JobError::Refused { .. } =>
             JobError::Refused { id: text("01A"), state: "running", hint: "stop it first" },
         JobError::Needed { .. } => JobError::Needed { id: text("01A"), by: text("01B") },
@@ -198,6 +204,9 @@ fn of_pictures() -> Vec<AppError> {
             limit: 0,
         },
         ArtError::NotAnImage(_) => ArtError::NotAnImage(path()),
+        ArtError::Unsupported { .. } => ArtError::Unsupported { path: path(), reason: reason() },
+        ArtError::TooMuchMemory { .. } => ArtError::TooMuchMemory { path: path(), limit: 8 },
+        ArtError::Pointer(_) => ArtError::Pointer(path()),
         ArtError::Damaged { .. } => ArtError::Damaged { path: path(), reason: reason() },
         ArtError::Io { .. } => ArtError::Io { path: path(), source: full() },
         ArtError::Museum { .. } => ArtError::Museum { path: path(), reason: reason() },
@@ -211,19 +220,27 @@ fn of_a_model() -> ModelError {
     ModelError::Unsupported { path: text("m.gguf"), what: text("kind x"), hint }
 }
 
+fn pointer() -> Foreign {
+    Foreign::LfsPointer { bytes: Some(9) }
+}
+
 fn of_models() -> Vec<AppError> {
     let mut all = every! {
         ModelsError::NoDataSet(_) => ModelsError::NoDataSet(text("x")),
         ModelsError::BadTensor { .. } =>
             ModelsError::BadTensor { path: "x".into(), problem: text("missing: a") },
-        ModelsError::Damaged(_) => ModelsError::Damaged(text("x: a is NaN")),
+        ModelsError::Damaged { .. } =>
+            ModelsError::Damaged { problem: text("x: a is NaN"), installed: None },
         ModelsError::Untrained(_) => ModelsError::Untrained(text("01A")),
-        ModelsError::NotFinite(_) => ModelsError::NotFinite(text("m")),
+        ModelsError::NotFinite { .. } =>
+            ModelsError::NotFinite { model: text("m"), installed: Some(text("m")) },
     };
     all.extend(every! {
         ModelError::Io { .. } => ModelError::Io { path: text("x"), source: full() },
         ModelError::Corrupt { .. } =>
             ModelError::Corrupt { path: text("x"), reason: text("cut short") },
+        ModelError::Foreign { .. } => ModelError::Foreign { path: text("x"), found: pointer() },
+        ModelError::Missing { .. } => ModelError::Missing { path: text("x"), by: text("y") },
         ModelError::Unsupported { .. } => of_a_model(),
         ModelError::Tensor(_) => ModelError::Tensor(candle_core::Error::Msg(text("x"))),
     });
@@ -278,6 +295,7 @@ fn of_inference() -> Vec<AppError> {
             reason: text("cut short"),
             hint: "copy it again",
         },
+        ChatError::Foreign { .. } => ChatError::Foreign { path: text("x"), found: pointer() },
         ChatError::Template(_) => ChatError::Template(text("x")),
         ChatError::Encode(_) => ChatError::Encode(text("x")),
         ChatError::Markers { .. } => ChatError::Markers { markers: 1, images: 2 },

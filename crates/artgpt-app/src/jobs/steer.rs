@@ -7,9 +7,9 @@ use super::look::ask_slurm;
 use super::submit::{cluster, default_spec, not_ended, predecessors};
 use super::{adopt, one};
 use crate::{App, Result, absolute};
-use artgpt_jobs::{self as jobs, Job, JobError, RequestOutcome, slurm, stop_foreground};
-use artgpt_rundir::job::{Place, Spec, Wanted, ending};
-use artgpt_rundir::{RunDir, RunState, Status, run_id, run_name};
+use artgpt_jobs::{self as jobs, Job, JobError, slurm, stop_foreground};
+use artgpt_rundir::job::{Place, Record, Spec, Wanted, ending};
+use artgpt_rundir::{Resources, RunDir, RunState, Status, run_id, run_name};
 
 /// How long to wait until a job does what was requested.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -79,13 +79,18 @@ fn request_one(app: &App, job: &Job, wanted: Wanted) -> Result<()> {
     if wanted == Wanted::Run {
         not_ended(&predecessors(app, &job.spec.after)?)?;
     }
-    let outcome = jobs::request(job, wanted)?;
-    // A request that Slurm did not take the first time is made again.
-    if job.spec.on == Place::Slurm && (outcome == RequestOutcome::Written || !follows(job, wanted))
-    {
-        let resources = RunDir::follow(&job.path)?.config()?.slurm.unwrap_or_default();
-        let job = Job::read(&job.path)?.unwrap_or_else(|| job.clone());
-        slurm::apply_request(&job, wanted, &cluster(app)?, &resources)?;
+    let has_spec = job.damage.as_ref().is_none_or(|damage| damage.record != Record::Spec);
+    match job.spec.on {
+        _ if wanted == Wanted::Stop && !has_spec => jobs::stop_damaged(job)?,
+        Place::Slurm => {
+            let resources = match wanted {
+                Wanted::Run => RunDir::follow(&job.path)?.config()?.slurm.unwrap_or_default(),
+                // Also a run whose configuration cannot be read is to end.
+                Wanted::Pause | Wanted::Stop => Resources::default(),
+            };
+            slurm::apply_request(job, wanted, &cluster(app)?, &resources)?;
+        }
+        Place::Local => drop(jobs::request(job, wanted)?),
     }
     adopt(app)
 }
@@ -139,7 +144,8 @@ pub fn take_over(app: &App, run: &Path) -> Result<Job> {
 
 /// Requests something of one run, which may be a job or a run of the foreground.
 pub fn steer_run(app: &App, run: &Path, wanted: Wanted) -> Result<Steered> {
-    let Some(job) = Job::read(run)? else { return steer_foreground(app, run, wanted) };
+    let Some(mut job) = Job::read(run) else { return steer_foreground(app, run, wanted) };
+    ask_slurm(app, std::slice::from_mut(&mut job));
     request_one(app, &job, wanted)?;
     Ok(match wanted {
         Wanted::Run => Steered::Resumes(job.id),

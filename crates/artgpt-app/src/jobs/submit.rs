@@ -15,6 +15,7 @@ use artgpt_runs::Standing;
 use artgpt_train::open_feed;
 
 use super::adopt;
+use super::look::ask_slurm;
 
 /// Training runs to queue.
 #[derive(Debug, Clone)]
@@ -147,7 +148,10 @@ fn check_predecessors(app: &App, request: &SubmitRequest) -> Result<Vec<Job>> {
 
 pub(super) fn predecessors(app: &App, names: &[String]) -> Result<Vec<Job>> {
     let find = |name: &String| jobs::find(&app.paths.runs(), name);
-    Ok(names.iter().map(find).collect::<std::result::Result<_, _>>()?)
+    let mut found: Vec<Job> = names.iter().map(find).collect::<std::result::Result<_, _>>()?;
+    // One that Slurm lists again has not failed.
+    ask_slurm(app, &mut found);
+    Ok(found)
 }
 
 /// A job that comes after one that has failed or was stopped would wait for ever.
@@ -191,9 +195,12 @@ pub fn queue(app: &App, request: &SubmitRequest, checked: &[Checked]) -> Result<
     match (request.on, checked.first()) {
         (Place::Slurm, Some(Checked { config, .. })) => {
             let resources = config.slurm.clone().unwrap_or_default();
-            if let Err(e) = slurm::submit(&made, &cluster(app)?, &resources, &before) {
-                // What the cluster did not take is no job.
-                take_back(&made);
+            let submitted = slurm::submit(&made, &cluster(app)?, &resources, &before);
+            if let Err(e) = submitted {
+                // What the cluster did not take is no job; what it may have taken is one.
+                if !matches!(e, JobError::Unsure { .. } | JobError::Refused { .. }) {
+                    take_back(&made);
+                }
                 return Err(e.into());
             }
         }

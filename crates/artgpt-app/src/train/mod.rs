@@ -199,7 +199,7 @@ impl Session<'_> {
             let step = run.status().map_or(0, |status| status.step);
             let (total, why) = (config.total_steps(), Some("asked to stop".into()));
             run.set_status(RunState::Stopped, step, total, why)?;
-            return Ok(stopped(run)?);
+            return Ok(stopped(run));
         }
         let network = parts.network(config, self.device);
         let task = self.task(network, paintings.as_ref(), feed, split)?;
@@ -212,7 +212,7 @@ impl Session<'_> {
                 outcome::leave(&run.path, &manifest, config, &config.model)?;
                 Ok(Trained::Finished { run: run.path.clone(), weights })
             }
-            Outcome::Stopped => Ok(stopped(run)?),
+            Outcome::Stopped => Ok(stopped(run)),
         }
     }
 
@@ -260,6 +260,7 @@ impl Session<'_> {
         if peers.rank() == 0 {
             self.app.tell(&Event::RunStarted(&run.path));
             self.app.tell(&Event::Loading(&model.manifest.name));
+            artgpt_engine::unused(&model).iter().for_each(|n| self.app.tell(&Event::Model(n)));
         }
         if peers.size() > 1 {
             run.note(&format!("{} processes train together", peers.size()));
@@ -306,9 +307,9 @@ impl Session<'_> {
     }
 }
 
-fn stopped(run: &RunDir) -> artgpt_jobs::Result<Trained> {
-    let is_job = Job::read(&run.path)?.is_some();
-    Ok(Trained::Stopped { run: run.path.clone(), is_job })
+fn stopped(run: &RunDir) -> Trained {
+    let is_job = Job::read(&run.path).is_some();
+    Trained::Stopped { run: run.path.clone(), is_job }
 }
 
 /// Whether these are the data folder's runs that the user gets without `--data-dir`.

@@ -46,7 +46,7 @@ fn open(app: &App, request: &TrainRequest, run: &str, peers: &dyn Peers) -> Resu
     if !path.join("config.toml").is_file() {
         return Err(ForegroundError::NotOurs { path, runs }.into());
     }
-    if !request.as_job && Job::read(&path)?.is_some() {
+    if !request.as_job && Job::read(&path).is_some() {
         return Err(ForegroundError::IsJob(run_id(&path)).into());
     }
     Ok(match peers.rank() {

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::{Engine, PromptFormat};
 use crate::image_cache::ImageCache;
+use crate::notices::notices;
 use crate::{Result, ms};
 use artgpt_model::artgpt::Trained;
 use artgpt_model::manifest::Model;
@@ -73,6 +74,7 @@ impl Engine {
             self.inactive_adapters.insert(id, before);
         }
         self.name.clone_from(&model.manifest.name);
+        self.notices = notices(model, &self.rows);
         self.format = format;
         // Both caches hold the other adapter set's results.
         self.rewind(&[]);

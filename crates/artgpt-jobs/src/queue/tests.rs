@@ -1,6 +1,7 @@
 use super::*;
+use crate::Damage;
 use artgpt_rundir::Status;
-use artgpt_rundir::job::{Place, Progress, Request, Spec};
+use artgpt_rundir::job::{Place, Progress, Record, Request, Spec};
 
 fn at(second: i64) -> jiff::Timestamp {
     jiff::Timestamp::from_second(second).expect("a time")
@@ -25,6 +26,7 @@ fn job(id: &str, state: RunState, change: impl FnOnce(&mut Job)) -> Job {
         request: Request::default(),
         progress: Progress::default(),
         status: Status { pid: 7, ..Status::now(state, 0, 10, None) },
+        damage: None,
     };
     change(&mut job);
     job
@@ -94,6 +96,17 @@ fn a_job_waits_for_those_before_it_and_fails_with_them() {
     (first.progress.slot, first.spec.priority) = (Some("cpu".into()), 1);
     let both = [first, job("C", RunState::Queued, |_| {})];
     assert_eq!(decided(&both, &cpu)[1], "C waits for a free device");
+}
+
+#[test]
+fn a_damaged_job_does_not_start_and_none_waits_for_it() {
+    let damage = Damage { record: Record::Spec, reason: "broken".into() };
+    let jobs = [
+        job("A", RunState::Queued, |j| j.damage = Some(damage)),
+        job("B", RunState::Queued, |j| j.spec.after = vec!["A".into()]),
+    ];
+    let expected = "B fails: A, which it comes after, has an unreadable record";
+    assert_eq!(decided(&jobs, &[slot("cpu", 1, 8_000_000_000)]), [expected]);
 }
 
 #[test]

@@ -183,7 +183,12 @@ impl Matrix {
             [one] => one.clone(),
             parts => Tensor::cat(parts, 0)?,
         };
-        let joined = joined.to_device(device)?.contiguous()?;
+        let joined = joined.to_device(device)?;
+        // One number for all values stands for a tensor that is not loaded, and takes no memory.
+        let joined = match joined.stride() {
+            [0, 0] => joined,
+            _ => joined.contiguous()?,
+        };
         Ok(match joined.dtype() {
             DType::F16 | DType::BF16 => Self::Half(joined),
             _ => Self::Dense(joined.to_dtype(DType::F32)?),

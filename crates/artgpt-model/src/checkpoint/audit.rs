@@ -10,8 +10,8 @@ use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
 
 use super::language::LanguageWeights;
-use crate::Result;
 use crate::llama::LlamaConfig;
+use crate::{Error, Result};
 use artgpt_kernels::matrix::Matrix;
 
 /// A tensor in a file: its shape, the name of its type, its bytes.
@@ -45,7 +45,7 @@ impl Fit {
     pub(crate) fn of(requested: &Requested, stored: &BTreeMap<String, Stored>) -> Self {
         let mut fit = Self::default();
         for (name, shape) in requested {
-            fit.parameters += shape.iter().product::<usize>() as u64;
+            fit.parameters += shape.iter().map(|d| *d as u64).product::<u64>();
             match stored.get(name) {
                 None => fit.missing.push(name.clone()),
                 Some(found) => {
@@ -81,10 +81,24 @@ pub(crate) fn grouped<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<Strin
 }
 
 /// Records the tensors that modules request and returns zeros.
-#[derive(Clone, Default)]
-pub(crate) struct Recorder(Arc<Mutex<Requested>>);
+#[derive(Clone)]
+pub(crate) struct Recorder {
+    requested: Arc<Mutex<Requested>>,
+    /// Values of the largest request that a configuration can mean.
+    limit: usize,
+}
 
 impl Recorder {
+    /// For requests of the tensors in `stored`. A configuration that requests a tensor much larger than all
+    /// of these is an error at once, before anything is computed with such a size.
+    pub(crate) fn new(stored: &BTreeMap<String, Stored>) -> Self {
+        const LEAST: usize = 1 << 24;
+        let values = |t: &Stored| t.shape.iter().fold(1usize, |n, d| n.saturating_mul(*d));
+        let largest = stored.values().map(values).max().unwrap_or(0);
+        let limit = largest.saturating_mul(4).max(LEAST);
+        Self { requested: Arc::default(), limit }
+    }
+
     /// A builder that records; `rename` maps a module's tensor name to the file's.
     pub(crate) fn builder(
         &self,
@@ -95,11 +109,19 @@ impl Recorder {
     }
 
     pub(crate) fn requested(&self) -> Requested {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.requested.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn note(&self, name: String, shape: &[usize]) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name, shape.to_vec());
+    fn note(&self, name: String, shape: &[usize]) -> candle_core::Result<()> {
+        let values = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
+        if values.is_none_or(|n| n > self.limit) {
+            candle_core::bail!(
+                "{name} would have the shape {shape:?}, and no tensor here is as large"
+            )
+        }
+        let mut requested = self.requested.lock().unwrap_or_else(PoisonError::into_inner);
+        requested.insert(name, shape.to_vec());
+        Ok(())
     }
 }
 
@@ -117,7 +139,7 @@ impl SimpleBackend for RecordingBackend {
         dtype: DType,
         device: &Device,
     ) -> candle_core::Result<Tensor> {
-        self.recorder.note((self.rename)(name), shape.dims());
+        self.recorder.note((self.rename)(name), shape.dims())?;
         zeros(shape.dims(), dtype, device)
     }
 
@@ -165,14 +187,17 @@ impl LanguageWeights for DryRun<'_> {
 
     fn matrix(&mut self, parts: &[(&str, usize)], width: usize, device: &Device) -> Result<Matrix> {
         for (name, out) in parts {
-            self.recorder.note(self.inner.stored_name(name), &[*out, width]);
+            let stored = self.inner.stored_name(name);
+            let noted = self.recorder.note(stored, &[*out, width]);
+            noted.map_err(|e| Error::corrupt(self.inner.path(), e))?;
         }
         let out = parts.iter().map(|p| p.1).sum();
         Ok(Matrix::Dense(zeros(&[out, width], DType::F32, device)?))
     }
 
     fn vector(&mut self, name: &str, width: usize, device: &Device) -> Result<Tensor> {
-        self.recorder.note(self.inner.stored_name(name), &[width]);
+        let noted = self.recorder.note(self.inner.stored_name(name), &[width]);
+        noted.map_err(|e| Error::corrupt(self.inner.path(), e))?;
         Ok(zeros(&[width], DType::F32, device)?)
     }
 }

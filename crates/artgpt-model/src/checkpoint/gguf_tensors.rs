@@ -2,7 +2,7 @@
 //! Q-Former. It is small on disk; in memory its matrices are 16-bit.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use candle_core::quantized::GgmlDType;
 use candle_core::{DType, Tensor};
@@ -38,9 +38,15 @@ impl TensorFile for GgufTensors {
             let (shape, dtype) = self.0.form(name)?;
             let plain = matches!(dtype, GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16);
             let stored = (!plain).then_some(dtype);
-            Some((name.to_string(), TensorInfo { shape, dtype: Some(read_as(dtype)), stored }))
+            let type_name = format!("{dtype:?}");
+            let info = TensorInfo { shape, dtype: Some(read_as(dtype)), type_name, stored };
+            Some((name.to_string(), info))
         };
         self.0.names().filter_map(named).collect()
+    }
+
+    fn names_by_file(&self) -> Vec<(PathBuf, Vec<String>)> {
+        self.0.names_by_file()
     }
 
     fn read(&self, name: &str) -> Result<Tensor> {

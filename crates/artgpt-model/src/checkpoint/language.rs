@@ -27,6 +27,11 @@ pub trait LanguageWeights {
     /// Whether the output matrix is the embedding table (tied weights).
     fn ties_output(&self) -> bool;
 
+    /// The size of the vocabulary that the configuration states, which may differ from the table's rows.
+    fn stated_vocabulary(&self) -> Option<usize> {
+        None
+    }
+
     /// The name of a tensor in the file.
     fn stored_name(&self, name: &str) -> String;
 

@@ -43,7 +43,7 @@ pub(crate) fn recognise(dir: &Path) -> Result<Option<Manifest>> {
 /// The manifest of a single GGUF file.
 pub(crate) fn of_gguf(path: &Path) -> Manifest {
     let dir = path.parent().unwrap_or(Path::new(""));
-    let mut manifest = named(&path.with_extension(""));
+    let mut manifest = named(&super::gguf::model_name(path));
     manifest.language = Some(language(dir, path));
     manifest
 }

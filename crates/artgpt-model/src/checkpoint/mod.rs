@@ -6,6 +6,7 @@ mod gguf_tensors;
 pub mod hf;
 mod language;
 mod layout;
+mod pickle;
 mod pth;
 mod safetensors;
 mod tensors;
@@ -14,8 +15,8 @@ mod tokenizer;
 use std::path::Path;
 
 pub use audit::Stored;
-pub(crate) use gguf::gguf_name;
 pub use gguf::{EOS_IDS, GgufFile, requantise};
+pub(crate) use gguf::{gguf_name, join, split_files};
 pub use hf::HfLanguage;
 pub(crate) use language::{BLOCKS, Extras, read_llama, replaces_base};
 pub use language::{LanguageWeights, copy_trained};

@@ -5,22 +5,19 @@
 //! that constructs anything but tensors and containers.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{BufReader, Cursor, Read};
+use std::io::{Cursor, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use artgpt_base::foreign::{self, Foreign};
 use artgpt_kernels::mmap::Mmap;
-use candle_core::pickle::{Object, Stack};
+use candle_core::pickle::Object;
 use candle_core::{DType, Device, Tensor};
 
+use super::pickle::{MAX_DEPTH, parse};
 use super::safetensors::map;
 use super::tensors::{TensorFile, TensorInfo};
 use crate::{Error, Result};
-
-/// Maximum nesting of dictionaries; no checkpoint is deeper.
-const MAX_DEPTH: usize = 64;
-
-const TOO_DEEP: &str = "(nested too deeply)";
 
 /// A memory-mapped file of tensors. Of a training checkpoint (`{model, optimizer, …}`) it contains only
 /// the model.
@@ -34,9 +31,11 @@ pub(crate) struct PthFile {
 impl PthFile {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let map = map(path)?;
-        let (root, storages) = match map.starts_with(b"PK") {
-            true => read_zip(path, &map)?,
-            false => read_legacy(path, &map)?,
+        let (root, storages) = match foreign::recognise(&map) {
+            Some(Foreign::Container("a zip archive")) => read_zip(path, &map)?,
+            // Protocol 1 and older have no first byte of their own.
+            Some(Foreign::Pickle) | None => read_legacy(path, &map)?,
+            Some(found) => return Err(Error::Foreign { path: path.display().to_string(), found }),
         };
         let model = model_part(root);
         let mut found = Vec::new();
@@ -54,6 +53,11 @@ impl PthFile {
         Ok(file)
     }
 
+    fn info(&self, e: &Entry) -> TensorInfo {
+        let (dtype, type_name) = (e.element.dtype(), e.element.name());
+        TensorInfo { shape: e.shape.clone(), dtype, type_name, stored: None }
+    }
+
     fn storage(&self, entry: &Entry) -> Option<&[u8]> {
         self.map.get(self.storages.get(&entry.storage)?.clone())
     }
@@ -65,12 +69,7 @@ impl TensorFile for PthFile {
     }
 
     fn infos(&self) -> BTreeMap<String, TensorInfo> {
-        let info = |e: &Entry| TensorInfo {
-            shape: e.shape.clone(),
-            dtype: e.element.dtype(),
-            stored: None,
-        };
-        self.entries.iter().map(|(name, e)| (name.clone(), info(e))).collect()
+        self.entries.iter().map(|(name, e)| (name.clone(), self.info(e))).collect()
     }
 
     fn read(&self, name: &str) -> Result<Tensor> {
@@ -78,9 +77,7 @@ impl TensorFile for PthFile {
         let Some((entry, data)) = entry else {
             return Err(Error::corrupt(&self.path, format!("the key {name} is missing")));
         };
-        let Some(dtype) = entry.element.dtype() else {
-            return Err(Error::corrupt(&self.path, format!("{name} has a type no weight has")));
-        };
+        let dtype = self.info(entry).weight_type(&self.path, name)?;
         Ok(Tensor::from_raw_buffer(&entry.gather(data), dtype, &entry.shape, &Device::Cpu)?)
     }
 }
@@ -103,21 +100,25 @@ fn read_zip(path: &Path, map: &Mmap) -> Result<Parsed> {
             return Err(bad(&format!("its member {name} is compressed or cut")));
         }
         if name.ends_with("/data.pkl") {
-            let bytes = range.len();
-            root = Some(parse(path, &mut Cursor::new(&map[range]), bytes)?);
+            root = Some(parse(path, &mut Cursor::new(&map[range]))?);
         } else if let Some((_, key)) = name.rsplit_once("/data/") {
             storages.insert(key.to_string(), range);
         }
     }
-    let root = root.ok_or_else(|| bad(&"it has no data.pkl"))?;
+    // An archive of anything else than tensors.
+    let root = root.ok_or_else(|| Error::Unsupported {
+        path: path.display().to_string(),
+        what: "a zip archive that PyTorch did not write (it has no data.pkl)".into(),
+        hint: "unpack it and name the files inside".into(),
+    })?;
     Ok((root, storages))
 }
 
 fn read_legacy(path: &Path, map: &Mmap) -> Result<Parsed> {
-    let mut reader = BufReader::with_capacity(4096, Cursor::new(&map[..]));
+    let mut reader = Cursor::new(&map[..]);
     let mut objects = Vec::new();
     for _ in 0..5 {
-        objects.push(parse(path, &mut reader, map.len())?);
+        objects.push(parse(path, &mut reader)?);
     }
     let keys = objects.pop();
     let root = objects.pop();
@@ -127,7 +128,7 @@ fn read_legacy(path: &Path, map: &Mmap) -> Result<Parsed> {
     // This includes optimizer states, whose storages lie between those of the model.
     let mut widths = HashMap::new();
     storage_widths(&root, MAX_DEPTH, &mut widths);
-    let mut at = (reader.get_ref().position() as usize).saturating_sub(reader.buffer().len());
+    let mut at = reader.position() as usize;
     let mut storages = HashMap::new();
     for key in keys {
         let key = key.unicode().map_err(|_| Error::corrupt(path, "a storage key is no text"))?;
@@ -145,98 +146,6 @@ fn read_legacy(path: &Path, map: &Mmap) -> Result<Parsed> {
         at += bytes;
     }
     Ok((root, storages))
-}
-
-/// Number of objects that a pickle of `bytes` bytes may copy out of its memo. A real pickle repeats only
-/// small ones; one that doubles a tuple again and again would fill the memory.
-fn memo_budget(bytes: usize) -> usize {
-    (1 << 20) + 16 * bytes.min(64 << 20)
-}
-
-/// Reads one pickle; `bytes` is an upper bound of its length.
-fn parse(path: &Path, reader: &mut impl std::io::BufRead, bytes: usize) -> Result<Object> {
-    const COPIES: &[u8] = b"hjqr"; // BINGET, LONG_BINGET, BINPUT, LONG_BINPUT
-    let mut stack = Stack::empty();
-    let mut left = memo_budget(bytes);
-    let mut step = || -> std::result::Result<bool, String> {
-        let code = reader.fill_buf().map_err(|e| e.to_string())?.first().copied();
-        let done = stack.read(reader).map_err(|e| e.to_string())?;
-        let copies = code.is_some_and(|c| COPIES.contains(&c));
-        if let (true, Some(object)) = (copies, stack.stack().last())
-            && !spend(object, &mut left)
-        {
-            return Err("it copies the same objects again and again".into());
-        }
-        Ok(done)
-    };
-    let read = loop {
-        match step() {
-            Ok(false) => {}
-            Ok(true) => break Ok(()),
-            Err(e) => break Err(e),
-        }
-    };
-    if let Err(e) = read {
-        // Objects nested a million deep would overflow the stack when they are dropped.
-        std::mem::forget(stack);
-        return Err(Error::corrupt(path, e));
-    }
-    let object = stack.finalize().map_err(|e| Error::corrupt(path, e))?;
-    let Some(name) = foreign_call(&object, MAX_DEPTH) else { return Ok(object) };
-    std::mem::forget(object);
-    match name {
-        name if name == TOO_DEEP => Err(Error::corrupt(path, "its objects are nested too deeply")),
-        name => Err(Error::Unsupported {
-            path: path.display().to_string(),
-            what: format!(
-                "a file that makes Python call `{}`",
-                artgpt_base::text::printable(&name)
-            ),
-            hint: "checkpoints hold tensors only; do not open this one with PyTorch either".into(),
-        }),
-    }
-}
-
-/// Subtracts one from `left` for each object in this one; false if `left` does not suffice.
-fn spend(object: &Object, left: &mut usize) -> bool {
-    // A work list instead of recursion, as nesting may be deep.
-    let mut open = vec![object];
-    while let Some(object) = open.pop() {
-        let Some(less) = left.checked_sub(1) else { return false };
-        *left = less;
-        match object {
-            Object::List(items) | Object::Tuple(items) => open.extend(items),
-            Object::Dict(items) => open.extend(items.iter().flat_map(|(k, v)| [k, v])),
-            Object::Reduce { callable, args } | Object::Build { callable, args } => {
-                open.extend([callable.as_ref(), args.as_ref()]);
-            }
-            Object::PersistentLoad(id) => open.push(id),
-            _ => {}
-        }
-    }
-    true
-}
-
-/// The first callable that constructs neither a tensor nor a plain container.
-fn foreign_call(object: &Object, depth: usize) -> Option<String> {
-    const ALLOWED: &[&str] = &["torch", "collections", "numpy", "_codecs", "omegaconf", "argparse"];
-    let Some(depth) = depth.checked_sub(1) else { return Some(TOO_DEEP.into()) };
-    let inside = |o: &Object| foreign_call(o, depth);
-    match object {
-        Object::Class { module_name, class_name } => {
-            let top = module_name.split('.').next().unwrap_or_default();
-            // Names that reach the interpreter from inside an allowed module.
-            let reaches = ["load", "hub", "system", "eval", "exec", "runstring"];
-            let known = ALLOWED.contains(&top) && !reaches.contains(&class_name.as_str());
-            (!known).then(|| format!("{module_name}.{class_name}"))
-        }
-        Object::List(items) | Object::Tuple(items) => items.iter().find_map(inside),
-        Object::Dict(items) => items.iter().find_map(|(k, v)| inside(k).or_else(|| inside(v))),
-        Object::Reduce { callable, args } => inside(callable).or_else(|| inside(args)),
-        Object::Build { callable, args } => inside(callable).or_else(|| inside(args)),
-        Object::PersistentLoad(id) => inside(id),
-        _ => None,
-    }
 }
 
 /// The dictionary of the model in a training checkpoint, else everything.
@@ -324,6 +233,14 @@ impl ElementType {
         match self {
             Self::Float(d) => d.size_in_bytes(),
             Self::Other(n) => n,
+        }
+    }
+
+    /// The name of its type.
+    fn name(self) -> String {
+        match self {
+            Self::Float(d) => format!("{d:?}"),
+            Self::Other(n) => format!("of {n} bytes that is no float"),
         }
     }
 
@@ -430,5 +347,32 @@ fn list(object: Object) -> Option<Vec<Object>> {
     match object {
         Object::List(items) | Object::Tuple(items) => Some(items),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Damage to the pickle and to the directory of the archive.
+    #[test]
+    fn no_damage_to_a_checkpoint_panics() {
+        let folder =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/checkpoints");
+        let bytes = std::fs::read(folder.join("originals/ArtGPT-4.pth")).expect("reads");
+        let dir = tempfile::tempdir().expect("temp dir");
+        let path = dir.path().join("m.pth");
+        let (step, end) = (bytes.len() / 400, bytes.len() - 8);
+        let places = (0..2000.min(end)).step_by(7);
+        let places =
+            places.chain((0..end).step_by(step.max(1))).chain(end.saturating_sub(900)..end);
+        for at in places {
+            let mut damaged = bytes.clone();
+            damaged[at..at + 8].fill(0xff);
+            std::fs::write(&path, damaged).expect("writes");
+            if let Err(e) = PthFile::open(&path) {
+                assert!(e.to_string().contains("m.pth"), "{at}: {e}");
+            }
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use artgpt_base::panics;
 use candle_core::quantized::GgmlDType;
 use candle_core::{DType, Device, Shape, Tensor};
 use candle_nn::var_builder::SimpleBackend;
@@ -23,14 +24,39 @@ pub struct TensorInfo {
     pub shape: Vec<usize>,
     /// Its type in memory; `None` for a type that no weight has (such as 64-bit indices).
     pub dtype: Option<DType>,
+    /// The name of its type in the file: `F16`, `I64`, `IQ4_XS`.
+    pub type_name: String,
     /// The type in the file of a quantised tensor.
     pub stored: Option<GgmlDType>,
+}
+
+impl TensorInfo {
+    /// The type in memory of a weight, which is a floating type.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] that names file, tensor and type.
+    pub(crate) fn weight_type(&self, file: &Path, name: &str) -> Result<DType> {
+        let floats = [DType::F32, DType::F16, DType::BF16, DType::F64, DType::F8E4M3];
+        self.dtype.filter(|d| floats.contains(d)).ok_or_else(|| Error::Unsupported {
+            path: file.display().to_string(),
+            what: format!("the type {} of {}", self.type_name, artgpt_base::text::printable(name)),
+            hint: "use weights in F32, F16 or BF16, or a GGUF file".into(),
+        })
+    }
 }
 
 /// One file of tensors.
 pub(crate) trait TensorFile: Send + Sync {
     fn path(&self) -> &Path;
     fn infos(&self) -> BTreeMap<String, TensorInfo>;
+    /// From our names of tensors to those of the file, where they differ.
+    fn names_in_file(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+    /// Each file, if there are several, with the names of its tensors.
+    fn names_by_file(&self) -> Vec<(PathBuf, Vec<String>)> {
+        vec![(self.path().to_path_buf(), self.infos().into_keys().collect())]
+    }
     /// A tensor in its own type, on the CPU.
     fn read(&self, name: &str) -> Result<Tensor>;
 }
@@ -52,7 +78,11 @@ impl Tensors {
     /// A file cannot be read, is damaged, or has an unsupported layout.
     pub fn open(path: &Path) -> Result<Self> {
         if path.join(package::CONFIG).is_file() {
-            let file = open_file(&path.join(package::WEIGHTS))?;
+            let weights = path.join(package::WEIGHTS);
+            // Older versions of the package write a pickle.
+            let pickle = weights.with_extension("bin");
+            let file =
+                open_file(if weights.exists() || !pickle.exists() { &weights } else { &pickle })?;
             return Self::of(path, vec![Arc::new(PeftFile::new(file)?)]);
         }
         if path.is_dir() {
@@ -99,12 +129,13 @@ impl Tensors {
         self.by_name
             .iter()
             .map(|(name, (_, info))| {
-                let count: usize = info.shape.iter().product();
-                let (bytes, dtype) = match (info.stored, info.dtype) {
-                    (Some(q), _) => (count / q.block_size() * q.type_size(), format!("{q:?}")),
-                    (None, Some(d)) => (count * d.size_in_bytes(), format!("{d:?}")),
-                    (None, None) => (0, "other".into()),
+                let count = info.shape.iter().fold(1usize, |n, d| n.saturating_mul(*d));
+                let bytes = match (info.stored, info.dtype) {
+                    (Some(q), _) => (count / q.block_size()).saturating_mul(q.type_size()),
+                    (None, Some(d)) => count.saturating_mul(d.size_in_bytes()),
+                    (None, None) => 0,
                 };
+                let dtype = info.type_name.clone();
                 (name.clone(), Stored { shape: info.shape.clone(), dtype, bytes: bytes as u64 })
             })
             .collect()
@@ -112,8 +143,12 @@ impl Tensors {
 
     /// Each file with the names of its tensors.
     pub(crate) fn names_by_file(&self) -> Vec<(PathBuf, Vec<String>)> {
-        let names = |f: &Arc<dyn TensorFile>| f.infos().into_keys().collect();
-        self.files.iter().map(|f| (f.path().to_path_buf(), names(f))).collect()
+        self.files.iter().flat_map(|f| f.names_by_file()).collect()
+    }
+
+    /// From our names of tensors to those of their files, where they differ.
+    pub(crate) fn names_in_files(&self) -> BTreeMap<String, String> {
+        self.files.iter().flat_map(|f| f.names_in_file()).collect()
     }
 
     /// Shape and type of a tensor.
@@ -164,11 +199,15 @@ impl Tensors {
 }
 
 fn open_file(path: &Path) -> Result<Arc<dyn TensorFile>> {
-    Ok(match path.extension().and_then(|e| e.to_str()) {
-        Some("safetensors") => Arc::new(SafetensorsFile::open(path)?),
-        Some("gguf") => Arc::new(GgufTensors::open(path)?),
-        _ => Arc::new(PthFile::open(path)?),
-    })
+    let open = || -> Result<Arc<dyn TensorFile>> {
+        Ok(match path.extension().and_then(|e| e.to_str()) {
+            Some("safetensors") => Arc::new(SafetensorsFile::open(path)?),
+            Some("gguf") => Arc::new(GgufTensors::open(path)?),
+            _ => Arc::new(PthFile::open(path)?),
+        })
+    };
+    // Parts of the readers are not ours, and a damaged file may make them panic.
+    panics::guarded(open).unwrap_or_else(|panic| Err(Error::corrupt(path, panic)))
 }
 
 /// A file of the package `peft`, under our names.
@@ -201,6 +240,10 @@ impl TensorFile for PeftFile {
         let mut infos = self.file.infos();
         let ours = self.theirs.iter();
         ours.filter_map(|(ours, theirs)| Some((ours.clone(), infos.remove(theirs)?))).collect()
+    }
+
+    fn names_in_file(&self) -> BTreeMap<String, String> {
+        self.theirs.clone()
     }
 
     fn read(&self, name: &str) -> Result<Tensor> {

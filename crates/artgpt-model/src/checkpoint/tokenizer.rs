@@ -45,7 +45,10 @@ fn vocabulary(file: &GgufFile) -> GgufVocabulary {
         scores: list(file, "scores").map(|v| v.to_f32().unwrap_or(0.0)).collect(),
         merges: strings(file, "merges"),
         bos: id(file, "bos_token_id"),
-        eos: id(file, "eos_token_id"),
+        eos: ["eos_token_id", "eot_token_id", "eom_token_id"]
+            .into_iter()
+            .filter_map(|key| id(file, key))
+            .collect(),
         add_bos: flag("add_bos_token"),
         add_space_prefix: flag("add_space_prefix"),
     }

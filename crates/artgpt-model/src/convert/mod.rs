@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use candle_core::Device;
 use candle_core::quantized::GgmlDType;
 
-use super::checkpoint::LanguageFile;
+use super::checkpoint::{LanguageFile, join, split_files};
 use super::inspect::inspect;
 use super::manifest::{LanguagePart, Model, PeftMethod, check_name};
 use super::peft::merge::{Delta, Merged};
@@ -263,7 +263,10 @@ fn write_language(
 fn copy_gguf(part: &mut LanguagePart, path: &Path, writer: &Writer) -> Result<()> {
     part.path = LANGUAGE_GGUF.into();
     let to = writer.dir.join(&part.path);
-    std::fs::copy(path, &to).map_err(io(&to))?;
+    match split_files(path).len() {
+        0 | 1 => std::fs::copy(path, &to).map(drop).map_err(io(&to))?,
+        _ => join(path, &to)?,
+    }
     sync(&to)?;
     if let Some(name) = &part.tokenizer {
         let to = writer.dir.join(TOKENIZER);

@@ -8,7 +8,9 @@ use std::path::Path;
 
 pub use ending::{asked, begun, ending, note_asked};
 pub use named::{REMOVED, called, named};
-pub use record::{JOB, OUTPUT, Place, Progress, Record, Request, Spec, Wanted, read, write};
+pub use record::{
+    JOB, OUTPUT, Place, Progress, Record, Request, Spec, Submitting, Wanted, read, write,
+};
 
 use crate::RunError;
 

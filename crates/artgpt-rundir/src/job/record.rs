@@ -13,6 +13,9 @@ pub const JOB: &str = "job";
 /// The output of a job's processes, all attempts in order; in the run's folder.
 pub const OUTPUT: &str = "output.log";
 
+/// Limit on a record's bytes.
+const MAX_BYTES: u64 = 1 << 20;
+
 /// Where a job runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -127,10 +130,38 @@ pub struct Progress {
     /// Slurm's job ID, `123`, or `123_4` in an array.
     #[serde(default)]
     pub slurm_id: Option<String>,
+    /// A submission to Slurm whose job ID is not known yet. It is written before `sbatch` starts, so that
+    /// a crash in between does not lead to a second submission.
+    #[serde(default)]
+    pub submitting: Option<Submitting>,
+    /// Since when Slurm does not say what became of the job; its state is the one last seen.
+    #[serde(default)]
+    pub unknown_since: Option<jiff::Timestamp>,
+    /// When Slurm first did not know the job any more, without any error.
+    #[serde(default)]
+    pub missed: Option<jiff::Timestamp>,
+    /// The Slurm job that the user's request to stop has cancelled.
+    #[serde(default)]
+    pub cancelled: Option<String>,
+    /// The Slurm job whose end Slurm has reported.
+    #[serde(default)]
+    pub ended: Option<String>,
+}
+
+/// A call of `sbatch` whose answer is not recorded yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Submitting {
+    /// The file that receives what `sbatch` prints.
+    pub output: PathBuf,
+    /// The name of the Slurm job.
+    pub name: String,
+    /// The task in a job array.
+    #[serde(default)]
+    pub task: Option<usize>,
 }
 
 /// A file of `job/`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Record {
     /// [`Spec`].
     Spec,
@@ -157,7 +188,7 @@ impl Record {
 /// [`RecordError::Damaged`] if it does not parse, [`RecordError::Run`].
 pub fn read<T: DeserializeOwned>(run: &Path, kind: Record) -> Result<Option<T>> {
     let path = kind.path(run);
-    let bytes = match std::fs::read(&path) {
+    let bytes = match artgpt_base::files::read_limited(&path, MAX_BYTES) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         read => read.map_err(super::io(&path))?,
     };

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use super::number::Notation;
 use super::role::Role;
-use super::row::{Placing, Row, Words, quoted};
+use super::row::{Placing, Row};
 use super::table::{Column, Delimiter, Head, is_number, is_rule, may_be_head};
+use super::words::{Texts, Words, quoted};
 use super::{Curves, Format, Tailed};
 use crate::skipped::Skipped;
 use crate::tail::Tail;
@@ -36,6 +37,8 @@ struct BeforeHead {
     comment: Option<String>,
 }
 
+/// Limit on the bytes of a line: a hundred thousand columns are less.
+const MAX_LINE: usize = 4 << 20;
 /// Limits on the lines and bytes of one row. A quote that is not closed within them is damage.
 const MAX_ROW_LINES: usize = 100;
 const MAX_ROW: usize = 16 << 10;
@@ -73,6 +76,9 @@ impl Csv {
         if let Some((lines, _)) = &mut self.open {
             lines.push(text.to_string());
             return self.close(into);
+        }
+        if text.len() > MAX_LINE {
+            return self.lost("lines that are too long", number, "");
         }
         let trimmed = text.trim();
         if trimmed.is_empty() || is_rule(trimmed) {
@@ -212,7 +218,7 @@ impl Csv {
         let Some(head) = head else { return };
         cells.iter().for_each(|cell| notation.learn(cell));
         let mut row = Row::default();
-        let (mut split, mut texts) = (None, Vec::new());
+        let (mut split, mut found) = (None, Vec::new());
         for (column, cell) in head.columns.iter().zip(cells).filter(|(_, cell)| !cell.is_empty()) {
             let Column { name, role } = column;
             // Without a name: the row numbers that pandas writes.
@@ -222,20 +228,22 @@ impl Csv {
             if *role == Role::Split && !is_number(cell) {
                 split = Some(cell);
             } else if !row.text(*role, name.as_str(), cell, *notation) {
-                texts.push((name.as_str(), cell));
+                found.push((name, &**cell));
             }
         }
         let full = |name: &str| match split {
             Some(split) => format!("{name}/{split}"),
             None => name.to_string(),
         };
-        for (name, cell) in texts {
-            words.add(&full(name), || format!("line {number}: {}", quoted(cell)));
-        }
+        let found = found.into_iter().map(|(name, cell)| match split {
+            Some(_) => (full(name).into(), cell),
+            None => (name.as_str().into(), cell),
+        });
+        let texts = Texts { words, found: found.collect() };
         if split.is_some() {
             row.rename(|name| Some(full(name)));
         }
-        row.push_into(places, into, skipped, &|| format!("line {number}"));
+        row.push_into(places, into, texts, skipped, &|| format!("line {number}"));
     }
 }
 
@@ -337,6 +345,13 @@ mod tests {
                 "values of loss that are not numbers",
                 "line 2: \"n/a\"",
             ),
+            (
+                "step,loss\nfirst,many\nsecond,few\n",
+                2,
+                "rows whose step is not a number",
+                "line 2: \"first\"",
+            ),
+            ("name,city\na,b\n", 2, "values of city that are not numbers", "line 2: \"b\""),
             (
                 "step,loss\n1,0.5\n2\n3,0.25\n",
                 1,

@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 
 use super::number::Notation;
 use super::role::{Role, Roles};
-use super::row::{Placing, Row, Words, quoted};
+use super::row::{Placing, Row};
+use super::words::{Texts, Words, quoted};
 use super::{Curves, Format, Tailed};
 use crate::skipped::Skipped;
 use crate::tail::Tail;
@@ -113,7 +114,7 @@ impl Objects {
     ) {
         let Self { roles, places, words } = self;
         let mut row = Row::default();
-        let mut split = None;
+        let (mut split, mut found) = (None, Vec::new());
         roles.begin_row();
         for (key, value) in object {
             flatten(key.into(), value, &mut |key, value| {
@@ -127,7 +128,7 @@ impl Objects {
                     }
                     Leaf::Text(text) => {
                         if !row.text(role, key.clone(), text, Notation::default()) {
-                            words.add(&key, || format!("{}: {}", at(), quoted(text)));
+                            found.push((key, text));
                         }
                     }
                     Leaf::Nothing => row.nothing(role),
@@ -144,7 +145,7 @@ impl Objects {
                 false => (split == "train").then(|| name.to_string()),
             });
         }
-        row.push_into(places, into, skipped, at);
+        row.push_into(places, into, Texts { words, found }, skipped, at);
     }
 
     /// Counts the texts that should have been numbers.

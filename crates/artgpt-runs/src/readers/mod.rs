@@ -16,6 +16,7 @@ mod tailed;
 mod tensors;
 mod trainer_state;
 mod wandb;
+mod words;
 
 use std::path::Path;
 

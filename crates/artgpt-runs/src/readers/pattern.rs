@@ -4,7 +4,8 @@ use regex::Regex;
 
 use super::number::Notation;
 use super::role::Role;
-use super::row::{Placing, Row, Words, quoted};
+use super::row::{Placing, Row};
+use super::words::{Texts, Words, quoted};
 use super::{Curves, Format, Tailed};
 use crate::skipped::Skipped;
 use crate::tail::Tail;
@@ -70,7 +71,7 @@ impl Matches {
     /// Adds what the pattern finds in a line.
     fn line(&mut self, text: &str, number: u64, into: &mut Curves) {
         let Pattern(regex) = &self.pattern;
-        let Some(found) = regex.captures(text) else {
+        let Some(captures) = regex.captures(text) else {
             if !self.has_match && !text.trim().is_empty() {
                 self.skipped.add_first(NO_MATCH, 1, || format!("line {number}: {}", quoted(text)));
             }
@@ -81,17 +82,19 @@ impl Matches {
         }
         let groups = || {
             let named = regex.capture_names().flatten();
-            named.filter_map(|name| Some((name, bare(found.name(name)?.as_str()))))
+            named.filter_map(|name| Some((name, bare(captures.name(name)?.as_str()))))
         };
         groups().for_each(|(_, text)| self.notation.learn(text));
         let mut row = Row::default();
+        let mut found = Vec::new();
         for (name, text) in groups() {
             if !row.text(Role::of(name), name, text, self.notation) {
-                self.words.add(name, || format!("line {number}: {}", quoted(text)));
+                found.push((name.into(), text));
             }
         }
         let at = || format!("line {number}");
-        row.push_into(&mut self.places, into, &mut self.skipped, &at);
+        let texts = Texts { words: &mut self.words, found };
+        row.push_into(&mut self.places, into, texts, &mut self.skipped, &at);
     }
 }
 

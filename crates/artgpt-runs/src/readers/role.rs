@@ -236,15 +236,10 @@ impl Role {
 }
 
 /// A name in lower case, with blanks and hyphens as `_`.
-fn normal(name: &str) -> String {
+pub(crate) fn normal(name: &str) -> String {
     let plain =
         |c: char| if matches!(c, ' ' | '-' | '\u{a0}') { '_' } else { c.to_ascii_lowercase() };
     name.trim().chars().map(plain).collect()
-}
-
-/// Whether two columns have the same name, up to case and padding.
-pub(super) fn is_same_name(a: &str, b: &str) -> bool {
-    normal(a) == normal(b)
 }
 
 /// The roles of the names in one file. Most rows have the same names in the same order.

@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 
 use super::number::{Notation, date, duration};
 use super::role::Role;
+use super::words::{Texts, quoted};
 use crate::curves::Curves;
 use crate::series::{CALENDAR, Point};
 use crate::skipped::Skipped;
-
-/// Text that is no number is quoted in a reason up to here.
-const MAX_QUOTED: usize = 40;
 
 /// The step that a row gives.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,7 +98,8 @@ impl<'a> Row<'a> {
         self.cells.push(Cell { name: name.into(), value, kind });
     }
 
-    /// Adds a text; returns whether it meant something.
+    /// Adds a text; returns whether it meant something. What does not is counted as such, unless the
+    /// whole row is lost.
     pub(crate) fn text(
         &mut self,
         role: Role,
@@ -167,21 +166,34 @@ impl<'a> Row<'a> {
         self.cells.retain(|cell| cell.kind == CellKind::Metric);
     }
 
+    /// Whether its step is something else than a number.
+    fn is_lost(&self) -> bool {
+        matches!(self.step, Some((_, Count::Unreadable(_))))
+    }
+
     /// Adds its numbers to the curves, or counts it as skipped. `at` tells where it is.
     pub(crate) fn push_into(
         self,
         places: &mut Placing,
         into: &mut Curves,
+        texts: Texts,
         skipped: &mut Skipped,
         at: &dyn Fn() -> String,
     ) {
+        if !self.is_lost() {
+            for (name, text) in &texts.found {
+                texts.words.add(name, || format!("{}: {}", at(), quoted(text)));
+            }
+        }
         if let Some(total) = self.total.filter(|total| *total >= 1.0) {
             into.set_total(total as u64);
         }
-        let step = self.step.map(|(_, step)| step);
-        if self.cells.iter().all(|cell| cell.kind == CellKind::Counter) {
+        let is_empty = self.cells.iter().all(|cell| cell.kind == CellKind::Counter);
+        // A lost row of texts counts, too.
+        if is_empty && (texts.found.is_empty() || !self.is_lost()) {
             return;
         }
+        let step = self.step.map(|(_, step)| step);
         let Some(at) = places.step(step.as_ref(), self.epoch, into, skipped, at) else { return };
         let wall = self.wall.or(self.elapsed).unwrap_or(f64::NAN);
         for Cell { name, value, kind } in self.cells {
@@ -206,14 +218,6 @@ pub(super) fn seconds(time: f64) -> f64 {
         1e11.. => time / 1e3,
         _ => time,
     }
-}
-
-/// A text for a reason, cut.
-pub(super) fn quoted(text: &str) -> String {
-    let text = text.trim();
-    let cut: String = text.chars().take(MAX_QUOTED).collect();
-    let dots = if cut.len() < text.len() { "…" } else { "" };
-    format!("\"{cut}{dots}\"")
 }
 
 /// What the rows of a file count.
@@ -381,39 +385,6 @@ impl EpochSteps {
     }
 }
 
-/// Most names whose texts are counted.
-const MAX_NAMES: usize = 1_000;
-
-/// Texts under names of metrics. They are lost where the name has numbers, too; a column of words is not
-/// a metric.
-#[derive(Debug, Default)]
-pub(super) struct Words {
-    held: BTreeMap<String, (usize, String)>,
-}
-
-impl Words {
-    /// Counts a text.
-    pub(crate) fn add(&mut self, name: &str, example: impl FnOnce() -> String) {
-        if let Some((count, _)) = self.held.get_mut(name) {
-            *count += 1;
-        } else if self.held.len() < MAX_NAMES {
-            self.held.insert(name.into(), (1, example()));
-        }
-    }
-
-    /// Counts as skipped the texts under names that have a curve.
-    pub(crate) fn settle(&mut self, curves: &mut Curves, skipped: &mut Skipped) {
-        self.held.retain(|name, (count, example)| {
-            let is_metric = curves.last(name).is_some();
-            if is_metric {
-                let reason = format!("values of {name} that are not numbers");
-                skipped.add_first(reason, *count, || std::mem::take(example));
-            }
-            !is_metric
-        });
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -476,6 +447,5 @@ mod tests {
         );
         assert_eq!(["last", "", "nan", "12/x"].map(|t| matches!(at(t), Count::At(_))), [false; 4]);
         assert_eq!([1.7e9, 1.7e12, 1.7e15, 1.7e18].map(seconds), [1.7e9; 4]);
-        assert_eq!(quoted(&"x".repeat(50)).chars().count(), MAX_QUOTED + 3);
     }
 }

@@ -1,9 +1,10 @@
 //! Rows and heads of delimited text: how cells are parted, what a head is, what a row says under it.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::number::Notation;
-use super::role::{Role, is_same_name};
+use super::role::{Role, normal};
 use crate::series::CALENDAR;
 
 /// What parts cells.
@@ -162,6 +163,8 @@ pub(super) fn may_be_head(cells: &[Cow<str>]) -> bool {
 pub(super) struct Head {
     pub(crate) delimiter: Delimiter,
     pub(crate) columns: Vec<Column>,
+    /// The names as they are compared, with the first column of each.
+    places: HashMap<String, usize>,
 }
 
 #[derive(Debug)]
@@ -173,16 +176,22 @@ pub(super) struct Column {
 impl Head {
     pub(crate) fn of(cells: &[Cow<str>], delimiter: Delimiter) -> Self {
         let mut columns: Vec<Column> = Vec::with_capacity(cells.len());
+        let (mut places, mut counts) = (HashMap::new(), HashMap::new());
         for cell in cells {
             let name = cell.trim_start_matches('#').trim();
-            let known = columns.iter().filter(|column| is_same_name(&column.name, name)).count();
-            columns.push(match known {
-                0 => Column { name: name.to_string(), role: Role::of(name) },
+            let known: &mut usize = counts.entry(normal(name)).or_default();
+            *known += 1;
+            if *known == 1 {
+                places.insert(normal(name), columns.len());
+            }
+            columns.push(match *known {
+                1 => Column { name: name.to_string(), role: Role::of(name) },
+                _ if name.is_empty() => Column { name: String::new(), role: Role::Metric },
                 // The second column of a name is no step of its own.
-                n => Column { name: format!("{name} ({})", n + 1), role: Role::Metric },
+                n => Column { name: format!("{name} ({n})"), role: Role::Metric },
             });
         }
-        Self { delimiter, columns }
+        Self { delimiter, columns, places }
     }
 
     /// Names for the columns of a table without a head. Whole numbers in the first one are steps.
@@ -193,15 +202,15 @@ impl Head {
             name: format!("column {}", at + 1),
             role: if at == 0 && has_steps { Role::Step(0) } else { Role::Metric },
         };
-        Self { delimiter, columns: (0..cells.len()).map(column).collect() }
+        let columns = (0..cells.len()).map(column).collect();
+        Self { delimiter, columns, places: HashMap::new() }
     }
 
     /// Gives columns that another head has, too, the same spelling.
     pub(crate) fn spell_like(&mut self, other: &Self) {
         for column in &mut self.columns {
-            if let Some(known) = other.columns.iter().find(|c| is_same_name(&c.name, &column.name))
-            {
-                column.name.clone_from(&known.name);
+            if let Some(known) = other.places.get(&normal(&column.name)) {
+                column.name.clone_from(&other.columns[*known].name);
             }
         }
     }
@@ -221,7 +230,7 @@ impl Head {
     pub(crate) fn is_head_again(&self, cells: &[Cow<str>]) -> bool {
         let is_known = |cell: &Cow<str>| {
             !cell.is_empty()
-                && (self.columns.iter().any(|column| is_same_name(&column.name, cell))
+                && (self.places.contains_key(&normal(cell))
                     || matches!(Role::of(cell), Role::Step(_) | Role::Epoch))
         };
         may_be_head(cells) && cells.iter().any(is_known)
@@ -317,9 +326,9 @@ mod tests {
     fn a_head_is_known_again_in_any_order_and_a_row_of_words_is_none() {
         let delimiter = Delimiter::Sign(',');
         let of = |line| delimiter.cells(line).expect("cells");
-        let head = Head::of(&of("step, Loss ,loss,note"), delimiter);
+        let head = Head::of(&of("step, Loss ,loss,note,LOSS,,"), delimiter);
         let names: Vec<&str> = head.columns.iter().map(|c| c.name.as_str()).collect();
-        assert_eq!(names, ["step", "Loss", "loss (2)", "note"]);
+        assert_eq!(names, ["step", "Loss", "loss (2)", "note", "LOSS (3)", "", ""]);
         for (line, is_head) in [
             ("loss,step", true),
             ("STEP,acc,lr", true),
@@ -330,6 +339,7 @@ mod tests {
         ] {
             assert_eq!(head.is_head_again(&of(line)), is_head, "{line}");
         }
+        let head = Head::of(&of("step,Loss,loss,note"), delimiter);
         assert!(
             head.fits(&of("1,2,3,4,,")) && !head.fits(&of("1,2,3")) && !head.fits(&of("1,2,3,4,5"))
         );

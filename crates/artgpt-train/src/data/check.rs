@@ -16,8 +16,12 @@ use artgpt_art as art;
 use artgpt_base::hash::sha256;
 use artgpt_rundir::{PairsConfig, PairsKind};
 
-/// Max number of rejected rows and pictures that a report lists.
+/// Max number of pictures without a caption that a report lists.
 const NAMED: usize = 20;
+/// Max number of rejected rows and pictures that a report lists.
+const BAD: usize = 100_000;
+/// Unused items with one reason that are named one by one.
+const ALIKE: usize = 5;
 /// Pairs that a report shows.
 const SAMPLES: usize = 3;
 /// Max Hamming distance of two 64-bit perceptual hashes of one picture.
@@ -42,8 +46,12 @@ pub struct Report {
     pub below_min_score: usize,
     /// Rejected rows and pictures.
     pub bad: usize,
-    /// The first rejected rows and pictures.
+    /// The rejected rows and pictures, up to 100,000.
     pub bad_items: Vec<BadItem>,
+    /// Members and files that are no row, and repeated headers.
+    pub unused: usize,
+    /// Why they are not used. Of many with the same reason the first is named.
+    pub unused_items: Vec<BadItem>,
     /// Words of the captions.
     pub caption_words: Spread,
     /// Width of the pictures, pixels.
@@ -117,10 +125,11 @@ pub fn check(
 ) -> Result<Report> {
     super::check_settings(config)?;
     let mut report = Report::default();
-    let (mut pairs, mut bad) = (Vec::new(), Vec::new());
+    let (mut pairs, mut bad, mut unused) = (Vec::new(), Vec::new(), Vec::new());
     let mut take = |reading| {
-        report.rows += 1;
+        report.rows += usize::from(!matches!(reading, RowResult::Unused(_)));
         match reading {
+            RowResult::Unused(one) => unused.push(one),
             RowResult::Pair(pair) => pairs.push(pair),
             RowResult::LowScore => report.below_min_score += 1,
             RowResult::Rejected(one) => bad.push(one),
@@ -178,7 +187,9 @@ pub fn check(
     report.without_caption = unnamed.len();
     report.without_caption_names = unnamed.into_iter().take(NAMED).collect();
     report.bad = bad.len();
-    let named = bad.into_iter().take(NAMED);
+    report.unused = unused.len();
+    report.unused_items = grouped(unused);
+    let named = bad.into_iter().take(BAD);
     report.bad_items = named.map(|b| BadItem { place: b.place, reason: b.reason }).collect();
     let drawn = kept.choose_multiple(&mut ChaCha8Rng::seed_from_u64(split_seed), SAMPLES);
     report.samples = drawn
@@ -189,6 +200,28 @@ pub fn check(
         })
         .collect();
     Ok(report)
+}
+
+/// Unused items by their reasons, in the order of each reason's first.
+fn grouped(all: Vec<RejectedRow>) -> Vec<BadItem> {
+    let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
+    let mut known: HashMap<String, usize> = HashMap::new();
+    for RejectedRow { place, reason } in all {
+        let at = *known.entry(reason.clone()).or_insert_with(|| {
+            reasons.push((reason, Vec::new()));
+            reasons.len() - 1
+        });
+        reasons[at].1.push(place);
+    }
+    let items = |(reason, mut places): (String, Vec<String>)| {
+        if places.len() > ALIKE {
+            let first = format!("{} and {} more", places[0], places.len() - 1);
+            places = vec![first];
+        }
+        let item = move |place| BadItem { place, reason: reason.clone() };
+        places.into_iter().map(item).collect::<Vec<_>>()
+    };
+    reasons.into_iter().flat_map(items).collect()
 }
 
 fn inspect(picture: &Picture) -> std::result::Result<PictureFacts, art::ArtError> {
@@ -238,7 +271,9 @@ fn unnamed(config: &PairsConfig, pairs: &[Pair]) -> Result<Vec<String>> {
         .collect();
     Ok(tables::entries(&folder)?
         .into_iter()
-        .filter(|(_, path)| tables::is_picture(path) && !named.contains(path))
+        .filter(|(name, path)| {
+            tables::is_picture(path) && !tables::is_of_system(name) && !named.contains(path)
+        })
         .map(|(name, _)| name)
         .collect())
 }

@@ -7,7 +7,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, Pair, Reader, Result, RowResult, shards, tables};
+use super::tables::Skip;
+use super::{DataError, Pair, Reader, RejectedRow, Result, RowResult, shards, tables};
 use crate::name_hash;
 use artgpt_rundir::{PairsConfig, PairsKind};
 
@@ -49,6 +50,8 @@ struct Stream {
     given: u64,
     /// Training pairs found in this pass.
     found: u64,
+    /// The first rejected row, after a colon.
+    why: String,
 }
 
 impl Feed {
@@ -90,7 +93,7 @@ impl Feed {
                     RowResult::Rejected(bad) if why.is_empty() => {
                         why = format!(": {}: {}", bad.place, bad.reason);
                     }
-                    RowResult::Rejected(_) | RowResult::LowScore => {}
+                    RowResult::Rejected(_) | RowResult::Unused(_) | RowResult::LowScore => {}
                 }
             }
             if let Source::List { train, held_out, .. } = &mut feed.source {
@@ -99,7 +102,9 @@ impl Feed {
         }
         // Fails before the model loads.
         match feed.at(0) {
-            Err(DataError::Empty { place, .. }) => Err(DataError::Empty { place, why }),
+            Err(DataError::Empty { place, why: streamed }) => {
+                Err(DataError::Empty { place, why: format!("{why}{streamed}") })
+            }
             Err(e) => Err(e),
             Ok(_) => Ok(feed),
         }
@@ -139,18 +144,24 @@ impl Feed {
                 let file = &files[stream.order[stream.next]];
                 stream.next += 1;
                 for reading in shards::read(file, reader)? {
-                    if let RowResult::Pair(pair) = reading
-                        && side(split_seed, held_out, &pair) == Part::Train
-                    {
-                        stream.pool.push(pair);
-                        stream.found += 1;
+                    match reading {
+                        RowResult::Pair(pair)
+                            if side(split_seed, held_out, &pair) == Part::Train =>
+                        {
+                            stream.pool.push(pair);
+                            stream.found += 1;
+                        }
+                        RowResult::Rejected(bad) if stream.why.is_empty() => {
+                            stream.why = format!(": {}: {}", bad.place, bad.reason);
+                        }
+                        _ => {}
                     }
                 }
             }
             if stream.pool.is_empty() {
                 if stream.found == 0 {
                     let place = format!("{} shard(s)", files.len());
-                    return Err(DataError::Empty { place, why: String::new() });
+                    return Err(DataError::Empty { place, why: stream.why.clone() });
                 }
                 let given = stream.given;
                 **stream = Stream { given, ..Stream::begin(seed, stream.pass + 1, files.len()) };
@@ -238,7 +249,8 @@ pub(super) fn readings(config: &PairsConfig) -> Result<impl Iterator<Item = RowR
     };
     Ok(rows.map(move |(place, row)| match row {
         Ok(row) => reader.read(&row, &place, None),
-        Err(reason) => RowResult::Rejected(super::RejectedRow { place, reason }),
+        Err(Skip { reason, is_loss: true }) => RowResult::Rejected(RejectedRow { place, reason }),
+        Err(Skip { reason, is_loss: false }) => RowResult::Unused(RejectedRow { place, reason }),
     }))
 }
 
@@ -247,7 +259,7 @@ impl Stream {
         let mut rng = order_of(seed, pass);
         let mut order: Vec<usize> = (0..files).collect();
         order.shuffle(&mut rng);
-        Self { pass, order, next: 0, pool: Vec::new(), rng, given: 0, found: 0 }
+        Self { pass, order, next: 0, pool: Vec::new(), rng, given: 0, found: 0, why: String::new() }
     }
 }
 

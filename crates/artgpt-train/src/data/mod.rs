@@ -5,13 +5,16 @@
 
 mod check;
 mod feed;
+mod foreign;
+mod members;
 mod picture;
 mod row;
 mod shards;
+mod table;
 mod tables;
 mod template;
 
-pub use check::{Report, Spread, check};
+pub use check::{BadItem, Report, Spread, check};
 pub use feed::{Feed, Part};
 pub use picture::Picture;
 
@@ -51,6 +54,8 @@ pub(crate) enum RowResult {
     LowScore,
     /// The row cannot train.
     Rejected(RejectedRow),
+    /// It is no row, such as a member that belongs to the operating system, or a header again.
+    Unused(RejectedRow),
 }
 
 /// Why a source cannot be opened.
@@ -75,6 +80,16 @@ pub enum DataError {
         /// The parser's error.
         reason: String,
     },
+    /// A file is compressed, a pointer, or something else than its name says.
+    #[error("{path} is {is}")]
+    Foreign {
+        /// The file.
+        path: String,
+        /// What it is.
+        is: &'static str,
+        /// What to do with it.
+        hint: &'static str,
+    },
     /// The settings of `[data]` are wrong.
     #[error("[data] is wrong: {0}")]
     Config(String),
@@ -90,6 +105,11 @@ pub enum DataError {
 
 /// A result whose error is a [`DataError`].
 pub type Result<T> = std::result::Result<T, DataError>;
+
+/// The text of a file, or why it is none, for people.
+fn text(bytes: Vec<u8>) -> std::result::Result<String, String> {
+    artgpt_base::decode::strict_text(bytes).map_err(|e| e.to_string())
+}
 
 fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> DataError {
     let path = path.display().to_string();
@@ -183,6 +203,7 @@ mod tests {
                 RowResult::Pair(pair) => captions.push(format!("{}: {}", pair.key, pair.caption)),
                 RowResult::Rejected(one) => bad.push(format!("{}: {}", one.place, one.reason)),
                 RowResult::LowScore => bad.push("low".into()),
+                RowResult::Unused(one) => bad.push(format!("{} unused: {}", one.place, one.reason)),
             }
         }
         (captions, bad)

@@ -88,5 +88,6 @@ pub(super) fn find(folder: &Path, name: &str) -> Option<PathBuf> {
         return Some(plain);
     }
     let with = |ending: &&str| folder.join(format!("{name}.{ending}"));
-    PICTURES.iter().map(with).find(|path| path.is_file())
+    let capital = |ending: &&str| folder.join(format!("{name}.{}", ending.to_uppercase()));
+    PICTURES.iter().map(with).chain(PICTURES.iter().map(capital)).find(|path| path.is_file())
 }

@@ -28,6 +28,11 @@ pub(super) fn normalised(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
+/// Whether a [`normalised`] name is a field of templates, or another name of one.
+pub(crate) fn is_known(name: &str) -> bool {
+    ALIASES.iter().any(|(field, others)| *field == name || others.contains(&name))
+}
+
 impl Row {
     pub(super) fn of<K: AsRef<str>, V: Into<String>>(
         fields: impl IntoIterator<Item = (K, V)>,

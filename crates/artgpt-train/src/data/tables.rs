@@ -5,10 +5,57 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::row::Row;
-use super::{DataError, Result, io};
+use super::{DataError, Result, foreign, io, table, text};
+use artgpt_base::files::read_limited;
 
-/// A row's location, and the row or why it cannot be read.
-pub(super) type LocatedRow = (String, std::result::Result<Row, String>);
+/// A row's location, and the row or why it is skipped.
+pub(crate) type LocatedRow = (String, std::result::Result<Row, Skip>);
+
+/// Why a row or a file is skipped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Skip {
+    /// The reason, for people.
+    pub reason: String,
+    /// Whether something that should train is lost with it.
+    pub is_loss: bool,
+}
+
+impl Skip {
+    pub(crate) fn lost(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), is_loss: true }
+    }
+
+    pub(crate) fn unused(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), is_loss: false }
+    }
+}
+
+/// The reason for [`is_of_system`].
+pub(crate) const OF_SYSTEM: &str = "it belongs to the operating system";
+
+/// Whether a file is one that macOS, Windows or a file server leaves behind.
+pub(crate) fn is_of_system(name: &str) -> bool {
+    let mut parts = name.split('/').rev();
+    let file = parts.next().unwrap_or_default();
+    let folders =
+        ["__MACOSX", ".Spotlight-V100", ".Trashes", ".fseventsd", "@eaDir", "$RECYCLE.BIN"];
+    file.starts_with("._")
+        || [".DS_Store", ".localized", "Icon\r"].contains(&file)
+        || ["thumbs.db", "ehthumbs.db", "desktop.ini"].contains(&file.to_lowercase().as_str())
+        || parts.chain([file]).any(|part| folders.contains(&part))
+}
+
+/// The reason why a file with this extension is not used.
+pub(crate) fn neither(ending: &str) -> String {
+    match ending {
+        "" => "it has no extension, and is neither picture nor text".into(),
+        "gz" | "zst" | "bz2" | "xz" | "zip" => format!(".{ending} is compressed; unpack it first"),
+        _ => format!(".{ending} is neither a picture nor a text that is read"),
+    }
+}
+
+/// Limit on the bytes of a list that is read whole.
+const MAX_LIST: u64 = 4 << 30;
 
 /// File extensions of pictures.
 pub(super) const PICTURES: &[&str] = &["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"];
@@ -18,11 +65,12 @@ pub(super) type Rows = Box<dyn Iterator<Item = LocatedRow>>;
 
 pub(super) fn read(path: &Path) -> Result<Rows> {
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    foreign::check(path)?;
     match ending.as_str() {
         "json" => Ok(Box::new(json(path)?.into_iter())),
         "jsonl" | "ndjson" => Ok(Box::new(json_lines(path)?.into_iter())),
-        "csv" => delimited(path, b','),
-        "tsv" => delimited(path, b'\t'),
+        "csv" => table::read(path, None),
+        "tsv" | "tab" => table::read(path, Some(b'\t')),
         _ => Err(DataError::Config(format!(
             "{} is none of .json, .jsonl, .csv and .tsv",
             path.display()
@@ -30,8 +78,18 @@ pub(super) fn read(path: &Path) -> Result<Rows> {
     }
 }
 
+/// The text of a list.
+fn whole(path: &Path, format: &'static str) -> Result<String> {
+    let bytes = read_limited(path, MAX_LIST).map_err(io(path))?;
+    text(bytes).map_err(|reason| DataError::Format {
+        path: path.display().to_string(),
+        format,
+        reason,
+    })
+}
+
 fn json(path: &Path) -> Result<Vec<LocatedRow>> {
-    let text = std::fs::read_to_string(path).map_err(io(path))?;
+    let text = whole(path, "JSON")?;
     let bad = |reason: String| DataError::Format {
         path: path.display().to_string(),
         format: "JSON",
@@ -69,29 +127,32 @@ fn list_inside(object: &Map<String, Value>) -> Option<&Vec<Value>> {
 }
 
 fn json_lines(path: &Path) -> Result<Vec<LocatedRow>> {
-    let text = std::fs::read_to_string(path).map_err(io(path))?;
+    let text = whole(path, "JSON Lines")?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     Ok(lines
         .flat_map(|(i, line)| {
             let place = format!("line {}", i + 1);
             match serde_json::from_str(line) {
                 Ok(value) => rows(place, value),
-                Err(e) => vec![(place, Err(e.to_string()))],
+                Err(e) => vec![(place, Err(Skip::lost(e.to_string())))],
             }
         })
         .collect())
 }
 
 /// One row for each caption of an item.
-fn rows(place: String, item: Value) -> Vec<LocatedRow> {
+pub(crate) fn rows(place: String, item: Value) -> Vec<LocatedRow> {
     let Value::Object(mut object) = item else {
-        return vec![(place, Err("it is no object".into()))];
+        return vec![(place, Err(Skip::lost("it is no object")))];
     };
     let many =
         ["caption", "captions"].into_iter().find(|k| object.get(*k).is_some_and(Value::is_array));
     let Some(Value::Array(captions)) = many.and_then(|key| object.remove(key)) else {
         return vec![(place, Ok(Row::of_json(&object)))];
     };
+    if captions.is_empty() {
+        return vec![(place, Err(Skip::lost("its list of captions is empty")))];
+    }
     let shared = Row::of_json(&object);
     captions
         .into_iter()
@@ -101,49 +162,46 @@ fn rows(place: String, item: Value) -> Vec<LocatedRow> {
                 row.set("caption", caption);
                 (place.clone(), Ok(row))
             }
-            _ => (place.clone(), Err("a caption of its list is no text".into())),
+            _ => (place.clone(), Err(Skip::lost("a caption of its list is no text"))),
         })
         .collect()
-}
-
-fn delimited(path: &Path, delimiter: u8) -> Result<Rows> {
-    let bad = |e: csv::Error| DataError::Format {
-        path: path.display().to_string(),
-        format: "CSV",
-        reason: e.to_string(),
-    };
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_path(path).map_err(bad)?;
-    let header = reader.headers().map_err(bad)?.clone();
-    Ok(Box::new(reader.into_records().enumerate().map(move |(i, record)| {
-        // The header is the first line of a table, a row may have many.
-        let place = format!("row {}", i + 1);
-        (place, record.map(|r| Row::of(header.iter().zip(r.iter()))).map_err(|e| e.to_string()))
-    })))
 }
 
 /// WikiArt folders: `Style/artist-name_title-of-it-1872.jpg`, or the same without styles.
 pub(super) fn wikiart(folder: &Path) -> Result<Rows> {
     let mut out = Vec::new();
     for (name, path) in entries(folder)? {
-        if path.is_dir() {
-            let style = words(&name);
-            out.extend(
-                entries(&path)?
-                    .into_iter()
-                    .filter(|(_, p)| is_picture(p))
-                    .map(|(file, _)| painting(&format!("{name}/{file}"), &file, Some(&style))),
-            );
-        } else if is_picture(&path) {
-            out.push(painting(&name, &name, None));
+        if !path.is_dir() || is_of_system(&name) {
+            out.push(file_of(name.clone(), &name, &path, None));
+            continue;
         }
+        let style = words(&name);
+        let files = entries(&path)?.into_iter();
+        out.extend(files.map(|(file, path)| {
+            let place = format!("{name}/{file}");
+            match path.is_dir() && !is_of_system(&file) {
+                true => (place, Err(Skip::lost("folders in the folder of a style are not read"))),
+                false => file_of(place, &file, &path, Some(&style)),
+            }
+        }));
     }
     Ok(Box::new(out.into_iter()))
+}
+
+/// The painting in a file, or why it is none.
+fn file_of(place: String, file: &str, path: &Path, style: Option<&str>) -> LocatedRow {
+    let ending = || path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    match () {
+        () if is_of_system(file) => (place, Err(Skip::unused(OF_SYSTEM))),
+        () if !is_picture(path) => (place, Err(Skip::unused(neither(&ending())))),
+        () => painting(&place, file, style),
+    }
 }
 
 fn painting(path: &str, file: &str, style: Option<&str>) -> LocatedRow {
     let stem = Path::new(file).file_stem().unwrap_or_default().to_string_lossy();
     let Some((artist, title)) = stem.split_once('_') else {
-        return (path.to_string(), Err("its name is not artist_title".into()));
+        return (path.to_string(), Err(Skip::lost("its name is not artist_title")));
     };
     let (title, year) = match title.rsplit_once('-') {
         Some((title, year)) if year.len() == 4 && year.bytes().all(|b| b.is_ascii_digit()) => {

@@ -37,7 +37,9 @@ pub(super) fn turn_lines(state: &State, turn: &TurnRecord, width: u16) -> Vec<Li
     }
     let body_style = if turn.role == Role::User { theme.text } else { theme.assistant };
     lines.extend(wrap(&text, width, body_style));
-    if let Some(ended) = ended(turn).filter(|_| streaming.is_none()) {
+    if let Some(reason) = &turn.failure {
+        lines.extend(wrap(&printable(&format!("(failed: {reason})")), width, theme.error));
+    } else if let Some(ended) = ended(turn).filter(|_| streaming.is_none()) {
         lines.push(Line::styled(ended, theme.dim));
     }
     lines.push(Line::default());

@@ -3,6 +3,7 @@
 mod models;
 mod open;
 mod questions;
+mod server;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -10,11 +11,13 @@ mod tests;
 pub(crate) use models::ModelsWindow;
 pub(crate) use open::OpenWindow;
 pub(crate) use questions::QuestionsWindow;
+pub(crate) use server::ServerWindow;
 pub(crate) use sessions::SessionsWindow;
 
 pub(super) use models::{listed as models_listed, open as open_models};
-pub(super) use open::{completed, open};
+pub(super) use open::{completed, open, paintings_found};
 pub(super) use questions::open as open_questions;
+pub(super) use server::ask as ask_about_server;
 pub(super) use sessions::{listed as sessions_listed, open as open_sessions};
 
 use crossterm::event::KeyEvent;
@@ -32,6 +35,7 @@ pub(crate) enum Overlay {
     Sessions(SessionsWindow),
     Questions(QuestionsWindow),
     Models(ModelsWindow),
+    Server(ServerWindow),
 }
 
 /// What becomes of a window after a key.
@@ -57,6 +61,7 @@ pub(super) fn on_key(state: &mut State, key: KeyEvent) -> Vec<Effect> {
         Overlay::Sessions(window) => window.key(state, key),
         Overlay::Questions(window) => window.key(state, key),
         Overlay::Models(window) => window.key(state, key),
+        Overlay::Server(window) => window.key(state, key),
     };
     match outcome {
         Outcome::Close(effects) => effects,
@@ -64,6 +69,20 @@ pub(super) fn on_key(state: &mut State, key: KeyEvent) -> Vec<Effect> {
             state.overlays.push(top);
             effects
         }
+    }
+}
+
+/// Whether a window shows what is on disk, which another process may change.
+pub(super) fn follows_disk(state: &State) -> bool {
+    matches!(state.overlays.last(), Some(Overlay::Models(_) | Overlay::Open(_)))
+}
+
+/// Reads again what the window on top shows, unless it is being read.
+pub(super) fn read_again(state: &mut State) -> Vec<Effect> {
+    match state.overlays.last_mut() {
+        Some(Overlay::Models(window)) => window.read_again(),
+        Some(Overlay::Open(window)) => window.read_again(),
+        _ => Vec::new(),
     }
 }
 
@@ -81,6 +100,7 @@ impl Overlay {
             Self::Sessions(window) => window.view(state, frame),
             Self::Questions(window) => window.view(state, frame),
             Self::Models(window) => window.view(state, frame),
+            Self::Server(window) => window.view(state, frame),
         }
     }
 }

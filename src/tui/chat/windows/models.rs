@@ -6,9 +6,9 @@ use ratatui::Frame;
 use super::{Outcome, Overlay};
 use crate::tui::chat::model;
 use crate::tui::chat::state::{ModelState, State};
-use crate::tui::components::{List, row, window};
+use crate::tui::components::{List, ListKey, row, window};
 use crate::tui::effect::Effect;
-use crate::tui::keys::{Context, ListAction, ModelsAction};
+use crate::tui::keys::{Context, ModelsAction};
 use artgpt_app::catalogue::Choice;
 use artgpt_base::text::printable;
 use artgpt_engine::ModelInfo;
@@ -19,10 +19,12 @@ const NAME: usize = 28;
 /// Models to choose from.
 pub(crate) struct ModelsWindow {
     list: List<Choice>,
+    /// The list is on its way.
+    reading: bool,
 }
 
 pub(in crate::tui::chat) fn open(state: &mut State) -> Vec<Effect> {
-    state.overlays.push(Overlay::Models(ModelsWindow { list: List::loading() }));
+    state.overlays.push(Overlay::Models(ModelsWindow { list: List::loading(), reading: true }));
     vec![Effect::ListModels]
 }
 
@@ -39,27 +41,36 @@ pub(in crate::tui::chat) fn listed(state: &mut State, mut choices: Vec<Choice>) 
     }
     for overlay in &mut state.overlays {
         if let Overlay::Models(window) = overlay {
+            window.reading = false;
+            // A model that was installed meanwhile moves no selection.
+            let before = window.list.selected().map(|choice| choice.reference.clone());
+            let same = |choice: &Choice| before.as_ref() == Some(&choice.reference);
+            let selected = choices.iter().position(same).unwrap_or(current);
             window.list = List::new(choices);
-            window.list.select(current);
+            window.list.select(selected);
             return;
         }
     }
 }
 
 impl ModelsWindow {
+    /// Asks for the list once more: another process may have installed a model.
+    pub(super) fn read_again(&mut self) -> Vec<Effect> {
+        match std::mem::replace(&mut self.reading, true) {
+            true => Vec::new(),
+            false => vec![Effect::ListModels],
+        }
+    }
+
     pub(super) fn key(&mut self, state: &mut State, key: KeyEvent) -> Outcome {
         let keymap = state.keymap();
-        match (keymap.action(&key), keymap.action(&key)) {
-            (Some(ModelsAction::Take), _) => match self.list.selected() {
+        match self.list.key(&keymap, &key) {
+            ListKey::Own(ModelsAction::Take) => match self.list.selected() {
                 Some(choice) => Outcome::Close(model::switch(state, choice.reference.clone())),
                 None => Outcome::STAY,
             },
-            (None, Some(ListAction::Close)) => Outcome::CLOSE,
-            (None, Some(action)) => {
-                self.list.apply(action);
-                Outcome::STAY
-            }
-            (None, None) => Outcome::STAY,
+            ListKey::Close => Outcome::CLOSE,
+            ListKey::Done => Outcome::STAY,
         }
     }
 

@@ -5,8 +5,8 @@ use ratatui::Frame;
 
 use super::{Outcome, Overlay};
 use crate::tui::chat::state::State;
-use crate::tui::components::{List, row, window};
-use crate::tui::keys::{Context, ListAction, QuestionsAction};
+use crate::tui::components::{List, ListKey, row, window};
+use crate::tui::keys::{Context, QuestionsAction};
 use crate::tui::questions::{Suggestion, suggestions};
 
 /// Columns for the heading.
@@ -25,20 +25,16 @@ pub(in crate::tui::chat) fn open(state: &mut State) {
 impl QuestionsWindow {
     pub(super) fn key(&mut self, state: &mut State, key: KeyEvent) -> Outcome {
         let keymap = state.keymap();
-        match (keymap.action(&key), keymap.action(&key)) {
-            (Some(QuestionsAction::Take), _) => {
+        match self.list.key(&keymap, &key) {
+            ListKey::Own(QuestionsAction::Take) => {
                 if let Some(question) = self.list.selected() {
                     // A question that is being written stays.
                     state.composer.insert(&question.text);
                 }
                 Outcome::CLOSE
             }
-            (None, Some(ListAction::Close)) => Outcome::CLOSE,
-            (None, Some(action)) => {
-                self.list.apply(action);
-                Outcome::STAY
-            }
-            (None, None) => Outcome::STAY,
+            ListKey::Close => Outcome::CLOSE,
+            ListKey::Done => Outcome::STAY,
         }
     }
 

@@ -5,7 +5,7 @@ use ratatui::Frame;
 
 use super::{Outcome, Overlay};
 use crate::tui::chat::state::State;
-use crate::tui::components::{List, row, window};
+use crate::tui::components::{List, ListKey, row, window};
 use crate::tui::effect::Effect;
 use crate::tui::keys::{ChatAction, Context, ListAction, SessionsAction};
 use artgpt_base::text::printable;
@@ -43,14 +43,14 @@ impl SessionsWindow {
         let keymap = state.keymap();
         let was_confirming = std::mem::replace(&mut self.confirming, false);
         let open = &state.conversation.session.id;
-        match (keymap.action(&key), keymap.action(&key)) {
-            (Some(SessionsAction::Resume), _) => match self.list.selected() {
+        match self.list.key(&keymap, &key) {
+            ListKey::Own(SessionsAction::Resume) => match self.list.selected() {
                 // The open session is on the screen already.
                 Some(session) if session.id == *open => Outcome::CLOSE,
                 Some(session) => Outcome::Close(vec![Effect::LoadSession(session.id.clone())]),
                 None => Outcome::STAY,
             },
-            (Some(SessionsAction::Delete), _) => match self.list.selected() {
+            ListKey::Own(SessionsAction::Delete) => match self.list.selected() {
                 Some(session) if session.id == *open => {
                     let key = keymap.shown(ChatAction::NewSession);
                     state.inform(format!("this session is open; start another one first ({key})"));
@@ -64,13 +64,9 @@ impl SessionsWindow {
                     Outcome::STAY
                 }
             },
-            (None, Some(ListAction::Close)) if was_confirming => Outcome::STAY,
-            (None, Some(ListAction::Close)) => Outcome::CLOSE,
-            (None, Some(action)) => {
-                self.list.apply(action);
-                Outcome::STAY
-            }
-            (None, None) => Outcome::STAY,
+            ListKey::Close if was_confirming => Outcome::STAY,
+            ListKey::Close => Outcome::CLOSE,
+            ListKey::Done => Outcome::STAY,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The content of a chart, independent of how it is rendered.
 
+use jiff::tz::TimeZone;
 use ratatui::style::Color;
 
 use super::trace::{Frame, Gap, LARGEST, height, short, span, trace};
@@ -17,6 +18,8 @@ pub(crate) struct Drawing {
     pub lines: Vec<Line>,
     pub marks: Vec<(f64, MarkKind)>,
     pub axis: XAxis,
+    /// For dates on the axis.
+    pub zone: TimeZone,
     pub log: bool,
     /// Bounds of the horizontal axis.
     pub low: f64,
@@ -111,8 +114,9 @@ impl Drawing {
             }
         }
         let title = panel.charted(metric).collect::<Vec<_>>().join(" + ");
-        let metric = metric.to_string();
-        Some(Self { metric, title, lines, marks, axis, log, low, high, bottom, top })
+        let (metric, axis) = (metric.to_string(), panel.charts.scale.axis);
+        let zone = panel.zone.clone();
+        Some(Self { metric, title, lines, marks, axis, zone, log, low, high, bottom, top })
     }
 
     /// The label at a height, distinct from the one a step below: on a logarithmic axis that one is

@@ -128,9 +128,7 @@ pub(crate) fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
             panel.refresh_metrics();
         }
         Action::Filter => {
-            panel.charts.filter.clear();
-            panel.refresh_metrics();
-            panel.filtering = Some(Focus::Charts);
+            panel.begin_filter(Focus::Charts);
         }
         Action::Picture => panel.pictures ^= true,
         Action::Export(format) => {

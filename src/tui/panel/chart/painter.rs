@@ -169,6 +169,7 @@ mod tests {
             lines: Vec::new(),
             marks: Vec::new(),
             axis: XAxis::Step,
+            zone: jiff::tz::TimeZone::UTC,
             log: false,
             low: 0.0,
             high: 1.0,

@@ -114,7 +114,7 @@ fn plot<B: DrawingBackend>(
         .label_style(style.font(letters))
         .x_labels((width / (letters * 8)).max(2) as usize)
         .y_labels((height / (letters * 4)).max(2) as usize)
-        .x_label_formatter(&|x| position(*x, drawing.axis, length))
+        .x_label_formatter(&|x| position(*x, drawing.axis, length, &drawing.zone))
         .y_label_formatter(&|y| drawing.label(*y, step))
         .draw()?;
     draw_marks(drawing, &mut chart, &style)?;
@@ -306,6 +306,7 @@ mod tests {
             }],
             marks: vec![(10.0, MarkKind::Warning)],
             axis: XAxis::Step,
+            zone: jiff::tz::TimeZone::UTC,
             log: false,
             low: 0.0,
             high: 49.0,

@@ -86,8 +86,8 @@ fn draw_cells(panel: &Panel, drawing: &Drawing, plot: Rect, frame: &mut Frame) {
     }
     let heights =
         [bottom, (bottom + top) / 2.0, top].map(|y| drawing.label(y, (top - bottom) / 4.0));
-    let places =
-        [low, (low + high) / 2.0, high].map(|x| position(x, panel.charts.scale.axis, high - low));
+    let places = [low, (low + high) / 2.0, high]
+        .map(|x| position(x, panel.charts.scale.axis, high - low, &panel.zone));
     let chart = Chart::new(sets)
         .x_axis(Axis::default().style(theme.dim).bounds([low, high]).labels(places))
         .y_axis(Axis::default().style(theme.dim).bounds([bottom, top]).labels(heights));
@@ -171,7 +171,7 @@ fn value_line(panel: &Panel, index: usize, metric: &str, width: u16) -> Line<'st
     let value = match point(metric) {
         Some(p) if p.wall.is_finite() => {
             let seconds = p.wall - run.curves.began().unwrap_or(0.0);
-            let since = position(seconds, XAxis::Relative, 1.0);
+            let since = position(seconds, XAxis::Relative, 1.0, &panel.zone);
             format!("{} at step {}, {since}", digits(p.value), p.step)
         }
         Some(p) => format!("{} at step {}", digits(p.value), p.step),

@@ -1,8 +1,8 @@
 //! The form that submits a job.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use ratatui_textarea::{CursorMove, TextArea};
+use crossterm::event::KeyEvent;
 
+use crate::tui::components::LineInput;
 use crate::tui::keys::{FormAction, Keymap};
 
 /// The fields, each with the hint shown while it is empty.
@@ -40,7 +40,7 @@ impl Form {
 /// The window in which the form is filled in.
 #[derive(Debug, Clone)]
 pub(crate) struct FormWindow {
-    fields: [TextArea<'static>; FIELDS.len()],
+    fields: [LineInput; FIELDS.len()],
     /// The selected field.
     pub at: usize,
     /// The answer of the last check: what the run needs, or what is wrong.
@@ -65,18 +65,10 @@ pub(crate) enum Action {
 }
 
 impl FormWindow {
-    pub(crate) fn new() -> Self {
-        let fields = std::array::from_fn(|_| TextArea::default());
-        Self { fields, at: 0, answer: None, busy: false, candidates: Vec::new() }
-    }
-
     /// Filled in with these values.
     pub(crate) fn with(form: &Form) -> Self {
-        let mut window = Self::new();
-        for (field, value) in window.fields.iter_mut().zip(&form.values) {
-            field.insert_str(value);
-        }
-        window
+        let fields = std::array::from_fn(|at| LineInput::new(&form.values[at]));
+        Self { fields, at: 0, answer: None, busy: false, candidates: Vec::new() }
     }
 
     pub(crate) fn form(&self) -> Form {
@@ -84,7 +76,7 @@ impl FormWindow {
     }
 
     pub(crate) fn typed(&self, at: usize) -> String {
-        self.fields[at].lines().concat()
+        self.fields[at].text()
     }
 
     /// A submission is under way.
@@ -92,9 +84,9 @@ impl FormWindow {
         self.busy && matches!(self.answer, Some(Ok(_)))
     }
 
-    /// The position of the cursor in the selected field, in characters.
-    pub(crate) fn cursor(&self) -> usize {
-        self.fields[self.at].cursor().1
+    /// The selected field.
+    pub(crate) fn field(&self) -> &LineInput {
+        &self.fields[self.at]
     }
 
     pub(crate) fn action(&self, keymap: &Keymap, key: KeyEvent) -> Option<Action> {
@@ -102,18 +94,14 @@ impl FormWindow {
         if self.busy {
             return (action == Some(FormAction::Close)).then_some(Action::Close);
         }
-        let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        Some(match (action, key.code) {
-            (Some(FormAction::Close), _) => Action::Close,
-            (Some(FormAction::Previous), _) => Action::Field(-1),
-            (Some(FormAction::Complete), _) if self.at == 0 => Action::Complete,
-            (Some(FormAction::Next | FormAction::Complete), _) => Action::Field(1),
-            (Some(FormAction::Send), _) => Action::Send,
-            (Some(FormAction::DeleteToStart), _) => Action::DeleteToStart,
-            // A field has one line.
-            (None, KeyCode::Enter) => return None,
-            (None, KeyCode::Char('m' | 'j')) if control => return None,
-            (None, _) => Action::Edit(key),
+        Some(match action {
+            Some(FormAction::Close) => Action::Close,
+            Some(FormAction::Previous) => Action::Field(-1),
+            Some(FormAction::Complete) if self.at == 0 => Action::Complete,
+            Some(FormAction::Next | FormAction::Complete) => Action::Field(1),
+            Some(FormAction::Send) => Action::Send,
+            Some(FormAction::DeleteToStart) => Action::DeleteToStart,
+            None => Action::Edit(key),
         })
     }
 
@@ -123,8 +111,8 @@ impl FormWindow {
             Action::Field(by) => {
                 self.at = self.at.saturating_add_signed(by).min(FIELDS.len() - 1);
             }
-            Action::DeleteToStart => self.edit(|field| field.delete_line_by_head()),
-            Action::Edit(key) => self.edit(|field| field.input(key)),
+            Action::DeleteToStart => self.edit(LineInput::delete_to_start),
+            Action::Edit(key) => self.edit(|field| field.key(key)),
             Action::Close | Action::Complete | Action::Send => {}
         }
     }
@@ -135,7 +123,7 @@ impl FormWindow {
         matches!(self.answer, Some(Ok(_)))
     }
 
-    fn edit(&mut self, change: impl FnOnce(&mut TextArea<'static>) -> bool) {
+    fn edit(&mut self, change: impl FnOnce(&mut LineInput) -> bool) {
         if change(&mut self.fields[self.at]) {
             self.changed();
         }
@@ -149,8 +137,7 @@ impl FormWindow {
     /// Inserts text without line ends.
     pub(crate) fn paste(&mut self, text: &str) {
         if !self.busy {
-            let line: String = text.chars().filter(|c| !c.is_control()).collect();
-            self.edit(|field| field.insert_str(line));
+            self.edit(|field| field.insert(text));
         }
     }
 
@@ -162,8 +149,7 @@ impl FormWindow {
         }
         match shared {
             Some(shared) if shared != text => {
-                self.fields[0] = TextArea::from([shared]);
-                self.fields[0].move_cursor(CursorMove::End);
+                self.fields[0] = LineInput::new(shared);
                 self.changed();
                 self.candidates = all;
             }
@@ -183,6 +169,7 @@ impl FormWindow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crossterm::event::{KeyCode, KeyModifiers};
 
     fn press(window: &mut FormWindow, code: KeyCode, modifiers: KeyModifiers) -> Option<Action> {
         let action = window.action(&Keymap::default(), KeyEvent::new(code, modifiers));
@@ -192,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_path_is_completed_and_a_line_is_edited() {
-        let mut window = FormWindow::new();
+        let mut window = FormWindow::with(&Form::default());
         window.paste("ex\n");
         let asked = press(&mut window, KeyCode::Tab, KeyModifiers::NONE);
         assert_eq!((asked, window.typed(0)), (Some(Action::Complete), "ex".into()));

@@ -1,16 +1,17 @@
 //! Draws the form for a new job.
 
 use ratatui::Frame;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::form::{FIELDS, FormWindow};
+use crate::tui::components::message;
 use crate::tui::keys::{FormAction, Hints};
-use crate::tui::panel::popup;
 use crate::tui::panel::state::Panel;
 use artgpt_base::text::printable;
 
 pub(crate) fn draw(panel: &Panel, form: &FormWindow, frame: &mut Frame) {
-    popup::draw(" New job ", fields(panel, form), &panel.theme, frame);
+    message("New job", fields(panel, form), &panel.theme, frame);
 }
 
 fn fields(panel: &Panel, form: &FormWindow) -> Vec<Line<'static>> {
@@ -21,17 +22,15 @@ fn fields(panel: &Panel, form: &FormWindow) -> Vec<Line<'static>> {
         let value = form.typed(i);
         let name =
             Span::styled(format!("{name:<14} "), if chosen { theme.accent } else { theme.dim });
-        let cursor = Span::styled(if chosen { "▏" } else { "" }, theme.accent);
-        lines.push(match value.is_empty() {
-            true => Line::from(vec![name, cursor, Span::styled(*usual, theme.dim)]),
-            false => {
-                let at = if chosen { form.cursor() } else { usize::MAX };
-                let before: String = value.chars().take(at).collect();
-                let after: String = value.chars().skip(at).collect();
-                let spans = [name, Span::raw(printable(&before)), cursor];
-                Line::from_iter(spans.into_iter().chain([Span::raw(printable(&after))]))
-            }
-        });
+        let mut line = Line::from(name);
+        match chosen {
+            true => line.extend(form.field().spans(Style::new(), theme)),
+            false => line.push_span(Span::raw(printable(&value))),
+        }
+        if value.is_empty() {
+            line.push_span(Span::styled(*usual, theme.dim));
+        }
+        lines.push(line);
     }
     lines.push(Line::default());
     if !form.candidates.is_empty() {

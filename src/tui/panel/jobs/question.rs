@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use ratatui::Frame;
 use ratatui::text::Line;
 
+use crate::tui::components::message;
 use crate::tui::keys::{Hints, JobsAction, QuestionAction};
-use crate::tui::panel::popup;
 use crate::tui::panel::state::Panel;
 use artgpt_base::text::printable;
 
@@ -40,14 +40,14 @@ pub(crate) fn draw(panel: &Panel, question: &Question, frame: &mut Frame) {
         1 => names.concat(),
         several => format!("these {several} runs: {}", names.join(", ")),
     };
-    let (title, verb, consequence) = match about {
+    let (verb, consequence) = match about {
         Subject::Stop => {
             let key = panel.keymap.shown(JobsAction::PauseOrResume);
             let text = format!("The trainer writes a checkpoint first. {key} resumes from it.");
-            (" Stop ", "Stop", text)
+            ("Stop", text)
         }
         Subject::Remove => {
-            (" Delete ", "Delete", "This deletes metrics, checkpoints and weights for good.".into())
+            ("Delete", "This deletes metrics, checkpoints and weights for good.".into())
         }
     };
     let yes = Hints::new(&panel.keymap).add(&[QuestionAction::Yes], "yes").text();
@@ -62,7 +62,7 @@ pub(crate) fn draw(panel: &Panel, question: &Question, frame: &mut Frame) {
         Line::default(),
         Line::styled(format!("{yes}   any other key: cancel"), theme.dim),
     ]);
-    popup::draw(title, lines, theme, frame);
+    message(verb, lines, theme, frame);
 }
 
 fn name(panel: &Panel, path: &Path) -> String {

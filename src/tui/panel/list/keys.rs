@@ -100,8 +100,7 @@ pub(crate) fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
         Action::Sort => panel.list.sort = panel.list.sort.next(),
         Action::Filter => {
             (panel.show_list, panel.focus) = (true, Focus::List);
-            panel.list.filter.clear();
-            panel.filtering = Some(Focus::List);
+            panel.begin_filter(Focus::List);
         }
         Action::OpenPage => return page::open(panel),
     }

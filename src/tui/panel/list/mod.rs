@@ -1,6 +1,6 @@
 //! The list of runs: filter, order, cursor, selection.
 
-mod filter;
+pub(super) mod filter;
 pub(super) mod keys;
 mod state;
 pub(super) mod view;

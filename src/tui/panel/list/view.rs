@@ -4,10 +4,11 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, List, ListItem, ListState, Paragraph, Wrap};
+use ratatui::widgets::{Block, Paragraph, Wrap};
 use unicode_width::UnicodeWidthStr;
 
 use super::Sort;
+use crate::tui::components::draw_list;
 use crate::tui::keys::PanelAction;
 use crate::tui::panel::state::{Focus, Listed, Panel};
 use crate::tui::theme::Theme;
@@ -59,7 +60,7 @@ pub(crate) fn draw(panel: &Panel, area: Rect, frame: &mut Frame) {
         theme.border
     });
     let inner = block.inner(area);
-    let items = listed.iter().map(|i| row(panel, *i, inner.width)).collect::<Vec<_>>();
+    let rows = listed.iter().map(|i| row(panel, *i, inner.width)).collect::<Vec<_>>();
     let block = match panel.chosen() {
         Some(i) => {
             let run = panel.run(i);
@@ -71,13 +72,9 @@ pub(crate) fn draw(panel: &Panel, area: Rect, frame: &mut Frame) {
         }
         None => block,
     };
-    let mut state = ListState::default().with_selected(Some(panel.place()));
-    let list = List::new(items).block(block).highlight_style(if focused {
-        theme.selected
-    } else {
-        Style::new().bold()
-    });
-    frame.render_stateful_widget(list, area, &mut state);
+    frame.render_widget(block, area);
+    let highlight = if focused { theme.selected } else { Style::new().bold() };
+    draw_list(rows, Some(panel.place()), highlight, inner, frame);
     if listed.is_empty() && panel.runs.iter().any(|listed| !listed.run.gone) {
         let key = panel.keymap.shown(PanelAction::Back);
         let text = format!("no run matches; {key} clears the filter");
@@ -103,7 +100,7 @@ fn title(panel: &Panel) -> String {
 }
 
 /// Signs, name and tags, then value, steps and state at the right.
-fn row(panel: &Panel, index: usize, width: u16) -> ListItem<'static> {
+fn row(panel: &Panel, index: usize, width: u16) -> Line<'static> {
     let theme = &panel.theme;
     let entry = &panel.runs[index];
     let run = panel.run(index);
@@ -126,11 +123,11 @@ fn row(panel: &Panel, index: usize, width: u16) -> ListItem<'static> {
     let name = std::iter::once(title).chain(tags).collect::<Vec<_>>().join(" ");
     let name = fit(&printable(&name), room);
     let pad = room.saturating_sub(name.width());
-    ListItem::new(Line::from(vec![
+    Line::from(vec![
         Span::styled(signs(entry), Style::new().fg(entry.colour)),
         Span::styled(format!("{name}{:pad$} ", ""), theme.text),
         Span::styled(value, theme.text),
         Span::styled(steps + " ", theme.dim),
         Span::styled(word, standing_style(standing, theme)),
-    ]))
+    ])
 }

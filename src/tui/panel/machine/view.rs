@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Clear, Paragraph, Sparkline, SparklineBar};
+use ratatui::widgets::{Paragraph, Sparkline, SparklineBar};
 
 use super::MachineWindow;
+use crate::tui::components::full_window;
 use crate::tui::keys::{Hints, MachineAction};
 use crate::tui::panel::state::Panel;
 use crate::tui::theme::Theme;
@@ -25,14 +26,7 @@ struct History {
 
 pub(crate) fn draw(panel: &Panel, window: &MachineWindow, area: Rect, frame: &mut Frame) {
     let theme = &panel.theme;
-    let block = Block::bordered()
-        .title(" Machine ")
-        .title_bottom(hints(panel))
-        .style(theme.text)
-        .border_style(theme.accent);
-    let inner = block.inner(area);
-    frame.render_widget(Clear, area);
-    frame.render_widget(block, area);
+    let inner = full_window("Machine", hints(panel), theme, area, frame);
     let Some(now) = panel.history.back() else {
         return frame.render_widget(Paragraph::new("reading …").style(theme.dim), inner);
     };

@@ -4,17 +4,17 @@ use std::path::PathBuf;
 
 use crossterm::event::KeyEvent;
 
+use crate::tui::components::LineInput;
 use crate::tui::keys::NoteAction;
 use crate::tui::panel::effects::Effect;
 use crate::tui::panel::overlay::Overlay;
 use crate::tui::panel::state::Panel;
-use crate::tui::panel::text_input::edit;
 
 /// A note while it is typed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct NoteWindow {
     pub runs: Vec<PathBuf>,
-    pub text: String,
+    pub text: LineInput,
 }
 
 /// What the keys for notes do.
@@ -45,7 +45,7 @@ pub(crate) fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
         Action::Close => panel.overlays.close(),
         Action::Edit(key) => {
             if let Some(note) = panel.overlays.note_mut() {
-                edit(&mut note.text, key);
+                note.text.key(key);
             }
         }
     }
@@ -60,11 +60,12 @@ fn open(panel: &mut Panel) {
         [one] => panel.note_of(panel.run(*one)),
         _ => String::new(),
     };
-    let note = NoteWindow { runs: panel.paths_of(&targets), text };
+    let note = NoteWindow { runs: panel.paths_of(&targets), text: LineInput::new(&text) };
     panel.overlays.open(Overlay::Note(Box::new(note)));
 }
 
 fn save(panel: &Panel, NoteWindow { mut runs, text }: NoteWindow) -> Vec<Effect> {
+    let text = text.text();
     if let [one] = runs.as_slice() {
         let before = panel.run_at(one).map(|run| panel.note_of(run));
         // An unchanged note that the run logged is not copied.

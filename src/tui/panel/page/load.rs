@@ -123,7 +123,7 @@ pub(crate) fn load(request: &PageRequest) -> PageData {
     let log = if output.is_file() { output } else { run.join("log.txt") };
     let samples = samples(run);
     PageData {
-        job: Job::read(run).ok().flatten(),
+        job: Job::read(run),
         settings: own,
         compared: std::iter::once(run)
             .chain(request.others.iter().map(|(p, _)| p.as_path()))
@@ -198,8 +198,9 @@ fn sample_pictures(run: &Path, last: Option<&Samples>) -> Vec<Option<RgbImage>> 
     let folder = run.join(PICTURES);
     (0..count)
         .map(|i| {
-            // The trainer wrote them, and they are small.
-            let image = image::open(folder.join(format!("{i}.png"))).ok()?.into_rgb8();
+            let path = folder.join(format!("{i}.png"));
+            let bytes = artgpt_art::read_limited(&path).ok()?;
+            let (image, _) = artgpt_art::decode(&path, &bytes).ok()?;
             Some(image::imageops::resize(&image, width, height, FilterType::Triangle))
         })
         .collect()

@@ -118,6 +118,12 @@ fn job(page: &Page) -> Vec<(&'static str, String)> {
         starts => format!("started {starts} times"),
     };
     let mut facts = vec![("job", format!("on {device}, priority {}, {starts}", job.spec.priority))];
+    if let Some(damage) = &job.damage {
+        facts.push(("damaged", damage.reason.clone()));
+    }
+    if let Some(since) = job.progress.unknown_since {
+        facts.push(("unknown", format!("since {since:.0}: Slurm does not tell")));
+    }
     let queued = job.status.state == RunState::Queued;
     let waits = job.progress.waits_for.clone().filter(|_| queued);
     facts.extend(waits.map(|why| ("waits for", why)));

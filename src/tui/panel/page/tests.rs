@@ -73,6 +73,7 @@ fn the_overview_of_a_job() {
             request: Default::default(),
             progress: artgpt_rundir::job::Progress { starts: 2, ..Default::default() },
             status: run.status.clone().expect("a status"),
+            damage: None,
         };
         let mut panel = panel_with(vec![run], w, h);
         open_page(&mut panel, Tab::Overview, PageData { job: Some(job), ..data() });

@@ -3,10 +3,11 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Clear, Paragraph};
+use ratatui::widgets::Paragraph;
 
 use super::state::{Page, Tab, tabs};
 use super::{adapters, differences, events, extent, graph, overview, parallel, samples};
+use crate::tui::components::full_window;
 use crate::tui::keys::{Hints, PageAction};
 use crate::tui::panel::state::Panel;
 use crate::tui::panel::{layout, media};
@@ -21,15 +22,8 @@ pub(crate) fn draw(panel: &Panel, page: &Page, area: Rect, frame: &mut Frame) {
         Some(title) => format!("{title} · {}", run.name),
         None => run.name.clone(),
     };
-    let title = format!(" {} ", fit(&printable(&title), usize::from(area.width) * 2 / 3));
-    let block = Block::bordered()
-        .title(title)
-        .title_bottom(hints(panel, page.tab))
-        .style(theme.text)
-        .border_style(theme.accent);
-    let inner = block.inner(area);
-    frame.render_widget(Clear, area);
-    frame.render_widget(block, area);
+    let title = fit(&printable(&title), usize::from(area.width) * 2 / 3);
+    let inner = full_window(&title, hints(panel, page.tab), theme, area, frame);
     let head = Rect { height: inner.height.min(1), ..inner };
     let bar = tab_bar(&tabs(run, &page.data), page.tab, head.width, theme);
     frame.render_widget(Paragraph::new(bar), head);

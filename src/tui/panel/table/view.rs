@@ -1,12 +1,13 @@
 //! Draws the table.
 
 use ratatui::Frame;
-use ratatui::layout::{Constraint, Rect};
+use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Span;
-use ratatui::widgets::{Block, Cell, Row, Table};
+use ratatui::widgets::{Block, Cell};
 
 use super::{HEADS, VALUE};
+use crate::tui::components::Table;
 use crate::tui::keys::{Hints, PanelAction, RunsAction, TableAction};
 use crate::tui::panel::list::view::{order, signs, standing_style};
 use crate::tui::panel::state::Panel;
@@ -40,33 +41,29 @@ pub(crate) fn draw(panel: &Panel, area: Rect, frame: &mut Frame) {
     );
     let block = block.border_style(theme.accent);
     let inner = block.inner(area);
-    let room = usize::from(inner.height.saturating_sub(1)).max(1);
-    let place = panel.place();
-    // The page of rows that contains the cursor.
-    let first = place / room * room;
+    frame.render_widget(block, area);
     let name = NAME.min(inner.width / 3);
     let shown = shown(panel, inner.width.saturating_sub(name + 4));
-    let heads = [String::new(), "run".to_string()].into_iter();
-    let heads = heads.chain(shown.iter().map(|at| match HEADS.get(*at) {
-        Some((name, _)) => name.to_string(),
-        None => tail(&printable(&panel.table.keys[at - HEADS.len()])),
-    }));
-    let heads = Row::new(heads.collect::<Vec<_>>()).style(theme.dim);
-    let rows = listed.iter().enumerate().skip(first).take(room).map(|(at, i)| {
-        let entry = &panel.runs[*i];
-        let run = panel.run(*i);
+    let mut columns = vec![(String::new(), 2), ("run".to_string(), name)];
+    columns.extend(shown.iter().map(|at| (head(panel, *at), width(*at))));
+    let cells = |place: usize| {
+        let entry = &panel.runs[listed[place]];
+        let run = &entry.run;
         let mut cells = vec![
             Cell::from(Span::styled(signs(entry), Style::new().fg(entry.colour))),
             Cell::from(fit(&printable(run.title().unwrap_or(&run.name)), name.into())),
         ];
         cells.extend(shown.iter().map(|column| cell(panel, run, *column, metric)));
-        let row = Row::new(cells).style(theme.text);
-        if at == place { row.style(theme.selected) } else { row }
-    });
-    let widths = [2, name].into_iter().chain(shown.iter().map(|at| width(*at)));
-    let widths = widths.map(Constraint::Length).collect::<Vec<_>>();
-    let table = Table::new(rows.collect::<Vec<_>>(), widths).header(heads).block(block);
-    frame.render_widget(table, area);
+        cells
+    };
+    Table { columns, selected: panel.place(), theme }.draw(listed.len(), cells, inner, frame);
+}
+
+fn head(panel: &Panel, column: usize) -> String {
+    match HEADS.get(column) {
+        Some((name, _)) => name.to_string(),
+        None => tail(&printable(&panel.table.keys[column - HEADS.len()])),
+    }
 }
 
 fn width(column: usize) -> u16 {

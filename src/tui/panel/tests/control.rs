@@ -49,7 +49,10 @@ fn jobs_are_asked_for_what_the_keys_say() {
     // Words are put behind each one's note; what a filter hides is left out, and stays selected.
     update(&mut panel, Message::Notes([(paths[0].clone(), "hot".to_string())].into()));
     press(&mut panel, "A / a d a p Enter t");
-    assert_eq!(panel.overlays.note().map(|n| (n.runs.len(), n.text.as_str())), Some((1, "hot")));
+    assert_eq!(
+        panel.overlays.note().map(|n| (n.runs.len(), n.text.text())),
+        Some((1, "hot".into()))
+    );
     press(&mut panel, "Esc Esc");
     assert!(screen(&panel).contains("3 selected"));
     press(&mut panel, "Esc Home * * t # y");

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{MAX_GRID, MAX_LAYERS, read_json, unsupported};
+use super::{
+    MAX_GRID, MAX_INNER, MAX_LAYERS, MAX_WIDTH, check_qformer, check_sizes, read_json, unsupported,
+};
 use crate::qformer::{QFormerConfig, QFormerTextConfig};
 use crate::vision::vit::{self, VitConfig};
 use crate::{Error, Result};
@@ -105,18 +107,11 @@ impl HfConfig {
             let what = format!("the Q-Former's activation `{}`", q.hidden_act);
             return Err(unsupported(path, what, "use a checkpoint with gelu"));
         }
-        if q.num_attention_heads == 0
-            || !q.hidden_size.is_multiple_of(q.num_attention_heads)
-            || q.num_hidden_layers > MAX_LAYERS
-        {
-            let reason = "heads or layers in qformer_config do not fit";
-            return Err(Error::corrupt(&path.join("config.json"), reason));
-        }
         let text = self.model_type.contains("instructblip").then_some(QFormerTextConfig {
             vocab_size: q.vocab_size,
             max_position_embeddings: q.max_position_embeddings,
         });
-        Ok(Some(QFormerConfig {
+        let config = QFormerConfig {
             num_query_tokens: self.num_query_tokens.unwrap_or(32),
             hidden_size: q.hidden_size,
             num_hidden_layers: q.num_hidden_layers,
@@ -129,7 +124,9 @@ impl HfConfig {
             relation_channels: 0,
             standardise: false,
             text,
-        }))
+        };
+        check_qformer(&path.join("config.json"), "qformer_config", &config)?;
+        Ok(Some(config))
     }
 
     /// The configuration of the vision encoder, if there is one. Where the processor's size differs,
@@ -140,12 +137,18 @@ impl HfConfig {
             let what = format!("the vision encoder's activation `{}`", v.hidden_act);
             return Err(unsupported(dir, what, "use a checkpoint with gelu"));
         }
+        let sizes = [
+            ("hidden_size", v.hidden_size, MAX_WIDTH),
+            ("num_hidden_layers", v.num_hidden_layers, MAX_LAYERS),
+            ("num_attention_heads", v.num_attention_heads, MAX_WIDTH),
+            ("intermediate_size", v.intermediate_size, MAX_INNER),
+            ("image_size", v.image_size, MAX_WIDTH),
+            ("patch_size", v.patch_size, MAX_WIDTH),
+        ];
+        check_sizes(&dir.join("config.json"), "vision_config", &sizes)?;
         let processor = Processor::open(dir)?;
         let side = processor.side.unwrap_or(v.image_size);
-        if v.patch_size == 0
-            || v.num_attention_heads == 0
-            || !v.hidden_size.is_multiple_of(v.num_attention_heads)
-            || v.num_hidden_layers > MAX_LAYERS
+        if !v.hidden_size.is_multiple_of(v.num_attention_heads)
             || [v.image_size, side].iter().any(|s| !(1..=MAX_GRID).contains(&(s / v.patch_size)))
         {
             let reason = "sizes or heads in vision_config, or the processor's size, do not fit";

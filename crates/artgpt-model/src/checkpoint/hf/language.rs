@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device, Tensor};
 use serde::Deserialize;
 
-use super::{HfConfig, check_size, read_json, unsupported};
+use super::{HfConfig, read_json, unsupported};
 use crate::checkpoint::audit::Stored;
 use crate::checkpoint::language::LanguageWeights;
 use crate::checkpoint::tensors::Tensors;
@@ -39,6 +39,7 @@ pub struct HfLanguage {
     lm_head: Option<String>,
     config: LlamaConfig,
     tied: bool,
+    stated_vocabulary: Option<usize>,
 }
 
 impl HfLanguage {
@@ -50,6 +51,7 @@ impl HfLanguage {
     pub fn open(dir: &Path, weights: &Path) -> Result<Self> {
         let path = dir.join("config.json");
         let whole = HfConfig::open(dir)?;
+        let section = if whole.text_config.is_some() { "text_config." } else { "" };
         let json: serde_json::Value = match whole.text_config {
             Some(text) => text,
             None => read_json(&path)?.ok_or_else(|| Error::corrupt(&path, "it is gone"))?,
@@ -63,6 +65,7 @@ impl HfLanguage {
             let what = "a checkpoint that was quantised for another program".into();
             return Err(unsupported(&path, what, "use 16-bit weights, or a GGUF file"));
         }
+        check_numbers(&path, section, &json)?;
         let llama: HfLlama = serde_json::from_value(json).map_err(|e| Error::corrupt(&path, e))?;
         let tensors = Tensors::open(weights)?;
         let prefix = PREFIXES
@@ -72,7 +75,7 @@ impl HfLanguage {
         let lm_head = LM_HEADS.into_iter().find(|name| tensors.info(name).is_some());
         let table = tensors.info(&format!("{prefix}embed_tokens.weight"));
         let vocab_size = table.and_then(|i| i.shape.first().copied()).unwrap_or(0);
-        let config = llama.config(&path, vocab_size)?;
+        let config = llama.config(&path, section, vocab_size)?;
         let tied = match (llama.tie_word_embeddings, lm_head) {
             (Some(true), _) | (None, None) => true,
             (_, Some(_)) => false,
@@ -87,6 +90,7 @@ impl HfLanguage {
             lm_head: lm_head.map(String::from),
             config,
             tied,
+            stated_vocabulary: llama.vocab_size,
         })
     }
 
@@ -121,6 +125,10 @@ impl LanguageWeights for HfLanguage {
         self.tied
     }
 
+    fn stated_vocabulary(&self) -> Option<usize> {
+        self.stated_vocabulary
+    }
+
     fn stored_name(&self, name: &str) -> String {
         self.name(name)
     }
@@ -147,6 +155,7 @@ impl LanguageWeights for HfLanguage {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 struct HfLlama {
+    vocab_size: Option<usize>,
     hidden_size: usize,
     intermediate_size: usize,
     num_hidden_layers: usize,
@@ -169,6 +178,7 @@ impl Default for HfLlama {
     /// `LlamaConfig`: the 7B model.
     fn default() -> Self {
         Self {
+            vocab_size: None,
             hidden_size: 4096,
             intermediate_size: 11008,
             num_hidden_layers: 32,
@@ -203,29 +213,20 @@ struct HfRope {
 }
 
 impl HfLlama {
-    fn config(&self, path: &Path, vocab_size: usize) -> Result<LlamaConfig> {
+    fn config(&self, path: &Path, section: &str, vocab_size: usize) -> Result<LlamaConfig> {
         if self.attention_bias || self.mlp_bias || self.hidden_act != "silu" {
             let what = "a LLaMA with biases or another activation than silu".into();
             return Err(unsupported(path, what, "use a plain LLaMA or Vicuna"));
         }
         let heads = self.num_attention_heads;
-        let num_key_value_heads = self.num_key_value_heads.unwrap_or(heads);
         let head_dim = self.head_dim.unwrap_or(self.hidden_size.checked_div(heads).unwrap_or(0));
-        if head_dim == 0
-            || !head_dim.is_multiple_of(2)
-            || num_key_value_heads == 0
-            || !heads.is_multiple_of(num_key_value_heads)
-        {
-            return Err(Error::corrupt(path, "its attention head counts do not fit together"));
-        }
-        check_size(path, self.num_hidden_layers, self.max_position_embeddings, head_dim)?;
         let rope = self.rope_parameters.clone().or(self.rope_scaling.clone()).unwrap_or_default();
-        Ok(LlamaConfig {
+        let config = LlamaConfig {
             hidden_size: self.hidden_size,
             intermediate_size: self.intermediate_size,
             num_hidden_layers: self.num_hidden_layers,
             num_attention_heads: heads,
-            num_key_value_heads,
+            num_key_value_heads: self.num_key_value_heads.unwrap_or(heads),
             head_dim,
             vocab_size,
             context_length: self.max_position_embeddings,
@@ -233,8 +234,29 @@ impl HfLlama {
             rope_theta: rope.rope_theta.or(self.rope_theta).unwrap_or(10_000.0),
             rope_layout: RopeLayout::Halves,
             rope_scaling: rope.scaling(path, self.max_position_embeddings)?,
-        })
+        };
+        config.check(path, |name| format!("{section}{name}"))?;
+        Ok(config)
     }
+}
+
+/// Checks that each size is a number that can be one; serde's own message does not name the field.
+fn check_numbers(path: &Path, section: &str, json: &serde_json::Value) -> Result<()> {
+    const SIZES: [&str; 8] = [
+        "hidden_size",
+        "intermediate_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "num_key_value_heads",
+        "head_dim",
+        "max_position_embeddings",
+        "vocab_size",
+    ];
+    let wrong = SIZES.iter().find_map(|name| {
+        let value = json.get(name).filter(|v| !v.is_null() && v.as_u64().is_none())?;
+        Some(format!("{section}{name} is {value}, and that is no size"))
+    });
+    wrong.map_or(Ok(()), |reason| Err(Error::corrupt(path, reason)))
 }
 
 impl HfRope {

@@ -7,15 +7,17 @@ mod names;
 use std::path::Path;
 
 use crate::{Error, Result};
+use artgpt_manifest::QFormerConfig;
 
 pub(crate) use config::HfConfig;
 pub use language::HfLanguage;
 pub(crate) use names::{bridge_name, vision_name};
 
-/// Upper bounds of real models: blocks, width of a head, and patches along a side for an encoder that
+/// Upper bounds of real models: blocks, widths, inner widths, and patches along a side for an encoder that
 /// attends to all patches of an image (SigLIP at 896 pixels).
 const MAX_LAYERS: usize = 1000;
-const MAX_HEAD: usize = 1024;
+const MAX_WIDTH: usize = 1 << 17;
+const MAX_INNER: usize = 1 << 20;
 const MAX_GRID: usize = 64;
 
 /// Reads a JSON file; `None` if it does not exist.
@@ -24,7 +26,12 @@ const MAX_GRID: usize = 64;
 /// [`Error::Io`] if it cannot be read, [`Error::Corrupt`] if it does not hold a `T`.
 pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     match std::fs::read_to_string(path) {
-        Ok(text) => serde_json::from_str(&text).map(Some).map_err(|e| Error::corrupt(path, e)),
+        Ok(text) => match serde_json::from_str(&text) {
+            Ok(value) => Ok(Some(value)),
+            // JSON of another form than expected is no foreign file.
+            Err(e) if e.is_data() => Err(Error::corrupt(path, e)),
+            Err(e) => Err(Error::unreadable_text(path, &text, e)),
+        },
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(Error::Io { path: path.display().to_string(), source }),
     }
@@ -34,15 +41,42 @@ fn unsupported(path: &Path, what: String, hint: &str) -> Error {
     Error::Unsupported { path: path.display().to_string(), what, hint: hint.into() }
 }
 
-/// Checks the sizes by which a configuration makes the program allocate memory: blocks, tokens of the
-/// context, width of a head.
-pub(crate) fn check_size(path: &Path, layers: usize, context: usize, head: usize) -> Result<()> {
-    const MAX_CONTEXT: usize = 1 << 20;
-    let fits = (1..=MAX_LAYERS).contains(&layers) && (16..=MAX_CONTEXT).contains(&context);
-    if !fits || head > MAX_HEAD {
-        let reason = format!(
-            "{layers} layers, a context of {context} tokens or heads {head} wide cannot be true"
-        );
+/// Checks sizes that the section `section` of `path` states, before anything is computed or allocated with
+/// them: each is at least 1 and at most the number beside it.
+pub(crate) fn check_sizes(
+    path: &Path,
+    section: &str,
+    sizes: &[(&str, usize, usize)],
+) -> Result<()> {
+    match sizes.iter().find(|(_, value, most)| *value == 0 || value > most) {
+        Some((name, value, most)) => {
+            let reason = format!("{section}.{name} is {value}, and 1 to {most} are possible");
+            Err(Error::corrupt(path, reason))
+        }
+        None => Ok(()),
+    }
+}
+
+/// [`check_sizes`] for a Q-Former.
+pub(crate) fn check_qformer(path: &Path, section: &str, config: &QFormerConfig) -> Result<()> {
+    let mut sizes = vec![
+        ("num_query_tokens", config.num_query_tokens, MAX_WIDTH),
+        ("hidden_size", config.hidden_size, MAX_WIDTH),
+        ("num_hidden_layers", config.num_hidden_layers, MAX_LAYERS),
+        ("num_attention_heads", config.num_attention_heads, MAX_WIDTH),
+        ("intermediate_size", config.intermediate_size, MAX_INNER),
+        ("encoder_hidden_size", config.encoder_width, MAX_WIDTH),
+    ];
+    if let Some(text) = config.text {
+        sizes.push(("vocab_size", text.vocab_size, MAX_INNER));
+        sizes.push(("max_position_embeddings", text.max_position_embeddings, MAX_INNER));
+    }
+    check_sizes(path, section, &sizes)?;
+    if !config.hidden_size.is_multiple_of(config.num_attention_heads)
+        || config.image_grid > MAX_GRID
+        || config.relation_channels > MAX_WIDTH
+    {
+        let reason = format!("heads, grid or channels in {section} do not fit");
         return Err(Error::corrupt(path, reason));
     }
     Ok(())

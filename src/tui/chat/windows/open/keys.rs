@@ -6,12 +6,9 @@ use super::OpenWindow;
 use crate::tui::chat::state::State;
 use crate::tui::chat::windows::Outcome;
 use crate::tui::complete::{common_prefix, expand, restart};
-use crate::tui::components::LineInput;
+use crate::tui::components::{LineInput, PAGE};
 use crate::tui::effect::Effect;
 use crate::tui::keys::OpenAction;
-
-/// Candidates that one press of PageUp or PageDown passes.
-const PAGE: usize = 10;
 
 impl OpenWindow {
     pub(in crate::tui::chat::windows) fn key(
@@ -33,13 +30,13 @@ impl OpenWindow {
         match action {
             Some(OpenAction::Open) => self.open(state, selected, false),
             Some(OpenAction::OpenBeside) => self.open(state, selected, true),
-            Some(OpenAction::Complete) => self.complete(state, selected),
-            Some(OpenAction::Clear) => self.replace(state, ""),
+            Some(OpenAction::Complete) => self.complete(selected),
+            Some(OpenAction::Clear) => self.replace(""),
             Some(action) => {
                 self.selected = self.step(selected, action);
                 Outcome::STAY
             }
-            None => self.edit(state, key),
+            None => self.edit(key),
         }
     }
 
@@ -63,7 +60,7 @@ impl OpenWindow {
             return Outcome::CLOSE;
         }
         if path.ends_with('/') {
-            return self.replace(state, &path);
+            return self.replace(&path);
         }
         state.inform(format!("opening {path}"));
         state.artwork.opens_beside = beside;
@@ -71,13 +68,13 @@ impl OpenWindow {
     }
 
     /// Completes the path: by the selected candidate, or by what all candidates share.
-    fn complete(&mut self, state: &State, selected: Option<usize>) -> Outcome {
+    fn complete(&mut self, selected: Option<usize>) -> Outcome {
         let path = match selected.and_then(|i| self.candidates.get(i)) {
             Some(candidate) => Some(candidate.path.clone()),
             None => common_prefix(&self.candidates),
         };
         match path.filter(|p| p.starts_with(&self.text()) || selected.is_some()) {
-            Some(path) => self.replace(state, &path),
+            Some(path) => self.replace(&path),
             None => Outcome::STAY,
         }
     }
@@ -95,7 +92,7 @@ impl OpenWindow {
         }
     }
 
-    fn edit(&mut self, state: &State, key: KeyEvent) -> Outcome {
+    fn edit(&mut self, key: KeyEvent) -> Outcome {
         if !self.input.key(key) {
             return Outcome::STAY;
         }
@@ -103,13 +100,13 @@ impl OpenWindow {
         let text = self.text();
         let meant = restart(&text);
         if meant.len() < text.len() {
-            self.input = LineInput::new(meant, &state.ui.theme);
+            self.input = LineInput::new(meant);
         }
         Outcome::Stay(vec![Effect::Complete(self.text())])
     }
 
-    fn replace(&mut self, state: &State, path: &str) -> Outcome {
-        self.input = LineInput::new(path, &state.ui.theme);
+    fn replace(&mut self, path: &str) -> Outcome {
+        self.input = LineInput::new(path);
         Outcome::Stay(vec![Effect::Complete(path.to_string())])
     }
 }

@@ -24,9 +24,9 @@ impl OpenWindow {
         };
         let [line, rest] =
             Layout::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(inner);
-        self.input.draw(line, frame);
+        self.input.draw(theme, line, frame);
         let lines = self.candidates.iter().map(|candidate| candidate_line(candidate, theme));
-        draw_list(lines.collect(), self.selected, theme, rest, frame);
+        draw_list(lines.collect(), self.selected, theme.selected, rest, frame);
     }
 }
 

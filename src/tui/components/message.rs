@@ -1,4 +1,4 @@
-//! A window in the middle of the screen, as high as its text.
+//! A message in a window in the middle of the screen, as high as its text.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -8,7 +8,7 @@ use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 use crate::tui::theme::Theme;
 
 /// Draws a window with these lines, wrapped.
-pub(crate) fn draw(title: &str, lines: Vec<Line>, theme: &Theme, frame: &mut Frame) {
+pub(crate) fn message(title: &str, lines: Vec<Line>, theme: &Theme, frame: &mut Frame) {
     let screen = frame.area();
     let [_, area, _] = Layout::horizontal([
         Constraint::Fill(1),
@@ -16,6 +16,7 @@ pub(crate) fn draw(title: &str, lines: Vec<Line>, theme: &Theme, frame: &mut Fra
         Constraint::Fill(1),
     ])
     .areas::<3>(Rect { height: screen.height.saturating_sub(1), ..screen });
+    let title = format!(" {title} ");
     let block = Block::bordered().title(title).style(theme.text).border_style(theme.accent);
     let width = usize::from(area.width.saturating_sub(2)).max(1);
     // Wrapping at words may need one line more.
