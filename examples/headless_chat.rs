@@ -23,7 +23,7 @@ fn main() -> anyhow::Result<()> {
     let settings = Settings::default();
     let model = Model::find(&settings.model, &paths.models())?;
     if !fetch::is_installed(&model) {
-        fetch::install(&model, |_| {})?;
+        fetch::install(&model, &fetch::network::Network::default(), |_| {})?;
     }
     let mut engine = Engine::load(&model, &Device::Cpu, |_, _| {})?;
     let mut turns: Vec<Turn> = Vec::new();
@@ -48,7 +48,8 @@ fn main() -> anyhow::Result<()> {
         })?;
         println!(
             "\n  ({} of {} prompt tokens were cached)",
-            answer.usage.cached_tokens, answer.usage.prompt_tokens
+            answer.usage.cached_tokens.unwrap_or_default(),
+            answer.usage.prompt_tokens.unwrap_or_default()
         );
         turns.push(Turn::new(Role::Assistant, answer.text));
     }

@@ -41,8 +41,9 @@ fn main() -> anyhow::Result<()> {
         let answer = engine.generate(&request, &Cancel::default(), |_| {})?;
         anyhow::ensure!(started.elapsed().as_secs() < 600, "far too slow");
         let t = answer.timings;
-        prefill.push(answer.usage.prompt_tokens as f64 * 1000.0 / t.prefill_ms);
-        decode.push(t.tokens_per_second);
+        let prompt_tokens = answer.usage.prompt_tokens.unwrap_or_default() as f64;
+        prefill.push(prompt_tokens * 1000.0 / t.prefill_ms.unwrap_or_default());
+        decode.push(t.tokens_per_second.unwrap_or_default());
     }
     let median = |v: &mut Vec<f64>| {
         v.sort_by(f64::total_cmp);

@@ -89,6 +89,7 @@ fn run(
         settings.device = device;
     }
     let (json, verbose) = (args.common.json, args.common.verbose);
+    paths.make_private();
     artgpt_app::log::start(&paths.logs(), settings.log.with_verbosity(verbose));
     let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     tracing::info!(

@@ -24,7 +24,22 @@ pub(crate) fn run(context: &Context, command: SessionsCommand) -> Result<ExitCod
         SessionsCommand::Import { file } => {
             changed(context, &sessions::import(app, &file)?, "imported");
         }
-        SessionsCommand::Rm { id } => changed(context, &sessions::remove(app, &id)?, "removed"),
+        SessionsCommand::Rm { id } => {
+            let removed = sessions::remove(app, &id)?;
+            let backups: Vec<_> = removed.backups.iter().map(|p| p.display().to_string()).collect();
+            if context.json {
+                output::line(serde_json::json!({
+                    "id": removed.session.id, "state": "removed", "backups": backups,
+                }));
+            } else {
+                changed(context, &removed.session, "removed");
+                for backup in backups {
+                    output::note(format_args!(
+                        "{backup} may still hold it; delete it if you do not need it"
+                    ));
+                }
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

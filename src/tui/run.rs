@@ -217,7 +217,8 @@ fn start_chat_services(
     let sender = messages.clone();
     let on_event = move |event| drop(sender.send(ChatMessage::Model(event).into()));
     let (model, device) = (settings.model.clone(), settings.device.clone());
-    let worker = Worker::spawn(model, folders, device, explain_inference, on_event)
+    let (network, explain) = (settings.network.clone(), explain_inference);
+    let worker = Worker::spawn(model, folders, device, network, explain, on_event)
         .map_err(TuiError::Thread)?;
     let pictures = Pictures::new(paths.pictures());
     let sender = messages.clone();

@@ -8,7 +8,7 @@ use artgpt_model::device;
 /// Opens the model that is named, or else the settings' model: loaded here, or a server's.
 pub fn backend(app: &App, model: Option<&str>) -> Result<Backend> {
     let name = model.unwrap_or(&app.settings.model);
-    match Remote::parse(name) {
+    match Remote::parse(name, &app.settings.network) {
         Some(remote) => Ok(Backend::Remote(remote?)),
         None => {
             let engine = engine(app, name)?.keep_embeddings(&app.paths.embeddings());

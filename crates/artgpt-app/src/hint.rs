@@ -242,7 +242,17 @@ fn fetch(e: &FetchError) -> Option<String> {
         FetchError::Pip { .. } => "check the network (or pip's index settings) and run the same \
              command again; finished files are kept"
             .into(),
-        FetchError::HuggingFace(_) => "check the network and run the same command again".into(),
+        FetchError::HuggingFace { .. } => {
+            "check the network, or set network.hf_endpoint to a mirror, and run the \
+             same command again"
+                .into()
+        }
+        FetchError::Offline(_) => {
+            "download it with Hugging Face's own tools, or unset network.offline and HF_HUB_OFFLINE"
+                .into()
+        }
+        FetchError::Network(e) => e.hint(),
+        FetchError::Foreign { .. } => "delete that file, and do not trust its folder".into(),
         FetchError::Member { .. } => "the package may have changed".into(),
         FetchError::Archive { .. } => "run the same command again to fetch it anew".into(),
         FetchError::Sha256 { model, .. } => {

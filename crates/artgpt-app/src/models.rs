@@ -231,7 +231,8 @@ fn find(app: &App, name: &str) -> Result<Model> {
 }
 
 fn fetch(app: &App, model: &Model) -> Result<()> {
-    let fetched = fetch_files(model, |progress| app.tell(&Event::Fetching(&progress)));
+    let fetched =
+        fetch_files(model, &app.settings.network, |progress| app.tell(&Event::Fetching(&progress)));
     app.tell(&Event::Fetched);
     Ok(fetched?)
 }

@@ -3,9 +3,16 @@
 use std::path::Path;
 
 use super::{App, Event, Result};
+use artgpt_base::files::read_limited;
+use artgpt_base::mask::mask_url;
 use artgpt_base::text::printable;
 use artgpt_chat::{Conversation, Session};
-use artgpt_store::{Database, Pictures, StoreError, find_saved, mirror_path, read_mirror};
+use artgpt_store::{
+    Database, MAX_SEQ, Pictures, Removed, StoreError, find_saved, mirror_path, read_mirror,
+};
+
+/// Bytes of the largest file that is imported.
+const MAX_IMPORT: u64 = 256 << 20;
 
 /// All sessions, the last changed first.
 pub fn list(app: &App) -> Result<Vec<Session>> {
@@ -36,8 +43,12 @@ pub fn import(app: &App, file: &Path) -> Result<Session> {
         path: printable(&file.display().to_string()),
         reason,
     };
-    let text = std::fs::read_to_string(file).map_err(|e| bad(e.to_string()))?;
+    let bytes = read_limited(file, MAX_IMPORT).map_err(|e| bad(e.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| bad("it is no UTF-8 text".into()))?;
     let mut conversation = parse(&text).map_err(|e| bad(e.to_string()))?;
+    drop(text);
+    // A password in a server's address is not stored.
+    conversation.session.model = mask_url(&conversation.session.model).into_owned();
     let database = open_to_write(app)?;
     if database.get(&conversation.session.id).is_ok() {
         conversation.session.id = ulid::Ulid::generate().to_string();
@@ -47,17 +58,20 @@ pub fn import(app: &App, file: &Path) -> Result<Session> {
     Ok(conversation.session)
 }
 
-/// Deletes a session, and the copies of pictures that no other session shows.
-pub fn remove(app: &App, id: &str) -> Result<Session> {
-    let database = open_to_write(app)?;
-    let session = database.remove(id)?;
+/// Deletes a session, and the copies of pictures that no other session shows. Backups that may still
+/// hold it go to the observer.
+pub fn remove(app: &App, id: &str) -> Result<Removed> {
+    let mut database = open_to_write(app)?;
+    let removed = database.remove(id);
+    // A session that is not erased is removed nevertheless.
     Pictures::new(app.paths.pictures()).drop_unused(&database.list()?)?;
-    Ok(session)
+    Ok(removed?)
 }
 
 /// Opens the store; what it reports goes to the observer.
 pub(super) fn open_to_write(app: &App) -> Result<Database> {
     let opened = Database::open(&app.paths.sessions())?;
+    Pictures::new(app.paths.pictures()).tidy();
     if let Some(notice) = &opened.notice {
         app.tell(&Event::Store(notice));
     }
@@ -83,7 +97,9 @@ impl Reader {
                 }
                 Ok(Self::Database(Box::new(opened.database)))
             }
-            Err(e @ (StoreError::Locked(_) | StoreError::Io { .. })) => {
+            Err(
+                e @ (StoreError::Locked(_) | StoreError::NoLocks { .. } | StoreError::Io { .. }),
+            ) => {
                 app.tell(&Event::ReadingMirror(&e.into()));
                 Ok(Self::Mirror(read_mirror(&mirror_path(&folder))?))
             }
@@ -125,6 +141,8 @@ enum NotAConversation {
     Id,
     #[error("its turns are out of order")]
     Order,
+    #[error("a turn has a number above {MAX_SEQ}")]
+    Number,
     #[error("a turn shows an artwork that is not listed")]
     Artwork,
     #[error("an artwork's sha256 is no sha256")]
@@ -145,6 +163,10 @@ fn parse(text: &str) -> std::result::Result<Conversation, NotAConversation> {
     if !rising || !rooted {
         return Err(NotAConversation::Order);
     }
+    // The next turn gets the next number.
+    if conversation.turns.last().is_some_and(|turn| turn.seq >= MAX_SEQ) {
+        return Err(NotAConversation::Number);
+    }
     let artworks = conversation.session.artworks.len();
     if conversation.turns.iter().flat_map(|t| &t.artworks).any(|a| *a >= artworks) {
         return Err(NotAConversation::Artwork);
@@ -155,4 +177,26 @@ fn parse(text: &str) -> std::result::Result<Conversation, NotAConversation> {
         return Err(NotAConversation::Sha256);
     }
     Ok(conversation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_seq(seq: u64) -> String {
+        format!(
+            r#"{{"id":"01M8Q5XXH0KSMAC2YZ3G68S5R9","title":"","model":"m",
+                "created":"2026-01-01T00:00:00Z","updated":"2026-01-01T00:00:00Z",
+                "turns":[{{"seq":{seq},"parent":null,"role":"user","text":"a",
+                    "created":"2026-01-01T00:00:00Z"}}]}}"#
+        )
+    }
+
+    #[test]
+    fn the_next_turn_of_an_imported_session_has_a_number() {
+        assert_eq!(parse(&with_seq(MAX_SEQ - 1)).expect("parses").turns.len(), 1);
+        for seq in [MAX_SEQ, u64::MAX] {
+            assert!(matches!(parse(&with_seq(seq)), Err(NotAConversation::Number)), "{seq}");
+        }
+    }
 }

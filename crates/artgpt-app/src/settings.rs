@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::log::LogLevel;
+use artgpt_fetch::network::Network;
 use artgpt_manifest::SamplingConfig;
 
 /// Everything a user can set. `config.toml` has these names.
@@ -29,6 +30,8 @@ pub struct Settings {
     pub jobs: JobSettings,
     /// Notices about runs.
     pub notices: NoticeSettings,
+    /// Proxy, certificates, mirrors.
+    pub network: Network,
     /// How much goes into the log file: off, error, warn, info, debug or trace.
     pub log: LogLevel,
 }
@@ -132,6 +135,7 @@ impl Default for Settings {
             sampling: SamplingConfig { temperature: 0.0, ..SamplingConfig::default() },
             jobs: JobSettings::default(),
             notices: NoticeSettings::default(),
+            network: Network::default(),
             log: LogLevel::default(),
         }
     }
@@ -204,6 +208,21 @@ impl Paths {
         let config_file = config_file
             .or_else(|| base.as_ref().map(|b| b.config_dir().join("artgpt-tui/config.toml")))?;
         Some(Self { data, config_file })
+    }
+
+    /// Makes what earlier versions left readable for others private: sessions with their copies, pictures,
+    /// caches and logs. The data folder itself, models and runs may be shared on purpose.
+    pub fn make_private(&self) {
+        let sessions = self.sessions();
+        let mut all = vec![
+            self.pictures(),
+            self.logs(),
+            self.data.join("cache"),
+            artgpt_store::mirror_path(&sessions),
+        ];
+        all.extend(artgpt_store::backups(&sessions));
+        all.push(sessions);
+        all.iter().for_each(|path| artgpt_base::private::tree(path));
     }
 
     /// The user's own keys for the terminal interface.
@@ -284,5 +303,60 @@ mod tests {
             assert!(Settings::layers(&file, true, env(&[])).is_err(), "{text}");
         }
         assert!(Settings::layers(&dir.path().join("no.toml"), true, env(&[])).is_err());
+    }
+
+    #[test]
+    fn old_sessions_become_private_and_shared_folders_stay_shared() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("temp dir");
+        let data = dir.path().join("data");
+        let paths = Paths { data: data.clone(), config_file: data.join("config.toml") };
+        let files = [
+            "sessions.sled/db",
+            "sessions.sled.damaged-1/db",
+            "sessions.jsonl",
+            "pictures/a",
+            "cache/embeddings/a",
+            "logs/jobs.log",
+            "models/m/a",
+        ];
+        for file in files {
+            let path = data.join(file);
+            std::fs::create_dir_all(path.parent().expect("has one")).expect("makes");
+            std::fs::write(&path, "text").expect("writes");
+        }
+        let set = |path: &Path, mode| {
+            let rights = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(path, rights).expect("sets");
+        };
+        for file in files {
+            let path = data.join(file);
+            set(&path, 0o644);
+            set(path.parent().expect("has one"), 0o755);
+        }
+        paths.make_private();
+        let others =
+            |path: &Path| std::fs::metadata(path).expect("is there").permissions().mode() & 0o077;
+        for file in files {
+            let shared = if file.starts_with("models") { 0o044 } else { 0 };
+            assert_eq!(others(&data.join(file)), shared, "{file}");
+        }
+        assert_eq!(others(&data.join("models")), 0o055);
+        assert_eq!(others(&data), 0o055);
+    }
+
+    #[test]
+    fn the_network_has_keys_and_variables() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let file = dir.path().join("config.toml");
+        std::fs::write(&file, "[network]\nproxy = \"http://p:3128\"\noffline = true\n")
+            .expect("writes");
+        let variables = env(&[("ARTGPT_NETWORK__CA_FILE", "/etc/ca.pem")]);
+        let network = Settings::layers(&file, true, variables).expect("loads").network;
+        assert_eq!(network.proxy.as_deref(), Some("http://p:3128"));
+        assert_eq!(network.ca_file.as_deref(), Some(Path::new("/etc/ca.pem")));
+        assert_eq!(network.offline, Some(true));
+        std::fs::write(&file, "[network]\nproxi = \"http://p\"\n").expect("writes");
+        assert!(Settings::layers(&file, true, env(&[])).is_err());
     }
 }

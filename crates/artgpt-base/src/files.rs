@@ -20,6 +20,20 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes the names in `folder` durable: a file that was renamed into it is found after a power failure.
+///
+/// # Errors
+/// Those of opening and syncing the folder. File systems that cannot sync folders are no error.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    match std::fs::File::open(folder)?.sync_all() {
+        Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+            Ok(())
+        }
+        result => result,
+    }
+}
+
 /// [`write_whole`] with `value` as indented JSON.
 ///
 /// # Errors

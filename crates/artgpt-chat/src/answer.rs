@@ -14,39 +14,39 @@ pub enum FinishReason {
     Cancelled,
 }
 
-/// Duration of each phase.
+/// Duration of each phase; `None` for what a server does not tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timings {
     /// Loading the model.
-    pub load_ms: f64,
+    pub load_ms: Option<f64>,
     /// Vision encoder, Q-Former and projection; 0 if the image tokens were cached.
-    pub encode_ms: f64,
+    pub encode_ms: Option<f64>,
     /// Computing the prompt.
-    pub prefill_ms: f64,
+    pub prefill_ms: Option<f64>,
     /// Generating the answer.
-    pub decode_ms: f64,
+    pub decode_ms: Option<f64>,
     /// Answer tokens over `decode_ms`.
-    pub tokens_per_second: f64,
+    pub tokens_per_second: Option<f64>,
 }
 
 impl Timings {
-    /// Tokens per second; 0 if no time has passed.
-    pub fn rate(tokens: usize, milliseconds: f64) -> f64 {
-        if milliseconds > 0.0 { tokens as f64 * 1000.0 / milliseconds } else { 0.0 }
+    /// Tokens per second; `None` if no time has passed.
+    pub fn rate(tokens: usize, milliseconds: f64) -> Option<f64> {
+        (milliseconds > 0.0).then(|| tokens as f64 * 1000.0 / milliseconds)
     }
 }
 
-/// Token counts of one answer.
+/// Token counts of one answer; `None` for what a server does not tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Tokens of the whole prompt, image tokens included.
-    pub prompt_tokens: usize,
+    pub prompt_tokens: Option<usize>,
     /// Of these, the tokens that the KV cache held already.
-    pub cached_tokens: usize,
+    pub cached_tokens: Option<usize>,
     /// Of the prompt, the image tokens.
-    pub image_tokens: usize,
+    pub image_tokens: Option<usize>,
     /// Tokens of the answer.
-    pub answer_tokens: usize,
+    pub answer_tokens: Option<usize>,
 }
 
 /// A finished answer.

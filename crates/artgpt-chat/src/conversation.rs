@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Answer, FinishReason, Role, Timings, Turn, Turns, Usage};
 use artgpt_art::Label;
+use artgpt_base::mask::mask_url;
 
 /// What is stored of a conversation besides its turns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,7 +16,7 @@ pub struct Session {
     pub id: String,
     /// Empty until the first question; see [`Conversation::derive_title`].
     pub title: String,
-    /// The model's name, path or server, as `--model` takes it.
+    /// The model's name, path or server, as `--model` takes it; without a password or key in it.
     pub model: String,
     /// Replaces the template's system prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,7 +103,7 @@ impl Session {
         Self {
             id: ulid::Ulid::generate().to_string(),
             title: String::new(),
-            model: model.to_string(),
+            model: mask_url(model).into_owned(),
             system,
             created: now,
             updated: now,
@@ -155,7 +156,7 @@ impl Conversation {
 
     /// The next free sequence number.
     pub(crate) fn next_seq(&self) -> u64 {
-        self.turns.last().map_or(0, |t| t.seq + 1)
+        self.turns.last().map_or(0, |t| t.seq.saturating_add(1))
     }
 
     /// The turns from the root to `leaf` (the newest turn for `None`), oldest first. Takes time

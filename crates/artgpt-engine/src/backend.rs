@@ -47,8 +47,8 @@ impl Backend {
             Ok(answer) => tracing::info!(
                 model,
                 end = ?answer.finish_reason,
-                prompt_tokens = answer.usage.prompt_tokens,
-                answer_tokens = answer.usage.answer_tokens,
+                prompt_tokens = ?answer.usage.prompt_tokens,
+                answer_tokens = ?answer.usage.answer_tokens,
                 "answered"
             ),
             Err(error) => tracing::warn!(model, %error, "gave no answer"),

@@ -2,15 +2,18 @@
 //! what cannot be read or written is computed again.
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use candle_core::{DType, Device, Tensor};
 
 use artgpt_base::hash::sha256;
+use artgpt_base::private;
 
 /// Bytes of the folder; the least recently used files go first. 32 query tokens of width 4096 take
 /// half a megabyte.
 const LIMIT: u64 = 256 << 20;
+/// A file that is still being written is younger.
+const HALF_WRITTEN: Duration = Duration::from_secs(600);
 
 /// A folder of small safetensors files, named by the image and by the weights that encoded it.
 #[derive(Debug)]
@@ -23,6 +26,9 @@ pub(crate) struct EmbeddingStore {
 
 impl EmbeddingStore {
     pub(crate) fn new(folder: &Path, model: String) -> Self {
+        // What an earlier version made is private from now on.
+        private::tree(folder);
+        sweep(folder);
         Self { folder: folder.to_path_buf(), model, limit: LIMIT }
     }
 
@@ -50,7 +56,7 @@ impl EmbeddingStore {
     }
 
     fn write(&self, key: &str, tensor: &Tensor) -> Option<()> {
-        std::fs::create_dir_all(&self.folder).ok()?;
+        private::folder(&self.folder).ok()?;
         let file = tempfile::NamedTempFile::new_in(&self.folder).ok()?;
         let named = [("query_tokens".to_string(), tensor.to_device(&Device::Cpu).ok()?)];
         candle_core::safetensors::save(&named.into(), file.path()).ok()?;
@@ -81,10 +87,20 @@ impl EmbeddingStore {
     }
 }
 
+/// Removes what killed processes left half written.
+fn sweep(folder: &Path) {
+    for entry in folder.read_dir().into_iter().flatten().flatten() {
+        let written = entry.metadata().ok().and_then(|meta| meta.modified().ok());
+        let is_old = written.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > HALF_WRITTEN);
+        if is_old && entry.file_name().to_string_lossy().starts_with(".tmp") {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn store(folder: &Path, model: &str) -> EmbeddingStore {
         EmbeddingStore::new(folder, model.into())

@@ -97,8 +97,8 @@ pub struct Engine {
 pub enum GenerateEvent<'a> {
     /// The KV cache holds the whole prompt.
     Prefilled(Usage),
-    /// New text, and the number of tokens in the answer so far.
-    Text(&'a str, usize),
+    /// New text, and the number of tokens in the answer so far, which a server does not tell.
+    Text(&'a str, Option<usize>),
 }
 
 /// New tokens and their text, before timings and counts are added.
@@ -207,10 +207,10 @@ impl Engine {
         let started = Instant::now();
         let cached_tokens = self.rewind(&prompt.positions);
         let mut usage = Usage {
-            prompt_tokens: prompt.positions.len(),
-            cached_tokens,
-            image_tokens: prompt.image_tokens,
-            answer_tokens: 0,
+            prompt_tokens: Some(prompt.positions.len()),
+            cached_tokens: Some(cached_tokens),
+            image_tokens: Some(prompt.image_tokens),
+            answer_tokens: None,
         };
         let last = self.prefill(&prompt, cached_tokens, cancel, Precision::Fast)?;
         let prefill_ms = ms(started);
@@ -225,7 +225,8 @@ impl Engine {
             last => self.generate_tokens(last, request, penalised, cancel, &mut on_event)?,
         };
         let decode_ms = ms(started);
-        usage.answer_tokens = generated.token_ids.len();
+        let answer_tokens = generated.token_ids.len();
+        usage.answer_tokens = Some(answer_tokens);
         Ok(Answer {
             text: generated.text,
             token_ids: generated.token_ids,
@@ -235,11 +236,11 @@ impl Engine {
             },
             usage,
             timings: Timings {
-                load_ms: self.load_ms,
-                encode_ms: prompt.encode_ms,
-                prefill_ms,
-                decode_ms,
-                tokens_per_second: Timings::rate(usage.answer_tokens, decode_ms),
+                load_ms: Some(self.load_ms),
+                encode_ms: Some(prompt.encode_ms),
+                prefill_ms: Some(prefill_ms),
+                decode_ms: Some(decode_ms),
+                tokens_per_second: Timings::rate(answer_tokens, decode_ms),
             },
             dropped_turns: prompt.dropped_turns,
         })

@@ -1,63 +1,55 @@
 //! Any server with OpenAI's chat completions: vLLM, SGLang, llama-server, ollama.
 //!
-//! `body` writes the request, `stream` reads the server-sent events on a thread of its own, so that
-//! a cancel takes effect while the server is silent, `partial` collects the answer.
+//! `body` writes the request. `stream` reads the reply on a thread of its own, so that a cancel takes
+//! effect while the server is silent: `sse` splits it into events, and `chunk` says what each means.
+//! `partial` collects the answer. Lines, events, answers and the queue between the threads are bounded.
 
+mod address;
 mod body;
+mod chunk;
 mod error;
 mod partial;
+mod sse;
 mod stream;
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
 use self::partial::PartialAnswer;
-use self::stream::{SseEvent, StreamItem, parse};
+use self::stream::StreamItem;
 use super::{Cancel, GenerateEvent, InferenceError, Request, Result};
 use artgpt_chat::Answer;
+use artgpt_fetch::network::Network;
 
 pub use self::error::RemoteError;
 
 /// Prefix of a server's address in `--model`.
 pub const SCHEME: &str = "openai:";
-/// The environment variable with the API key, the one that all clients of this protocol read.
-const KEY: &str = "OPENAI_API_KEY";
 /// How often a connection that is lost before the answer begins is tried again.
 const RETRIES: u32 = 3;
 /// How soon a cancel takes effect.
 const TICK: Duration = Duration::from_millis(50);
+/// How long a complete answer waits for the token counts that follow it.
+const AFTER_THE_END: Duration = Duration::from_secs(5);
 
 /// A server, and the name of a model there.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Remote {
-    /// As the user wrote it, `openai:URL#NAME`.
+    /// As the user wrote it, `openai:URL#NAME`, with secrets masked.
     pub name: String,
+    /// The root of the interface, without user, password and query.
     url: String,
+    /// What follows the path of each request, with its question mark.
+    query: String,
     model: String,
-    key: Option<String>,
+    /// The value of the header.
+    authorization: Option<String>,
+    /// What must not be shown.
+    secrets: Vec<String>,
+    network: Network,
 }
 
 impl Remote {
-    /// Parses `openai:URL#NAME`; `None` if the reference names no server. Reads the API key from
-    /// the environment.
-    ///
-    /// # Errors
-    /// [`RemoteError::Address`], if URL or model is missing.
-    pub fn parse(reference: &str) -> Option<Result<Self>> {
-        let rest = reference.strip_prefix(SCHEME)?;
-        let (url, model) = rest.split_once('#').unwrap_or((rest, ""));
-        if !(url.starts_with("http://") || url.starts_with("https://")) || model.is_empty() {
-            return Some(Err(InferenceError::Remote {
-                url: artgpt_base::text::printable(url),
-                source: Box::new(RemoteError::Address),
-            }));
-        }
-        let url = url.trim_end_matches('/');
-        let root = if url.ends_with("/v1") { url.to_string() } else { format!("{url}/v1") };
-        let key = std::env::var(KEY).ok().filter(|k| !k.is_empty());
-        Some(Ok(Self { name: reference.into(), url: root, model: model.into(), key }))
-    }
-
     /// Generates one answer, as [`super::Engine::generate`] does. Token ids are not known.
     ///
     /// # Errors
@@ -74,8 +66,10 @@ impl Remote {
         let mut attempt = 0;
         let mut partial = PartialAnswer::default();
         loop {
-            let items = self.post(path, &body);
-            let e = match follow(&items, cancel, &mut partial, started, &mut on_event) {
+            let items = self.post(path, &body, cancel);
+            let followed = follow(&items, cancel, &mut partial, &mut on_event);
+            partial.pass_on(false, &mut on_event);
+            let e = match followed {
                 Ok(()) => return Ok(partial.answer(cancel, started)),
                 Err(e) => e,
             };
@@ -94,7 +88,8 @@ impl Remote {
     }
 
     fn error(&self, source: RemoteError) -> InferenceError {
-        InferenceError::Remote { url: self.url.clone(), source: Box::new(source) }
+        let source = Box::new(source.masked(&self.secrets));
+        InferenceError::Remote { url: self.url.clone(), source }
     }
 }
 
@@ -103,18 +98,34 @@ fn follow(
     items: &Receiver<StreamItem>,
     cancel: &Cancel,
     partial: &mut PartialAnswer,
-    started: Instant,
     on_event: &mut impl FnMut(GenerateEvent),
 ) -> std::result::Result<(), RemoteError> {
+    let mut last = Instant::now();
     loop {
         if cancel.is_cancelled() {
             return Ok(());
         }
-        let item = match items.recv_timeout(TICK) {
+        let item = match items.try_recv() {
             Ok(item) => item,
-            Err(RecvTimeoutError::Timeout) => continue,
-            Err(RecvTimeoutError::Disconnected) => StreamItem::Failed(RemoteError::Disconnected),
+            Err(TryRecvError::Disconnected) => StreamItem::Failed(RemoteError::Disconnected),
+            Err(TryRecvError::Empty) => {
+                partial.pass_on(false, on_event);
+                match items.recv_timeout(TICK) {
+                    Ok(item) => item,
+                    // The answer is complete; only the last event is missing.
+                    Err(RecvTimeoutError::Timeout)
+                        if partial.finish.is_some() && last.elapsed() > AFTER_THE_END =>
+                    {
+                        return Ok(());
+                    }
+                    Err(RecvTimeoutError::Timeout) => continue,
+                    Err(RecvTimeoutError::Disconnected) => {
+                        StreamItem::Failed(RemoteError::Disconnected)
+                    }
+                }
+            }
         };
+        last = Instant::now();
         match item {
             // The answer was complete; only the last event is lost.
             StreamItem::Failed(e) if partial.finish.is_some() && e.is_lost_connection() => {
@@ -122,29 +133,17 @@ fn follow(
             }
             StreamItem::Failed(e) => return Err(e),
             StreamItem::End if partial.finish.is_none() => return Err(RemoteError::ClosedEarly),
-            StreamItem::End => return Ok(()),
-            StreamItem::Line(text) => match parse(&text)? {
-                SseEvent::Nothing => {}
-                SseEvent::Done => return Ok(()),
-                SseEvent::Chunk(chunk) => partial.add(*chunk, started, on_event),
-            },
+            StreamItem::End | StreamItem::Done => return Ok(()),
+            StreamItem::Chunk(chunk, at) => {
+                partial.add(chunk, at)?;
+                partial.pass_on(true, on_event);
+            }
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_needs_a_scheme_and_a_model() {
-        let remote = Remote::parse("openai:http://box:8000#art").expect("is one").expect("parses");
-        assert_eq!((remote.url.as_str(), remote.model.as_str()), ("http://box:8000/v1", "art"));
-        let remote = Remote::parse("openai:https://box/v1/#a#b").expect("is one").expect("parses");
-        assert_eq!((remote.url.as_str(), remote.model.as_str()), ("https://box/v1", "a#b"));
-        for wrong in ["openai:box#art", "openai:http://box", "openai:http://box#"] {
-            assert!(Remote::parse(wrong).expect("is one").is_err(), "{wrong}");
-        }
-        assert!(Remote::parse("artgpt-smol").is_none());
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Remote").field("name", &self.name).finish_non_exhaustive()
     }
 }

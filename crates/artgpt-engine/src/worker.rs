@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::{Backend, Cancel, Engine, GenerateEvent, InferenceError, Remote, Request};
 use artgpt_base::mask::mask_url;
 use artgpt_chat::{Answer, Usage};
+use artgpt_fetch::network::Network;
 use artgpt_fetch::{self as fetch, Progress};
 use artgpt_model::LoadStage;
 use artgpt_model::manifest::Model;
@@ -29,8 +30,8 @@ pub enum WorkerEvent {
     SwitchFailed(ModelInfo, String),
     /// The KV cache holds the prompt of this request.
     Prefilled(u64, Usage),
-    /// New text, the answer's tokens so far, and tokens per second.
-    Text(u64, String, usize, f64),
+    /// New text, and, if known, the answer's tokens so far and tokens per second.
+    Text(u64, String, Option<usize>, Option<f64>),
     /// The answer is complete.
     Finished(u64, Box<Answer>),
     /// There is no answer, or no more of it; the text says why.
@@ -43,7 +44,7 @@ pub type Explain = fn(&InferenceError) -> String;
 /// The model in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelInfo {
-    /// The name, path or address that it was found by.
+    /// The name, path or address that it was found by, without secrets.
     pub reference: String,
     /// The name in its manifest, or the server's address without secrets.
     pub name: String,
@@ -79,14 +80,16 @@ impl Worker {
         model: String,
         folders: Folders,
         device: String,
+        network: Network,
         explain: Explain,
         on_event: impl FnMut(WorkerEvent) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
         let _ = sender.send(Command::Load(None));
-        std::thread::Builder::new()
-            .name("inference".into())
-            .spawn(move || run(model, &folders, &device, explain, &receiver, on_event))?;
+        std::thread::Builder::new().name("inference".into()).spawn(move || {
+            let place = Place { folders, device, network };
+            run(model, &place, explain, &receiver, on_event);
+        })?;
         Ok(Self(sender))
     }
 
@@ -107,29 +110,35 @@ impl Worker {
     }
 }
 
+/// Where models are, where they run, and how they are fetched.
+struct Place {
+    folders: Folders,
+    device: String,
+    network: Network,
+}
+
 fn run(
     mut name: String,
-    folders: &Folders,
-    device: &str,
+    place: &Place,
     explain: Explain,
     commands: &Receiver<Command>,
     mut on_event: impl FnMut(WorkerEvent),
 ) {
+    let configured = name.clone();
     let mut backend: Option<Backend> = None;
     let mut unusable = String::from("the model is not loaded; press Ctrl-R to load it");
     while let Ok(command) = commands.recv() {
         match command {
             Command::Load(other) => {
                 let other = other.unwrap_or_else(|| name.clone());
+                let other = with_secrets(other, &configured);
                 let before = backend.as_ref().map(|b| ModelInfo::of(b, &name));
-                let mut changed = caught(explain, || {
-                    change(&mut backend, &other, folders, device, &mut on_event)
-                });
+                let mut changed =
+                    caught(explain, || change(&mut backend, &other, place, &mut on_event));
                 // Another base took the place of the first one before it failed.
                 if let (Err(reason), Some(info), None) = (&changed, &before, &backend) {
-                    let back = caught(explain, || {
-                        change(&mut backend, &name, folders, device, &mut on_event)
-                    });
+                    let back =
+                        caught(explain, || change(&mut backend, &name, place, &mut on_event));
                     if let Err(again) = back {
                         changed = Err(format!("{reason}; and {}: {again}", info.name));
                     }
@@ -165,7 +174,8 @@ fn run(
                             on_event(WorkerEvent::Prefilled(id, usage));
                         }
                         GenerateEvent::Text(text, n) => {
-                            let rate = n as f64 / decoding.elapsed().as_secs_f64().max(1e-6);
+                            let seconds = decoding.elapsed().as_secs_f64().max(1e-6);
+                            let rate = n.map(|n| n as f64 / seconds);
                             on_event(WorkerEvent::Text(id, text.to_string(), n, rate));
                         }
                     })
@@ -191,10 +201,15 @@ fn caught<T>(
     }
 }
 
+/// A session stores a server's address with its secrets masked: the same server as the user named it.
+fn with_secrets(reference: String, configured: &str) -> String {
+    if mask_url(configured) == reference { configured.to_string() } else { reference }
+}
+
 impl ModelInfo {
     fn of(backend: &Backend, reference: &str) -> Self {
         let (name, sees) = (mask_url(backend.name()).into_owned(), backend.sees());
-        Self { reference: reference.to_string(), name, sees }
+        Self { reference: mask_url(reference).into_owned(), name, sees }
     }
 }
 
@@ -203,17 +218,16 @@ impl ModelInfo {
 fn change(
     backend: &mut Option<Backend>,
     name: &str,
-    folders: &Folders,
-    device: &str,
+    place: &Place,
     on_event: &mut impl FnMut(WorkerEvent),
 ) -> Result<ModelInfo, InferenceError> {
-    if let Some(remote) = Remote::parse(name) {
+    if let Some(remote) = Remote::parse(name, &place.network) {
         let remote = Backend::Remote(remote?);
         return Ok(ModelInfo::of(backend.insert(remote), name));
     }
-    let model = Model::find(name, &folders.models)?;
+    let model = Model::find(name, &place.folders.models)?;
     if !fetch::is_installed(&model) {
-        fetch::install(&model, |p| on_event(WorkerEvent::Fetching(p)))?;
+        fetch::install(&model, &place.network, |p| on_event(WorkerEvent::Fetching(p)))?;
     }
     if let Some(loaded) = backend
         && let Backend::Local(engine) = loaded
@@ -222,9 +236,9 @@ fn change(
         return Ok(ModelInfo::of(loaded, name));
     }
     *backend = None;
-    let device = artgpt_model::device::open(device)?;
+    let device = artgpt_model::device::open(&place.device)?;
     let engine =
         Engine::load(&model, &device, |stage, part| on_event(WorkerEvent::Loading(stage, part)))?
-            .keep_embeddings(&folders.embeddings);
+            .keep_embeddings(&place.folders.embeddings);
     Ok(ModelInfo::of(backend.insert(Backend::Local(Box::new(engine))), name))
 }

@@ -1,50 +1,35 @@
 //! Installs, verifies and removes the files of a manifest.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-
+use super::hub::{self, HubFile};
+use super::network::Network;
+use super::record::{self, InstalledFile, LOCK, RECORD, is_plain};
 use super::source::SourceKind;
 use super::{FetchError, Progress, Result, io, pypi};
-use artgpt_base::files::write_json;
-use artgpt_base::hash::hex;
+use artgpt_base::files::sync_folder;
+use artgpt_base::hash::sha256_of_file;
+use artgpt_base::text::printable;
 use artgpt_model::checkpoint;
 use artgpt_model::manifest::{Model, Source, requantised};
-
-/// Lists the installed files, in the model's directory.
-const RECORD: &str = "installed.json";
-
-/// An entry of `installed.json`: a file or directory as it was installed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct InstalledFile {
-    /// Its name in the model's directory.
-    pub name: String,
-    /// SHA-256, hexadecimal.
-    pub sha256: String,
-    /// Size in bytes.
-    pub bytes: u64,
-    /// The manifest's source, as written there.
-    pub from: String,
-    /// Whether the file was converted (requantised) after the download.
-    pub converted: bool,
-}
 
 /// Whether every file exists with its recorded size. [`check_installed`] also verifies the hashes.
 pub fn is_installed(model: &Model) -> bool {
     if model.manifest.source.is_empty() {
         return true;
     }
-    let records = read_record(&model.dir);
+    let records = record::read(&model.dir);
     model.manifest.source.iter().all(|source| is_present(&model.dir, &records, source))
 }
 
 /// Whether the file of `source` is recorded and has its recorded size.
 fn is_present(dir: &Path, records: &[InstalledFile], source: &Source) -> bool {
     let has_size = |r: &InstalledFile| {
-        std::fs::metadata(dir.join(&r.name)).is_ok_and(|m| m.is_dir() || m.len() == r.bytes)
+        r.path(dir)
+            .and_then(|path| std::fs::metadata(path).ok())
+            .is_some_and(|m| m.is_dir() || m.len() == r.bytes)
     };
     records.iter().any(|r| r.from == source.from && has_size(r))
 }
@@ -54,24 +39,35 @@ fn is_present(dir: &Path, records: &[InstalledFile], source: &Source) -> bool {
 ///
 /// # Errors
 /// Any [`FetchError`]. Finished files stay, so the next call continues.
-pub fn install(model: &Model, mut progress: impl FnMut(Progress)) -> Result<()> {
+pub fn install(model: &Model, network: &Network, mut progress: impl FnMut(Progress)) -> Result<()> {
     let dir = &model.dir;
     let staging = dir.join(".staging");
+    // A link would lead out of the folder.
+    for path in [&staging, &dir.join(LOCK)] {
+        if path.is_symlink() {
+            std::fs::remove_file(path).map_err(io(path))?;
+        }
+    }
     std::fs::create_dir_all(&staging).map_err(io(&staging))?;
     // Only one process installs; a second one waits here and then finds everything done.
-    let lock_path = dir.join(".lock");
-    let lock = File::create(&lock_path).map_err(io(&lock_path))?;
+    let lock_path = dir.join(LOCK);
+    let lock = OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(&lock_path)
+        .map_err(io(&lock_path))?;
     lock.lock().map_err(io(&lock_path))?;
 
-    let mut records = read_record(dir);
+    let mut records = record::read(dir);
     for source in &model.manifest.source {
         if is_present(dir, &records, source) {
             continue;
         }
-        let record = install_one(model, source, &staging, &mut progress)?;
+        let record = install_one(model, source, &staging, network, &mut progress)?;
         records.retain(|r| r.from != source.from);
         records.push(record);
-        write_record(dir, &records)?;
+        record::write(dir, &records)?;
     }
     let _ = std::fs::remove_dir_all(&staging);
     Ok(())
@@ -81,14 +77,18 @@ fn install_one(
     model: &Model,
     source: &Source,
     staging: &Path,
+    network: &Network,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<InstalledFile> {
     let shown = source.file_name().unwrap_or(&model.manifest.name).to_string();
     progress(Progress::File { name: shown, bytes: source.bytes });
-    let fetched = fetch(source, staging, progress)?;
+    let fetched = fetch(source, staging, network, progress)?;
     let Some(name) = source.file_name() else {
         return unpack_folder(model, source, &fetched, progress);
     };
+    if !is_plain(name) {
+        return Err(FetchError::Source(printable(&source.from)));
+    }
     let staged = staging.join(name);
     if fetched != staged {
         extract(source, &fetched, &staged)?;
@@ -105,17 +105,17 @@ fn install_one(
         checkpoint::requantise(&staged, &partial, |done| {
             progress(Progress::Step(format!("converting {name} to Q8_0, {:.0}%", done * 100.0)));
         })?;
-        std::fs::rename(&partial, &target).map_err(io(&target))?;
+        put(&partial, &target)?;
         let _ = std::fs::remove_file(&staged);
         (target.file_name().unwrap_or_default().to_string_lossy().into_owned(), true)
     } else {
         let target = model.path(name);
-        std::fs::rename(&staged, &target).map_err(io(&target))?;
+        put(&staged, &target)?;
         (name.to_string(), false)
     };
     let path = model.dir.join(&final_name);
     Ok(InstalledFile {
-        sha256: sha256_of(&path)?,
+        sha256: sha256_of_file(&path).map_err(io(&path))?,
         bytes: std::fs::metadata(&path).map_err(io(&path))?.len(),
         name: final_name,
         from: source.from.clone(),
@@ -124,33 +124,43 @@ fn install_one(
 }
 
 /// Downloads the file, or the archive that holds it, into `staging`.
-fn fetch(source: &Source, staging: &Path, progress: &mut dyn FnMut(Progress)) -> Result<PathBuf> {
+fn fetch(
+    source: &Source,
+    staging: &Path,
+    network: &Network,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<PathBuf> {
+    let target = || {
+        let name = source.file_name().filter(|name| is_plain(name));
+        name.map(|name| staging.join(name))
+            .ok_or_else(|| FetchError::Source(printable(&source.from)))
+    };
     match SourceKind::parse(&source.from)? {
         SourceKind::Pypi { package, version, .. } => {
-            pypi::download(&package, &version, staging, progress)
+            pypi::download(&package, &version, staging, network, progress)
         }
         SourceKind::HuggingFace { repo, file } => {
-            let fail = |e: hf_hub::api::sync::ApiError| FetchError::HuggingFace(e.to_string());
-            let api = hf_hub::api::sync::ApiBuilder::from_env()
-                .with_cache_dir(staging.join("hf"))
-                .with_progress(false)
-                .build()
-                .map_err(fail)?;
-            let path = api.model(repo).get(&file).map_err(fail)?;
-            let target = staging.join(source.file_name().unwrap_or("file"));
-            copy(&path, &target, progress)?;
+            let (target, bytes) = (target()?, source.bytes);
+            let wanted = HubFile { repo: &repo, file: &file, bytes };
+            match hub::cached(wanted) {
+                Some(path) if sha256_of_file(&path).map_err(io(&path))? == source.sha256 => {
+                    copy(&path, &target, bytes, progress)?;
+                }
+                _ => hub::download(network, wanted, &target, progress)?,
+            }
             Ok(target)
         }
         SourceKind::File(path) => {
-            let target = staging.join(source.file_name().unwrap_or("file"));
-            copy(Path::new(&path), &target, progress)?;
+            let target = target()?;
+            copy(Path::new(&path), &target, source.bytes, progress)?;
             Ok(target)
         }
     }
 }
 
-fn copy(from: &Path, to: &Path, progress: &mut dyn FnMut(Progress)) -> Result<()> {
-    let mut input = File::open(from).map_err(io(from))?;
+/// Copies at most one byte more than `bytes`: a file of another size fails its check.
+fn copy(from: &Path, to: &Path, bytes: u64, progress: &mut dyn FnMut(Progress)) -> Result<()> {
+    let mut input = File::open(from).map_err(io(from))?.take(bytes.saturating_add(1));
     let mut output = File::create(to).map_err(io(to))?;
     let mut buffer = vec![0u8; 1 << 20];
     let mut done = 0u64;
@@ -181,21 +191,33 @@ fn extract(source: &Source, archive: &Path, target: &Path) -> Result<()> {
         });
     }
     let mut out = File::create(target).map_err(io(target))?;
-    unzip(&mut entry, &mut out, archive, target)?;
+    unzip(&mut entry, source.bytes, &mut out, archive, target)?;
     out.sync_all().map_err(io(target))
 }
 
-/// Copies an archive member to a file. If the member is damaged, deletes the archive, so that the next
-/// call downloads it again.
-fn unzip(from: &mut impl Read, to: &mut File, archive: &Path, target: &Path) -> Result<()> {
+/// Copies an archive member of `declared` bytes to a file. If the member is damaged, or unpacks to more,
+/// deletes the archive, so that the next call downloads it again.
+fn unzip(
+    from: &mut impl Read,
+    declared: u64,
+    to: &mut File,
+    archive: &Path,
+    target: &Path,
+) -> Result<()> {
+    let damaged = |reason: String| {
+        let _ = std::fs::remove_file(archive);
+        FetchError::Archive { archive: archive.display().to_string(), reason }
+    };
     let mut buffer = vec![0u8; 1 << 20];
+    let mut written = 0;
     loop {
-        let n = from.read(&mut buffer).map_err(|e| {
-            let _ = std::fs::remove_file(archive);
-            FetchError::Archive { archive: archive.display().to_string(), reason: e.to_string() }
-        })?;
+        let n = from.read(&mut buffer).map_err(|e| damaged(e.to_string()))?;
         if n == 0 {
             return Ok(());
+        }
+        written += n as u64;
+        if written > declared {
+            return Err(damaged(format!("a member unpacks to more than its {declared} bytes")));
         }
         to.write_all(&buffer[..n]).map_err(io(target))?;
     }
@@ -230,11 +252,14 @@ fn unpack_folder(
         };
         let path = staged.join(name);
         let mut out = File::create(&path).map_err(io(&path))?;
-        unzip(&mut entry, &mut out, archive, &path)?;
+        let declared = entry.size();
+        unzip(&mut entry, declared, &mut out, archive, &path)?;
+        out.sync_all().map_err(io(&path))?;
     }
     let target = model.dir.join("files");
     let _ = std::fs::remove_dir_all(&target);
     std::fs::rename(&staged, &target).map_err(io(&target))?;
+    sync_folder(&model.dir).map_err(io(&model.dir))?;
     let _ = std::fs::remove_file(archive);
     Ok(InstalledFile {
         name: "files".into(),
@@ -257,17 +282,16 @@ fn open_zip(archive: &Path) -> Result<zip::ZipArchive<File>> {
 /// Verifies the SHA-256 of every installed file and returns the records. Moves a damaged file aside.
 ///
 /// # Errors
-/// [`FetchError::Missing`], [`FetchError::Sha256`] or [`FetchError::Io`].
+/// [`FetchError::Foreign`], [`FetchError::Missing`], [`FetchError::Sha256`] or [`FetchError::Io`].
 pub fn check_installed(model: &Model) -> Result<Vec<InstalledFile>> {
-    let records = read_record(&model.dir);
+    let records = record::read_checked(&model.dir)?;
     for source in &model.manifest.source {
-        let Some(record) = records.iter().find(|r| r.from == source.from) else {
+        let Some((record, path)) = records.iter().find(|(r, _)| r.from == source.from) else {
             return Err(FetchError::Missing {
                 file: source.file_name().unwrap_or(&source.from).to_string(),
                 model: model.manifest.name.clone(),
             });
         };
-        let path = model.dir.join(&record.name);
         if path.is_dir() {
             continue;
         }
@@ -277,22 +301,22 @@ pub fn check_installed(model: &Model) -> Result<Vec<InstalledFile>> {
                 model: model.manifest.name.clone(),
             });
         }
-        check_sha256(&path, &record.sha256, &model.manifest.name)?;
+        check_sha256(path, &record.sha256, &model.manifest.name)?;
     }
-    Ok(records)
+    Ok(records.into_iter().map(|(record, _)| record).collect())
 }
 
 /// Deletes the files that [`install`] wrote.
 ///
 /// # Errors
-/// [`FetchError::Io`] if a file cannot be deleted.
+/// [`FetchError::Foreign`], before anything is deleted, or [`FetchError::Io`].
 pub fn remove(model: &Model) -> Result<()> {
-    for record in read_record(&model.dir) {
-        let path = model.dir.join(&record.name);
-        let deleted = if path.is_dir() {
-            std::fs::remove_dir_all(&path)
-        } else {
-            std::fs::remove_file(&path)
+    for (_, path) in record::read_checked(&model.dir)? {
+        // What a link leads to is not ours.
+        let deleted = match std::fs::symlink_metadata(&path) {
+            Ok(meta) if meta.is_dir() => std::fs::remove_dir_all(&path),
+            Ok(_) => std::fs::remove_file(&path),
+            Err(e) => Err(e),
         };
         match deleted {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(io(&path)(e)),
@@ -300,15 +324,22 @@ pub fn remove(model: &Model) -> Result<()> {
         }
     }
     let _ = std::fs::remove_dir_all(model.dir.join(".staging"));
-    for name in [RECORD, ".lock"] {
+    for name in [RECORD, LOCK] {
         let _ = std::fs::remove_file(model.dir.join(name));
     }
     let _ = std::fs::remove_dir(&model.dir); // fails, rightly, if it holds files of the user
     Ok(())
 }
 
+/// Gives a staged file its name; durable on return.
+fn put(staged: &Path, target: &Path) -> Result<()> {
+    File::open(staged).and_then(|file| file.sync_all()).map_err(io(staged))?;
+    std::fs::rename(staged, target).map_err(io(target))?;
+    sync_folder(target.parent().unwrap_or(Path::new("."))).map_err(io(target))
+}
+
 fn check_sha256(path: &Path, expected: &str, model: &str) -> Result<()> {
-    let found = sha256_of(path)?;
+    let found = sha256_of_file(path).map_err(io(path))?;
     if found == expected {
         return Ok(());
     }
@@ -328,34 +359,10 @@ fn check_sha256(path: &Path, expected: &str, model: &str) -> Result<()> {
     })
 }
 
-fn sha256_of(path: &Path) -> Result<String> {
-    let mut file = File::open(path).map_err(io(path))?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0u8; 1 << 20];
-    loop {
-        let n = file.read(&mut buffer).map_err(io(path))?;
-        if n == 0 {
-            return Ok(hex(&hasher.finalize()));
-        }
-        hasher.update(&buffer[..n]);
-    }
-}
-
-fn read_record(dir: &Path) -> Vec<InstalledFile> {
-    std::fs::read(dir.join(RECORD))
-        .ok()
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .unwrap_or_default()
-}
-
-fn write_record(dir: &Path, records: &[InstalledFile]) -> Result<()> {
-    let path = dir.join(RECORD);
-    write_json(&path, &records).map_err(io(&path))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use artgpt_base::hash::sha256;
     use artgpt_manifest::Manifest;
 
     fn model(dir: &Path, bytes: &[u8], sha256: String) -> Model {
@@ -388,16 +395,22 @@ mod tests {
     #[test]
     fn a_file_is_installed_once_checked_and_kept_aside_when_it_changes() {
         let dir = tempfile::tempdir().expect("temp dir");
-        let model = model(dir.path(), b"weights", hex(&Sha256::digest(b"weights")));
+        let model = model(dir.path(), b"weights", sha256(b"weights"));
         assert!(!is_installed(&model));
-        install(&model, |_| {}).expect("installs");
+        install(&model, &Network::default(), |_| {}).expect("installs");
         assert!(is_installed(&model) && check_installed(&model).is_ok());
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |name: &str| {
+            let meta = std::fs::metadata(model.dir.join(name)).expect("is there");
+            meta.permissions().mode()
+        };
+        assert_eq!(mode("installed.json"), mode("origin.bin"));
         let file = model.dir.join("origin.bin");
         std::fs::write(&file, b"wEights").expect("write");
         let e = check_installed(&model).expect_err("is damaged");
         assert!(matches!(e, FetchError::Sha256 { .. }), "{e}");
         assert!(model.dir.join("origin.bin.damaged").exists() && !file.exists());
-        install(&model, |_| {}).expect("mends");
+        install(&model, &Network::default(), |_| {}).expect("mends");
         assert!(check_installed(&model).is_ok());
         remove(&model).expect("removes");
         assert!(!is_installed(&model));
@@ -406,8 +419,11 @@ mod tests {
     #[test]
     fn the_wrong_bytes_are_never_installed() {
         let dir = tempfile::tempdir().expect("temp dir");
-        let model = model(dir.path(), b"weights", hex(&Sha256::digest(b"others")));
-        assert!(matches!(install(&model, |_| {}), Err(FetchError::Sha256 { .. })));
+        let model = model(dir.path(), b"weights", sha256(b"others"));
+        assert!(matches!(
+            install(&model, &Network::default(), |_| {}),
+            Err(FetchError::Sha256 { .. })
+        ));
         assert!(!is_installed(&model));
     }
 }

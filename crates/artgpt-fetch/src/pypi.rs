@@ -1,9 +1,11 @@
 //! Downloads `pypi:` sources with the machine's own pip, which knows its mirrors and proxies.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use super::network::Network;
 use super::{FetchError, Progress, Result, io};
 
 /// Command lines of pip, in order of preference.
@@ -19,6 +21,7 @@ pub(crate) fn download(
     package: &str,
     version: &str,
     folder: &Path,
+    network: &Network,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<PathBuf> {
     if let Some(wheel) = find_wheel(folder, package, version) {
@@ -49,6 +52,7 @@ pub(crate) fn download(
         .args(["download", "--no-deps", "--no-cache-dir", "--disable-pip-version-check"])
         .args(["--only-binary", ":all:", "--progress-bar", "off", "--dest"])
         .arg(&target)
+        .args(options(network, &work)?)
         .arg(&name)
         // pip writes the partial file below TMPDIR; its size is the progress.
         .env("TMPDIR", &work)
@@ -72,7 +76,8 @@ pub(crate) fn download(
             .find(|l| l.contains("ERROR") || l.contains("rror:"))
             .or_else(|| text.lines().last())
             .unwrap_or("no message");
-        let reason = artgpt_base::text::printable(reason.trim_start_matches("ERROR: "));
+        let reason = artgpt_base::mask::mask(reason.trim_start_matches("ERROR: "));
+        let reason = artgpt_base::text::printable(&reason);
         let _ = std::fs::remove_dir_all(&work);
         return Err(FetchError::Pip { package: name, reason });
     }
@@ -82,6 +87,28 @@ pub(crate) fn download(
     std::fs::rename(&wheel, &kept).map_err(io(&kept))?;
     let _ = std::fs::remove_dir_all(&work);
     Ok(kept)
+}
+
+/// pip's options for the settings; pip reads the environment variables itself.
+fn options(network: &Network, work: &Path) -> Result<Vec<OsString>> {
+    let mut options: Vec<OsString> = Vec::new();
+    let mut set = |name: &str, value: OsString| options.extend([name.into(), value]);
+    if let Some(index) = network.pip_index.as_deref().filter(|index| !index.is_empty()) {
+        set("--index-url", index.into());
+    }
+    if let Some(proxy) = network.own_proxy() {
+        set("--proxy", proxy.into());
+    }
+    if let Some(bundle) = network.bundle()? {
+        // pip's own option replaces the authorities of the system.
+        let path = work.join("ca.pem");
+        std::fs::write(&path, bundle).map_err(io(&path))?;
+        set("--cert", path.into());
+    }
+    if network.offline == Some(true) {
+        options.push("--no-index".into());
+    }
+    Ok(options)
 }
 
 /// The wheel of a package in `folder`. File names of wheels have `_` for `-` (PEP 427).

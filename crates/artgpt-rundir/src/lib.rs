@@ -7,6 +7,7 @@
 mod blocks;
 mod captions;
 mod checkpoints;
+mod checksums;
 mod config;
 mod data;
 pub mod events;

@@ -1,7 +1,7 @@
 //! `runs/RUN_ID/`: all files of a run. The run writes a file whole and renames it, or appends full
 //! lines.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -111,7 +111,11 @@ impl RunDir {
         let lock_path = path.join(".lock");
         let lock = File::create(&lock_path).map_err(io(&lock_path))?;
         let mut tries = 1;
-        while lock.try_lock().is_err() {
+        while let Err(e) = lock.try_lock() {
+            // A file system without locks: two processes could train the run at once.
+            if let TryLockError::Error(e) = e {
+                return Err(io(&lock_path)(e));
+            }
             if tries == LOCK_TRIES {
                 return Err(RunError::Busy(path.display().to_string()));
             }
@@ -125,9 +129,8 @@ impl RunDir {
 
     /// Whether a process has the run at `path` open.
     pub fn is_open(path: &Path) -> bool {
-        File::open(path.join(".lock")).is_ok_and(|lock| {
-            matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock))
-        })
+        File::open(path.join(".lock"))
+            .is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
     /// Opens a run that another process writes, as a follower.

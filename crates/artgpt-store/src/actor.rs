@@ -13,11 +13,16 @@ use artgpt_chat::{Conversation, Session, TurnRecord};
 /// How long a close waits for the disk: a user must not wait for a disk that hangs.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How often writes that failed are tried again: a full disk may have room by then.
+const RETRY_EVERY: Duration = Duration::from_secs(2);
+
 /// What the store reports.
 #[derive(Debug)]
 pub enum StoreEvent {
     /// The store is open. The text, if any, says what was recovered.
     Opened(Option<String>),
+    /// All writes that failed are done.
+    Recovered,
     /// Nothing will be saved; the text says why. Earlier sessions can still be read.
     ReadOnly(String),
     /// All sessions, the last updated first.
@@ -33,10 +38,13 @@ pub enum StoreEvent {
     },
     /// A session could not be read; the text says why.
     NotLoaded(String),
+    /// The session that was asked to be removed is; these copies of the store may still hold it.
+    Backups(Vec<PathBuf>),
     /// A write or another request failed; the text says why.
     Failed(String),
 }
 
+#[derive(Clone)]
 enum Command {
     List,
     Load(String),
@@ -48,6 +56,12 @@ enum Command {
 }
 
 impl Command {
+    /// Whether this write is tried again after it failed. The user sees a removal that failed, and asks
+    /// again.
+    fn is_kept(&self) -> bool {
+        matches!(self, Self::Turn(_) | Self::KeepPicture(..))
+    }
+
     /// What this command writes.
     fn writes(&self) -> Option<UnsavedItem> {
         match self {
@@ -89,9 +103,14 @@ impl Store {
             // Dropped last, also by a panic.
             let _end: Sender<()> = end;
             let mut task = Task::open(folder, pictures, shared, on_event);
-            while let Ok(command) = receiver.recv() {
-                task.run(command);
+            loop {
+                match receiver.recv_timeout(RETRY_EVERY) {
+                    Ok(command) => task.run(command),
+                    Err(RecvTimeoutError::Timeout) => task.retry(),
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
             }
+            task.retry();
         })?;
         Ok(Self { commands: Some(commands), ended, writes })
     }
@@ -176,11 +195,33 @@ fn lock(writes: &Mutex<Writes>) -> MutexGuard<'_, Writes> {
     writes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The answer that streams.
+struct Draft {
+    session: Session,
+    turn: TurnRecord,
+    /// All of its text up to now: a store that was opened again has turned the old draft into a turn.
+    text: String,
+    key: DraftKey,
+    /// Pieces in the store.
+    pieces: u32,
+}
+
+/// Whether sessions are written.
+enum State {
+    Open(Database),
+    /// A write failed, or the store could not be opened: it is opened again before the next write.
+    Broken,
+    /// Another process has the store, or this program must not write it.
+    ReadOnly,
+}
+
 struct Task<F> {
-    database: Option<Database>,
+    state: State,
     folder: PathBuf,
     pictures: Pictures,
-    draft: Option<(DraftKey, u32)>,
+    draft: Option<Draft>,
+    /// Writes that failed, oldest first.
+    pending: Vec<Command>,
     writes: Arc<Mutex<Writes>>,
     on_event: F,
 }
@@ -192,24 +233,40 @@ impl<F: FnMut(StoreEvent)> Task<F> {
         writes: Arc<Mutex<Writes>>,
         mut on_event: F,
     ) -> Self {
-        let database = match Database::open(&folder) {
+        let state = match Database::open(&folder) {
             Ok(opened) => {
+                pictures.tidy();
                 on_event(StoreEvent::Opened(opened.notice));
-                Some(opened.database)
+                State::Open(opened.database)
             }
             Err(e) => {
-                on_event(StoreEvent::ReadOnly(with_hint(&e, e.hint())));
-                None
+                let state = if is_passing(&e) { State::Broken } else { State::ReadOnly };
+                on_event(match state {
+                    State::Broken => StoreEvent::Failed(with_hint(&e, e.hint())),
+                    _ => StoreEvent::ReadOnly(with_hint(&e, e.hint())),
+                });
+                state
             }
         };
-        Self { database, folder, pictures, draft: None, writes, on_event }
+        Self { state, folder, pictures, draft: None, pending: Vec::new(), writes, on_event }
     }
 
     fn run(&mut self, command: Command) {
         let loading = matches!(command, Command::Load(_));
-        let writing = command.writes().is_some();
+        let item = command.writes();
+        let kept = Some(&command).filter(|command| command.is_kept()).cloned();
+        if item.is_some() {
+            self.retry();
+        }
         let result = self.answer(command);
-        if writing {
+        if let (Err(e), Some(command)) = (&result, kept) {
+            if is_passing(e) || matches!(self.state, State::Broken) {
+                let same = |other: &Command| other.writes() == command.writes();
+                self.pending.retain(|other| !same(other));
+                self.pending.push(command);
+            }
+        }
+        if item.is_some() {
             lock(&self.writes).complete(result.as_ref().err().map(ToString::to_string));
         }
         let text = |e: StoreError| with_hint(&e, e.hint());
@@ -221,53 +278,119 @@ impl<F: FnMut(StoreEvent)> Task<F> {
         }
     }
 
+    /// Writes what has failed before, if there is anything, and if it can be written now.
+    fn retry(&mut self) {
+        if !matches!(self.state, State::Broken) && self.pending.is_empty() {
+            return;
+        }
+        if matches!(self.state, State::Broken) && self.reopen().is_err() {
+            return;
+        }
+        while let Some(command) = self.pending.first().cloned() {
+            let item = command.writes();
+            match self.answer(command) {
+                Ok(event) => {
+                    self.pending.remove(0);
+                    item.iter().for_each(|item| lock(&self.writes).written(item));
+                    event.into_iter().for_each(|event| (self.on_event)(event));
+                }
+                Err(_) => return,
+            }
+        }
+        (self.on_event)(StoreEvent::Recovered);
+    }
+
+    /// After an error sled writes nothing any more, so the store is opened again.
+    fn reopen(&mut self) -> Result<()> {
+        let database = Database::open_again(&self.folder)?;
+        if let Some(draft) = &mut self.draft {
+            draft.key = database.begin_draft(&draft.session, &draft.turn)?;
+            database.append_draft(&draft.key, 1, &draft.text)?;
+            draft.pieces = 1;
+        }
+        self.state = State::Open(database);
+        Ok(())
+    }
+
     fn answer(&mut self, command: Command) -> Result<Option<StoreEvent>> {
-        let Some(db) = &self.database else { return self.read_only(command) };
+        if matches!(self.state, State::ReadOnly) {
+            return self.read_only(command);
+        }
+        // The text of a draft is kept also while it cannot be written.
+        if let (Command::AppendDraft(text), Some(draft)) = (&command, &mut self.draft) {
+            draft.text.push_str(text);
+        }
+        if matches!(self.state, State::Broken)
+            && let Err(e) = self.reopen()
+        {
+            return match command {
+                Command::List | Command::Load(_) => self.read_mirrored(command),
+                _ => Err(e),
+            };
+        }
+        let result = self.write(command);
+        // What is removed, but not erased, leaves the store as it should be.
+        if matches!(&result, Err(StoreError::Io { .. })) {
+            self.state = State::Broken;
+        }
+        result
+    }
+
+    fn write(&mut self, command: Command) -> Result<Option<StoreEvent>> {
+        let State::Open(db) = &mut self.state else { return Ok(None) };
         Ok(match command {
             Command::List => Some(StoreEvent::Sessions(db.list()?)),
             Command::Load(id) => Some(StoreEvent::Loaded(Box::new(db.get(&id)?))),
             Command::Turn(pair) => {
                 let (session, turn) = *pair;
+                self.draft.take_if(|d| (&d.session.id, d.turn.seq) == (&session.id, turn.seq));
                 db.put_turn(&session, &turn)?;
-                self.draft = None;
                 Some(StoreEvent::Saved { session: session.id, seq: turn.seq })
             }
             Command::BeginDraft(pair) => {
-                self.draft = Some((db.begin_draft(&pair.0, &pair.1)?, 0));
+                let (session, turn) = *pair;
+                let key = db.begin_draft(&session, &turn)?;
+                self.draft = Some(Draft { session, turn, text: String::new(), key, pieces: 0 });
                 None
             }
             Command::AppendDraft(text) => {
-                if let Some((key, number)) = &mut self.draft {
-                    *number += 1;
-                    db.append_draft(key, *number, &text)?;
+                if let Some(draft) = &mut self.draft {
+                    draft.pieces += 1;
+                    db.append_draft(&draft.key, draft.pieces, &text)?;
                 }
                 None
             }
             Command::KeepPicture(path, sha256) => {
-                self.pictures.keep(&path, &sha256)?;
-                None
+                // Its own folder: a failure there says nothing of the database.
+                return match self.pictures.keep(&path, &sha256) {
+                    Err(StoreError::Io { path, source }) => Err(StoreError::Copy { path, source }),
+                    result => result.map(|()| None),
+                };
             }
             Command::Remove(id) => {
-                db.remove(&id)?;
+                let removed = db.remove(&id);
                 let left = db.list()?;
                 self.pictures.drop_unused(&left)?;
-                Some(StoreEvent::Sessions(left))
+                (self.on_event)(StoreEvent::Sessions(left));
+                let backups = removed?.backups;
+                (!backups.is_empty()).then(|| StoreEvent::Backups(backups))
             }
         })
     }
 
-    /// Without the store, earlier sessions come from the mirror. Turns count as saved, since the
-    /// user knows from [`StoreEvent::ReadOnly`] that nothing is.
+    /// Earlier sessions, without the store.
+    fn read_mirrored(&self, command: Command) -> Result<Option<StoreEvent>> {
+        let all = read_mirror(&super::database::mirror_path(&self.folder))?;
+        Ok(Some(match command {
+            Command::Load(id) => StoreEvent::Loaded(Box::new(find_saved(&all, &id)?)),
+            _ => StoreEvent::Sessions(all.into_iter().map(|c| c.session).collect()),
+        }))
+    }
+
+    /// Turns count as saved, since the user knows from [`StoreEvent::ReadOnly`] that nothing is.
     fn read_only(&mut self, command: Command) -> Result<Option<StoreEvent>> {
-        let mirror = super::database::mirror_path(&self.folder);
         Ok(match command {
-            Command::List => {
-                let all = read_mirror(&mirror)?;
-                Some(StoreEvent::Sessions(all.into_iter().map(|c| c.session).collect()))
-            }
-            Command::Load(id) => {
-                Some(StoreEvent::Loaded(Box::new(find_saved(&read_mirror(&mirror)?, &id)?)))
-            }
+            Command::List | Command::Load(_) => self.read_mirrored(command)?,
             Command::Turn(pair) => Some(StoreEvent::Saved { session: pair.0.id, seq: pair.1.seq }),
             Command::Remove(_) => Some(StoreEvent::Failed(
                 "the sessions cannot be changed now; close the other artgpt-tui first".into(),
@@ -275,6 +398,11 @@ impl<F: FnMut(StoreEvent)> Task<F> {
             Command::BeginDraft(_) | Command::AppendDraft(_) | Command::KeepPicture(..) => None,
         })
     }
+}
+
+/// Whether a later attempt may succeed: a full disk, a quota, a folder that cannot be written now.
+fn is_passing(e: &StoreError) -> bool {
+    matches!(e, StoreError::Io { .. } | StoreError::Copy { .. })
 }
 
 #[cfg(test)]
@@ -351,5 +479,54 @@ mod tests {
         let unsaved = unsaved(store.close());
         assert_eq!(unsaved.len(), 1, "{unsaved:?}");
         assert_eq!(unsaved[0].item, UnsavedItem::Image(gone));
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_saved_as_soon_as_it_can() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let mirror = dir.path().join("sessions.jsonl");
+        // In its way, as a full disk is.
+        std::fs::create_dir(&mirror).expect("makes");
+        let folder = dir.path().join("sessions.sled");
+        let pictures = Pictures::new(dir.path().join("pictures"));
+        let (events, seen) = channel();
+        let store = Store::spawn(folder.clone(), pictures, move |event| {
+            let _ = events.send(event);
+        })
+        .expect("starts");
+        let mut conversation = Conversation::new(Session::new("m", None));
+        let session = conversation.session.clone();
+        let mut turns = Vec::new();
+        for text in ["one", "two", "three"] {
+            turns.push(conversation.user_turn(text, Vec::new()));
+            conversation.turns.push(turns[turns.len() - 1].clone());
+        }
+        for turn in &turns[..2] {
+            store.put_turn(session.clone(), turn.clone());
+            store.list();
+        }
+        // That of the start, and one for each request.
+        for _ in 0..5 {
+            let event = seen.recv().expect("an event");
+            assert!(matches!(event, StoreEvent::Failed(_)), "{event:?}");
+        }
+        std::fs::remove_dir(&mirror).expect("removes");
+        store.put_turn(session.clone(), turns[2].clone());
+        let mut saved = Vec::new();
+        for event in &seen {
+            match event {
+                StoreEvent::Saved { seq, .. } => saved.push(seq),
+                StoreEvent::Recovered => continue,
+                other => panic!("{other:?}"),
+            }
+            if saved.len() == turns.len() {
+                break;
+            }
+        }
+        assert_eq!(saved, [0, 1, 2]);
+        store.close().expect("has saved everything");
+        assert_eq!(read_mirror(&mirror).expect("reads")[0].turns, conversation.turns);
+        let database = Database::open(&folder).expect("opens").database;
+        assert_eq!(database.get(&session.id).expect("is there"), conversation);
     }
 }

@@ -1,32 +1,32 @@
 //! The sled trees: `meta`, `sessions`, `messages`, `drafts`.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::fs::{File, TryLockError};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional};
-use sled::{Db, Tree};
 
-use super::mirror::Mirror;
-use super::{Result, StorageError, StoreError, io, read_mirror};
+use super::folder::{FolderLock, PrivateAtEnd, replaced, tidy};
+use super::mirror::{Contents, Mirror, read_all};
+use super::trees::{OpenError, Trees};
+use super::{Result, StorageError, StoreError, io};
+use artgpt_base::private;
 use artgpt_chat::{Conversation, Session, TurnRecord};
 
-/// Rises when the format of records changes.
-const SCHEMA: u32 = 1;
-/// sled's default cache is 1 GiB.
-const CACHE_BYTES: u64 = 8 << 20;
 /// Bytes of a ULID as text.
 const ID_BYTES: usize = 26;
+/// The largest number of a turn: JSON readers keep whole numbers up to here.
+pub const MAX_SEQ: u64 = (1 << 53) - 1;
 
 /// An open store. Only one process at a time can have it open.
 pub struct Database {
-    pub(super) db: Db,
-    sessions: Tree,
-    pub(super) messages: Tree,
-    pub(super) drafts: Tree,
-    mirror: Mirror,
+    /// `None` after a removal could not put the new store in place of the old one.
+    pub(super) trees: Option<Trees>,
+    pub(super) mirror: Mirror,
     pub(super) path: PathBuf,
+    // These are dropped last, in this order.
+    pub(super) _private: PrivateAtEnd,
+    pub(super) _lock: FolderLock,
 }
 
 /// A store that has been opened.
@@ -42,82 +42,72 @@ impl Database {
     /// killed process into turns. A damaged store is moved aside and rebuilt from the mirror.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] while another process has it, [`StoreError::Newer`] for a later
-    /// schema, [`StoreError::Io`].
+    /// [`StoreError::Locked`] while another process has it, [`StoreError::NoLocks`] on a file system
+    /// without locks, [`StoreError::Newer`] for a later schema, [`StoreError::Io`].
     pub fn open(folder: &Path) -> Result<Opened> {
-        match Self::try_open(folder) {
-            Err(OpenError::Final(e)) => Err(e),
-            Ok((database, recovered)) => {
-                // sled opens a damaged log as an empty or shorter one and says nothing.
-                let restored = database.restore_lost(&read_mirror(&mirror_path(folder))?)?;
-                let notice = match (restored, recovered) {
-                    (0, 0) => None,
-                    (0, n) => Some(format!("recovered {n} unfinished answer(s) of an earlier run")),
-                    (n, _) => Some(format!(
-                        "the session store was damaged; {n} turn(s) were restored from its mirror"
-                    )),
-                };
-                Ok(Opened { database, notice })
-            }
-            Err(OpenError::Corrupt(reason)) => {
-                let stamp = jiff::Timestamp::now().as_second();
-                let aside = folder.with_extension(format!("sled.damaged-{stamp}"));
-                std::fs::rename(folder, &aside).map_err(io(folder))?;
-                let saved = read_mirror(&mirror_path(folder))?;
-                let (database, _) =
-                    Self::try_open(folder).map_err(|e| e.into_store_error(folder))?;
-                // The mirror has them already, so only the store is written.
-                database.restore_lost(&saved)?;
-                let notice = Some(format!(
-                    "the session store was damaged ({reason}); it was moved to {} and {} session(s) were restored",
-                    aside.display(),
-                    saved.len()
-                ));
-                Ok(Opened { database, notice })
-            }
-        }
+        Self::open_as(folder, false)
     }
 
-    fn try_open(folder: &Path) -> std::result::Result<(Self, usize), OpenError> {
-        if let Some(parent) = folder.parent() {
-            std::fs::create_dir_all(parent).map_err(io(parent))?;
-        }
-        let opened = catch_unwind(AssertUnwindSafe(|| {
-            sled::Config::new().path(folder).cache_capacity(CACHE_BYTES).open()
-        }));
-        let db = match opened {
-            Ok(Ok(db)) => db,
-            Ok(Err(e)) => return Err(OpenError::of(folder, e)),
-            Err(_) => return Err(OpenError::Corrupt(StorageError::UnreadableLog)),
+    /// Opens the store again in a process in which a write has failed. sled can keep its lock then, and
+    /// the store is made anew from its mirror.
+    pub(super) fn open_again(folder: &Path) -> Result<Self> {
+        Ok(Self::open_as(folder, true)?.database)
+    }
+
+    fn open_as(folder: &Path, again: bool) -> Result<Opened> {
+        let lock = FolderLock::acquire(folder)?;
+        tidy(folder)?;
+        let (trees, damaged) = match Trees::open(folder) {
+            Ok(trees) => (trees, None),
+            Err(OpenError::Final(StoreError::Locked(_))) if again => {
+                // The mirror has all that was ever reported as saved.
+                let old = replaced(folder);
+                std::fs::rename(folder, &old).map_err(io(folder))?;
+                (Trees::open(folder).map_err(|e| e.into_store_error(folder))?, None)
+            }
+            Err(OpenError::Final(e)) => return Err(e),
+            Err(OpenError::Corrupt(reason)) => {
+                let aside = move_aside(folder)?;
+                let trees = Trees::open(folder).map_err(|e| e.into_store_error(folder))?;
+                (trees, Some((reason, aside)))
+            }
         };
-        let failed = |e: sled::Error| OpenError::of(folder, e);
-        let meta = db.open_tree("meta").map_err(failed)?;
-        match meta.get("schema").map_err(failed)? {
-            Some(bytes) => {
-                let found = bytes.as_ref().try_into().map(u32::from_be_bytes).unwrap_or(u32::MAX);
-                if found > SCHEMA {
-                    return Err(OpenError::Final(StoreError::Newer {
-                        path: folder.display().to_string(),
-                        found,
-                        known: SCHEMA,
-                    }));
-                }
-            }
-            None => {
-                meta.insert("schema", &SCHEMA.to_be_bytes()).map_err(failed)?;
-                meta.insert("app", env!("CARGO_PKG_VERSION")).map_err(failed)?;
-            }
-        }
-        let database = Self {
-            sessions: db.open_tree("sessions").map_err(failed)?,
-            messages: db.open_tree("messages").map_err(failed)?,
-            drafts: db.open_tree("drafts").map_err(failed)?,
+        let mut database = Self {
+            trees: Some(trees),
             mirror: Mirror::open(&mirror_path(folder))?,
             path: folder.to_path_buf(),
-            db,
+            _private: PrivateAtEnd(folder.to_path_buf()),
+            _lock: lock,
         };
         let recovered = database.recover_drafts()?;
-        Ok((database, recovered))
+        let saved = read_all(&mirror_path(folder))?;
+        // sled opens a damaged log as an empty or shorter one and says nothing.
+        let restored = database.restore_lost(&saved.conversations)?;
+        database.finish_removals(&saved)?;
+        database.complete_mirror(&saved)?;
+        // There is one after a failure only; the next start removes what cannot be removed now.
+        let _ = std::fs::remove_dir_all(replaced(folder));
+        let notice = match (damaged, restored, recovered) {
+            (Some((reason, aside)), ..) => Some(format!(
+                "the session store was damaged ({reason}); it was moved to {} and {} session(s) were restored",
+                aside.display(),
+                saved.conversations.len()
+            )),
+            (None, 0, 0) => None,
+            (None, 0, n) => Some(format!("recovered {n} unfinished answer(s) of an earlier run")),
+            (None, n, _) => Some(format!(
+                "the session store was damaged; {n} turn(s) were restored from its mirror"
+            )),
+        };
+        Ok(Opened { database, notice })
+    }
+
+    /// The trees.
+    ///
+    /// # Errors
+    /// If the store is closed.
+    pub(super) fn trees(&self) -> Result<&Trees> {
+        self.trees.as_ref().ok_or_else(|| io(&self.path)(StorageError::Closed))
     }
 
     /// All sessions, the last updated first.
@@ -126,6 +116,7 @@ impl Database {
     /// [`StoreError::Io`].
     pub fn list(&self) -> Result<Vec<Session>> {
         let mut all: Vec<Session> = self
+            .trees()?
             .sessions
             .iter()
             .values()
@@ -140,13 +131,14 @@ impl Database {
     /// # Errors
     /// [`StoreError::Unknown`], [`StoreError::Ambiguous`], [`StoreError::Io`].
     pub fn get(&self, id: &str) -> Result<Conversation> {
+        let trees = self.trees()?;
         // For a whole id the other sessions need not be read.
-        let exact = self.sessions.get(id).map_err(io(&self.path))?;
+        let exact = trees.sessions.get(id).map_err(io(&self.path))?;
         let session = match exact.and_then(|v| serde_json::from_slice(&v).ok()) {
             Some(session) => session,
             None => find(&self.list()?, id)?.clone(),
         };
-        let turns = self
+        let turns = trees
             .messages
             .scan_prefix(session.id.as_bytes())
             .values()
@@ -155,28 +147,47 @@ impl Database {
         Ok(Conversation { session, turns })
     }
 
-    /// Writes a session's own record.
-    fn put_session(&self, session: &Session) -> Result<()> {
-        self.sessions.insert(&session.id, encode(session)).map_err(io(&self.path))?;
-        self.flush()?;
-        self.mirror.session(session)
-    }
-
     /// Adds a finished turn, in one transaction with its session's record; durable on return.
     /// The same transaction deletes the turn's draft.
     ///
     /// # Errors
     /// [`StoreError::Io`]; the turn is then not in the store, or not in its mirror.
+    /// [`StoreError::Full`] for a number beyond [`MAX_SEQ`], which would overwrite another turn.
     pub fn put_turn(&self, session: &Session, turn: &TurnRecord) -> Result<()> {
-        let key = turn_key(&session.id, turn.seq);
-        let draft: Vec<_> = self.drafts.scan_prefix(&key).keys().flatten().collect();
-        let (record, turn_bytes) = (encode(session), encode(turn));
-        (&self.sessions, &self.messages, &self.drafts)
-            .transaction(|(sessions, messages, drafts)| {
-                sessions.insert(session.id.as_bytes(), record.as_slice())?;
-                messages.insert(key.as_slice(), turn_bytes.as_slice())?;
-                for key in &draft {
-                    drafts.remove(key)?;
+        self.store(session, std::slice::from_ref(turn))?;
+        self.mirror.turn(session, turn)
+    }
+
+    /// Writes a whole conversation, as import does. After a kill it is whole or absent.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`], [`StoreError::Full`].
+    pub fn insert(&self, conversation: &Conversation) -> Result<()> {
+        self.store(&conversation.session, &conversation.turns)?;
+        self.mirror.conversation(conversation)
+    }
+
+    /// Writes a session and some of its turns in one transaction, which also deletes their drafts.
+    fn store(&self, session: &Session, turns: &[TurnRecord]) -> Result<()> {
+        if turns.iter().any(|turn| turn.seq > MAX_SEQ) {
+            return Err(StoreError::Full(session.id.clone()));
+        }
+        let trees = self.trees()?;
+        let record = encode(session);
+        let turns: Vec<(Vec<u8>, Vec<u8>)> =
+            turns.iter().map(|turn| (turn_key(&session.id, turn.seq), encode(turn))).collect();
+        let drafts: Vec<_> = turns
+            .iter()
+            .flat_map(|(key, _)| trees.drafts.scan_prefix(key).keys().flatten())
+            .collect();
+        (&trees.sessions, &trees.messages, &trees.drafts)
+            .transaction(|(sessions_tree, messages_tree, drafts_tree)| {
+                sessions_tree.insert(session.id.as_bytes(), record.as_slice())?;
+                for (key, turn) in &turns {
+                    messages_tree.insert(key.as_slice(), turn.as_slice())?;
+                }
+                for key in &drafts {
+                    drafts_tree.remove(key)?;
                 }
                 Ok::<(), ConflictableTransactionError<Infallible>>(())
             })
@@ -184,38 +195,25 @@ impl Database {
                 TransactionError::Storage(e) => io(&self.path)(e),
                 TransactionError::Abort(never) => match never {},
             })?;
-        self.flush()?;
-        self.mirror.session(session)?;
-        self.mirror.turn(&session.id, turn)
-    }
-
-    /// Writes a whole conversation, as import does.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`].
-    pub fn insert(&self, conversation: &Conversation) -> Result<()> {
-        self.put_session(&conversation.session)?;
-        for turn in &conversation.turns {
-            self.put_turn(&conversation.session, turn)?;
-        }
-        Ok(())
+        self.flush()
     }
 
     /// Writes the turns of `saved` that the store lacks; returns their number.
     fn restore_lost(&self, saved: &[Conversation]) -> Result<usize> {
+        let trees = self.trees()?;
         let mut restored = 0;
         for conversation in saved {
             let session = &conversation.session;
-            let known = self.sessions.contains_key(&session.id).map_err(io(&self.path))?;
+            let known = trees.sessions.contains_key(&session.id).map_err(io(&self.path))?;
             for turn in &conversation.turns {
                 let key = turn_key(&session.id, turn.seq);
-                if !self.messages.contains_key(&key).map_err(io(&self.path))? {
-                    self.messages.insert(key, encode(turn)).map_err(io(&self.path))?;
+                if !trees.messages.contains_key(&key).map_err(io(&self.path))? {
+                    trees.messages.insert(key, encode(turn)).map_err(io(&self.path))?;
                     restored += 1;
                 }
             }
             if !known {
-                self.sessions.insert(&session.id, encode(session)).map_err(io(&self.path))?;
+                trees.sessions.insert(&session.id, encode(session)).map_err(io(&self.path))?;
             }
         }
         if restored > 0 {
@@ -224,71 +222,37 @@ impl Database {
         Ok(restored)
     }
 
-    /// Removes a session with its turns and drafts; returns its record.
-    ///
-    /// # Errors
-    /// [`StoreError::Unknown`], [`StoreError::Ambiguous`], [`StoreError::Io`].
-    pub fn remove(&self, id: &str) -> Result<Session> {
-        let session = find(&self.list()?, id)?.clone();
-        // First: the next start restores what only the mirror has.
-        self.mirror.remove(&session.id)?;
-        self.sessions.remove(&session.id).map_err(io(&self.path))?;
-        for tree in [&self.messages, &self.drafts] {
-            for key in tree.scan_prefix(session.id.as_bytes()).keys().flatten() {
-                tree.remove(key).map_err(io(&self.path))?;
+    /// Writes to the mirror what only the store has, as a kill between the two leaves it.
+    fn complete_mirror(&self, saved: &Contents) -> Result<()> {
+        let known: BTreeMap<&str, usize> =
+            saved.conversations.iter().map(|c| (c.session.id.as_str(), c.turns.len())).collect();
+        for session in self.list()? {
+            let known = known.get(session.id.as_str());
+            let count = self.trees()?.messages.scan_prefix(session.id.as_bytes()).count();
+            if known.is_none_or(|known| *known < count) {
+                self.mirror.conversation(&self.get(&session.id)?)?;
             }
         }
-        self.flush()?;
-        Ok(session)
+        Ok(())
     }
 
     pub(super) fn flush(&self) -> Result<()> {
-        self.db.flush().map(|_| ()).map_err(io(&self.path))
+        self.trees()?.db.flush().map(|_| ()).map_err(io(&self.path))
     }
 }
 
-/// Why a store did not open.
-enum OpenError {
-    /// Another attempt would end in the same way.
-    Final(StoreError),
-    /// The store is damaged, so that it can be rebuilt.
-    Corrupt(StorageError),
-}
-
-impl From<StoreError> for OpenError {
-    fn from(e: StoreError) -> Self {
-        Self::Final(e)
-    }
-}
-
-impl OpenError {
-    fn of(folder: &Path, e: sled::Error) -> Self {
-        match e {
-            sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) => {
-                Self::Corrupt(e.into())
-            }
-            sled::Error::Io(e) if e.kind() == std::io::ErrorKind::Other && is_locked(folder) => {
-                Self::Final(StoreError::Locked(folder.display().to_string()))
-            }
-            e => Self::Final(io(folder)(e)),
-        }
-    }
-
-    fn into_store_error(self, folder: &Path) -> StoreError {
-        match self {
-            Self::Final(e) => e,
-            Self::Corrupt(source) => io(folder)(source),
-        }
-    }
-}
-
-/// Whether another process has the store open.
-///
-/// sled reports a lock that it cannot get as an I/O error of kind `Other` with nothing but a text.
-/// So the same lock is tried again here: the operating system's answer decides.
-fn is_locked(folder: &Path) -> bool {
-    let Ok(file) = File::open(folder.join("db")) else { return false };
-    matches!(file.try_lock(), Err(TryLockError::WouldBlock))
+/// Renames a damaged store.
+fn move_aside(folder: &Path) -> Result<PathBuf> {
+    let stamp = jiff::Timestamp::now().as_second();
+    let mut names = std::iter::once(String::new()).chain((2..).map(|n| format!("-{n}")));
+    let aside = names
+        .by_ref()
+        .map(|more| folder.with_extension(format!("sled.damaged-{stamp}{more}")))
+        .find(|path| !path.exists())
+        .unwrap_or_else(|| folder.with_extension("sled.damaged"));
+    std::fs::rename(folder, &aside).map_err(io(folder))?;
+    private::tree(&aside);
+    Ok(aside)
 }
 
 /// Finds a session by its id or a unique prefix of it.
@@ -327,6 +291,7 @@ pub(super) fn encode(value: &impl serde::Serialize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::read_mirror;
 
     fn conversation() -> Conversation {
         let mut c = Conversation::new(Session::new("m", None));
@@ -347,7 +312,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("temp dir");
         let c = conversation();
         open(dir.path()).database.insert(&c).expect("writes");
-        let again = open(dir.path()).database;
+        let mut again = open(dir.path()).database;
         assert_eq!(again.get(&c.session.id).expect("is there"), c);
         assert_eq!(again.get(&c.session.id[..25].to_lowercase()).expect("by prefix"), c);
         again.remove(&c.session.id).expect("removes");
@@ -363,6 +328,8 @@ mod tests {
         let folder = dir.path().join("sessions.sled");
         assert!(matches!(Database::open(&folder), Err(StoreError::Locked(_))));
         first
+            .trees()
+            .expect("is open")
             .db
             .open_tree("meta")
             .expect("tree")
@@ -385,5 +352,46 @@ mod tests {
         let opened = open(dir.path());
         assert!(opened.notice.expect("says so").contains("damaged"));
         assert_eq!(opened.database.get(&c.session.id).expect("restored"), c);
+    }
+
+    #[test]
+    fn a_number_that_would_overwrite_a_turn_is_refused() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let database = open(dir.path()).database;
+        let mut c = Conversation::new(Session::new("m", None));
+        let turn = TurnRecord { seq: u64::MAX, ..c.user_turn("what?", vec![]) };
+        c.turns.push(turn);
+        assert!(matches!(database.insert(&c), Err(StoreError::Full(_))));
+        assert!(database.list().expect("lists").is_empty());
+    }
+
+    #[test]
+    fn the_mirror_gets_what_a_kill_kept_from_it() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let c = conversation();
+        open(dir.path()).database.insert(&c).expect("writes");
+        let mirror = dir.path().join("sessions.jsonl");
+        let text = std::fs::read_to_string(&mirror).expect("reads");
+        // Half of the import's lines.
+        std::fs::write(&mirror, &text[..text.len() / 2]).expect("writes");
+        drop(open(dir.path()));
+        assert_eq!(read_mirror(&mirror).expect("reads"), [c]);
+    }
+
+    #[test]
+    fn sessions_can_be_read_by_their_owner_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        fn check(path: &Path) {
+            let meta = std::fs::metadata(path).expect("is there");
+            assert_eq!(meta.permissions().mode() & 0o077, 0, "{}", path.display());
+            if meta.is_dir() {
+                std::fs::read_dir(path).expect("reads").flatten().for_each(|e| check(&e.path()));
+            }
+        }
+        let dir = tempfile::tempdir().expect("temp dir");
+        open(dir.path()).database.insert(&conversation()).expect("writes");
+        for name in ["sessions.sled", "sessions.jsonl", "sessions.lock"] {
+            check(&dir.path().join(name));
+        }
     }
 }

@@ -21,7 +21,7 @@ impl Database {
     /// [`super::StoreError::Io`].
     pub fn begin_draft(&self, session: &Session, turn: &TurnRecord) -> Result<DraftKey> {
         let key = DraftKey { session: session.id.clone(), seq: turn.seq };
-        self.drafts.insert(key.piece(0), encode(turn)).map_err(io(&self.path))?;
+        self.trees()?.drafts.insert(key.piece(0), encode(turn)).map_err(io(&self.path))?;
         self.flush()?;
         Ok(key)
     }
@@ -31,31 +31,31 @@ impl Database {
     /// # Errors
     /// [`super::StoreError::Io`].
     pub fn append_draft(&self, key: &DraftKey, number: u32, text: &str) -> Result<()> {
-        self.drafts.insert(key.piece(number), text.as_bytes()).map_err(io(&self.path))?;
+        self.trees()?.drafts.insert(key.piece(number), text.as_bytes()).map_err(io(&self.path))?;
         self.flush()
     }
 
     /// Turns the drafts of a killed process into turns marked incomplete. Returns how many.
     pub(super) fn recover_drafts(&self) -> Result<usize> {
-        let mut found: Vec<(String, TurnRecord)> = Vec::new();
-        for (key, value) in self.drafts.iter().flatten() {
-            let Some((id, number)) = parse(&key) else { continue };
+        let mut found: Vec<(DraftKey, TurnRecord)> = Vec::new();
+        for (key, value) in self.trees()?.drafts.iter().flatten() {
+            let Some((key, number)) = parse(&key) else { continue };
             if number == 0 {
                 let Ok(turn) = serde_json::from_slice::<TurnRecord>(&value) else { continue };
-                found.push((id, TurnRecord { text: String::new(), complete: false, ..turn }));
-            } else if let Some((_, turn)) = found.last_mut() {
+                found.push((key, TurnRecord { text: String::new(), complete: false, ..turn }));
+            } else if let Some((_, turn)) = found.last_mut().filter(|(last, _)| *last == key) {
                 turn.text.push_str(&String::from_utf8_lossy(&value));
             }
         }
         let mut kept = 0;
-        for (id, turn) in found {
+        for (key, turn) in found {
             // A session that was removed takes its drafts with it.
-            if let Ok(conversation) = self.get(&id) {
+            if let Ok(conversation) = self.get(&key.session) {
                 self.put_turn(&conversation.session, &turn)?;
                 kept += 1;
             }
         }
-        self.drafts.clear().map_err(io(&self.path))?;
+        self.trees()?.drafts.clear().map_err(io(&self.path))?;
         self.flush()?;
         Ok(kept)
     }
@@ -69,11 +69,12 @@ impl DraftKey {
     }
 }
 
-/// Session id and piece number.
-fn parse(key: &[u8]) -> Option<(String, u32)> {
+/// Whose piece it is, and its number.
+fn parse(key: &[u8]) -> Option<(DraftKey, u32)> {
     let (head, number) = key.split_last_chunk::<4>()?;
-    let (id, _) = head.split_last_chunk::<8>()?;
-    Some((String::from_utf8(id.to_vec()).ok()?, u32::from_be_bytes(*number)))
+    let (id, seq) = head.split_last_chunk::<8>()?;
+    let session = String::from_utf8(id.to_vec()).ok()?;
+    Some((DraftKey { session, seq: u64::from_be_bytes(*seq) }, u32::from_be_bytes(*number)))
 }
 
 #[cfg(test)]
@@ -104,6 +105,6 @@ mod tests {
         let key = opened.database.begin_draft(&c.session, &next).expect("begins");
         opened.database.append_draft(&key, 1, "x").expect("appends");
         opened.database.put_turn(&c.session, &next).expect("writes");
-        assert!(opened.database.drafts.is_empty());
+        assert!(opened.database.trees().expect("is open").drafts.is_empty());
     }
 }

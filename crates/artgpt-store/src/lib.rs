@@ -4,16 +4,21 @@
 mod actor;
 mod database;
 mod drafts;
+mod erase;
 mod export;
+mod folder;
 mod mirror;
 mod pictures;
+mod trees;
 mod unsaved;
 
 pub use actor::{Store, StoreEvent};
 use database::find;
-pub use database::{Database, Opened, mirror_path};
+pub use database::{Database, MAX_SEQ, Opened, mirror_path};
 pub use drafts::DraftKey;
+pub use erase::Removed;
 pub use export::{to_json, to_markdown};
+pub use folder::backups;
 pub use mirror::{find_saved, read_mirror};
 pub use pictures::Pictures;
 pub use unsaved::{Unsaved, UnsavedItem};
@@ -28,6 +33,15 @@ pub enum StoreError {
     /// Another process has the store (in this folder) open.
     #[error("the sessions in {0} are open in another artgpt-tui")]
     Locked(String),
+    /// The file system has no file locks, so that two processes could write at once.
+    #[error("the file system of {path} has no file locks ({source})")]
+    NoLocks {
+        /// The store's folder.
+        path: String,
+        /// The operating system's error.
+        #[source]
+        source: std::io::Error,
+    },
     /// The store has a schema of a later version.
     #[error(
         "a newer artgpt-tui wrote the sessions in {path} (schema {found}, this one knows {known})"
@@ -48,6 +62,25 @@ pub enum StoreError {
         /// What failed.
         source: StorageError,
     },
+    /// An image cannot be copied into the data folder.
+    #[error("cannot copy {path}: {source}")]
+    Copy {
+        /// The image or its copy.
+        path: String,
+        /// What failed.
+        source: StorageError,
+    },
+    /// A session is removed, but a file or folder still holds its text.
+    #[error("the session is removed, but its text is still in {path}: {source}")]
+    NotErased {
+        /// The file or folder.
+        path: String,
+        /// What failed.
+        source: StorageError,
+    },
+    /// A turn of a session (by its id) has a number beyond the largest one.
+    #[error("session {0} has no room for another turn")]
+    Full(String),
     /// No session has this id.
     #[error("there is no session {0}")]
     Unknown(String),
@@ -76,6 +109,9 @@ pub enum StorageError {
     /// A database operation.
     #[error(transparent)]
     Database(#[from] sled::Error),
+    /// A removal could not open the database again.
+    #[error("the database is closed")]
+    Closed,
     /// The database crashed while it read its log.
     #[error("its log cannot be read")]
     UnreadableLog,
@@ -87,6 +123,14 @@ impl StoreError {
         let hint = match self {
             Self::Locked(_) => "close that one, or use another --data-dir",
             Self::Newer { .. } => "update the program",
+            Self::NoLocks { .. } => {
+                "use another --data-dir, on a local disk; earlier sessions can be read"
+            }
+            Self::NotErased { .. } => {
+                "free some space; the next command that opens the sessions tries again"
+            }
+            Self::Copy { .. } => "check that the image is readable, and free some space",
+            Self::Full(_) => "start a new session",
             Self::Io { .. } => {
                 "free some space, make the folder writable, or choose another --data-dir"
             }

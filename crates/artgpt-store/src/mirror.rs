@@ -1,15 +1,18 @@
 //! `sessions.jsonl`: one line for each change, as JSON. It rebuilds a damaged store, and it can be
 //! read while another process has the store open.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Result, StoreError, io};
+use artgpt_base::files::sync_folder;
+use artgpt_base::private;
 use artgpt_chat::{Conversation, Session, TurnRecord};
 
 #[derive(Serialize, Deserialize)]
@@ -22,53 +25,96 @@ enum MirrorRecord {
 
 pub(super) struct Mirror {
     path: PathBuf,
-    file: Mutex<File>,
+    file: Mutex<Appended>,
+}
+
+struct Appended {
+    file: File,
+    /// Whether a line was cut off, as a full disk does it: without its line break it would spoil the
+    /// next one.
+    torn: bool,
+}
+
+impl Appended {
+    fn open(path: &Path) -> Result<Self> {
+        let torn = last_byte(path).is_some_and(|b| b != b'\n');
+        let options = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+        let file = options.map_err(io(path))?;
+        private::file(path);
+        Ok(Self { file, torn })
+    }
+
+    fn write(&mut self, mut lines: Vec<u8>) -> std::io::Result<()> {
+        if std::mem::replace(&mut self.torn, true) {
+            lines.insert(0, b'\n');
+        }
+        self.file.write_all(&lines)?;
+        self.torn = false;
+        Ok(())
+    }
 }
 
 impl Mirror {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        // Without its line break, a line that a full disk cut off would spoil the next one.
-        let torn = last_byte(path).is_some_and(|b| b != b'\n');
-        let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(io(path))?;
-        if torn {
-            file.write_all(b"\n").map_err(io(path))?;
-        }
-        Ok(Self { path: path.to_path_buf(), file: Mutex::new(file) })
+        let file = Mutex::new(Appended::open(path)?);
+        Ok(Self { path: path.to_path_buf(), file })
     }
 
-    pub(super) fn session(&self, session: &Session) -> Result<()> {
-        self.write(&MirrorRecord::Session { session: session.clone() })
+    pub(super) fn turn(&self, session: &Session, turn: &TurnRecord) -> Result<()> {
+        let id = session.id.clone();
+        let session = MirrorRecord::Session { session: session.clone() };
+        self.write([line(&session), line(&MirrorRecord::Turn { id, turn: turn.clone() })].concat())
     }
 
-    pub(super) fn turn(&self, id: &str, turn: &TurnRecord) -> Result<()> {
-        self.write(&MirrorRecord::Turn { id: id.to_string(), turn: turn.clone() })
+    /// Appends a whole conversation.
+    pub(super) fn conversation(&self, conversation: &Conversation) -> Result<()> {
+        self.write(lines(conversation.clone()).concat())
     }
 
+    /// Notes that a session is removed; durable on return. [`Mirror::rewrite`] takes out its text.
     pub(super) fn remove(&self, id: &str) -> Result<()> {
-        self.write(&MirrorRecord::Remove { id: id.to_string() })?;
-        // A removed session must not stay on disk.
-        let kept = read_mirror(&self.path)?;
-        let dir = self.path.parent().unwrap_or(Path::new("."));
-        let mut whole = tempfile::NamedTempFile::new_in(dir).map_err(io(&self.path))?;
-        for Conversation { session, turns } in kept {
-            let id = session.id.clone();
-            whole.write_all(&line(&MirrorRecord::Session { session })).map_err(io(&self.path))?;
-            for turn in turns {
-                let id = id.clone();
-                whole.write_all(&line(&MirrorRecord::Turn { id, turn })).map_err(io(&self.path))?;
+        self.write(line(&MirrorRecord::Remove { id: id.to_string() }))?;
+        self.lock().file.sync_all().map_err(io(&self.path))
+    }
+
+    /// Writes the file anew, without what was removed or replaced.
+    pub(super) fn rewrite(&self) -> Result<()> {
+        let kept = read_all(&self.path)?.conversations;
+        let target = self.path.with_extension("jsonl.new");
+        let write = || {
+            let mut file = OpenOptions::new()
+                .create(true)
+                .write(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&target)?;
+            for line in kept.into_iter().flat_map(lines) {
+                file.write_all(&line)?;
             }
-        }
-        whole.as_file().sync_all().map_err(io(&self.path))?;
-        whole.persist(&self.path).map_err(|e| io(&self.path)(e.error))?;
-        let file = OpenOptions::new().append(true).open(&self.path).map_err(io(&self.path))?;
-        *self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = file;
+            file.sync_all()?;
+            std::fs::rename(&target, &self.path)?;
+            sync_folder(self.path.parent().unwrap_or(Path::new(".")))
+        };
+        write().map_err(io(&self.path))?;
+        *self.lock() = Appended::open(&self.path)?;
         Ok(())
     }
 
-    fn write(&self, record: &MirrorRecord) -> Result<()> {
-        let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        file.write_all(&line(record)).map_err(io(&self.path))
+    fn write(&self, lines: Vec<u8>) -> Result<()> {
+        self.lock().write(lines).map_err(io(&self.path))
     }
+
+    fn lock(&self) -> MutexGuard<'_, Appended> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A conversation as lines.
+fn lines(conversation: Conversation) -> Vec<Vec<u8>> {
+    let Conversation { session, turns } = conversation;
+    let id = session.id.clone();
+    let turns = turns.into_iter().map(|turn| line(&MirrorRecord::Turn { id: id.clone(), turn }));
+    std::iter::once(line(&MirrorRecord::Session { session })).chain(turns).collect()
 }
 
 fn last_byte(path: &Path) -> Option<u8> {
@@ -101,12 +147,30 @@ pub fn find_saved(saved: &[Conversation], id: &str) -> Result<Conversation> {
 /// # Errors
 /// [`StoreError::Io`]; a missing file is an empty mirror.
 pub fn read_mirror(path: &Path) -> Result<Vec<Conversation>> {
+    Ok(read_all(path)?.conversations)
+}
+
+/// What the mirror says.
+#[derive(Default)]
+pub(super) struct Contents {
+    /// The last updated first.
+    pub(super) conversations: Vec<Conversation>,
+    /// Ids of the sessions whose text the file still holds although they were removed.
+    pub(super) removed: BTreeSet<String>,
+}
+
+pub(super) fn read_all(path: &Path) -> Result<Contents> {
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Contents::default()),
         Err(e) => return Err(io(path)(e)),
     };
+    if !file.metadata().map_err(io(path))?.is_file() {
+        let kind = std::io::ErrorKind::InvalidInput;
+        return Err(io(path)(std::io::Error::new(kind, "it is not a regular file")));
+    }
     let mut all: BTreeMap<String, Conversation> = BTreeMap::new();
+    let mut removed = BTreeSet::new();
     for text in BufReader::new(file).split(b'\n') {
         let text = text.map_err(io(path))?;
         let Ok(record) = serde_json::from_slice::<MirrorRecord>(&text) else { continue };
@@ -114,6 +178,7 @@ pub fn read_mirror(path: &Path) -> Result<Vec<Conversation>> {
             MirrorRecord::Session { session } => match all.get_mut(&session.id) {
                 Some(known) => known.session = session,
                 None => {
+                    removed.remove(&session.id);
                     all.insert(session.id.clone(), Conversation::new(session));
                 }
             },
@@ -124,10 +189,11 @@ pub fn read_mirror(path: &Path) -> Result<Vec<Conversation>> {
             }
             MirrorRecord::Remove { id } => {
                 all.remove(&id);
+                removed.insert(id);
             }
         }
     }
-    let mut all: Vec<_> = all.into_values().collect();
-    all.sort_by_key(|c| std::cmp::Reverse(c.session.updated));
-    Ok(all)
+    let mut conversations: Vec<_> = all.into_values().collect();
+    conversations.sort_by_key(|c| std::cmp::Reverse(c.session.updated));
+    Ok(Contents { conversations, removed })
 }

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Result, io};
+use artgpt_base::private;
 use artgpt_chat::{ArtworkRef, Session};
 
 /// The folder `pictures/` in the data folder.
@@ -25,12 +26,23 @@ impl Pictures {
         if target.exists() {
             return Ok(());
         }
-        std::fs::create_dir_all(&self.0).map_err(io(&self.0))?;
+        private::folder(&self.0).map_err(io(&self.0))?;
         let mut source = std::fs::File::open(path).map_err(io(path))?;
         let mut copy = tempfile::NamedTempFile::new_in(&self.0).map_err(io(&self.0))?;
         std::io::copy(&mut source, &mut copy).map_err(io(&self.0))?;
         copy.persist(&target).map_err(|e| io(&target)(e.error))?;
         Ok(())
+    }
+
+    /// Makes the copies private, and deletes what a killed copy left. Only the process that has the
+    /// sessions open calls this, so that no copy is being made.
+    pub fn tidy(&self) {
+        private::tree(&self.0);
+        for entry in std::fs::read_dir(&self.0).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(".tmp") {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// Deletes the copies that no session uses.
@@ -69,6 +81,10 @@ mod tests {
         let artwork = ArtworkRef { path: path.clone(), sha256: "abc".into(), label: None };
         assert_eq!(pictures.locate(&artwork), path);
         pictures.keep(&path, "abc").expect("keeps");
+        let left = dir.path().join("pictures/.tmpA1b2C3");
+        std::fs::write(&left, b"pix").expect("write");
+        pictures.tidy();
+        assert!(!left.exists());
         std::fs::remove_file(&path).expect("remove");
         assert_eq!(std::fs::read(pictures.locate(&artwork)).expect("reads"), b"pixels");
         let mut session = Session::new("m", None);

@@ -68,6 +68,11 @@ impl Writes {
         }
     }
 
+    /// Notes that a write that failed was done later.
+    pub(super) fn written(&mut self, item: &UnsavedItem) {
+        self.failed.retain(|u| u.item != *item);
+    }
+
     /// What is not written now; `reason` is that of queued writes.
     pub(super) fn unsaved(&self, reason: &str) -> Vec<Unsaved> {
         let mut all = self.failed.clone();

@@ -99,8 +99,8 @@ fn generate(state: &mut State, turn: TurnRecord) -> Vec<Effect> {
         seq: turn.seq,
         text: String::new(),
         drafted: 0,
-        tokens: 0,
-        tokens_per_second: 0.0,
+        tokens: None,
+        tokens_per_second: None,
         usage: None,
         saving: false,
     });
@@ -115,7 +115,13 @@ pub(super) fn prefilled(state: &mut State, id: u64, usage: Usage) {
     }
 }
 
-pub(super) fn text(state: &mut State, id: u64, text: &str, tokens: usize, rate: f64) {
+pub(super) fn text(
+    state: &mut State,
+    id: u64,
+    text: &str,
+    tokens: Option<usize>,
+    rate: Option<f64>,
+) {
     if let Some(answer) = current(state, id) {
         answer.text.push_str(text);
         answer.tokens = tokens;

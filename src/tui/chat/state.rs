@@ -27,7 +27,7 @@ pub(crate) struct State {
     pub(crate) artwork: artwork::State,
     pub(crate) composer: composer::State,
     pub(crate) answer: Option<Streaming>,
-    pub(crate) last_usage: Option<(Usage, f64)>,
+    pub(crate) last_usage: Option<(Usage, Option<f64>)>,
     pub(crate) next_request: u64,
     /// Windows; the last one is on top and gets keys first.
     pub(crate) overlays: Vec<Overlay>,
@@ -56,8 +56,9 @@ pub(crate) struct Streaming {
     pub(crate) text: String,
     /// Bytes of `text` that are in the draft on disk.
     pub(crate) drafted: usize,
-    pub(crate) tokens: usize,
-    pub(crate) tokens_per_second: f64,
+    /// Tokens so far; a server does not tell them.
+    pub(crate) tokens: Option<usize>,
+    pub(crate) tokens_per_second: Option<f64>,
     pub(crate) usage: Option<Usage>,
     /// The model is done; the store is writing the turn.
     pub(crate) saving: bool,

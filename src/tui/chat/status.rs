@@ -10,6 +10,7 @@ use unicode_width::UnicodeWidthStr;
 use super::layout::Areas;
 use super::state::{ModelState, Notice, State};
 use crate::tui::keys::{ChatAction, Context};
+use artgpt_chat::Usage;
 
 /// A longer message is cut; none of ours is that long.
 const MAX_NOTICE_LINES: usize = 6;
@@ -30,20 +31,18 @@ pub(super) fn view(state: &State, area: Rect, frame: &mut Frame) {
     if let Some(answer) = &state.answer {
         let text = match answer.usage {
             None => "  reading the question".to_string(),
-            Some(_) => format!(
-                "  {} tokens, {:.0} tokens/s, {} stops",
-                answer.tokens,
-                answer.tokens_per_second,
-                state.ui.keymap.shown(ChatAction::Stop)
-            ),
+            Some(_) => {
+                let known = [
+                    answer.tokens.map(|n| format!("{n} tokens")),
+                    answer.tokens_per_second.map(|rate| format!("{rate:.0} tokens/s")),
+                    Some(format!("{} stops", state.ui.keymap.shown(ChatAction::Stop))),
+                ];
+                format!("  {}", Vec::from_iter(known.into_iter().flatten()).join(", "))
+            }
         };
         spans.push(Span::styled(text, theme.success));
     } else if let Some((usage, rate)) = &state.last_usage {
-        let text = format!(
-            "  {} prompt tokens ({} cached), {} answered at {rate:.0}/s",
-            usage.prompt_tokens, usage.cached_tokens, usage.answer_tokens
-        );
-        spans.push(Span::styled(text, theme.dim));
+        spans.push(Span::styled(format!("  {}", counts(usage, *rate)), theme.dim));
     }
     let used: usize = spans.iter().map(Span::width).sum();
     let room = usize::from(area.width).saturating_sub(used);
@@ -54,6 +53,15 @@ pub(super) fn view(state: &State, area: Rect, frame: &mut Frame) {
         spans.push(Span::styled(keys, theme.dim));
     }
     frame.render_widget(Paragraph::new(Line::from(spans)), area);
+}
+
+/// The counts of the last answer, as far as they are known.
+fn counts(usage: &Usage, rate: Option<f64>) -> String {
+    let cached = usage.cached_tokens.map(|n| format!(" ({n} cached)")).unwrap_or_default();
+    let prompt = usage.prompt_tokens.map(|n| format!("{n} prompt tokens{cached}"));
+    let rate = rate.map(|rate| format!(" at {rate:.0}/s")).unwrap_or_default();
+    let answer = usage.answer_tokens.map(|n| format!("{n} answered{rate}"));
+    Vec::from_iter([prompt, answer].into_iter().flatten()).join(", ")
 }
 
 fn model(state: &ModelState) -> String {
@@ -98,4 +106,21 @@ fn fits(notice: &Notice, width: u16) -> bool {
 
 fn style(state: &State, notice: &Notice) -> Style {
     if notice.error { state.theme().error } else { state.theme().success }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_counts_are_left_out() {
+        let mut usage = Usage::default();
+        assert_eq!(counts(&usage, None), "");
+        usage.answer_tokens = Some(2);
+        assert_eq!(counts(&usage, None), "2 answered");
+        usage.prompt_tokens = Some(9);
+        assert_eq!(counts(&usage, Some(12.4)), "9 prompt tokens, 2 answered at 12/s");
+        usage.cached_tokens = Some(7);
+        assert_eq!(counts(&usage, Some(12.4)), "9 prompt tokens (7 cached), 2 answered at 12/s");
+    }
 }

@@ -95,8 +95,13 @@ pub(crate) fn answer(text: &str) -> Answer {
         text: text.into(),
         token_ids: vec![1, 2],
         finish_reason: FinishReason::Stop,
-        usage: Usage { prompt_tokens: 90, cached_tokens: 60, image_tokens: 32, answer_tokens: 2 },
-        timings: Timings { tokens_per_second: 50.0, ..Timings::default() },
+        usage: Usage {
+            prompt_tokens: Some(90),
+            cached_tokens: Some(60),
+            image_tokens: Some(32),
+            answer_tokens: Some(2),
+        },
+        timings: Timings { tokens_per_second: Some(50.0), ..Timings::default() },
         dropped_turns: 0,
     }
 }
@@ -108,7 +113,7 @@ pub(crate) fn round(state: &mut State, question: &str, text: &str) {
     let id = state.next_request;
     let made = answer(text);
     update(state, Message::Model(WorkerEvent::Prefilled(id, made.usage)));
-    update(state, Message::Model(WorkerEvent::Text(id, text.into(), 2, 50.0)));
+    update(state, Message::Model(WorkerEvent::Text(id, text.into(), Some(2), Some(50.0))));
     update(state, Message::Model(WorkerEvent::Finished(id, Box::new(made))));
     let (session, seq) =
         (state.conversation.session.id.clone(), state.answer.as_ref().expect("saving").seq);
@@ -171,7 +176,7 @@ fn an_answer_is_done_only_when_it_is_durable() {
     let mut s = state(80, 24);
     type_text(&mut s, "hello");
     press(&mut s, KeyCode::Enter, KeyModifiers::NONE);
-    update(&mut s, Message::Model(WorkerEvent::Text(1, "Good".into(), 1, 9.0)));
+    update(&mut s, Message::Model(WorkerEvent::Text(1, "Good".into(), Some(1), Some(9.0))));
     assert!(matches!(&tick(&mut s)[..], [Effect::AppendDraft(t)] if t == "Good"));
     assert!(tick(&mut s).is_empty(), "nothing new, nothing written");
     let effects =
@@ -190,7 +195,7 @@ fn esc_cancels_and_late_text_of_another_answer_is_ignored() {
     press(&mut s, KeyCode::Enter, KeyModifiers::NONE);
     let effects = press(&mut s, KeyCode::Esc, KeyModifiers::NONE);
     assert!(matches!(&effects[..], [Effect::StopAnswer(_)]));
-    update(&mut s, Message::Model(WorkerEvent::Text(99, "other".into(), 1, 1.0)));
+    update(&mut s, Message::Model(WorkerEvent::Text(99, "other".into(), Some(1), Some(1.0))));
     assert_eq!(s.answer.as_ref().expect("runs").text, "");
 }
 
@@ -199,7 +204,7 @@ fn quitting_in_mid_answer_keeps_what_came() {
     let mut s = state(80, 24);
     type_text(&mut s, "hello");
     press(&mut s, KeyCode::Enter, KeyModifiers::NONE);
-    update(&mut s, Message::Model(WorkerEvent::Text(1, "Half an ans".into(), 3, 9.0)));
+    update(&mut s, Message::Model(WorkerEvent::Text(1, "Half an ans".into(), Some(3), Some(9.0))));
     let effects = press(&mut s, KeyCode::Char('q'), KeyModifiers::CONTROL);
     assert!(
         matches!(&effects[..], [Effect::StopAnswer(_), Effect::PutTurn(p), Effect::Quit(Ended::ByUser)] if p.1.text == "Half an ans")

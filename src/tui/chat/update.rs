@@ -49,6 +49,11 @@ fn store(state: &mut State, event: StoreEvent) -> Vec<Effect> {
                 state.inform(notice);
             }
         }
+        StoreEvent::Recovered => state.inform("saved again"),
+        StoreEvent::Backups(paths) => {
+            let paths: Vec<String> = paths.iter().map(|p| p.display().to_string()).collect();
+            state.inform(format!("removed; older copies may still hold it: {}", paths.join(", ")));
+        }
         StoreEvent::ReadOnly(reason) => {
             state.report_error(format!("not saved: {reason}"));
             state.unsaved = Some(reason);

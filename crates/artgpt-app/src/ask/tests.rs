@@ -28,7 +28,7 @@ impl Generate for Echo {
     ) -> InferenceResult<Answer> {
         let Prompt::Chat { turns, .. } = &request.prompt else { panic!("a raw prompt") };
         let text = format!("{} turns", turns.len());
-        on_event(GenerateEvent::Text(&text, 2));
+        on_event(GenerateEvent::Text(&text, Some(2)));
         if self.fails {
             return Err(InferenceError::EmptyAnswer);
         }

@@ -7,6 +7,7 @@ use crate::server::UnnamedServer;
 use artgpt_base::foreign::Foreign;
 use artgpt_chat::ChatError;
 use artgpt_engine::RemoteError;
+use artgpt_fetch::network::NetworkError;
 use artgpt_model::Error as ModelError;
 use artgpt_store::{StoreError, Unsaved, UnsavedItem};
 
@@ -249,7 +250,12 @@ fn of_models() -> Vec<AppError> {
         FetchError::Io { .. } => FetchError::Io { path: text("x"), source: full() },
         FetchError::NoPip(_) => FetchError::NoPip(text("x==1")),
         FetchError::Pip { .. } => FetchError::Pip { package: text("x==1"), reason: text("x") },
-        FetchError::HuggingFace(_) => FetchError::HuggingFace(text("x")),
+        FetchError::HuggingFace { .. } =>
+            FetchError::HuggingFace { file: text("a/b/c"), reason: text("x") },
+        FetchError::Offline(_) => FetchError::Offline(text("a/b/c")),
+        FetchError::Network(_) => FetchError::Network(NetworkError::Proxy(text("x"))),
+        FetchError::Foreign { .. } =>
+            FetchError::Foreign { record: text("r"), name: text("../x") },
         FetchError::Member { .. } => FetchError::Member { archive: text("a"), member: text("m") },
         FetchError::Archive { .. } => FetchError::Archive { archive: text("a"), reason: text("x") },
         FetchError::Sha256 { .. } => FetchError::Sha256 {
@@ -307,6 +313,11 @@ fn of_inference() -> Vec<AppError> {
 fn of_sessions() -> Vec<AppError> {
     every! {
         StoreError::Locked(_) => StoreError::Locked(text("x")),
+        StoreError::NoLocks { .. } => StoreError::NoLocks { path: text("x"), source: full() },
+        StoreError::Copy { .. } => StoreError::Copy { path: text("x"), source: full().into() },
+        StoreError::NotErased { .. } =>
+            StoreError::NotErased { path: text("x"), source: full().into() },
+        StoreError::Full(_) => StoreError::Full(text("01A")),
         StoreError::Newer { .. } => StoreError::Newer { path: text("x"), found: 9, known: 1 },
         StoreError::Io { .. } => StoreError::Io { path: text("x"), source: full().into() },
         StoreError::Unknown(_) => StoreError::Unknown(text("01A")),

@@ -7,6 +7,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use artgpt_base::private;
+
 const NAME: &str = "artgpt-tui.log";
 /// Bytes of one file.
 const MAX_BYTES: u64 = 1 << 20;
@@ -22,7 +24,8 @@ pub(super) struct RotatingFile {
 impl RotatingFile {
     /// Opens the log in `folder`, which is created.
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
+        private::folder(folder)?;
+        private::tree(folder);
         let path = folder.join(NAME);
         let file = append_to(&path)?;
         Ok(Self { path, file, max_bytes: MAX_BYTES })

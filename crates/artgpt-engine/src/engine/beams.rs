@@ -33,7 +33,7 @@ impl Engine {
         if !stopped {
             text.push_str(&stops.finish());
         }
-        on_event(GenerateEvent::Text(&text, best.ids.len()));
+        on_event(GenerateEvent::Text(&text, Some(best.ids.len())));
         let finish_reason =
             if stopped || best.ended { FinishReason::Stop } else { FinishReason::Length };
         Ok(Generated { token_ids: best.ids, text, finish_reason })

@@ -42,7 +42,7 @@ impl Engine {
             ids.push(id);
             let new = stream.push(id, &self.tokenizer);
             if !new.is_empty() {
-                on_event(GenerateEvent::Text(&new, ids.len()));
+                on_event(GenerateEvent::Text(&new, Some(ids.len())));
             }
             if stream.is_stopped() {
                 finish_reason = FinishReason::Stop;
@@ -57,7 +57,7 @@ impl Engine {
         }
         let (text, rest) = stream.finish(&self.tokenizer);
         if !rest.is_empty() {
-            on_event(GenerateEvent::Text(&rest, ids.len()));
+            on_event(GenerateEvent::Text(&rest, Some(ids.len())));
         }
         Ok(Generated { token_ids: ids, text, finish_reason })
     }

@@ -38,6 +38,9 @@ impl StepLoop<'_, '_> {
         saved.map_err(unwritten(&partial)).inspect_err(|_| {
             let _ = std::fs::remove_file(&partial);
         })?;
-        std::fs::rename(&partial, &path).map_err(io(&path))
+        let sync = |file: std::fs::File| file.sync_all();
+        std::fs::File::open(&partial).and_then(sync).map_err(io(&partial))?;
+        std::fs::rename(&partial, &path).map_err(io(&path))?;
+        artgpt_base::files::sync_folder(&self.run.path).map_err(io(&path))
     }
 }

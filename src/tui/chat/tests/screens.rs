@@ -26,7 +26,10 @@ fn an_answer_that_streams() {
         press(&mut s, KeyCode::Enter, KeyModifiers::NONE);
         let id = s.next_request;
         update(&mut s, Message::Model(WorkerEvent::Prefilled(id, answer("").usage)));
-        update(&mut s, Message::Model(WorkerEvent::Text(id, "Low key: dark".into(), 5, 42.0)));
+        update(
+            &mut s,
+            Message::Model(WorkerEvent::Text(id, "Low key: dark".into(), Some(5), Some(42.0))),
+        );
         s
     });
 }
