@@ -91,7 +91,7 @@ impl Services {
             paths: vec![chat.paths.runs()],
             pattern: None,
             data: chat.paths.data.clone(),
-            exports: std::env::current_dir().unwrap_or_default(),
+            exports: std::env::current_dir().unwrap_or_else(|_| ".".into()),
         };
         self.follow(&paths)
     }

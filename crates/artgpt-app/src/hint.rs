@@ -167,7 +167,7 @@ fn runs(e: &RunsError) -> String {
             let paths: Vec<String> = such_as.iter().map(|p| p.display().to_string()).collect();
             format!("name one, such as {}", paths.join(" or "))
         }
-        RunsError::NoMetrics(_) => NO_METRICS.into(),
+        RunsError::NoMetrics { .. } => NO_METRICS.into(),
         RunsError::NoConfiguration(_) => {
             "it is read from config.toml, config.json, config.yaml, hparams.yaml or args.json"
                 .into()
@@ -180,7 +180,7 @@ fn runs(e: &RunsError) -> String {
 
 /// Which files hold metrics.
 pub const NO_METRICS: &str = "metrics are read from *.jsonl, tfevents, *.wandb, \
-     trainer_state.json, *.csv, or a log with --pattern";
+     trainer_state.json, *.csv with a column of steps or epochs, or a log with --pattern";
 
 fn steer(e: &SteerError) -> &'static str {
     match e {

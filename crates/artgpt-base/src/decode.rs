@@ -184,24 +184,54 @@ pub fn strict_text(bytes: Vec<u8>) -> Result<String, NotText> {
     }
 }
 
-/// A decoded line as one reads it: without escape sequences and NUL bytes, after its backspaces.
+/// A decoded line as a terminal shows it: without escape sequences and NUL bytes, with what was printed
+/// over its backspaces.
 /// Bytes that are not UTF-8 become U+FFFD.
 pub fn line(bytes: &[u8]) -> Cow<'_, str> {
     let text = String::from_utf8_lossy(bytes);
-    if !text.bytes().any(|b| matches!(b, 0 | 8 | 0x1b)) && !text.contains(BOM) {
+    // A byte order mark begins with 0xef.
+    let has_mark = memchr::memchr(0xef, text.as_bytes()).is_some() && text.contains(BOM);
+    if memchr::memchr3(0, 8, 0x1b, text.as_bytes()).is_none() && !has_mark {
         return text;
     }
-    let mut out = String::with_capacity(text.len());
+    let mut screen = Screen::default();
     for (at, piece) in text.split('\u{8}').enumerate() {
-        // A backspace ends each piece but the last; it does not leave its line.
-        if at > 0 && !out.ends_with(['\n', '\r']) {
-            out.pop();
+        if at > 0 {
+            screen.back();
         }
         // A byte order mark stands in the middle where files were joined.
         let printed = strip_str(piece).to_string();
-        out.extend(printed.chars().filter(|c| !matches!(c, '\0' | &BOM)));
+        printed.chars().filter(|c| !matches!(c, '\0' | &BOM)).for_each(|c| screen.print(c));
     }
-    out.into()
+    screen.letters.into_iter().collect::<String>().into()
+}
+
+/// What a terminal shows: letters after a backspace take the place of others.
+#[derive(Default)]
+struct Screen {
+    letters: Vec<char>,
+    at: usize,
+    /// Where the present line begins.
+    line: usize,
+}
+
+impl Screen {
+    fn back(&mut self) {
+        self.at = self.at.saturating_sub(1).max(self.line);
+    }
+
+    fn print(&mut self, letter: char) {
+        if matches!(letter, '\n' | '\r') {
+            self.letters.push(letter);
+            (self.at, self.line) = (self.letters.len(), self.letters.len());
+            return;
+        }
+        match self.letters.get_mut(self.at) {
+            Some(place) => *place = letter,
+            None => self.letters.push(letter),
+        }
+        self.at += 1;
+    }
 }
 
 #[cfg(test)]
@@ -283,6 +313,8 @@ mod tests {
             (b"\x1b]0;title\x07step\x1b[K 1", "step 1"),
             (b"\0\0\0{\"a\":1}", "{\"a\":1}"),
             (b" 9%\x08\x08\x0810%", "10%"),
+            (b"loss 0.5\x08\x08\x08", "loss 0.5"),
+            (b"\x08\x08a", "a"),
             (b"\xef\xbb\xbfstep,loss", "step,loss"),
             (b"20 \xb0C", "20 \u{fffd}C"),
             (b"plain \xc3\xb6", "plain \u{f6}"),

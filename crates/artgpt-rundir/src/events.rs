@@ -53,7 +53,12 @@ const START: i32 = 1;
 pub struct EventFile {
     file: File,
     path: std::path::PathBuf,
+    /// Scalars that are not written yet.
+    pending: Vec<u8>,
 }
+
+/// Bytes of scalars that are written at a time.
+const BUFFER: usize = 1 << 16;
 
 impl EventFile {
     /// Creates a file in `run`, which resumes after `step` steps.
@@ -73,7 +78,7 @@ impl EventFile {
             std::process::id()
         ));
         let file = OpenOptions::new().create(true).append(true).open(&path).map_err(io(&path))?;
-        let mut events = Self { file, path };
+        let mut events = Self { file, path, pending: Vec::new() };
         let version = Some("brain.Event:2".to_string());
         events.write(Event { file_version: version, ..stamped(0) })?;
         if goes_on {
@@ -93,19 +98,32 @@ impl EventFile {
         self.write(Event { summary: Some(Summary { value }), ..stamped(m.step) })
     }
 
-    /// Appends one scalar at `wall`, in seconds since 1970; at the present time if `wall` is not
-    /// finite.
+    /// Adds one scalar at `wall`, in seconds since 1970; at the present time if `wall` is not
+    /// finite. It may be in memory until [`Self::flush`].
     ///
     /// # Errors
     /// [`crate::RunError::Io`].
-    pub fn write_scalar(&mut self, tag: &str, step: u64, wall: f64, value: f64) -> Result<()> {
+    pub fn write_scalar(&mut self, tag: &str, step: f64, wall: f64, value: f64) -> Result<()> {
         let value = vec![Value { tag: tag.into(), simple_value: Some(value as f32) }];
-        let now = stamped(step as usize);
-        let wall_time = if wall.is_finite() { wall } else { now.wall_time };
-        self.write(Event { wall_time, summary: Some(Summary { value }), ..now })
+        let wall_time = if wall.is_finite() { wall } else { stamped(0).wall_time };
+        let (step, summary) = (step as i64, Some(Summary { value }));
+        let event = Event { wall_time, step, summary, ..Event::default() };
+        self.pending.extend(record(&event.encode_to_vec()));
+        if self.pending.len() >= BUFFER { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes what is in memory.
+    ///
+    /// # Errors
+    /// [`crate::RunError::Io`].
+    pub fn flush(&mut self) -> Result<()> {
+        self.file.write_all(&self.pending).map_err(io(&self.path))?;
+        self.pending.clear();
+        Ok(())
     }
 
     fn write(&mut self, event: Event) -> Result<()> {
+        self.flush()?;
         self.file.write_all(&record(&event.encode_to_vec())).map_err(io(&self.path))
     }
 }

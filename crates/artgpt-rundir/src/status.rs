@@ -2,11 +2,15 @@
 
 use std::path::Path;
 
+use artgpt_base::files::read_text;
 use serde::{Deserialize, Serialize};
 
 use crate::{Result, write_json};
 
 pub(crate) const STATUS: &str = "status.json";
+
+/// Limit on the file's bytes.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// The state of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +66,7 @@ impl Status {
 
     /// Reads the status of the run in a folder; `None` if it is missing or damaged.
     pub fn read(run: &Path) -> Option<Self> {
-        serde_json::from_slice(&std::fs::read(run.join(STATUS)).ok()?).ok()
+        serde_json::from_str(&read_text(&run.join(STATUS), MAX_BYTES).ok()?).ok()
     }
 
     /// Writes `status.json` of the run in a folder.

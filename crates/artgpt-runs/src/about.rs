@@ -1,6 +1,6 @@
 //! What a run logs besides numbers: its name and configuration, its output, and media by step.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,6 +29,8 @@ pub struct About {
     pub summary: BTreeMap<String, String>,
     /// The exit code, once the run has logged it.
     pub exit: Option<i64>,
+    /// The number of steps that the run goes to, as it logs it.
+    pub total: Option<u64>,
     /// Lines that the run printed.
     pub console: Console,
     /// Alerts, the oldest first.
@@ -145,11 +147,10 @@ impl About {
 
     /// The summary without entries that describe media.
     pub fn results(&self) -> Vec<(&str, &str)> {
-        let media: Vec<&str> =
+        let media: HashSet<&str> =
             self.summary.keys().filter_map(|key| key.strip_suffix("._type")).collect();
-        let is_media = |key: &str| {
-            media.iter().any(|m| key.strip_prefix(m).is_some_and(|rest| rest.starts_with('.')))
-        };
+        let is_media =
+            |key: &str| key.match_indices('.').any(|(end, _)| media.contains(&key[..end]));
         let all = self.summary.iter().filter(|(key, _)| !is_media(key));
         all.map(|(key, value)| (key.as_str(), value.as_str())).collect()
     }

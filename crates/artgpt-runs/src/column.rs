@@ -72,31 +72,38 @@ impl Chunk for Numbers {
 /// breaks the stride are listed.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Steps {
-    first: u64,
-    stride: u64,
+    first: f64,
+    stride: f64,
     /// How many steps follow the stride.
     regular: usize,
-    listed: Chunks<Vec<u64>, CHUNK>,
+    listed: Chunks<Vec<f64>, CHUNK>,
 }
 
 impl Steps {
-    pub(super) fn push(&mut self, step: u64) {
+    pub(super) fn push(&mut self, step: f64) {
         if self.listed.len() > 0 {
             return self.listed.push(step);
         }
         match self.regular {
             0 => self.first = step,
-            1 => self.stride = step.saturating_sub(self.first),
-            // The next step by the stride may exceed `u64`.
-            n if next(self.first, self.stride, n) == Some(step) => {}
-            _ => return self.listed.push(step),
+            1 => self.stride = step - self.first,
+            _ => {}
         }
-        self.regular += 1;
+        // Rounding, or a stride beyond all numbers, may have led elsewhere.
+        match self.regular == 0 || self.by_stride(self.regular) == step {
+            true => self.regular += 1,
+            false => self.listed.push(step),
+        }
     }
 
-    pub(super) fn get(&self, index: usize) -> Option<u64> {
+    fn by_stride(&self, index: usize) -> f64 {
+        self.first + self.stride * index as f64
+    }
+
+    pub(super) fn get(&self, index: usize) -> Option<f64> {
         match index.checked_sub(self.regular) {
-            None => Some(self.first + self.stride * index as u64),
+            None if index == 0 => Some(self.first),
+            None => Some(self.by_stride(index)),
             Some(index) => self.listed.get(index),
         }
     }
@@ -105,17 +112,25 @@ impl Steps {
         self.regular + self.listed.len()
     }
 
-    pub(super) fn last(&self) -> Option<u64> {
+    pub(super) fn last(&self) -> Option<f64> {
         self.get(self.len().checked_sub(1)?)
     }
 
     /// How many are lower than `step`.
-    pub(super) fn before(&self, step: u64) -> usize {
-        let regular = match step.checked_sub(self.first) {
-            None | Some(0) => 0,
-            Some(_) if self.stride == 0 => self.regular,
-            Some(over) => usize::try_from(over.div_ceil(self.stride)).unwrap_or(usize::MAX),
+    pub(super) fn before(&self, step: f64) -> usize {
+        let guess = match step <= self.first {
+            true => 0.0,
+            false if self.stride == 0.0 => self.regular as f64,
+            false => ((step - self.first) / self.stride).ceil(),
         };
+        // A float beyond the limits of `usize` becomes the nearest one, NaN 0.
+        let mut regular = (guess as usize).min(self.regular);
+        while regular > 0 && self.get(regular - 1).is_some_and(|last| last >= step) {
+            regular -= 1;
+        }
+        while regular < self.regular && self.get(regular).is_some_and(|next| next < step) {
+            regular += 1;
+        }
         match regular < self.regular {
             true => regular,
             false => self.regular + self.listed.partition_point(|listed| listed < step),
@@ -126,10 +141,6 @@ impl Steps {
         self.listed.truncate(len.saturating_sub(self.regular));
         self.regular = self.regular.min(len);
     }
-}
-
-fn next(first: u64, stride: u64, count: usize) -> Option<u64> {
-    first.checked_add(stride.checked_mul(count as u64)?)
 }
 
 #[cfg(test)]
@@ -150,23 +161,33 @@ mod tests {
 
     #[test]
     fn steps_are_what_was_pushed() {
-        let huge = vec![1, u64::MAX / 2, u64::MAX - 1, u64::MAX];
-        for all in
-            [vec![7], vec![0, 10, 20, 30], vec![1, 2, 4, 8, 8], vec![5, 5, 5], vec![3, 3, 9], huge]
-        {
+        let whole = |all: &[i32]| all.iter().map(|s| f64::from(*s)).collect::<Vec<_>>();
+        let tenths: Vec<f64> = (0..100).map(|i| f64::from(i) / 10.0).collect();
+        for all in [
+            whole(&[7]),
+            whole(&[0, 10, 20, 30]),
+            whole(&[1, 2, 4, 8, 8]),
+            whole(&[5, 5, 5]),
+            whole(&[3, 3, 9]),
+            whole(&[-20, -10, 0, 10, 20]),
+            vec![0.0, 0.5, 1.0, 1.5, 7.0],
+            vec![f64::MIN, 1e-300, 1.0, 1e18, f64::MAX],
+            tenths,
+        ] {
             let mut steps = Steps::default();
             all.iter().for_each(|s| steps.push(*s));
-            let back: Vec<u64> = (0..steps.len()).filter_map(|i| steps.get(i)).collect();
+            let back: Vec<f64> = (0..steps.len()).filter_map(|i| steps.get(i)).collect();
             assert_eq!(back, all);
-            for step in 0..40 {
+            for step in (-25..40).map(|s| f64::from(s) / 2.0).chain([f64::MIN, 1e17, f64::MAX]) {
                 let expected = all.iter().filter(|s| **s < step).count();
                 assert_eq!(steps.before(step), expected, "{all:?} {step}");
             }
             let mut cut = steps.clone();
             cut.truncate(1);
-            cut.push(100);
-            cut.push(101);
-            assert_eq!((cut.get(0), cut.get(1), cut.get(2)), (Some(all[0]), Some(100), Some(101)));
+            cut.push(100.0);
+            cut.push(101.0);
+            let kept = [0, 1, 2].map(|i| cut.get(i));
+            assert_eq!(kept, [Some(all[0]), Some(100.0), Some(101.0)]);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! All metrics of one run.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::about::About;
 use super::series::{Point, Series};
@@ -22,6 +22,11 @@ pub struct Curves {
     prefix: String,
     /// A name with its prefix.
     key: String,
+    /// Of all curves, computed when somebody asks: every chart does.
+    began: OnceLock<Option<f64>>,
+    /// Some points stand at the numbers of their rows, for want of steps.
+    by_row: bool,
+    last_step: OnceLock<Option<f64>>,
 }
 
 impl Curves {
@@ -38,12 +43,7 @@ impl Curves {
 
     /// Appends a point to a metric, which begins with its first point.
     pub fn push(&mut self, name: &str, point: Point) {
-        self.key.clear();
-        if !self.prefix.is_empty() {
-            self.key.push_str(&self.prefix);
-            self.key.push('/');
-        }
-        self.key.push_str(name);
+        self.prefix_key(name);
         let place = match self.places.get(self.key.as_str()) {
             Some(place) => *place,
             None => {
@@ -55,14 +55,70 @@ impl Curves {
         };
         if let Some((_, series)) = self.all.get_mut(place) {
             // Copies the last chunk if a snapshot shares the curve.
-            Arc::make_mut(series).push(point);
+            let series = Arc::make_mut(series);
+            series.push(point);
+            self.last_step = OnceLock::new();
+            // Its first point may be the first of all.
+            if series.len() == 1 {
+                self.began = OnceLock::new();
+            }
+        }
+    }
+
+    fn prefix_key(&mut self, name: &str) {
+        self.key.clear();
+        if !self.prefix.is_empty() {
+            self.key.push_str(&self.prefix);
+            self.key.push('/');
+        }
+        self.key.push_str(name);
+    }
+
+    /// The last point of a metric of the file that is being read.
+    pub(crate) fn last(&mut self, name: &str) -> Option<Point> {
+        self.prefix_key(name);
+        self.get(&self.key)?.last()
+    }
+
+    /// Removes the curves of the file that is being read, which has a prefix unless it is the only one.
+    pub(crate) fn forget_file(&mut self) {
+        let prefix = std::mem::take(&mut self.prefix);
+        let is_own = |name: &str| {
+            prefix.is_empty()
+                || name.strip_prefix(&prefix).is_some_and(|rest| rest.starts_with('/'))
+        };
+        self.all.retain(|(name, _)| !is_own(name));
+        let places = self.all.iter().enumerate().map(|(at, (name, _))| (name.clone(), at));
+        self.places = Arc::new(places.collect());
+        (self.began, self.last_step) = (OnceLock::new(), OnceLock::new());
+        (self.prefix, self.by_row) = (prefix, false);
+    }
+
+    /// Notes that rows without steps and epochs are placed by their numbers.
+    pub(crate) fn place_by_row(&mut self) {
+        self.by_row = true;
+    }
+
+    /// Whether some points stand at the numbers of their rows.
+    pub(crate) fn has_row_numbers(&self) -> bool {
+        self.by_row
+    }
+
+    /// Sets the number of steps that the run goes to.
+    pub(crate) fn set_total(&mut self, total: u64) {
+        if self.about.total != Some(total) {
+            self.about_mut().total = Some(total);
         }
     }
 
     /// Removes everything logged at this step and later ones, because the run restarts from there.
-    pub fn restart(&mut self, step: u64) {
-        self.all.iter_mut().for_each(|(_, series)| Arc::make_mut(series).forget_from(step));
-        self.about_mut().restart(step);
+    pub fn restart(&mut self, step: f64) {
+        let later = |series: &Series| series.last().is_some_and(|last| last.step >= step);
+        for (_, series) in self.all.iter_mut().filter(|(_, series)| later(series)) {
+            Arc::make_mut(series).forget_from(step);
+        }
+        (self.began, self.last_step) = (OnceLock::new(), OnceLock::new());
+        self.about_mut().restart(step.ceil() as u64);
     }
 
     /// Removes all curves.
@@ -94,12 +150,17 @@ impl Curves {
 
     /// The earliest known time, in seconds since 1970.
     pub fn began(&self) -> Option<f64> {
-        let firsts = self.all.iter().filter_map(|(_, s)| s.get(0)).map(|p| p.wall);
-        firsts.filter(|wall| wall.is_finite()).reduce(f64::min)
+        *self.began.get_or_init(|| {
+            let firsts = self.all.iter().filter_map(|(_, s)| s.get(0)).map(|p| p.wall);
+            firsts.filter(|wall| wall.is_finite()).reduce(f64::min)
+        })
     }
 
     /// The largest step of any metric.
-    pub fn last_step(&self) -> Option<u64> {
-        self.all.iter().filter_map(|(_, s)| s.last()).map(|p| p.step).max()
+    pub fn last_step(&self) -> Option<f64> {
+        *self.last_step.get_or_init(|| {
+            let lasts = self.all.iter().filter_map(|(_, s)| s.last()).map(|p| p.step);
+            lasts.reduce(f64::max)
+        })
     }
 }

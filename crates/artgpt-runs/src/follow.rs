@@ -130,7 +130,7 @@ impl<T: Fn(Change)> Following<T> {
         let mut new = Vec::new();
         for found in self.paths.iter().flat_map(|p| find(p, self.pattern.is_some())) {
             match self.places.get(&found.path) {
-                Some(place) => self.readers[*place].set_sources(found.files),
+                Some(place) => self.readers[*place].set_groups(found.groups),
                 None => {
                     self.places.insert(found.path.clone(), self.readers.len());
                     let reader = RunReader::open(found, self.pattern.clone());
@@ -204,9 +204,9 @@ mod tests {
         let mut file = std::fs::OpenOptions::new().append(true).open(&first).expect("opens");
         file.write_all(line(2).as_bytes()).expect("writes");
         let last = |run: &RunSnapshot| run.curves.last_step();
-        until(&|runs, change| matches!(change, Change::Grown(_)) && last(&runs[0]) == Some(2));
+        until(&|runs, change| matches!(change, Change::Grown(_)) && last(&runs[0]) == Some(2.0));
         begin("b");
-        until(&|runs, _| runs.len() == 2 && last(&runs[1]) == Some(1));
+        until(&|runs, _| runs.len() == 2 && last(&runs[1]) == Some(1.0));
         drop(follower);
         // The thread, which holds the sender, ends.
         let ended = loop {

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::catalogue::Unread;
 use super::curves::Curves;
 use super::series::{Clock, XAxis};
 use super::settings::Settings;
+use super::skipped::Skipped;
 use super::standing::{LIVELY, Standing, standing_with};
 use artgpt_rundir::job::Wanted;
 use artgpt_rundir::{Mark, RunState, Status};
@@ -15,7 +17,8 @@ use artgpt_rundir::{Mark, RunState, Status};
 const PACE_OVER: usize = 50;
 
 /// Metric names under which programs log the epoch.
-const EPOCHS: &[&str] = &["epoch", "train/epoch", "trainer/epoch"];
+const EPOCHS: &[&str] =
+    &["epoch", "train/epoch", "trainer/epoch", "Epoch", "epochs", "current_epoch", "_epoch"];
 
 /// Everything known about one run. Only its reader changes it; everyone else shares a
 /// [`RunSnapshot`].
@@ -50,8 +53,10 @@ pub struct Run {
     pub written: Option<SystemTime>,
     /// The last read error.
     pub trouble: Option<String>,
-    /// Lines or records that could not be parsed.
-    pub skipped: usize,
+    /// What its readers left out.
+    pub skipped: Skipped,
+    /// Its files of other formats, which are not read.
+    pub unread: Vec<Unread>,
 }
 
 /// An immutable state of a run, published by the thread that reads its files. Consecutive snapshots
@@ -72,6 +77,15 @@ impl Run {
             last.is_none_or(|point| value.parse() != Ok(point.value))
         });
         all
+    }
+
+    /// Why it shows nothing or too little: a read error, or no line that can be used.
+    pub fn problem(&self) -> Option<String> {
+        let nothing = || {
+            let first = self.skipped.iter().next().filter(|_| self.curves.is_empty());
+            first.map(|part| format!("no metric: {part}"))
+        };
+        self.trouble.clone().or_else(nothing)
     }
 
     /// Whether it is running. Depends on nothing but the snapshot and `now`.
@@ -137,26 +151,29 @@ impl Run {
             Some(_) => last.value - first.value,
             None => last.wall - first.wall,
         };
-        let seconds = passed / last.step.checked_sub(first.step)? as f64;
-        let left = seconds * total?.saturating_sub(step) as f64;
+        let seconds = passed / (last.step - first.step).max(0.0);
+        let left = seconds * (total? as f64 - step).max(0.0);
         left.is_finite().then_some(left)
     }
 
     /// The last step before the stage that contains `step`, in our own runs.
-    fn stage_began(&self, step: u64) -> u64 {
+    fn stage_began(&self, step: f64) -> f64 {
         let steps = (0..).map_while(|stage| self.config.get(&format!("stage.{stage}.steps")));
         let ends = steps.map_while(|steps| steps.parse::<u64>().ok()).scan(0u64, |sum, steps| {
             *sum = sum.saturating_add(steps);
             Some(*sum)
         });
-        ends.take_while(|end| *end < step).last().unwrap_or(0)
+        ends.map(|end| end as f64).take_while(|end| *end < step).last().unwrap_or(0.0)
     }
 
     /// The current step, and the total if known.
-    pub fn progress(&self) -> (u64, Option<u64>) {
-        let step = self.curves.last_step().unwrap_or(0);
+    pub fn progress(&self) -> (f64, Option<u64>) {
+        let step = self.curves.last_step().unwrap_or(0.0);
         let total = self.status.as_ref().map(|s| s.total_steps as u64);
-        (self.status.as_ref().map_or(step, |s| s.step as u64), total)
+        // What other trainers log of it, unless their steps go on beyond.
+        let logged = || self.curves.about.total.filter(|total| *total as f64 >= step);
+        let total = total.or_else(logged);
+        (self.status.as_ref().map_or(step, |s| s.step as f64), total)
     }
 }
 

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use super::catalogue::{Found, Kind, Source};
+use super::catalogue::{Found, Kind, Source, Unread};
 use super::clock::{LastChange, steady_now};
+use super::curves::Curves;
 use super::marks::MarksReader;
 use super::readers::{Pattern, Reader};
 use super::run::{Run, RunSnapshot};
 use super::settings::{Settings, settings};
+use super::skipped::Skipped;
 use super::standing::{is_process, stated};
 use super::tail::Grown;
 use artgpt_rundir::job::{Wanted, called, ending};
@@ -20,14 +22,18 @@ use artgpt_rundir::{Mark, RunState, Status};
 #[derive(Debug)]
 pub struct RunReader {
     path: PathBuf,
+    /// All log files, by format.
+    groups: Vec<Vec<Source>>,
+    /// The group that is read.
     sources: Vec<Source>,
     readers: Vec<Named>,
     pattern: Option<Pattern>,
     marks: MarksReader,
     written: LastChange<SystemTime>,
     heard: LastChange<String>,
-    /// Discard the curves before the next parse.
-    anew: bool,
+    /// What is read from the start takes the place of the run's curves when all of it is read: a file
+    /// that is just being written again has nothing to show.
+    staged: Option<Curves>,
     /// The latest state. Published snapshots share it until it changes again.
     run: RunSnapshot,
 }
@@ -40,23 +46,24 @@ struct Named {
 }
 
 impl RunReader {
-    /// Opens no file yet; [`Self::read`] does.
+    /// Opens no file yet, unless the run wrote several formats; [`Self::read`] does.
     pub fn open(found: Found, pattern: Option<Pattern>) -> Self {
-        let Found { path, name, files } = found;
+        let Found { path, name, groups } = found;
         let run = Arc::new(Run { path: path.clone(), name, ..Run::default() });
-        let (sources, readers) = (files, Vec::new());
         let marks = MarksReader::of(&path);
         let mut reader = Self {
             path,
-            sources,
-            readers,
+            groups,
+            sources: Vec::new(),
+            readers: Vec::new(),
             pattern,
             marks,
             written: LastChange::default(),
             heard: LastChange::default(),
-            anew: true,
+            staged: None,
             run,
         };
+        reader.choose();
         reader.begin();
         reader
     }
@@ -72,39 +79,54 @@ impl RunReader {
     }
 
     /// Sets the files that a new search found. Readers of files that stay continue where they are.
-    pub fn set_sources(&mut self, sources: Vec<Source>) {
-        if sources == self.sources {
+    pub fn set_groups(&mut self, groups: Vec<Vec<Source>>) {
+        if groups == self.groups {
             return;
         }
+        self.groups = groups;
+        let before = std::mem::take(&mut self.sources);
+        self.choose();
         // Names get a prefix when a second file comes.
-        let goes_on = sources.starts_with(&self.sources)
-            && (self.sources.len() > 1 || sources.iter().all(|s| s.kind == Kind::Events));
-        let known = if goes_on { self.sources.len() } else { 0 };
-        self.sources = sources;
-        if goes_on {
-            let new = self.readers_from(known);
+        let goes_on = self.sources.starts_with(&before)
+            && (before.len() > 1 || self.sources.iter().all(|s| s.kind == Kind::Events));
+        if goes_on || self.sources == before {
+            let new = self.readers_from(before.len());
             self.readers.extend(new);
         } else {
             self.begin();
         }
     }
 
+    /// Chooses the files that are read: those of the most complete format.
+    fn choose(&mut self) {
+        let best = match &self.groups[..] {
+            // Our own runs write the same numbers into all formats.
+            groups if groups.len() > 1 && Status::read(&self.path).is_none() => {
+                most_complete(groups, self.pattern.as_ref())
+            }
+            _ => 0,
+        };
+        self.sources = self.groups.get(best).cloned().unwrap_or_default();
+        let is_own = self.groups.len() > 1 && Status::read(&self.path).is_some();
+        let others = self.groups.iter().enumerate().filter(|(at, _)| *at != best && !is_own);
+        let name = self.sources.first().map(|source| file_name(&source.path)).unwrap_or_default();
+        let unread = others.flat_map(|(_, group)| group).map(|source| Unread {
+            path: source.path.clone(),
+            reason: format!("the run is read from {name}, which has at least as much"),
+        });
+        let unread: Vec<Unread> = unread.collect();
+        if self.run.unread != unread {
+            Arc::make_mut(&mut self.run).unread = unread;
+        }
+    }
+
     fn begin(&mut self) {
         self.readers = self.readers_from(0);
-        self.anew = true;
+        self.staged = Some(Curves::default());
     }
 
     fn readers_from(&self, first: usize) -> Vec<Named> {
-        // Event files of one folder are one log that was restarted.
-        let apart = self.sources.len() > 1 && self.sources.iter().any(|s| s.kind != Kind::Events);
-        let sources = self.sources.iter().skip(first);
-        sources
-            .filter_map(|source| {
-                let stem = source.path.file_stem().unwrap_or_default().to_string_lossy();
-                let prefix = if apart { stem.into_owned() } else { String::new() };
-                Some(Named { prefix, reader: source.open(self.pattern.as_ref())? })
-            })
-            .collect()
+        readers(&self.sources, self.pattern.as_ref()).skip(first).collect()
     }
 
     /// Reads everything new, until `stop` is set; returns whether the run changed. Reads each file to
@@ -119,14 +141,13 @@ impl RunReader {
     fn read_curves(&mut self, stop: &AtomicBool) -> (bool, Option<String>) {
         let (mut changed, mut trouble, mut at, mut restarts) = (false, None, 0, 0);
         while at < self.readers.len() && !stop.load(Ordering::Relaxed) {
-            if std::mem::take(&mut self.anew) {
-                Arc::make_mut(&mut self.run).curves.clear();
-                changed = true;
-            }
             let Named { prefix, reader } = &mut self.readers[at];
             match reader.fetch() {
                 Ok(Grown::Some) => {
-                    let curves = &mut Arc::make_mut(&mut self.run).curves;
+                    let curves = match &mut self.staged {
+                        Some(staged) => staged,
+                        None => &mut Arc::make_mut(&mut self.run).curves,
+                    };
                     curves.set_prefix(prefix);
                     reader.parse(curves);
                     changed = true;
@@ -144,6 +165,13 @@ impl RunReader {
                     at += 1;
                 }
             }
+        }
+        // The last state that could be read stays until there is another one.
+        if let Some(staged) =
+            self.staged.take_if(|new| !new.is_empty() || self.run.curves.is_empty())
+        {
+            Arc::make_mut(&mut self.run).curves = staged;
+            changed = true;
         }
         (changed, trouble)
     }
@@ -211,7 +239,7 @@ impl RunReader {
             marks: self.marks.read(),
             written,
             heard,
-            skipped: self.readers.iter().map(|r| r.reader.skipped()).sum(),
+            skipped: skipped(&self.readers),
             job,
             status,
             trouble,
@@ -229,10 +257,57 @@ impl RunReader {
                 run.curves.set_prefix(prefix);
                 reader.parse(&mut run.curves);
             }
-            run.skipped = reader.readers.iter().map(|r| r.reader.skipped()).sum();
+            run.skipped = skipped(&reader.readers);
         }
         run
     }
+}
+
+/// Readers of the files of one group.
+fn readers<'a>(
+    sources: &'a [Source],
+    pattern: Option<&'a Pattern>,
+) -> impl Iterator<Item = Named> + 'a {
+    // Event files of one folder are one log that was restarted.
+    let apart = sources.len() > 1 && sources.iter().any(|s| s.kind != Kind::Events);
+    sources.iter().filter_map(move |source| {
+        let stem = source.path.file_stem().unwrap_or_default().to_string_lossy();
+        let prefix = if apart { stem.into_owned() } else { String::new() };
+        Some(Named { prefix, reader: source.open(pattern)? })
+    })
+}
+
+/// Files of more bytes are not read to compare them.
+const MAX_COMPARED: u64 = 64 << 20;
+
+/// The group that tells most: with steps, of the most rows, of the most points.
+fn most_complete(groups: &[Vec<Source>], pattern: Option<&Pattern>) -> usize {
+    let bytes = |source: &Source| source.path.metadata().map_or(0, |m| m.len());
+    let size: u64 = groups.iter().flatten().map(bytes).sum();
+    if size > MAX_COMPARED {
+        return 0;
+    }
+    let fullness = |group: &Vec<Source>| {
+        let mut curves = Curves::default();
+        for Named { prefix, mut reader } in readers(group, pattern) {
+            curves.set_prefix(&prefix);
+            // A file that is replaced meanwhile is read as far as it goes.
+            while let Ok(Grown::Some) = reader.fetch() {
+                reader.parse(&mut curves);
+            }
+            reader.finish();
+            reader.parse(&mut curves);
+        }
+        let lengths = || curves.iter().map(|(_, series)| series.len());
+        (!curves.has_row_numbers(), lengths().max().unwrap_or(0), lengths().sum::<usize>())
+    };
+    let all = groups.iter().enumerate().map(|(at, group)| (fullness(group), at));
+    // Of equals the preferred format, which comes first.
+    all.rev().max_by_key(|(fullness, _)| *fullness).map_or(0, |(_, at)| at)
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
 /// What a look into the folder of a run finds.
@@ -249,7 +324,17 @@ struct Look {
     written: Option<SystemTime>,
     heard: Option<SystemTime>,
     trouble: Option<String>,
-    skipped: usize,
+    skipped: Skipped,
+}
+
+/// What all readers left out; several name their files.
+fn skipped(readers: &[Named]) -> Skipped {
+    let mut all = Skipped::default();
+    for Named { reader, .. } in readers {
+        let name = reader.path().file_name().unwrap_or_default().to_string_lossy();
+        all.absorb(if readers.len() > 1 { &name } else { "" }, reader.skipped());
+    }
+    all
 }
 
 #[cfg(test)]
@@ -276,29 +361,70 @@ mod tests {
         let go = AtomicBool::new(false);
         assert!(reader.read(&go));
         assert!(!reader.read(&go));
-        let steps = |reader: &RunReader, name: &str| -> Vec<u64> {
+        let steps = |reader: &RunReader, name: &str| -> Vec<f64> {
             let run = reader.snapshot();
             run.curves.get(name).map_or(vec![], |s| s.points().map(|p| p.step).collect())
         };
         std::fs::write(&file, line(1, 4.0) + &line(2, 3.0)).expect("writes");
         assert!(reader.read(&go));
-        assert_eq!(steps(&reader, "loss"), [1, 2]);
+        assert_eq!(steps(&reader, "loss"), [1.0, 2.0]);
         std::fs::write(&file, line(7, 1.0)).expect("writes");
         assert!(reader.read(&go));
-        assert_eq!(steps(&reader, "loss"), [7]);
+        assert_eq!(steps(&reader, "loss"), [7.0]);
         // Two files that say the same name are kept apart.
         std::fs::write(dir.path().join("eval_log.jsonl"), line(3, 0.5)).expect("writes");
-        reader.set_sources(found().files);
+        reader.set_groups(found().groups);
         assert!(reader.read(&go));
-        assert_eq!((steps(&reader, "loss"), steps(&reader, "metrics/loss")), (vec![], vec![7]));
-        assert_eq!(steps(&reader, "eval_log/loss"), [3]);
+        assert_eq!((steps(&reader, "loss"), steps(&reader, "metrics/loss")), (vec![], vec![7.0]));
+        assert_eq!(steps(&reader, "eval_log/loss"), [3.0]);
         std::fs::remove_file(&file).expect("removes");
         reader.read(&go);
         let trouble = |reader: &RunReader| reader.snapshot().trouble.clone();
         assert!(trouble(&reader).is_some_and(|t| t.contains("metrics.jsonl")));
-        reader.set_sources(found().files);
+        reader.set_groups(found().groups);
         reader.read(&go);
-        assert_eq!((steps(&reader, "loss"), trouble(&reader)), (vec![3], None));
+        assert_eq!((steps(&reader, "loss"), trouble(&reader)), (vec![3.0], None));
+    }
+
+    #[test]
+    fn the_last_state_that_can_be_read_stays_while_the_next_one_is_written() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let state = |steps: &[u64]| {
+            let all: Vec<String> =
+                steps.iter().map(|s| format!("{{\"step\": {s}, \"loss\": 0.5}}")).collect();
+            format!("{{\"max_steps\": 80, \"log_history\": [{}]}}", all.join(", "))
+        };
+        let write = |checkpoint: u64, text: &str| {
+            let folder = dir.path().join(format!("checkpoint-{checkpoint}"));
+            std::fs::create_dir_all(&folder).expect("makes");
+            std::fs::write(folder.join("trainer_state.json"), text).expect("writes");
+        };
+        let groups = || find(dir.path(), false).pop().expect("a run").groups;
+        let steps = |reader: &mut RunReader| -> Vec<f64> {
+            reader.set_groups(groups());
+            reader.read(&AtomicBool::new(false));
+            let run = reader.snapshot();
+            assert_eq!(run.progress().1, Some(80));
+            run.curves.get("loss").map_or(vec![], |s| s.points().map(|p| p.step).collect())
+        };
+        write(20, &state(&[10, 20]));
+        let mut reader = RunReader::open(find(dir.path(), false).pop().expect("a run"), None);
+        assert_eq!(steps(&mut reader), [10.0, 20.0]);
+        // The file itself is written again, then one of a newer checkpoint.
+        for checkpoint in [20, 30] {
+            let whole = state(&[10, 20, checkpoint + 10]);
+            for part in [&whole[..0], &whole[..1], &whole[..whole.len() / 2]] {
+                write(checkpoint, part);
+                let told = steps(&mut reader);
+                assert!(told.starts_with(&[10.0, 20.0]), "{checkpoint}: {told:?}");
+            }
+            let reasons =
+                reader.snapshot().skipped.iter().map(ToString::to_string).collect::<String>();
+            assert!(reasons.contains("not complete"), "{reasons}");
+            write(checkpoint, &whole);
+            assert_eq!(steps(&mut reader), [10.0, 20.0, checkpoint as f64 + 10.0]);
+            assert!(reader.snapshot().skipped.is_empty());
+        }
     }
 
     #[test]
@@ -318,7 +444,7 @@ mod tests {
             (reader.snapshot().standing(now), reader.snapshot().progress())
         };
         let own = std::process::id();
-        let progress = (1, Some(10));
+        let progress = (1.0, Some(10));
         assert_eq!(tell(status("running", own)), (Standing::Told(RunState::Running), progress));
         // Above what Linux gives out.
         assert_eq!(tell(status("running", 1 << 30)), (Standing::Lost, progress));

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::chunks::Chunks;
 use super::column::{CHUNK, Steps, Values};
+use super::gaps::Gaps;
 
 /// The horizontal axis of a chart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -35,7 +36,7 @@ pub struct Clock<'a> {
 
 impl Clock<'_> {
     /// The epoch at a step: of the first point at or after it, else of the last point.
-    pub fn epoch(&self, step: u64) -> Option<f64> {
+    pub fn epoch(&self, step: f64) -> Option<f64> {
         let epochs = self.epochs?;
         let after = epochs.steps.before(step);
         Some(epochs.get(after).or_else(|| epochs.last())?.value)
@@ -45,8 +46,8 @@ impl Clock<'_> {
 /// One logged value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
-    /// The step.
-    pub step: u64,
+    /// The step; may be negative or fractional.
+    pub step: f64,
     /// Seconds since 1970, or since the run began where it tells no more ([`CALENDAR`]); NaN where it
     /// tells nothing.
     pub wall: f64,
@@ -66,48 +67,44 @@ pub struct Extremes {
     pub max: f64,
 }
 
-/// Points whose steps never fall. If a run logs an earlier step again, it was resumed or rolled back:
-/// the new points replace the old ones. If it starts again at its first step, it counts each epoch from
-/// the beginning: the steps continue. A clone shares all full chunks.
+/// Points whose steps never fall. If a run logs an earlier step again, it was resumed, rolled back or
+/// begun again: the new points replace the old ones at this step and later ones. Several points at one
+/// step all stay. A clone shares all full chunks.
 #[derive(Debug, Clone)]
 pub struct Series {
     steps: Steps,
-    /// Added to the run's steps since its count last started again.
-    shift: u64,
     /// Time of the first point whose time is known.
     began: f64,
     /// Seconds since then; `f32` is precise enough.
     times: Chunks<Vec<f32>, CHUNK>,
     values: Values,
     pyramid: Pyramid,
+    gaps: Gaps,
 }
 
 impl Default for Series {
     fn default() -> Self {
         Self {
             steps: Steps::default(),
-            shift: 0,
             began: f64::NAN,
             times: Chunks::default(),
             values: Values::default(),
             pyramid: Pyramid::default(),
+            gaps: Gaps::default(),
         }
     }
 }
 
 impl Series {
-    /// Appends a point.
+    /// Appends a point. One whose step is not finite has no place.
     pub fn push(&mut self, point: Point) {
-        let mut step = point.step.saturating_add(self.shift);
-        if let (Some(first), Some(last)) = (self.steps.get(0), self.steps.last())
-            && step < last
-        {
-            if point.step <= first {
-                step = last.saturating_add(1);
-                self.shift = step - point.step;
-            } else {
-                self.forget_from(point.step);
-            }
+        if !point.step.is_finite() {
+            return;
+        }
+        // -0 is 0.
+        let step = point.step + 0.0;
+        if self.steps.last().is_some_and(|last| step < last) {
+            self.forget_from(step);
         }
         if self.began.is_nan() {
             self.began = point.wall;
@@ -119,6 +116,7 @@ impl Series {
         self.times.push(time.max(before));
         self.values.push(point.value);
         self.pyramid.grow(&self.values);
+        self.gaps.push(point.value);
     }
 
     /// Number of points.
@@ -151,7 +149,7 @@ impl Series {
     /// The position of a point on an axis; `None` if its time is unknown.
     pub fn x(&self, index: usize, clock: Clock) -> Option<f64> {
         let x = match clock.axis {
-            XAxis::Step => self.steps.get(index)? as f64,
+            XAxis::Step => self.steps.get(index)?,
             XAxis::Relative => self.time(index)? - clock.began,
             XAxis::Epoch => clock.epoch(self.steps.get(index)?)?,
             XAxis::Wall => self.time(index).filter(|at| *at >= CALENDAR)?,
@@ -184,13 +182,23 @@ impl Series {
         self.pyramid.extremes(&self.values, range)
     }
 
+    /// How many values are NaN or infinite.
+    pub fn not_finite(&self) -> usize {
+        self.gaps.count()
+    }
+
+    /// The stretches of a range whose values are NaN or infinite.
+    pub fn gaps(&self, range: Range<usize>) -> impl Iterator<Item = Range<usize>> + '_ {
+        self.gaps.within(range)
+    }
+
     /// How many points are at this step or before it.
-    pub fn index_after(&self, step: u64) -> usize {
-        self.steps.before(step.saturating_add(1))
+    pub fn index_after(&self, step: f64) -> usize {
+        self.steps.before(step.next_up())
     }
 
     /// The first steps of the minimum and of the maximum.
-    pub fn steps_of_extremes(&self) -> Option<(u64, u64)> {
+    pub fn steps_of_extremes(&self) -> Option<(f64, f64)> {
         let whole = self.extremes(0..self.len())?;
         let first = |is: &dyn Fn(Extremes) -> bool| {
             let (mut from, mut to) = (0, self.len());
@@ -206,16 +214,16 @@ impl Series {
         Some((first(&|e| e.min == whole.min)?, first(&|e| e.max == whole.max)?))
     }
 
-    /// The minimum and maximum in each of `count` equal parts of the range.
+    /// The points in each of `count` equal parts of the range.
     pub fn columns(
         &self,
         clock: Clock,
         (low, high): (f64, f64),
         count: usize,
-    ) -> Vec<Option<Extremes>> {
+    ) -> Vec<Range<usize>> {
         let width = (high - low) / count as f64;
         if count == 0 || width.is_nan() || width <= 0.0 {
-            return vec![None; count];
+            return vec![0..0; count];
         }
         let mut start = self.within(clock, low, low).start;
         (1..=count)
@@ -224,7 +232,7 @@ impl Series {
                 let end = self.within(clock, low, end).end;
                 let part = start..end;
                 start = end;
-                self.extremes(part)
+                part
             })
             .collect()
     }
@@ -236,12 +244,13 @@ impl Series {
     }
 
     /// Removes the points at this step and later ones.
-    pub fn forget_from(&mut self, step: u64) {
-        let len = self.steps.before(step.saturating_add(self.shift));
+    pub fn forget_from(&mut self, step: f64) {
+        let len = self.steps.before(step);
         self.steps.truncate(len);
         self.times.truncate(len);
         self.values.truncate(len);
         self.pyramid.truncate(len);
+        self.gaps.truncate(len);
     }
 }
 
@@ -334,13 +343,14 @@ mod tests {
         Clock { axis, began, epochs: None }
     }
 
-    fn point(step: u64, value: f64) -> Point {
-        Point { step, wall: 1e9 + step as f64 * 0.5, value }
+    fn point(step: impl Into<f64>, value: f64) -> Point {
+        let step = step.into();
+        Point { step, wall: 1e9 + step * 0.5, value }
     }
 
     fn series(values: impl IntoIterator<Item = f64>) -> Series {
         let mut series = Series::default();
-        values.into_iter().enumerate().for_each(|(i, v)| series.push(point(i as u64, v)));
+        values.into_iter().enumerate().for_each(|(i, v)| series.push(point(i as f64, v)));
         series
     }
 
@@ -367,13 +377,18 @@ mod tests {
     fn columns_part_the_stretch_and_lose_no_peak() {
         let series = series((0..1000).map(|i| if i == 437 { 9.0 } else { 1.0 }));
         let columns = series.columns(clock(XAxis::Step, 0.0), (0.0, 1000.0), 10);
-        let peaks: Vec<f64> = columns.iter().map(|c| c.expect("has points").max).collect();
+        let extremes = columns.iter().filter_map(|column| series.extremes(column.clone()));
+        let peaks: Vec<f64> = extremes.map(|e| e.max).collect();
         assert_eq!(peaks, [1.0, 1.0, 1.0, 1.0, 9.0, 1.0, 1.0, 1.0, 1.0, 1.0]);
         // Half the points after half the time: two steps a second.
         let by_time = series.within(clock(XAxis::Relative, 1e9), 100.0, 200.0);
         assert_eq!(by_time, 200..400);
-        assert_eq!(series.columns(clock(XAxis::Step, 0.0), (2000.0, 3000.0), 3), [None; 3]);
-        assert_eq!(series.columns(clock(XAxis::Step, 0.0), (5.0, 5.0), 2), [None; 2]);
+        let columns = |low, high, count| -> usize {
+            let columns = series.columns(clock(XAxis::Step, 0.0), (low, high), count);
+            assert_eq!(columns.len(), count);
+            columns.into_iter().flatten().count()
+        };
+        assert_eq!((columns(2000.0, 3000.0, 3), columns(5.0, 5.0, 2)), (0, 0));
     }
 
     #[test]
@@ -381,8 +396,8 @@ mod tests {
         let mut series = series((0..100).map(f64::from));
         series.push(point(40, -1.0));
         series.push(point(41, -2.0));
-        let steps: Vec<u64> = series.points().map(|p| p.step).collect();
-        assert_eq!(steps, (0..=41).collect::<Vec<u64>>());
+        let steps: Vec<f64> = series.points().map(|p| p.step).collect();
+        assert_eq!(steps, (0..=41).map(f64::from).collect::<Vec<_>>());
         assert_eq!(series.extremes(0..1000), Some(Extremes { min: -2.0, max: 39.0 }));
         assert_eq!(series.last(), Some(point(41, -2.0)));
         // Two points at one step both stay.
@@ -391,25 +406,35 @@ mod tests {
     }
 
     #[test]
-    fn a_count_that_starts_again_in_each_epoch_continues() {
+    fn a_run_that_is_begun_again_replaces_what_it_repeats() {
+        let mut series = series((0..10).map(f64::from));
+        (0..4).for_each(|step| series.push(point(step, f64::from(-step))));
+        let all: Vec<_> = series.points().map(|p| (p.step, p.value)).collect();
+        assert_eq!(all, [(0.0, 0.0), (1.0, -1.0), (2.0, -2.0), (3.0, -3.0)]);
+    }
+
+    #[test]
+    fn negative_and_fractional_steps_are_kept_apart() {
         let mut series = Series::default();
-        for epoch in 0..3 {
-            (1..=4).for_each(|step| series.push(point(step, f64::from(epoch))));
-        }
-        let steps: Vec<u64> = series.points().map(|p| p.step).collect();
-        assert_eq!(steps, (1..=12).collect::<Vec<u64>>());
-        // Within an epoch a lower step is a rollback.
-        series.push(point(3, 9.0));
-        assert_eq!(series.last().map(|p| (p.step, p.value)), Some((11, 9.0)));
-        assert_eq!(series.len(), 11);
+        let steps = [-2.5, -1.0, 0.0, 0.25, 0.5, 0.5, 7e15];
+        steps.iter().for_each(|step| series.push(point(*step, *step)));
+        series.push(point(f64::NAN, 1.0));
+        series.push(point(f64::INFINITY, 1.0));
+        assert_eq!(series.points().map(|p| p.step).collect::<Vec<_>>(), steps);
+        assert_eq!((series.index_after(0.5), series.index_after(-1.5)), (6, 1));
+        series.push(point(0.3, 9.0));
+        assert_eq!(
+            series.points().map(|p| p.step).collect::<Vec<_>>(),
+            [-2.5, -1.0, 0.0, 0.25, 0.3]
+        );
     }
 
     #[test]
     fn times_never_fall_and_may_begin_late() {
         let mut series = Series::default();
-        for (step, wall) in [(1, f64::NAN), (2, 1e9 + 1.0), (3, 1e9 + 5.0), (4, 1e9), (5, f64::NAN)]
-        {
-            series.push(Point { step, wall, value: 1.0 });
+        let walls = [f64::NAN, 1e9 + 1.0, 1e9 + 5.0, 1e9, f64::NAN];
+        for (step, wall) in walls.into_iter().enumerate() {
+            series.push(Point { step: step as f64, wall, value: 1.0 });
         }
         let x: Vec<_> = (0..5).map(|i| series.x(i, clock(XAxis::Relative, 1e9))).collect();
         assert_eq!(x, [None, Some(1.0), Some(5.0), Some(5.0), Some(5.0)]);
@@ -417,7 +442,7 @@ mod tests {
         assert_eq!(series.within(clock(XAxis::Relative, 1e9), 2.0, 9.0), 2..5);
         // Times since the beginning are no dates.
         let mut series = Series::default();
-        series.push(Point { step: 1, wall: 4.0, value: 1.0 });
+        series.push(Point { step: 1.0, wall: 4.0, value: 1.0 });
         let x = |axis| series.x(0, clock(axis, 4.0));
         assert_eq!((x(XAxis::Relative), x(XAxis::Wall)), (Some(0.0), None));
     }
@@ -427,14 +452,14 @@ mod tests {
         let mut values: Vec<f64> = (0..5_000).map(|i| f64::from(i % 100)).collect();
         (values[1_234], values[3_000], values[77]) = (-5.0, -5.0, f64::NAN);
         values[4_999] = 500.0;
-        assert_eq!(series(values.into_iter()).steps_of_extremes(), Some((1_234, 4_999)));
+        assert_eq!(series(values.into_iter()).steps_of_extremes(), Some((1_234.0, 4_999.0)));
         assert_eq!(Series::default().steps_of_extremes(), None);
     }
 
     #[test]
     fn epochs_are_those_that_the_run_tells_at_its_steps() {
         let mut epochs = Series::default();
-        [(10, 0.5), (20, 1.0), (30, 1.5)]
+        [(10.0, 0.5), (20.0, 1.0), (30.0, 1.5)]
             .into_iter()
             .for_each(|(step, epoch)| epochs.push(point(step, epoch)));
         let clock = Clock { axis: XAxis::Epoch, began: 0.0, epochs: Some(&epochs) };
@@ -448,7 +473,7 @@ mod tests {
     #[test]
     fn unknown_times_and_values_are_kept_and_not_drawn() {
         let mut series = Series::default();
-        series.push(Point { step: 3, wall: f64::NAN, value: f64::INFINITY });
+        series.push(Point { step: 3.0, wall: f64::NAN, value: f64::INFINITY });
         assert_eq!(series.x(0, clock(XAxis::Wall, 0.0)), None);
         assert_eq!(series.x(0, clock(XAxis::Step, 0.0)), Some(3.0));
         assert_eq!(series.extremes(0..1), None);

@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::readers::{repaired, unrepaired};
+use artgpt_base::files::read_text;
+
 /// Names of configuration files, the most complete first.
 const FILES: &[&str] = &[
     "config.toml",
@@ -29,8 +32,7 @@ pub fn settings(run: &Path) -> Settings {
     let mut all = Settings::new();
     for name in FILES {
         let path = run.join(name);
-        if path.metadata().is_ok_and(|m| m.len() <= MAX_FILE_BYTES)
-            && let Ok(text) = std::fs::read_to_string(&path)
+        if let Ok(text) = read_text(&path, MAX_FILE_BYTES)
             && let Some(value) = parse(name, &text)
         {
             flatten("", &value, &mut all);
@@ -42,9 +44,53 @@ pub fn settings(run: &Path) -> Settings {
 
 fn parse(name: &str, text: &str) -> Option<serde_json::Value> {
     match Path::new(name).extension()?.to_str()? {
-        "toml" => toml::from_str(text).ok(),
-        "json" => serde_json::from_str(text).ok(),
-        _ => serde_saphyr::from_str(text).ok(),
+        "toml" => toml::from_str(text).ok().map(Plain::into_json),
+        "json" => serde_json::from_slice(&repaired(text.as_bytes())).ok(),
+        _ => yaml::<Plain>(text).map(Plain::into_json).or_else(|| yaml(text)),
+    }
+}
+
+/// Parses YAML, in which numbers may be NaN and keys need not be words.
+fn yaml<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
+    let options = serde_saphyr::options! {
+        non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::PassThrough
+    };
+    serde_saphyr::from_str_with_options(text, options).ok()
+}
+
+/// A value of TOML or YAML, where numbers may be NaN or infinite.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Plain {
+    Truth(bool),
+    Whole(i64),
+    Large(u64),
+    Number(f64),
+    Word(String),
+    List(Vec<Plain>),
+    Map(BTreeMap<String, Plain>),
+    Nothing(()),
+}
+
+impl Plain {
+    /// As JSON, in which [`repaired`] has the same form for NaN and infinities.
+    fn into_json(self) -> serde_json::Value {
+        match self {
+            Self::Truth(truth) => truth.into(),
+            Self::Whole(number) => number.into(),
+            Self::Large(number) => number.into(),
+            Self::Number(number) if number.is_nan() => "\0NaN".into(),
+            Self::Number(f64::INFINITY) => "\0Infinity".into(),
+            Self::Number(f64::NEG_INFINITY) => "\0-Infinity".into(),
+            Self::Number(number) => number.into(),
+            Self::Word(word) => word.into(),
+            Self::List(all) => all.into_iter().map(Self::into_json).collect(),
+            Self::Map(all) => {
+                let all = all.into_iter().map(|(key, value)| (key, value.into_json()));
+                serde_json::Value::Object(all.collect())
+            }
+            Self::Nothing(()) => serde_json::Value::Null,
+        }
     }
 }
 
@@ -64,8 +110,25 @@ pub(crate) fn flatten(key: &str, value: &serde_json::Value, all: &mut Settings) 
         serde_json::Value::Array(items) if items.iter().any(|v| v.is_object() || v.is_array()) => {
             items.iter().enumerate().for_each(|(i, v)| flatten(&below(&i.to_string()), v, all));
         }
-        serde_json::Value::String(text) => drop(all.insert(key.to_string(), text.clone())),
-        value => drop(all.insert(key.to_string(), value.to_string())),
+        value => drop(all.insert(key.to_string(), text(value))),
+    }
+}
+
+/// A value as text; NaN and infinities as Python writes them.
+fn text(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(word) => match unrepaired(word) {
+            Some(_) => word.trim_start_matches('\0').to_string(),
+            None => word.clone(),
+        },
+        serde_json::Value::Array(items) => {
+            let items = items.iter().map(|item| match item {
+                serde_json::Value::String(word) if unrepaired(word).is_none() => item.to_string(),
+                item => text(item),
+            });
+            format!("[{}]", items.collect::<Vec<_>>().join(","))
+        }
+        value => value.to_string(),
     }
 }
 
@@ -91,6 +154,49 @@ pub fn differing_keys<'a>(all: impl Iterator<Item = &'a Settings>) -> Vec<String
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_that_are_not_finite_are_kept_in_every_format() {
+        let expected = [
+            ("a", "NaN"),
+            ("b", "Infinity"),
+            ("c.0.d", "-Infinity"),
+            ("e", "18446744073709551615"),
+            ("f", "[NaN,1,\"x\"]"),
+            ("g", "0.5"),
+            ("h", "true"),
+        ];
+        for (name, text) in [
+            (
+                "x.toml",
+                "a = nan\nb = inf\nf = [nan, 1, \"x\"]\ng = 0.5\nh = true\n[[c]]\nd = -inf\n",
+            ),
+            (
+                "x.json",
+                "{\"a\":NaN,\"b\":Infinity,\"c\":[{\"d\":-Infinity}],\"e\":18446744073709551615,\
+                 \"f\":[NaN,1,\"x\"],\"g\":0.5,\"h\":true}",
+            ),
+            (
+                "x.yaml",
+                "a: .nan\nb: .inf\nc:\n  - d: -.inf\ne: 18446744073709551615\nf: [.nan, 1, x]\n\
+                 g: 0.5\nh: true\n",
+            ),
+        ] {
+            let mut all = Settings::new();
+            flatten("", &parse(name, text).expect("parses"), &mut all);
+            // TOML has no such integers.
+            let wanted = expected.iter().filter(|(key, _)| name != "x.toml" || *key != "e");
+            let found = all.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+            assert_eq!(found.collect::<Vec<_>>(), wanted.copied().collect::<Vec<_>>(), "{name}");
+        }
+    }
+
+    #[test]
+    fn keys_of_yaml_need_not_be_words() {
+        let mut all = Settings::new();
+        flatten("", &parse("x.yaml", "1: 2\na: .inf\n").expect("parses"), &mut all);
+        assert_eq!(all.get("1").map(String::as_str), Some("2"));
+    }
 
     #[test]
     fn runs_differ_in_keys_of_any_format() {

@@ -58,7 +58,7 @@ mod tests {
     fn raw(values: &[f64]) -> Series {
         let mut series = Series::default();
         for (step, value) in values.iter().enumerate() {
-            series.push(Point { step: step as u64, wall: 0.0, value: *value });
+            series.push(Point { step: step as f64, wall: 0.0, value: *value });
         }
         series
     }

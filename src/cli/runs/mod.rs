@@ -13,7 +13,7 @@ use super::steering::Steering;
 use super::{Context, Failure};
 use crate::tui::{Ended, PanelPaths, WatchOptions, watch as run_watch};
 use artgpt_app::NO_METRICS;
-use artgpt_app::runs::{self, ExportTarget, Summary};
+use artgpt_app::runs::{self, ExportTarget, Rounded, Summary};
 use artgpt_base::output;
 use artgpt_base::text::printable;
 use artgpt_runs::{Pattern, PatternError};
@@ -26,6 +26,10 @@ pub(crate) fn run(context: &Context, command: RunsCommand) -> Result<ExitCode, F
         RunsCommand::List { paths, logs } => {
             let all = runs::list(app, &paths, pattern(logs)?.as_ref())?;
             if all.is_empty() && !context.json {
+                for file in runs::unread(&paths) {
+                    let (path, reason) = (file.path.display(), &file.reason);
+                    output::note(printable(&format!("{path} is not read: {reason}")));
+                }
                 output::note(if paths.is_empty() { NONE_YET } else { NO_METRICS });
             }
             show::list(context, &all);
@@ -52,7 +56,7 @@ pub(crate) fn watch(context: &Context, args: WatchArgs) -> Result<ExitCode, Fail
     let app = &context.app;
     let pattern = pattern(args.logs)?;
     let paths = runs::folders(app, &args.paths)?;
-    let exports = std::env::current_dir().unwrap_or_default();
+    let exports = std::env::current_dir().unwrap_or_else(|_| ".".into());
     let data = app.paths.data.clone();
     let options = WatchOptions {
         paths: PanelPaths { paths, pattern, data, exports },
@@ -101,14 +105,38 @@ fn diff(context: &Context, names: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Says on stderr what TensorBoard's format cannot hold.
+fn told(Rounded { steps, values }: Rounded) {
+    if steps > 0 {
+        output::note(format_args!(
+            "{steps} points have fractional steps; event files hold whole ones: rounded down"
+        ));
+    }
+    if values > 0 {
+        output::note(format_args!(
+            "{values} values are too large for 32-bit floats and were written as infinite"
+        ));
+    }
+}
+
 fn export(run: &artgpt_runs::Run, format: RunsFormat, to: Option<PathBuf>) -> Result<(), Failure> {
+    // What the export does not hold, for people alone.
+    for part in run.skipped.iter() {
+        output::note(printable(&format!("skipped: {part}")));
+    }
+    for file in &run.unread {
+        output::note(printable(&format!("not read: {file}")));
+    }
     match (format, to) {
         (RunsFormat::Csv, None) => {
-            let exported = runs::export(run, ExportTarget::CsvStream(&mut output::Stdout));
+            use std::io::IsTerminal;
+            let is_terminal = std::io::stdout().is_terminal();
+            let target = ExportTarget::CsvStream { out: &mut output::Stdout, is_terminal };
+            let exported = runs::export(run, target).map(drop);
             // An error of stdout is reported when the command ends, as everywhere.
             exported.or_else(|e| output::stdout_error().map(|_| ()).ok_or(e))?;
         }
-        (RunsFormat::Csv, Some(path)) => runs::export(run, ExportTarget::CsvFile(path))?,
+        (RunsFormat::Csv, Some(path)) => drop(runs::export(run, ExportTarget::CsvFile(path))?),
         (RunsFormat::Tensorboard, None) => {
             return Err(Failure::usage(
                 "TensorBoard reads a directory",
@@ -116,8 +144,8 @@ fn export(run: &artgpt_runs::Run, format: RunsFormat, to: Option<PathBuf>) -> Re
             ));
         }
         (RunsFormat::Tensorboard, Some(folder)) => {
-            runs::export(run, ExportTarget::TensorBoard(folder.clone()))?;
-            output::line(folder.display());
+            told(runs::export(run, ExportTarget::TensorBoard(folder.clone()))?);
+            output::line(printable(&folder.display().to_string()));
         }
     }
     Ok(())

@@ -6,7 +6,8 @@ use crate::cli::Context;
 use artgpt_app::runs::{Difference, MetricSummary, Summary};
 use artgpt_base::output;
 use artgpt_base::text::{fit, printable};
-use artgpt_runs::Run;
+use artgpt_runs::catalogue::Unread;
+use artgpt_runs::{Run, SkippedPart, table_head, table_row};
 
 /// Longer names and values are cut in tables; `--json` has them whole.
 const MAX_WIDTH: usize = 80;
@@ -29,7 +30,7 @@ pub(crate) fn list(context: &Context, runs: &[Summary]) {
     for run in runs {
         let (name, title, steps) = (cut(&run.name), title(run), &run.steps);
         let metric = run.main_metric().map(|(name, v)| format!("{name} {v:.4}"));
-        let last = printable(&run.trouble.clone().or(metric).unwrap_or_default());
+        let last = printable(&run.problem.clone().or(metric).unwrap_or_default());
         let standing = run.standing.word();
         let line = format!("{name:width$}  {standing:8}  {steps:>13}  {title:titles$}  {last}");
         output::line(line.trim_end());
@@ -40,10 +41,11 @@ pub(crate) fn to_json(run: &Summary) -> serde_json::Value {
     let metric = |m: &MetricSummary| {
         let about = serde_json::json!({
             "points": m.points,
-            "step": m.step,
-            "last": m.last,
+            "step": m.step.map(step),
+            "last": m.last.map(number),
             "min": m.min,
             "max": m.max,
+            "not_finite": m.not_finite,
         });
         (m.name.clone(), about)
     };
@@ -54,13 +56,47 @@ pub(crate) fn to_json(run: &Summary) -> serde_json::Value {
         "path": run.path,
         "name": run.title,
         "state": run.standing.state(),
-        "step": run.step,
+        "step": step(run.step),
         "total_steps": run.total_steps,
         "exit_reason": run.exit_reason,
-        "skipped": run.skipped,
+        "skipped": run.skipped.total(),
+        "skipped_reasons": run.skipped.iter().map(skipped).collect::<Vec<_>>(),
+        "unread": run.unread.iter().map(unread).collect::<Vec<_>>(),
         "trouble": run.trouble,
         "metrics": metrics,
     })
+}
+
+fn skipped(part: &SkippedPart) -> serde_json::Value {
+    serde_json::json!({
+        "file": part.file,
+        "reason": part.reason,
+        "count": part.count,
+        "bytes": part.bytes,
+        "first": part.first,
+    })
+}
+
+/// A number; JSON has no other form of NaN and infinities than words.
+fn number(value: f64) -> serde_json::Value {
+    match value {
+        _ if value.is_nan() => "NaN".into(),
+        f64::INFINITY => "Infinity".into(),
+        f64::NEG_INFINITY => "-Infinity".into(),
+        value => value.into(),
+    }
+}
+
+fn unread(file: &Unread) -> serde_json::Value {
+    serde_json::json!({ "file": file.path, "reason": file.reason })
+}
+
+/// A step as an integer where it is one.
+fn step(step: f64) -> serde_json::Value {
+    match step as i64 {
+        whole if whole as f64 == step => whole.into(),
+        _ => step.into(),
+    }
 }
 
 pub(crate) fn show(run: &Run) {
@@ -79,9 +115,8 @@ pub(crate) fn show(run: &Run) {
     if let Some(trouble) = &run.trouble {
         say("trouble", trouble);
     }
-    if run.skipped > 0 {
-        say("skipped", &format!("{} lines that cannot be parsed", run.skipped));
-    }
+    run.skipped.iter().for_each(|part| say("skipped", &part.to_string()));
+    run.unread.iter().for_each(|file| say("not read", &file.to_string()));
     let about = &run.curves.about;
     let remarks = about.remarks();
     for (key, value) in [("project", about.project.as_ref()), ("note", Some(&remarks))] {
@@ -94,14 +129,16 @@ pub(crate) fn show(run: &Run) {
         say("result", &fit(&format!("{key} = {value}"), 3 * MAX_WIDTH));
     }
     output::line("");
-    let rows = artgpt_runs::table(&run.curves);
+    let rows = run.curves.iter().map(|(name, series)| table_row(name, series));
+    let rows: Vec<_> = std::iter::once(table_head(&run.curves)).chain(rows).collect();
     let cut = |name: &str| fit(&printable(name), MAX_WIDTH);
     let width = rows.iter().map(|[name, ..]| cut(name).chars().count()).max().unwrap_or(0);
-    for [name, points, last, min, at, max, to] in rows {
+    for [name, points, last, min, at, max, to, not_finite] in rows {
         let name = cut(&name);
-        output::line(format!(
-            "{name:width$}  {points:>8}  {last:>12}  {min:>12} {at:>8}  {max:>12} {to:>8}"
-        ));
+        let line = format!(
+            "{name:width$}  {points:>8}  {last:>12}  {min:>12} {at:>8}  {max:>12} {to:>8}  {not_finite:>10}"
+        );
+        output::line(line.trim_end());
     }
 }
 

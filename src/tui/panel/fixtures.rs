@@ -37,7 +37,7 @@ impl RunBuilder {
     pub(crate) fn curve(mut self, name: &str, steps: u64, value: impl Fn(u64) -> f64) -> Self {
         for step in 1..=steps {
             let wall = (BEGAN + step * 10) as f64;
-            self.0.curves.push(name, Point { step, wall, value: value(step) });
+            self.0.curves.push(name, Point { step: step as f64, wall, value: value(step) });
         }
         self
     }

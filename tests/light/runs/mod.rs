@@ -4,6 +4,8 @@
 mod damage;
 mod panel;
 mod readers;
+mod recovery;
+mod text_logs;
 
 use std::path::{Path, PathBuf};
 

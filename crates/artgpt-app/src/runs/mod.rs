@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-pub use export::{ExportTarget, export};
+pub use export::{ExportTarget, Rounded, export};
 pub use summary::{MetricSummary, Summary};
 
 use super::{App, Result};
 use artgpt_rundir::job::named;
 use artgpt_rundir::run_id;
-use artgpt_runs::catalogue::{Found, find};
+use artgpt_runs::catalogue::{Found, Unread, find};
 use artgpt_runs::{Pattern, Run, RunReader};
 
 /// What is wrong with a run, or with where it goes.
@@ -33,8 +33,13 @@ pub enum RunsError {
         such_as: Vec<PathBuf>,
     },
     /// A path holds no metrics.
-    #[error("{0} holds no metrics")]
-    NoMetrics(String),
+    #[error("{name} holds no metrics{}", told(unread))]
+    NoMetrics {
+        /// The name.
+        name: String,
+        /// Files that look like logs and are not read.
+        unread: Vec<Unread>,
+    },
     /// There is no configuration.
     #[error("{0} keeps no configuration that can be read")]
     NoConfiguration(String),
@@ -62,6 +67,14 @@ pub enum RunsError {
         #[source]
         source: csv::Error,
     },
+}
+
+/// Files that are not read, each with its reason.
+fn told(unread: &[Unread]) -> String {
+    unread
+        .iter()
+        .map(|file| format!("; {} is not read: {}", file.path.display(), file.reason))
+        .collect()
 }
 
 fn io(path: &Path) -> impl FnOnce(std::io::Error) -> RunsError {
@@ -93,6 +106,11 @@ pub fn list(app: &App, paths: &[PathBuf], pattern: Option<&Pattern>) -> Result<V
     Ok(found.into_par_iter().map(summary).collect())
 }
 
+/// Files that look like logs and belong to no run, below the paths that a user named.
+pub fn unread(paths: &[PathBuf]) -> Vec<Unread> {
+    paths.iter().flat_map(|path| artgpt_runs::catalogue::unread(path)).collect()
+}
+
 /// All of one run, by ID, name or path.
 pub fn open(app: &App, name: &str, pattern: Option<&Pattern>) -> Result<Run> {
     let path = named(&app.paths.runs(), name)?;
@@ -108,7 +126,10 @@ pub fn open(app: &App, name: &str, pattern: Option<&Pattern>) -> Result<Run> {
     }
     match found.pop() {
         Some(found) => Ok(RunReader::whole(found, pattern.cloned())),
-        None => Err(RunsError::NoMetrics(name.to_string()).into()),
+        None => {
+            let unread = artgpt_runs::catalogue::unread(&path);
+            Err(RunsError::NoMetrics { name: name.to_string(), unread }.into())
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use artgpt_runs::{Run, Standing};
+use artgpt_runs::catalogue::Unread;
+use artgpt_runs::{Run, Skipped, Standing};
 
 /// One metric of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,13 +14,15 @@ pub struct MetricSummary {
     /// Number of points.
     pub points: usize,
     /// Of the last point.
-    pub step: Option<u64>,
+    pub step: Option<f64>,
     /// The last value.
     pub last: Option<f64>,
-    /// The smallest value.
+    /// The smallest finite value.
     pub min: Option<f64>,
-    /// The largest value.
+    /// The largest finite value.
     pub max: Option<f64>,
+    /// How many values are NaN or infinite.
+    pub not_finite: usize,
 }
 
 /// One run.
@@ -34,17 +37,21 @@ pub struct Summary {
     /// The state, as it is now.
     pub standing: Standing,
     /// The last step.
-    pub step: u64,
+    pub step: f64,
     /// The total number of steps, where it is known.
     pub total_steps: Option<u64>,
     /// The steps as people read them.
     pub steps: String,
     /// Why it ended.
     pub exit_reason: Option<String>,
-    /// Lines that cannot be parsed.
-    pub skipped: usize,
+    /// What was left out, by reason.
+    pub skipped: Skipped,
     /// Why it could not be read to its end.
     pub trouble: Option<String>,
+    /// Why it shows nothing or too little; includes the trouble.
+    pub problem: Option<String>,
+    /// Its files of other formats, which are not read.
+    pub unread: Vec<Unread>,
     /// All metrics.
     pub metrics: Vec<MetricSummary>,
 }
@@ -61,6 +68,7 @@ impl Summary {
                 last: last.map(|p| p.value),
                 min: extremes.map(|e| e.min),
                 max: extremes.map(|e| e.max),
+                not_finite: series.not_finite(),
             }
         });
         let (step, total_steps) = run.progress();
@@ -73,8 +81,10 @@ impl Summary {
             total_steps,
             steps: run.steps(),
             exit_reason: run.status.as_ref().and_then(|s| s.exit_reason.clone()),
-            skipped: run.skipped,
+            skipped: run.skipped.clone(),
             trouble: run.trouble.clone(),
+            problem: run.problem(),
+            unread: run.unread.clone(),
             metrics: metrics.collect(),
         }
     }

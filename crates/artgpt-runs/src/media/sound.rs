@@ -99,6 +99,18 @@ mod tests {
         assert_eq!((heard.wave.len(), heard.wave[7], heard.peak), (SLICES, (-0.5, 0.5), 0.5));
         assert!((heard.rms - 0.125f32.sqrt()).abs() < 1e-6);
         assert!(sound(&bytes[..60]).is_err());
+        // Any size or count in the head may be beyond all files.
+        for at in 0..44 {
+            for other in [0, 1, 0x7f, 0xff] {
+                for width in [1, 2, 4, 8] {
+                    let mut odd = bytes.clone();
+                    odd[at..(at + width).min(44)].fill(other);
+                    if let Ok(heard) = sound(&odd) {
+                        assert!(heard.wave.len() <= SLICES && heard.rms.is_finite(), "{at}");
+                    }
+                }
+            }
+        }
         let error = sound(b"OggS and more").expect_err("no WAV").to_string();
         assert!(error.contains("not a readable WAV file"), "{error}");
     }

@@ -12,11 +12,11 @@ use prost::encoding::decode_varint;
 
 use super::graph::graph;
 use super::protobuf::{Field, fields};
+use super::records::{Damage, Next, Records};
 use super::tensors::SummaryValue;
-use super::{Curves, Format, Tailed};
+use super::{Curves, Format, Skipped, Tailed};
 use crate::series::Point;
 use crate::tail::Tail;
-use artgpt_rundir::events::masked_crc32c;
 
 /// Follows an event file.
 pub type EventFile = Tailed<Events>;
@@ -24,10 +24,20 @@ pub type EventFile = Tailed<Events>;
 /// State of the event-file parser.
 #[derive(Debug, Default)]
 pub struct Events {
-    skipped: usize,
-    /// A record's length is wrong, so the next record cannot be located.
-    broken: bool,
+    records: Records,
+    /// The file will not grow any more.
+    is_over: bool,
+    known: Known,
+}
+
+/// What earlier events of the file say about later ones.
+#[derive(Debug, Default)]
+struct Known {
     plugins: Plugins,
+    skipped: Skipped,
+    /// The last step as it was written, and what is added to those that follow.
+    last_step: i64,
+    shift: i64,
 }
 
 /// The plugin of each tag; only a tag's first value names it.
@@ -41,71 +51,90 @@ pub(crate) struct FilePosition<'a> {
     pub offset: u64,
 }
 
-/// Limit on a record's bytes; a longer one counts as damage.
-const MAX_RECORD: u64 = 1 << 30;
-
-/// Bytes of a record's length and that length's checksum.
-const HEADER: usize = 12;
-/// Bytes of a record's checksum.
-const FOOTER: usize = 4;
-
 impl Format for Events {
     fn reset(&self) -> Self {
         Self::default()
     }
 
     fn parse(&mut self, tail: &mut Tail, into: &mut Curves) {
-        // Drop what follows a wrong length.
-        if self.broken {
-            return tail.consume(usize::MAX);
+        let (bytes, offset) = (tail.pending(), tail.at());
+        let mut at = 0;
+        loop {
+            match self.records.next(bytes, at, offset) {
+                Next::Record(data, end) => {
+                    let place =
+                        FilePosition { path: tail.path(), offset: offset + data.start as u64 };
+                    if event(&bytes[data], place, &mut self.known, into).is_none() {
+                        let length = (end - at) as u64;
+                        self.known.skipped.add_bytes(
+                            "records that are no readable events",
+                            1,
+                            length,
+                        );
+                    }
+                    at = end;
+                }
+                Next::Damage { end, kind, goes_on } => {
+                    self.lose(kind, goes_on, end - at);
+                    at = end;
+                }
+                Next::Wait => break,
+            }
         }
-        let file = FilePosition { path: tail.path(), offset: tail.at() };
-        let (used, skipped, broken) = records(tail.pending(), file, &mut self.plugins, into);
-        self.skipped += skipped;
-        self.broken = broken;
-        tail.consume(used);
+        if self.is_over
+            && let Some((kind, goes_on)) = self.records.rest(bytes, at)
+        {
+            self.lose(kind, goes_on, bytes.len() - at);
+            at = bytes.len();
+        }
+        tail.consume(at);
     }
 
-    fn skipped(&self) -> usize {
-        self.skipped
+    fn finish(&mut self, _tail: &mut Tail) {
+        self.is_over = true;
+    }
+
+    fn skipped(&self) -> &Skipped {
+        &self.known.skipped
     }
 }
 
-/// Parses complete records. Returns their bytes, the number of unreadable ones, and whether a length was
-/// wrong.
-fn records(
-    bytes: &[u8],
-    file: FilePosition,
-    plugins: &mut Plugins,
-    curves: &mut Curves,
-) -> (usize, usize, bool) {
-    let (mut at, mut skipped) = (0, 0);
-    while let Some(head) = bytes.get(at..at + HEADER) {
-        let mut fields = head;
-        let (length, sum) = (fields.get_u64_le(), fields.get_u32_le());
-        if masked_crc32c(&head[..8]) != sum || length > MAX_RECORD {
-            return (at, skipped + 1, true);
-        }
-        let start = at + HEADER;
-        let end = start + length as usize;
-        let Some(mut foot) = bytes.get(end..end + FOOTER) else { break };
-        let data = &bytes[start..end];
-        let position = FilePosition { offset: file.offset + start as u64, ..file };
-        if masked_crc32c(data) != foot.get_u32_le()
-            || event(data, position, plugins, curves).is_none()
-        {
-            skipped += 1;
-        }
-        at = end + FOOTER;
+impl Events {
+    fn lose(&mut self, kind: Damage, goes_on: bool, bytes: usize) {
+        self.known.skipped.add_bytes(kind.reason(), usize::from(!goes_on), bytes as u64);
     }
-    (at, skipped, false)
+}
+
+impl Known {
+    /// The step of an event. A step that was kept in 32 bits becomes negative at 2^31: it counts on.
+    fn step(&mut self, written: i64, curves: &mut Curves) -> f64 {
+        const HALF: i64 = 1 << 31;
+        let wraps = self.last_step >= HALF / 2 && (-HALF..=-HALF / 2).contains(&written);
+        if wraps && self.shift == 0 {
+            self.shift = 2 * HALF;
+            let text = "the step overflows 32 bits here; later steps count on";
+            curves.about_mut().alert(HALF as u64, text.into());
+        }
+        match written {
+            // Also of events that name no step.
+            0 => 0.0,
+            _ => {
+                // A run that is begun again.
+                if written > 0 {
+                    self.shift = 0;
+                }
+                self.last_step = written;
+                written.saturating_add(self.shift) as f64
+            }
+        }
+    }
 }
 
 /// Parses an `Event`; `None` if the message is damaged.
 fn event(
     bytes: &[u8],
     position: FilePosition,
-    plugins: &mut Plugins,
+    known: &mut Known,
     curves: &mut Curves,
 ) -> Option<()> {
     let whole = bytes;
@@ -116,13 +145,14 @@ fn event(
     for entry in fields(bytes) {
         match entry? {
             (1, Field::Fixed64(bits)) => wall = f64::from_bits(bits),
-            (2, Field::Varint(n)) => step = (n as i64).max(0) as u64,
+            (2, Field::Varint(n)) => step = n as i64,
             (4, Field::Bytes(inner)) => network = inner,
             (5, Field::Bytes(inner)) => summary = inner,
             (7, Field::Bytes(inner)) => session = inner,
             _ => {}
         }
     }
+    let step = known.step(step, curves);
     if !network.is_empty() {
         curves.about_mut().graph = Some(Arc::new(graph(network)?));
     }
@@ -137,7 +167,12 @@ fn event(
         if let (1, Field::Bytes(value)) = entry? {
             let at = Point { step, wall, value: 0.0 };
             if let Some(other) = summary_value(value, at, curves)? {
-                other.keep(whole, position, step, plugins, curves.about_mut())?;
+                let (plugins, about) = (&mut known.plugins, curves.about_mut());
+                if !other.keep(whole, position, step as u64, plugins, about)? {
+                    let kind = known.plugins.get(other.tag).map_or("none", String::as_str);
+                    let reason = format!("values of the plugin {kind}, which are not shown");
+                    known.skipped.add_first(reason, 1, || other.tag.to_string());
+                }
             }
         }
     }
@@ -188,7 +223,6 @@ fn scalar(bytes: &[u8]) -> Option<Option<f64>> {
             (4, Field::Bytes(raw)) => content = raw,
             (5, Field::Fixed32(bits)) => found(f32::from_bits(bits).into()),
             (6, Field::Fixed64(bits)) => found(f64::from_bits(bits)),
-            (7 | 10, Field::Varint(n)) => found(n as i64 as f64),
             (5, Field::Bytes(mut packed)) if packed.len().is_multiple_of(4) => {
                 while packed.has_remaining() {
                     found(packed.get_f32_le().into());
@@ -199,28 +233,70 @@ fn scalar(bytes: &[u8]) -> Option<Option<f64>> {
                     found(packed.get_f64_le());
                 }
             }
-            (7 | 10, Field::Bytes(mut packed)) => {
+            (field @ (7 | 10 | 11 | 13 | 16 | 17), Field::Varint(n)) => {
+                found(integer(field, kind, n))
+            }
+            (field @ (7 | 10 | 11 | 13 | 16 | 17), Field::Bytes(mut packed)) => {
                 while packed.has_remaining() {
-                    found(decode_varint(&mut packed).ok()? as i64 as f64);
+                    found(integer(field, kind, decode_varint(&mut packed).ok()?));
                 }
             }
             _ => {}
         }
     }
+    Some(single.filter(|_| !is_vector).or_else(|| raw_scalar(kind, content)))
+}
+
+/// A number of `int_val`, `int64_val`, `bool_val`, `half_val`, `uint32_val` or `uint64_val`.
+fn integer(field: u32, kind: u64, n: u64) -> f64 {
+    match (field, kind) {
+        (13, BFLOAT16) => f32::from_bits((n as u32) << 16).into(),
+        (13, _) => half(n as u16),
+        (17, _) => n as f64,
+        _ => n as i64 as f64,
+    }
+}
+
+/// A number in `tensor_content`.
+fn raw_scalar(kind: u64, mut content: &[u8]) -> Option<f64> {
     // The values of `DataType` in tensorflow/core/framework/types.proto.
-    let raw = match (kind, content.len()) {
-        (1, 4) => Some(content.get_f32_le().into()),
-        (2, 8) => Some(content.get_f64_le()),
-        (3, 4) => Some(content.get_i32_le().into()),
-        (9, 8) => Some(content.get_i64_le() as f64),
-        _ => None,
-    };
-    Some(single.filter(|_| !is_vector).or(raw))
+    Some(match (kind, content.len()) {
+        (1, 4) => content.get_f32_le().into(),
+        (2, 8) => content.get_f64_le(),
+        (3, 4) => content.get_i32_le().into(),
+        (4 | 10, 1) => content.get_u8().into(),
+        (5, 2) => content.get_i16_le().into(),
+        (6, 1) => content.get_i8().into(),
+        (9, 8) => content.get_i64_le() as f64,
+        (BFLOAT16, 2) => f32::from_bits(u32::from(content.get_u16_le()) << 16).into(),
+        (17, 2) => content.get_u16_le().into(),
+        (19, 2) => half(content.get_u16_le()),
+        (22, 4) => content.get_u32_le().into(),
+        (23, 8) => content.get_u64_le() as f64,
+        _ => return None,
+    })
+}
+
+/// `DataType::DT_BFLOAT16`.
+const BFLOAT16: u64 = 14;
+
+/// The value of a 16-bit float.
+fn half(bits: u16) -> f64 {
+    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
+    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023) / 1024.0);
+    sign * match exponent {
+        0 => fraction * 2f64.powi(-14),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        _ => (1.0 + fraction) * 2f64.powi(exponent - 15),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Grown;
+    use crate::readers::Reader;
     use artgpt_rundir::events::record;
 
     /// An event with a scalar, as TensorBoard's protobuf encodes it.
@@ -238,28 +314,57 @@ mod tests {
         event
     }
 
+    fn points(bytes: &[u8]) -> (Vec<(f64, f64)>, Skipped) {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("events");
+        std::fs::write(&path, bytes).expect("writes");
+        let mut reader = EventFile::new(&path);
+        let mut curves = Curves::default();
+        while reader.fetch().expect("reads") == Grown::Some {
+            reader.parse(&mut curves);
+        }
+        reader.finish();
+        reader.parse(&mut curves);
+        let loss = curves.get("loss").expect("is there");
+        (loss.points().map(|p| (p.step, p.value)).collect(), reader.skipped().clone())
+    }
+
     #[test]
-    fn a_damaged_record_costs_itself_and_a_wrong_length_all_that_follows() {
-        let good = record(&scalar_event(7, "loss", 0.25));
-        let mut damaged = record(&scalar_event(8, "loss", 9.0));
-        damaged[20] ^= 1;
-        let mut bytes = [&good[..], &damaged, &record(&scalar_event(9, "loss", 0.5))].concat();
-        let records = |bytes: &[u8], curves: &mut Curves| {
-            let position = FilePosition { path: Path::new("f"), offset: 0 };
-            super::records(bytes, position, &mut Plugins::new(), curves)
-        };
+    fn damage_is_counted_and_reading_goes_on() {
+        let events: Vec<u8> =
+            (0..100).flat_map(|i| record(&scalar_event(i, "loss", i.into()))).collect();
+        let length = events.len() / 100;
+        let mut bytes = events.clone();
+        // The checksum of a length.
+        bytes[50 * length + 9] ^= 1;
+        // Data.
+        bytes[70 * length + 20] ^= 1;
+        bytes.truncate(100 * length - 5);
+        let (found, skipped) = points(&bytes);
+        let expected: Vec<_> = (0..99)
+            .filter(|i| ![50, 70].contains(i))
+            .map(|i| (f64::from(i), f64::from(i)))
+            .collect();
+        assert_eq!(found, expected);
+        let told: Vec<String> = skipped.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                format!("damaged parts where no record begins: 1 ({length} bytes)"),
+                format!("records with a wrong checksum: 1 ({length} bytes)"),
+                format!("records that are cut off: 1 ({} bytes)", length - 5),
+            ]
+        );
+    }
+
+    #[test]
+    fn steps_that_overflow_32_bits_count_on() {
+        let mut known = Known::default();
         let mut curves = Curves::default();
-        assert_eq!(records(&bytes, &mut curves), (bytes.len(), 1, false));
-        let points: Vec<_> = curves.get("loss").expect("is").points().collect();
-        let point = |step, value| Point { step, wall: 1000.5, value };
-        assert_eq!(points, [point(7, 0.25), point(9, 0.5)]);
-        // Half a record waits.
-        let mut curves = Curves::default();
-        assert_eq!(records(&bytes[..bytes.len() - 1], &mut curves).0, good.len() + damaged.len());
-        bytes[good.len()] ^= 1;
-        let mut curves = Curves::default();
-        assert_eq!(records(&bytes, &mut curves), (good.len(), 1, true));
-        assert_eq!(curves.last_step(), Some(7));
+        let written = [i64::from(i32::MAX) - 1, i32::MIN.into(), -2_147_483_646, 7, -5];
+        let steps = written.map(|step| known.step(step, &mut curves));
+        assert_eq!(steps, [2_147_483_646.0, 2_147_483_648.0, 2_147_483_650.0, 7.0, -5.0]);
+        assert_eq!(curves.about.alerts.len(), 1);
     }
 
     #[test]
@@ -272,6 +377,13 @@ mod tests {
         let mut packed = vec![0x08, 2, 0x32, 8];
         packed.extend(0.1f64.to_le_bytes());
         assert_eq!(scalar(&packed), Some(Some(0.1)));
+        // half_val of 1.5, bool_val, and NaN in the content.
+        assert_eq!(scalar(&[0x08, 19, 0x68, 0x80, 0x7c]), Some(Some(1.5)));
+        assert_eq!(scalar(&[0x08, 10, 0x58, 1]), Some(Some(1.0)));
+        let nan = [&[0x08, 2, 0x22, 8][..], &f64::NAN.to_le_bytes()].concat();
+        assert!(scalar(&nan).flatten().is_some_and(f64::is_nan));
+        let halves = [0x3c00, 0xc000, 0x0001, 0x7c00, 0x7bff].map(half);
+        assert_eq!(halves, [1.0, -2.0, 2f64.powi(-24), f64::INFINITY, 65504.0]);
         // Two float_val.
         let mut two = vec![0x08, 1, 0x2a, 8];
         two.extend([0; 8]);

@@ -1,8 +1,15 @@
 //! JSON Lines such as `metrics.jsonl`: one object a line.
 
-use serde_json::Value;
+use std::borrow::Cow;
 
-use super::{Curves, Format, Line, Tailed};
+use serde_json::{Map, Value};
+
+use super::number::Notation;
+use super::role::{Role, Roles};
+use super::row::{Placing, Row};
+use super::words::{Texts, Words, quoted};
+use super::{Curves, Format, Tailed};
+use crate::skipped::Skipped;
 use crate::tail::Tail;
 
 /// Follows a JSON Lines file.
@@ -12,49 +19,144 @@ pub type JsonLines = Tailed<Json>;
 /// part of the name.
 #[derive(Debug, Default)]
 pub struct Json {
-    lines: u64,
-    skipped: usize,
+    objects: Objects,
+    skipped: Skipped,
 }
-
-/// Keys that name a line's data split.
-const SPLIT: &[&str] = &["split", "mode", "phase"];
 
 /// The metrics of our own runs that depend on the split; the others depend on the step only.
 const SPLIT_METRICS: &[&str] = &["loss", "accuracy"];
 
 impl Format for Json {
+    const IS_TEXT: bool = true;
+
     fn reset(&self) -> Self {
         Self::default()
     }
 
     fn parse(&mut self, tail: &mut Tail, into: &mut Curves) {
-        let (lines, skipped) = (&mut self.lines, &mut self.skipped);
-        tail.lines(b'\n', |text| {
-            if text.iter().all(u8::is_ascii_whitespace) {
+        let Self { objects, skipped } = self;
+        let dropped = tail.text_lines(|text, number| {
+            // A list of objects, one a line, is read like them.
+            let text = text.trim().trim_end_matches(',');
+            if matches!(text, "" | "[" | "]") {
                 return;
             }
-            match serde_json::from_slice(&repaired(text)) {
-                Ok(Value::Object(object)) => {
-                    numbers(&object).push_into(into, *lines);
-                    *lines += 1;
+            match parse(text) {
+                Ok(object) => objects.push(&object, into, skipped, &|| format!("line {number}")),
+                Err(reason) => {
+                    // A program that was killed left half a line, and the next one went on in it.
+                    if let Some(rest) = text.rfind("{\"").filter(|at| *at > 0)
+                        && let Ok(object) = parse(&text[rest..])
+                    {
+                        objects.push(&object, into, skipped, &|| format!("line {number}"));
+                    }
+                    skipped.add_first(reason, 1, || format!("line {number}: {}", quoted(text)));
                 }
-                _ => *skipped += 1,
             }
         });
+        if dropped > 0 {
+            skipped.add_first("lines that are too long", 1, || format!("{dropped} bytes"));
+        }
+        objects.settle(into, skipped);
     }
 
-    fn finish(&self, tail: &mut Tail) {
+    fn finish(&mut self, tail: &mut Tail) {
         tail.finish();
     }
 
-    fn skipped(&self) -> usize {
-        self.skipped
+    fn skipped(&self) -> &Skipped {
+        &self.skipped
+    }
+}
+
+/// The object of a line, or why there is none.
+fn parse(text: &str) -> Result<Map<String, Value>, &'static str> {
+    match serde_json::from_slice(&repaired(text.as_bytes())) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err("lines that are not a JSON object"),
+        Err(_) => Err("lines that are not JSON"),
+    }
+}
+
+/// Whether a line is an object with a step or epoch, and something else.
+pub(crate) fn is_metrics_object(line: &str) -> bool {
+    let Ok(object) = parse(line) else { return false };
+    let (mut counts, mut others) = (false, false);
+    for (key, value) in &object {
+        flatten(key.into(), value, &mut |key, leaf| match (Role::of(&key), leaf) {
+            (Role::Step(_) | Role::Epoch, Leaf::Number(_) | Leaf::Text(_)) => counts = true,
+            (Role::Metric, Leaf::Number(_)) => others = true,
+            (Role::Metric, Leaf::Text(text)) => {
+                others |= Notation::default().number(text).is_some();
+            }
+            _ => {}
+        });
+    }
+    counts && others
+}
+
+/// Objects of one file become points.
+#[derive(Debug, Default)]
+pub(super) struct Objects {
+    roles: Roles,
+    places: Placing,
+    words: Words,
+}
+
+impl Objects {
+    /// Adds the numbers of one object to the curves. `at` tells where it is.
+    pub(crate) fn push(
+        &mut self,
+        object: &Map<String, Value>,
+        into: &mut Curves,
+        skipped: &mut Skipped,
+        at: &dyn Fn() -> String,
+    ) {
+        let Self { roles, places, words } = self;
+        let mut row = Row::default();
+        let (mut split, mut found) = (None, Vec::new());
+        roles.begin_row();
+        for (key, value) in object {
+            flatten(key.into(), value, &mut |key, value| {
+                let role = roles.of(&key);
+                match value {
+                    Leaf::Number(value) => row.number(role, key, value),
+                    Leaf::Text(text) if role == Role::Split => {
+                        if split.is_none() || key == "split" {
+                            split = Some(text.to_string());
+                        }
+                    }
+                    Leaf::Text(text) => {
+                        if !row.text(role, key.clone(), text, Notation::default()) {
+                            found.push((key, text));
+                        }
+                    }
+                    Leaf::Nothing => row.nothing(role),
+                }
+            });
+        }
+        if let Some(split) = &split {
+            let is_ours = object.contains_key("split") && object.contains_key("stage");
+            if is_ours && split != "train" {
+                row.drop_clocks();
+            }
+            row.rename(|name| match !is_ours || SPLIT_METRICS.contains(&name) {
+                true => Some(format!("{name}/{split}")),
+                false => (split == "train").then(|| name.to_string()),
+            });
+        }
+        row.push_into(places, into, Texts { words, found }, skipped, at);
+    }
+
+    /// Counts the texts that should have been numbers.
+    pub(crate) fn settle(&mut self, curves: &mut Curves, skipped: &mut Skipped) {
+        self.words.settle(curves, skipped);
     }
 }
 
 /// Quotes the numbers that Python writes but JSON lacks: `NaN`, `Infinity`, `-Infinity`. [`unrepaired`] reads
 /// them.
-pub fn repaired(text: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+pub fn repaired(text: &[u8]) -> Cow<'_, [u8]> {
     const WORDS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
     if !WORDS.iter().any(|w| memchr::memmem::find(text, w.as_bytes()).is_some()) {
         return text.into();
@@ -89,44 +191,27 @@ pub fn unrepaired(word: &str) -> Option<f64> {
     }
 }
 
-/// Collects the numbers of one object.
-fn numbers(object: &serde_json::Map<String, Value>) -> Line {
-    let mut line = Line::default();
-    let split = SPLIT.iter().find_map(|key| object.get(*key)?.as_str());
-    let is_ours = object.get("split").is_some() && object.get("stage").is_some();
-    for (key, value) in object {
-        let named = |key: &str| match split {
-            Some(split) if !is_ours || SPLIT_METRICS.contains(&key) => {
-                Some(format!("{key}/{split}"))
-            }
-            Some(split) if split != "train" => None,
-            _ => Some(key.to_string()),
-        };
-        flatten(key, value, &mut |key, value| match super::Role::of(key) {
-            super::Role::Metric => {
-                if let Some(name) = named(key) {
-                    line.put(name, value);
-                }
-            }
-            _ => line.put(key.to_string(), value),
-        });
-    }
-    line
+/// A value that holds no others.
+enum Leaf<'a> {
+    Number(f64),
+    Text(&'a str),
+    Nothing,
 }
 
-fn flatten(key: &str, value: &Value, put: &mut impl FnMut(&str, f64)) {
+fn flatten<'a>(key: Cow<'a, str>, value: &'a Value, put: &mut impl FnMut(Cow<'a, str>, Leaf<'a>)) {
     match value {
-        Value::Number(n) => put(key, n.as_f64().unwrap_or(f64::NAN)),
-        Value::Bool(b) => put(key, f64::from(u8::from(*b))),
-        Value::String(word) => {
-            if let Some(number) = unrepaired(word) {
-                put(key, number);
-            }
-        }
+        Value::Number(n) => put(key, Leaf::Number(n.as_f64().unwrap_or(f64::NAN))),
+        Value::Bool(b) => put(key, Leaf::Number(f64::from(u8::from(*b)))),
+        Value::String(word) => match unrepaired(word) {
+            Some(number) => put(key, Leaf::Number(number)),
+            None => put(key, Leaf::Text(word)),
+        },
         Value::Object(inner) => {
-            inner.iter().for_each(|(k, v)| flatten(&format!("{key}/{k}"), v, put));
+            inner.iter().for_each(|(k, v)| flatten(format!("{key}/{k}").into(), v, put));
         }
-        Value::Null | Value::Array(_) => {}
+        // Losses of one element are still losses.
+        Value::Array(items) if let [item] = &items[..] => flatten(key, item, put),
+        Value::Null | Value::Array(_) => put(key, Leaf::Nothing),
     }
 }
 
@@ -144,26 +229,26 @@ not json
 {"step":3,"stage":"answer","spl"#;
         let (curves, skipped) = read_all(ours, |path| Box::new(JsonLines::new(path)));
         // The last line, which is not whole, is one of them.
-        assert_eq!(skipped, 2);
+        assert_eq!(skipped.total(), 2);
         let names: Vec<&str> = curves.iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["elapsed_s", "epoch", "loss/train", "lr", "loss/held_out"]);
         let loss = curves.get("loss/train").expect("is there");
-        assert_eq!(loss.get(0).map(|p| (p.step, p.value)), Some((1, 2.5)));
-        assert!(loss.get(1).is_some_and(|p| p.step == 2 && p.value.is_nan()));
+        assert_eq!(loss.get(0).map(|p| (p.step, p.value)), Some((1.0, 2.5)));
+        assert!(loss.get(1).is_some_and(|p| p.step == 2.0 && p.value.is_nan()));
         let seconds = loss.get(1).zip(loss.get(0)).map(|(b, a)| b.wall - a.wall);
         assert_eq!(seconds, Some(1.0));
 
         let others = "{\"_step\":5,\"_timestamp\":1000000000.5,\"train\":{\"loss\":1,\"ok\":true}}\n{\"a\":1e400}\n";
         let (curves, _) = read_all(others, |path| Box::new(JsonLines::new(path)));
         let point = curves.get("train/loss").and_then(|s| s.last()).expect("is there");
-        assert_eq!((point.step, point.wall, point.value), (5, 1_000_000_000.5, 1.0));
+        assert_eq!((point.step, point.wall, point.value), (5.0, 1_000_000_000.5, 1.0));
         assert_eq!(curves.get("train/ok").and_then(|s| s.last()).map(|p| p.value), Some(1.0));
     }
 
     #[test]
     fn a_file_with_no_steps_counts_its_lines() {
         let (curves, _) = read_all("{\"x\":1}\n\n{\"x\":2}\n", |p| Box::new(JsonLines::new(p)));
-        let steps: Vec<u64> = curves.get("x").expect("x").points().map(|p| p.step).collect();
-        assert_eq!(steps, [0, 1]);
+        let steps: Vec<f64> = curves.get("x").expect("x").points().map(|p| p.step).collect();
+        assert_eq!(steps, [0.0, 1.0]);
     }
 }

@@ -4,25 +4,35 @@ mod csv;
 mod events;
 mod graph;
 mod jsonl;
+mod number;
 mod pattern;
+mod pieces;
 mod protobuf;
+mod records;
+mod role;
+mod row;
+mod table;
 mod tailed;
 mod tensors;
 mod trainer_state;
 mod wandb;
+mod words;
 
 use std::path::Path;
 
 pub use csv::CsvFile;
 pub use events::EventFile;
+pub(crate) use jsonl::is_metrics_object;
 pub use jsonl::{JsonLines, repaired, unrepaired};
 pub use pattern::{Matches, Pattern, PatternError, PatternLog};
+pub(crate) use table::{is_counted_table, is_metrics_table};
 pub use tailed::{Format, Tailed};
 pub use trainer_state::TrainerState;
 pub use wandb::WandbFile;
 
 use super::curves::Curves;
 use super::series::CALENDAR;
+use super::skipped::Skipped;
 use super::tail::Grown;
 
 /// Reads one log file of a run piece by piece. Disk access ([`Self::fetch`]) is separate from changes to the
@@ -45,8 +55,8 @@ pub trait Reader: Send + std::fmt::Debug {
     /// Treats an unterminated last line as complete, because the file will not grow any more.
     fn finish(&mut self) {}
 
-    /// Number of lines or records that did not parse.
-    fn skipped(&self) -> usize;
+    /// The lines, records and cells that are not used.
+    fn skipped(&self) -> &Skipped;
 }
 
 /// Column names of the step.
@@ -83,7 +93,7 @@ impl Role {
 /// The numbers of one line: step, times and metrics.
 #[derive(Debug, Default)]
 struct Line {
-    step: Option<u64>,
+    step: Option<f64>,
     wall: Option<f64>,
     elapsed: Option<f64>,
     metrics: Vec<(String, f64)>,
@@ -92,7 +102,7 @@ struct Line {
 impl Line {
     fn put(&mut self, name: String, value: f64) {
         match Role::of(&name) {
-            Role::Step if value >= 0.0 && value < u64::MAX as f64 => self.step = Some(value as u64),
+            Role::Step if value.is_finite() => self.step = Some(value),
             // Small values of `time` are durations of a step, not Unix times.
             Role::Wall if value >= CALENDAR => self.wall = Some(value),
             Role::Elapsed => {
@@ -105,7 +115,7 @@ impl Line {
 
     /// Adds the metrics to the curves. A line without a step gets the step `count`.
     fn push_into(self, curves: &mut Curves, count: u64) {
-        let step = self.step.unwrap_or(count);
+        let step = self.step.unwrap_or(count as f64);
         let wall = self.wall.or(self.elapsed).unwrap_or(f64::NAN);
         for (name, value) in self.metrics {
             curves.push(&name, super::series::Point { step, wall, value });
@@ -121,7 +131,7 @@ mod testing {
     pub(crate) fn read_all(
         text: &str,
         reader: impl Fn(&Path) -> Box<dyn Reader>,
-    ) -> (Curves, usize) {
+    ) -> (Curves, Skipped) {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("file");
         std::fs::write(&path, text).expect("writes");
@@ -132,6 +142,6 @@ mod testing {
         }
         reader.finish();
         reader.parse(&mut curves);
-        (curves, reader.skipped())
+        (curves, reader.skipped().clone())
     }
 }

@@ -2,7 +2,12 @@
 
 use regex::Regex;
 
-use super::{Curves, Format, Line, Tailed};
+use super::number::Notation;
+use super::role::Role;
+use super::row::{Placing, Row};
+use super::words::{Texts, Words, quoted};
+use super::{Curves, Format, Tailed};
+use crate::skipped::Skipped;
 use crate::tail::Tail;
 
 /// A pattern such as `step (?<step>\d+).*loss (?<loss>\S+)`. The groups `step`, `time` and `elapsed` position
@@ -28,8 +33,8 @@ impl Pattern {
     /// [`PatternError`] says what is wrong with it.
     pub fn new(text: &str) -> Result<Self, PatternError> {
         let regex = Regex::new(text)?;
-        let metrics = regex.capture_names().flatten().filter(|n| !super::STEP_NAMES.contains(n));
-        match metrics.count() {
+        let is_metric = |name: &&str| matches!(Role::of(name), Role::Metric | Role::Epoch);
+        match regex.capture_names().flatten().filter(is_metric).count() {
             0 => Err(PatternError::NoMetric),
             _ => Ok(Self(regex)),
         }
@@ -39,60 +44,96 @@ impl Pattern {
 /// Follows a plain log.
 pub type PatternLog = Tailed<Matches>;
 
-/// State of the pattern parser. A line that does not match is no error.
+/// State of the pattern parser. A line that does not match is no error, unless none does.
 #[derive(Debug)]
 pub struct Matches {
     pattern: Pattern,
-    matched: u64,
+    notation: Notation,
+    places: Placing,
+    words: Words,
+    has_match: bool,
+    skipped: Skipped,
 }
 
 impl Matches {
     /// A parser with this pattern.
     pub fn new(pattern: Pattern) -> Self {
-        Self { pattern, matched: 0 }
+        Self {
+            pattern,
+            notation: Notation::default(),
+            places: Placing::default(),
+            words: Words::default(),
+            has_match: false,
+            skipped: Skipped::default(),
+        }
+    }
+
+    /// Adds what the pattern finds in a line.
+    fn line(&mut self, text: &str, number: u64, into: &mut Curves) {
+        let Pattern(regex) = &self.pattern;
+        let Some(captures) = regex.captures(text) else {
+            if !self.has_match && !text.trim().is_empty() {
+                self.skipped.add_first(NO_MATCH, 1, || format!("line {number}: {}", quoted(text)));
+            }
+            return;
+        };
+        if !self.has_match {
+            (self.has_match, self.skipped) = (true, Skipped::default());
+        }
+        let groups = || {
+            let named = regex.capture_names().flatten();
+            named.filter_map(|name| Some((name, bare(captures.name(name)?.as_str()))))
+        };
+        groups().for_each(|(_, text)| self.notation.learn(text));
+        let mut row = Row::default();
+        let mut found = Vec::new();
+        for (name, text) in groups() {
+            if !row.text(Role::of(name), name, text, self.notation) {
+                found.push((name.into(), text));
+            }
+        }
+        let at = || format!("line {number}");
+        let texts = Texts { words: &mut self.words, found };
+        row.push_into(&mut self.places, into, texts, &mut self.skipped, &at);
     }
 }
 
+/// Why nothing of a log is used.
+const NO_MATCH: &str = "the pattern matches no line; lines read";
+
 impl Format for Matches {
+    const IS_TEXT: bool = true;
+
     fn reset(&self) -> Self {
-        Self { pattern: self.pattern.clone(), matched: 0 }
+        Self::new(self.pattern.clone())
     }
 
     fn parse(&mut self, tail: &mut Tail, into: &mut Curves) {
-        let Self { pattern: Pattern(regex), matched } = self;
         // Carriage returns end lines too: progress bars overwrite their line.
-        tail.lines(b'\r', |text| {
-            let text = String::from_utf8_lossy(text);
-            let Some(found) = regex.captures(&text) else { return };
-            let mut line = Line::default();
-            for name in regex.capture_names().flatten() {
-                if let Some(value) = found.name(name).and_then(|m| number(m.as_str())) {
-                    line.put(name.to_string(), value);
-                }
-            }
-            line.push_into(into, *matched);
-            *matched += 1;
-        });
+        let dropped = tail.text_lines(|text, number| self.line(text, number, into));
+        if dropped > 0 {
+            self.skipped.add_first("lines that are too long", 1, || format!("{dropped} bytes"));
+        }
+        self.words.settle(into, &mut self.skipped);
     }
 
-    fn finish(&self, tail: &mut Tail) {
+    fn finish(&mut self, tail: &mut Tail) {
         tail.finish();
     }
 
-    fn skipped(&self) -> usize {
-        0
+    fn skipped(&self) -> &Skipped {
+        &self.skipped
     }
 }
 
-/// Parses a number in a usual notation of logs: `1,234`, `12.5%`, `3.4k`.
-fn number(text: &str) -> Option<f64> {
-    let text = text.trim().trim_end_matches(['%', ',', ';']);
-    let (digits, factor) = match text.as_bytes().last()? {
-        b'k' => (&text[..text.len() - 1], 1e3),
-        b'M' => (&text[..text.len() - 1], 1e6),
-        _ => (text, 1.0),
-    };
-    digits.replace([',', '_'], "").parse::<f64>().ok().map(|n| n * factor)
+/// A group without the punctuation that follows a number in a sentence.
+fn bare(text: &str) -> &str {
+    let text = text.trim().trim_end_matches([',', ';', ':', '|', '}']);
+    let open = |sign| text.contains(sign);
+    match text.strip_suffix([')', ']']) {
+        Some(inner) if !open('(') && !open('[') => inner,
+        _ => text,
+    }
 }
 
 #[cfg(test)]
@@ -109,13 +150,9 @@ mod tests {
             read_all(log, |path| Box::new(PatternLog::of(path, Matches::new(pattern.clone()))));
         let loss: Vec<_> =
             curves.get("loss").expect("is").points().map(|p| (p.step, p.value)).collect();
-        assert_eq!(loss, [(1000, 2.5), (1010, 2.25)]);
+        assert_eq!(loss, [(1000.0, 2.5), (1010.0, 2.25)]);
         assert_eq!(curves.get("lr").map(|s| s.len()), Some(1));
         assert!(Pattern::new("loss (?<loss>").is_err());
         assert!(matches!(Pattern::new(r"loss (\S+)"), Err(PatternError::NoMetric)));
-        assert_eq!(
-            ["12.5%", "3.4k", "x", "-1e-3"].map(number),
-            [Some(12.5), Some(3400.0), None, Some(-1e-3)]
-        );
     }
 }

@@ -2,11 +2,14 @@
 
 use std::path::Path;
 
-use super::{Curves, Reader};
+use super::{Curves, Reader, Skipped};
 use crate::tail::{Grown, Tail};
 
 /// A format: the parser's state for a file that is partly read.
 pub trait Format: Send + std::fmt::Debug {
+    /// Whether the file is text, which is decoded to UTF-8 first.
+    const IS_TEXT: bool = false;
+
     /// The state for reading the file again from the start.
     fn reset(&self) -> Self;
 
@@ -14,10 +17,10 @@ pub trait Format: Send + std::fmt::Debug {
     fn parse(&mut self, tail: &mut Tail, into: &mut Curves);
 
     /// See [`Reader::finish`].
-    fn finish(&self, _tail: &mut Tail) {}
+    fn finish(&mut self, _tail: &mut Tail) {}
 
     /// See [`Reader::skipped`].
-    fn skipped(&self) -> usize;
+    fn skipped(&self) -> &Skipped;
 }
 
 /// A [`Reader`] of a growing file in the format `F`.
@@ -30,7 +33,8 @@ pub struct Tailed<F> {
 impl<F: Format> Tailed<F> {
     /// A reader with this format's initial state.
     pub fn of(path: &Path, format: F) -> Self {
-        Self { tail: Tail::new(path), format }
+        let tail = if F::IS_TEXT { Tail::text(path) } else { Tail::new(path) };
+        Self { tail, format }
     }
 }
 
@@ -62,7 +66,7 @@ impl<F: Format> Reader for Tailed<F> {
         self.format.finish(&mut self.tail);
     }
 
-    fn skipped(&self) -> usize {
+    fn skipped(&self) -> &Skipped {
         self.format.skipped()
     }
 }

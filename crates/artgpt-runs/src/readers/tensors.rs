@@ -21,7 +21,7 @@ pub(crate) struct SummaryValue<'a> {
 
 impl SummaryValue<'_> {
     /// Parses the value and adds it to `about`. `whole` is the message that contains it, at `position` in
-    /// the file. `None` if it is damaged.
+    /// the file. Whether it is a kind that is shown; `None` if it is damaged.
     pub(crate) fn keep(
         &self,
         whole: &[u8],
@@ -29,11 +29,11 @@ impl SummaryValue<'_> {
         step: u64,
         plugins: &mut Plugins,
         about: &mut About,
-    ) -> Option<()> {
+    ) -> Option<bool> {
         if let Some(metadata) = self.metadata {
             let (name, content) = plugin(metadata)?;
             if name == "hparams" {
-                return hyperparameters(content, about);
+                return hyperparameters(content, about).map(|()| true);
             }
             if plugins.get(self.tag).is_none_or(|known| known != name) {
                 plugins.insert(self.tag.to_string(), name.to_string());
@@ -89,10 +89,10 @@ impl SummaryValue<'_> {
                     let bins = bins.map(|b| Bin { low: b[0], high: b[1], count: b[2] });
                     keep_histogram(about, self.tag, step, bins.collect());
                 }
-                _ => {}
+                _ => return Some(false),
             }
         }
-        Some(())
+        Some(true)
     }
 }
 

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use artgpt_base::files::read_text;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::jsonl::{repaired, unrepaired};
-use super::{Curves, Grown, Line, Reader};
+use super::jsonl::{Objects, repaired};
+use super::{Curves, Grown, Reader};
+use crate::skipped::Skipped;
 
 /// Follows a `trainer_state.json`.
 #[derive(Debug)]
@@ -15,20 +17,24 @@ pub struct TrainerState {
     path: PathBuf,
     /// Size and modification time of the file that was read last.
     seen: Option<(u64, SystemTime)>,
-    fetched: Option<Vec<u8>>,
-    skipped: usize,
+    fetched: Option<String>,
+    skipped: Skipped,
 }
 
 #[derive(Deserialize)]
 struct File {
     #[serde(default)]
-    log_history: Vec<serde_json::Map<String, Value>>,
+    log_history: Vec<Map<String, Value>>,
+    max_steps: Option<f64>,
 }
+
+/// Limit on the file's bytes: a history of a million entries.
+const MAX_FILE_BYTES: u64 = 512 << 20;
 
 impl TrainerState {
     /// A reader of this file.
     pub fn new(path: &Path) -> Self {
-        Self { path: path.into(), seen: None, fetched: None, skipped: 0 }
+        Self { path: path.into(), seen: None, fetched: None, skipped: Skipped::default() }
     }
 }
 
@@ -47,7 +53,7 @@ impl Reader for TrainerState {
                 Ok(Grown::Anew)
             }
             None => {
-                self.fetched = Some(std::fs::read(&self.path)?);
+                self.fetched = Some(read_text(&self.path, MAX_FILE_BYTES)?);
                 self.seen = Some(now);
                 Ok(Grown::Some)
             }
@@ -57,23 +63,25 @@ impl Reader for TrainerState {
     fn parse(&mut self, into: &mut Curves) {
         let Some(text) = self.fetched.take() else { return };
         // A file that is still being written does not parse; once complete, its size or time differs.
-        let Ok(file) = serde_json::from_slice::<File>(&repaired(&text)) else {
-            self.skipped += 1;
-            return;
-        };
-        for entry in file.log_history {
-            let mut line = Line::default();
-            for (key, value) in entry {
-                if let Some(value) = value.as_f64().or(value.as_str().and_then(unrepaired)) {
-                    line.put(key, value);
-                }
+        let file = match serde_json::from_slice::<File>(&repaired(text.as_bytes())) {
+            Ok(file) => file,
+            Err(e) => {
+                return self.skipped.add_first("files that are not complete", 1, || e.to_string());
             }
-            line.push_into(into, 0);
+        };
+        if let Some(total) = file.max_steps.filter(|total| *total >= 1.0) {
+            into.set_total(total as u64);
         }
+        let mut objects = Objects::default();
+        for (at, entry) in file.log_history.iter().enumerate() {
+            let at = || format!("log_history[{at}]");
+            objects.push(entry, into, &mut self.skipped, &at);
+        }
+        objects.settle(into, &mut self.skipped);
     }
 
-    fn skipped(&self) -> usize {
-        self.skipped
+    fn skipped(&self) -> &Skipped {
+        &self.skipped
     }
 }
 
@@ -105,7 +113,7 @@ mod tests {
         assert_eq!(reader.fetch().expect("reads"), Grown::Some);
         reader.parse(&mut curves);
         let loss = curves.get("loss").expect("is there");
-        assert_eq!(loss.points().map(|p| p.step).collect::<Vec<_>>(), [10, 20, 30]);
+        assert_eq!(loss.points().map(|p| p.step).collect::<Vec<_>>(), [10.0, 20.0, 30.0]);
         assert!(loss.last().is_some_and(|p| p.wall.is_nan()));
         let epoch = curves.get("epoch").and_then(|s| s.last());
         assert!(epoch.is_some_and(|p| p.value.is_nan()));

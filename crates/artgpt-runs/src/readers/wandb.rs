@@ -3,27 +3,26 @@
 //! The layout follows `wandb/sdk/internal/datastore.py` and `wandb/proto/wandb_internal.proto` in the
 //! Python package.
 
-use std::collections::{BTreeMap, HashSet};
-use std::path::{Component, Path};
+mod history;
 
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::path::Path;
 
+use serde_json::Value;
+
+use self::history::history;
+use super::jsonl::repaired;
+use super::pieces::{Kind, Next, Pieces};
 use super::protobuf::{Field, fields};
-use super::{Curves, Format, Line, Tailed};
-use crate::about::{About, Bin, ByTag, Media, keep, keep_histogram, keep_text};
+use super::{Curves, Format, Skipped, Tailed};
+use crate::about::About;
 use crate::curves::SYSTEM;
 use crate::series::Point;
 use crate::settings::flatten;
 use crate::tail::Tail;
 
-/// Block size in bytes: no piece of a record crosses a multiple of it.
-const BLOCK: u64 = 32_768;
-/// Bytes of a piece's checksum, length and kind.
-const PIECE_HEADER: usize = 7;
-/// Limit on a record's bytes; the rest is dropped.
+/// Limit on a record's bytes.
 const MAX_RECORD: usize = 64 << 20;
-/// Bytes of the file's header: `:W&B`, a magic number and a version.
-const FILE_HEADER: usize = 7;
 
 /// Limit on the characters of a run's note.
 const MAX_NOTE_CHARS: usize = 2_000;
@@ -38,83 +37,114 @@ pub type WandbFile = Tailed<Wandb>;
 /// State of the W&B log parser.
 #[derive(Debug, Default)]
 pub struct Wandb {
-    /// Offset of the first pending byte.
-    at: u64,
-    /// Pieces of an incomplete record.
-    record: Vec<u8>,
+    pieces: Pieces,
+    /// The pieces of an incomplete record.
+    record: Record,
     rows: u64,
     /// Step of the last row.
     step: u64,
-    skipped: usize,
-    /// It is not a W&B log, or a length in it is wrong.
-    broken: bool,
+    skipped: Skipped,
+    /// It is not a W&B log.
+    is_foreign: bool,
+    /// The file will not grow any more.
+    is_over: bool,
+}
+
+/// A record whose last piece has not come yet.
+#[derive(Debug, Default)]
+struct Record {
+    data: Vec<u8>,
+    /// Its first piece was read.
+    is_open: bool,
+    /// Pieces whose first one is missing belong to damage that is counted.
+    after_damage: bool,
 }
 
 impl Wandb {
     /// Parses the complete pieces that are pending.
     fn parse_pieces(&mut self, tail: &mut Tail, curves: &mut Curves) {
-        let pending = tail.pending();
-        let mut used = 0;
-        if self.at == 0 {
-            let Some(head) = pending.get(..FILE_HEADER) else { return };
-            if !head.starts_with(b":W&B") {
-                (self.broken, self.skipped) = (true, 1);
-                return;
-            }
-            used = FILE_HEADER;
-        }
+        let (bytes, offset) = (tail.pending(), tail.at());
+        let mut at = 0;
         loop {
-            let left = (BLOCK - (self.at + used as u64) % BLOCK) as usize;
-            if left < PIECE_HEADER {
-                // The rest of a block that is too short for a header is padding.
-                if pending.len() < used + left {
+            match self.pieces.next(bytes, at, offset) {
+                Next::Piece(kind, data) => {
+                    at = data.end;
+                    if self.take_piece(kind, &bytes[data]) {
+                        let record = std::mem::take(&mut self.record.data);
+                        if self.parse_record(&record, tail.path(), curves).is_none() {
+                            let length = record.len() as u64;
+                            self.skipped.add_bytes(
+                                "records that are no readable messages",
+                                1,
+                                length,
+                            );
+                        }
+                        // Keeps the buffer's capacity.
+                        self.record.data = record;
+                    }
+                }
+                Next::Skip(end) => at = end,
+                Next::Damage { end, goes_on } => {
+                    self.lose("damaged parts", goes_on, end - at);
+                    at = end;
+                }
+                Next::Foreign => {
+                    self.is_foreign = true;
+                    self.skipped.add("files that are no W&B log", 1);
+                    at = bytes.len();
                     break;
                 }
-                used += left;
-                continue;
-            }
-            let Some(head) = pending.get(used..used + PIECE_HEADER) else { break };
-            let sum = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
-            let length = usize::from(u16::from_le_bytes([head[4], head[5]]));
-            let kind = head[6];
-            if length > left - PIECE_HEADER || !(1..=4).contains(&kind) {
-                (self.broken, self.skipped) = (true, self.skipped + 1);
-                break;
-            }
-            let Some(data) = pending.get(used + PIECE_HEADER..used + PIECE_HEADER + length) else {
-                break;
-            };
-            used += PIECE_HEADER + length;
-            let mut hash = crc32fast::Hasher::new();
-            hash.update(&[kind]);
-            hash.update(data);
-            if hash.finalize() != sum {
-                self.record.clear();
-                self.skipped += 1;
-                continue;
-            }
-            /// Kinds of pieces: a whole record, and the first and last piece of one.
-            const FULL: u8 = 1;
-            const FIRST: u8 = 2;
-            const LAST: u8 = 4;
-            if matches!(kind, FULL | FIRST) {
-                self.record.clear();
-            }
-            if self.record.len() + data.len() <= MAX_RECORD {
-                self.record.extend(data);
-            }
-            if matches!(kind, FULL | LAST) {
-                let record = std::mem::take(&mut self.record);
-                if self.parse_record(&record, tail.path(), curves).is_none() {
-                    self.skipped += 1;
-                }
-                // Keep the buffer's capacity.
-                self.record = record;
-                self.record.clear();
+                Next::Wait => break,
             }
         }
-        tail.consume(used);
-        self.at += used as u64;
+        if self.is_over {
+            // An open record without more pieces is cut off, too.
+            let rest = self.pieces.rest(bytes, at);
+            if let Some(goes_on) = rest.or(self.record.is_open.then_some(false)) {
+                let reason = if goes_on { "damaged parts" } else { "records that are cut off" };
+                self.lose(reason, goes_on, bytes.len() - at);
+            }
+            at = bytes.len();
+        }
+        tail.consume(at);
+    }
+
+    /// Adds a piece to its record; returns whether the record is complete.
+    fn take_piece(&mut self, kind: Kind, data: &[u8]) -> bool {
+        let record = &mut self.record;
+        if matches!(kind, Kind::Full | Kind::First) {
+            if record.is_open {
+                self.skipped.add_bytes("records without an end", 1, record.data.len() as u64);
+            }
+            record.data.clear();
+            (record.is_open, record.after_damage) = (true, false);
+        } else if !record.is_open {
+            if !record.after_damage {
+                self.skipped.add_bytes(
+                    "pieces of records without a beginning",
+                    1,
+                    data.len() as u64,
+                );
+            }
+            return false;
+        }
+        if record.data.len() + data.len() > MAX_RECORD {
+            self.skipped.add("records of more than 64 MiB", 1);
+            (record.is_open, record.after_damage) = (false, true);
+            return false;
+        }
+        record.data.extend(data);
+        let is_whole = matches!(kind, Kind::Full | Kind::Last);
+        record.is_open &= !is_whole;
+        is_whole
+    }
+
+    /// Counts damage, of which an incomplete record is part.
+    fn lose(&mut self, reason: &'static str, goes_on: bool, bytes: usize) {
+        let bytes = bytes + if self.record.is_open { self.record.data.len() } else { 0 };
+        self.record.data.clear();
+        (self.record.is_open, self.record.after_damage) = (false, true);
+        self.skipped.add_bytes(reason, usize::from(!goes_on), bytes as u64);
     }
 
     /// Parses one `Record`; `None` if it is damaged.
@@ -147,120 +177,18 @@ impl Format for Wandb {
     }
 
     fn parse(&mut self, tail: &mut Tail, into: &mut Curves) {
-        match self.broken {
+        match self.is_foreign {
             true => tail.consume(usize::MAX),
             false => self.parse_pieces(tail, into),
         }
     }
 
-    fn skipped(&self) -> usize {
-        self.skipped
+    fn finish(&mut self, _tail: &mut Tail) {
+        self.is_over = true;
     }
-}
 
-/// Parses a row of history: scalars go to the curves, media and histograms beside them. Returns the row's
-/// step; `None` if it is damaged.
-fn history(row: &[u8], log: &Path, count: u64, curves: &mut Curves) -> Option<u64> {
-    let mut line = Line { step: Some(count), ..Line::default() };
-    let mut items: Vec<(String, &[u8])> = Vec::new();
-    for entry in fields(row) {
-        match entry? {
-            (1, Field::Bytes(inner)) => items.push(item(inner)?),
-            (2, Field::Bytes(step)) => {
-                for entry in fields(step) {
-                    if let (1, Field::Varint(number)) = entry? {
-                        line.step = Some(number);
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    // Fields of a media value may come as separate items; `NAME/_type` shows that `NAME` is one.
-    let tags: HashSet<&str> =
-        items.iter().filter_map(|(name, _)| name.strip_suffix("/_type")).collect();
-    let mut media: BTreeMap<&str, Value> = BTreeMap::new();
-    for (name, json) in &items {
-        let ends = || name.match_indices('/').map(|(end, _)| end);
-        if let Some(end) = ends().find(|end| tags.contains(&name[..*end])) {
-            let of = media.entry(&name[..end]).or_insert_with(|| Value::Object(Map::new()));
-            let key = &name[end + 1..];
-            if MEDIA_KEYS.contains(&key)
-                && let (Some(of), Ok(value)) = (of.as_object_mut(), serde_json::from_slice(json))
-            {
-                of.insert(key.to_string(), value);
-            }
-        } else if let Some(value) = number(json) {
-            line.put(name.clone(), value);
-        } else if json.starts_with(b"{")
-            && let Ok(value) = serde_json::from_slice::<Value>(json)
-            && value.get("_type").is_some()
-        {
-            media.insert(name, value);
-        }
-    }
-    // W&B's internal values.
-    line.metrics.retain(|(name, _)| !name.starts_with('_'));
-    let step = line.step.unwrap_or(count);
-    line.push_into(curves, count);
-    // Rows after an exit record: the run was resumed.
-    if curves.about.exit.is_some() {
-        curves.about_mut().exit = None;
-    }
-    for (tag, value) in media {
-        keep_media(tag, &value, step, log, curves.about_mut());
-    }
-    Some(step)
-}
-
-/// The fields of media values that are read.
-const MEDIA_KEYS: &[&str] =
-    &["_type", "path", "caption", "filenames", "captions", "values", "bins", "audio"];
-
-/// Adds a media value. Its file is in `files/` beside the log.
-fn keep_media(tag: &str, value: &Value, step: u64, log: &Path, about: &mut About) {
-    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or("").to_string();
-    let numbers = |key: &str| -> Vec<f64> {
-        let all = value.get(key).and_then(Value::as_array).into_iter().flatten();
-        all.filter_map(Value::as_f64).collect()
-    };
-    let put = |into: &mut ByTag<Media>, path: &str, caption: String| {
-        // Ignore a path that leads out of the run directory.
-        let own = Path::new(path).components().all(|c| matches!(c, Component::Normal(_)));
-        if own && !path.is_empty() {
-            let path = log.with_file_name("files").join(path);
-            keep(into, tag, step, Media::new(path, None, &caption));
-        }
-    };
-    let single = |into: &mut ByTag<Media>, value: &Value| {
-        put(into, &text(value.get("path")), text(value.get("caption")));
-    };
-    let all = |key: &str| value.get(key).and_then(Value::as_array);
-    match value.get("_type").and_then(Value::as_str) {
-        Some("image-file") => single(&mut about.pictures, value),
-        Some("images/separated") => {
-            for (i, name) in all("filenames").into_iter().flatten().enumerate() {
-                let caption = all("captions").and_then(|captions| captions.get(i));
-                put(&mut about.pictures, name.as_str().unwrap_or(""), text(caption));
-            }
-        }
-        Some("audio-file") => single(&mut about.sounds, value),
-        Some("audio") => {
-            let sounds = all("audio").into_iter().flatten();
-            sounds.for_each(|value| single(&mut about.sounds, value));
-        }
-        Some("table-file" | "incremental-table-file") => single(&mut about.tables, value),
-        Some("histogram") => {
-            let (values, edges) = (numbers("values"), numbers("bins"));
-            let bins = values.iter().zip(edges.windows(2));
-            let bins = bins.map(|(count, edge)| Bin { low: edge[0], high: edge[1], count: *count });
-            keep_histogram(about, tag, step, bins.collect());
-        }
-        // Types that are not displayed: show the path.
-        Some(kind) if value.get("path").is_some() => {
-            keep_text(about, tag, step, format!("{kind}: files/{}", text(value.get("path"))));
-        }
-        _ => {}
+    fn skipped(&self) -> &Skipped {
+        &self.skipped
     }
 }
 
@@ -309,19 +237,31 @@ fn updates(record: &[u8], into: &mut BTreeMap<String, String>) -> Option<()> {
             (1, Field::Bytes(inner)) => {
                 let (name, json) = item(inner)?;
                 if !name.starts_with('_')
-                    && let Ok(value) = serde_json::from_slice(json)
+                    && let Some(value) = value(json)
                 {
-                    flatten(&name.replace('/', "."), &value, into);
+                    let name = name.replace('/', ".");
+                    forget(&name, into);
+                    flatten(&name, &value, into);
                 }
             }
             (2, Field::Bytes(inner)) => {
                 let (name, _) = item(inner)?;
-                into.remove(&name.replace('/', "."));
+                forget(&name.replace('/', "."), into);
             }
             _ => {}
         }
     }
     Some(())
+}
+
+/// Removes a key with all keys below it, and keys above it that held a single value.
+fn forget(name: &str, from: &mut BTreeMap<String, String>) {
+    let below = format!("{name}.");
+    let range = from.range(below.clone()..).take_while(|(key, _)| key.starts_with(&below));
+    let gone: Vec<String> = range.map(|(key, _)| key.clone()).collect();
+    gone.iter().for_each(|key| drop(from.remove(key)));
+    from.remove(name);
+    name.match_indices('.').for_each(|(end, _)| drop(from.remove(&name[..end])));
 }
 
 fn config(record: &[u8], about: &mut About) -> Option<()> {
@@ -387,7 +327,7 @@ fn stats(record: &[u8], step: u64, curves: &mut Curves) -> Option<()> {
         // The suffix after `/l:` names the process.
         let name = name.split("/l:").next().unwrap_or(&name);
         if let Some(value) = number(json) {
-            curves.push(&format!("{SYSTEM}{name}"), Point { step, wall, value });
+            curves.push(&format!("{SYSTEM}{name}"), Point { step: step as f64, wall, value });
         }
     }
     Some(())
@@ -447,13 +387,21 @@ fn item(item: &[u8]) -> Option<(String, &[u8])> {
     Some((names.join("/"), json))
 }
 
+/// A number. NaN and infinities are words, which some versions of W&B quote.
 fn number(json: &[u8]) -> Option<f64> {
     match json {
-        b"NaN" => Some(f64::NAN),
-        b"Infinity" => Some(f64::INFINITY),
-        b"-Infinity" => Some(f64::NEG_INFINITY),
+        b"NaN" | b"\"NaN\"" => Some(f64::NAN),
+        b"Infinity" | b"\"Infinity\"" => Some(f64::INFINITY),
+        b"-Infinity" | b"\"-Infinity\"" => Some(f64::NEG_INFINITY),
+        b"true" => Some(1.0),
+        b"false" => Some(0.0),
         json => serde_json::from_slice::<f64>(json).ok(),
     }
+}
+
+/// Any value; in it NaN and infinities are what [`repaired`] makes of them.
+fn value(json: &[u8]) -> Option<Value> {
+    serde_json::from_slice(&repaired(json)).ok()
 }
 
 #[cfg(test)]
@@ -472,6 +420,58 @@ mod tests {
         assert_eq!(reader.fetch().expect("reads"), Grown::Some);
         reader.parse(&mut curves);
         assert_eq!(reader.fetch().expect("reads"), Grown::Not);
-        assert_eq!((reader.skipped(), curves.is_empty()), (1, true));
+        assert_eq!((reader.skipped().total(), curves.is_empty()), (1, true));
+    }
+
+    /// A field of bytes, as protobuf encodes it.
+    fn field(number: u8, content: &[u8]) -> Vec<u8> {
+        // Field 16 has a key of two bytes.
+        let key = match number {
+            16 => vec![0x82, 1],
+            number => vec![number << 3 | 2],
+        };
+        [&key[..], &[content.len() as u8], content].concat()
+    }
+
+    fn update(name: &str, json: &str) -> Vec<u8> {
+        field(1, &[field(1, name.as_bytes()), field(16, json.as_bytes())].concat())
+    }
+
+    #[test]
+    fn the_last_record_of_a_summary_wins_whatever_its_value() {
+        let mut all = BTreeMap::new();
+        for (name, json) in [
+            ("best", "0.5"),
+            ("note", "\"NaN\""),
+            ("deep", r#"{"a":1,"b":{"c":2}}"#),
+            ("list", "[NaN,1,\"x\"]"),
+            ("none", "null"),
+            ("best", "-Infinity"),
+            ("deep", r#"{"a":NaN}"#),
+            ("value", "1"),
+            ("value", r#"{"min":Infinity}"#),
+        ] {
+            updates(&update(name, json), &mut all).expect("whole");
+        }
+        let told: Vec<_> = all.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let expected = [
+            ("best", "-Infinity"),
+            ("deep.a", "NaN"),
+            ("list", "[NaN,1,\"x\"]"),
+            ("none", "null"),
+            ("note", "NaN"),
+            ("value.min", "Infinity"),
+        ];
+        assert_eq!(told, expected);
+        updates(&field(2, &field(1, b"deep")), &mut all).expect("whole");
+        assert!(!all.contains_key("deep.a"));
+    }
+
+    #[test]
+    fn numbers_of_history_may_be_words() {
+        let told = ["NaN", "\"NaN\"", "\"-Infinity\"", "Infinity", "true", "1e3", "\"x\"", "[1]"]
+            .map(|json| number(json.as_bytes()).map(|v| v.to_string()));
+        let told = told.map(Option::unwrap_or_default);
+        assert_eq!(told, ["NaN", "NaN", "-inf", "inf", "1", "1000", "", ""]);
     }
 }

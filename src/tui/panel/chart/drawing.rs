@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use ratatui::style::Color;
 
-use super::trace::{Frame, height, short, span, trace};
+use super::trace::{Frame, Gap, LARGEST, height, short, span, trace};
 use crate::tui::panel::state::Panel;
 use artgpt_rundir::{Mark, MarkKind};
 use artgpt_runs::{Clock, Run, Series, XAxis};
@@ -34,7 +34,17 @@ pub(crate) struct Line {
     pub run: String,
     pub colour: Color,
     pub kind: LineKind,
-    pub points: Vec<(f64, f64)>,
+    /// Its connected parts.
+    pub segments: Vec<Vec<(f64, f64)>>,
+    /// Where it has no finite values.
+    pub gaps: Vec<Gap>,
+}
+
+impl Line {
+    /// All points.
+    pub(crate) fn points(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
+        self.segments.iter().flatten().copied()
+    }
 }
 
 /// What a line shows.
@@ -50,20 +60,25 @@ pub(crate) enum LineKind {
 impl Drawing {
     /// At most two points a column. `None` if there is nothing to draw.
     pub(crate) fn new(panel: &Panel, metric: &str, columns: usize) -> Option<Self> {
+        let (log, axis) = (panel.charts.scale.log, panel.charts.scale.axis);
         let (low, high) = panel.seen(metric)?;
-        // A single point still gets an axis around it.
-        let high = if high > low { high } else { low + 1.0 };
+        let (low, high) = visible(low, high);
         let (mut raw, mut curves, mut marks) = (Vec::new(), Vec::new(), Vec::new());
         for i in panel.drawn() {
             let run = panel.run(i);
-            let clock = run.clock(panel.charts.scale.axis);
+            let clock = run.clock(axis);
             let Some((series, clock)) = run.curves.get(metric).zip(clock) else { continue };
             let frame = Frame { clock, low, high, columns };
-            let line = |series: &Series, kind| Line {
-                run: run.title().unwrap_or(&run.name).to_string(),
-                colour: panel.runs[i].colour,
-                kind,
-                points: trace(series, frame),
+            let line = |series: &Series, kind| {
+                let trace = trace(series, frame, log);
+                Line {
+                    run: run.title().unwrap_or(&run.name).to_string(),
+                    colour: panel.runs[i].colour,
+                    kind,
+                    segments: trace.segments,
+                    // The average over a curve has its gaps.
+                    gaps: if kind == LineKind::Raw { Vec::new() } else { trace.gaps },
+                }
             };
             for partner in panel.charted(metric).skip(1) {
                 let held_out = run.curves.get(partner);
@@ -85,12 +100,18 @@ impl Drawing {
         }
         let mut lines = raw;
         lines.append(&mut curves);
-        let points: Vec<_> = lines.iter().map(|line| line.points.as_slice()).collect();
-        let (bottom, top) = span(&points, (low, high), panel.charts.scale)?;
-        let log = panel.charts.scale.log;
+        let points = lines.iter().flat_map(Line::points);
+        let (bottom, top) = span(points, (low, high), panel.charts.scale)?;
         for line in &mut lines {
-            let placed = line.points.iter().filter_map(|(x, y)| Some((*x, height(*y, log)?)));
-            line.points = within(placed.collect(), low, high);
+            let segments = std::mem::take(&mut line.segments).into_iter().map(|points| {
+                let placed = points.iter().filter_map(|(x, y)| Some((*x, height(*y, log)?)));
+                within(placed.collect(), low, high)
+            });
+            line.segments = segments.filter(|segment| !segment.is_empty()).collect();
+            line.gaps.retain(|gap| gap.to >= low && gap.from <= high);
+            for gap in &mut line.gaps {
+                (gap.from, gap.to) = (gap.from.max(low), gap.to.min(high));
+            }
         }
         let title = panel.charted(metric).collect::<Vec<_>>().join(" + ");
         let (metric, axis) = (metric.to_string(), panel.charts.scale.axis);
@@ -109,6 +130,13 @@ impl Drawing {
     pub(crate) fn value(&self, height: f64) -> f64 {
         if self.log { 10f64.powf(height) } else { height }
     }
+}
+
+/// Bounds whose distance is a number. A single point still gets an axis around it.
+fn visible(low: f64, high: f64) -> (f64, f64) {
+    let (low, high) = (low.max(-LARGEST), high.min(LARGEST));
+    // Among large numbers one is too little to tell two apart.
+    if high > low { (low, high) } else { (low, low + low.abs().max(1e6) * 1e-6) }
 }
 
 /// Clips a line to the visible part, with points on the edges where it enters and leaves.
@@ -138,7 +166,7 @@ fn mark_x(run: &Run, mark: &Mark, clock: Clock) -> Option<f64> {
     let wall = mark.at.as_millisecond() as f64 / 1e3;
     match clock.axis {
         XAxis::Step => Some(mark.step as f64),
-        XAxis::Epoch => clock.epoch(mark.step as u64),
+        XAxis::Epoch => clock.epoch(mark.step as f64),
         XAxis::Wall => Some(wall),
         XAxis::Relative => run.curves.began().map(|began| wall - began),
     }
@@ -153,6 +181,11 @@ mod tests {
         let line = vec![(0.0, 0.0), (2.0, 2.0), (3.0, 5.0), (5.0, 1.0)];
         let seen = [(1.0, 1.0), (2.0, 2.0), (3.0, 5.0), (4.0, 3.0)];
         assert_eq!(within(line, 1.0, 4.0), seen);
+        assert_eq!(visible(3.0, 3.0), (3.0, 4.0));
+        for (low, high) in [(f64::MIN, f64::MAX), (1e300, 1e300), (-1e300, -1e300), (1e17, 1e17)] {
+            let (low, high) = visible(low, high);
+            assert!(high > low && (high - low).is_finite(), "{low} {high}");
+        }
         // A line outside is dropped; one that crosses is kept.
         assert_eq!(within(vec![(0.0, 1.0)], 1.0, 4.0), []);
         assert_eq!(within(vec![(0.0, 0.0), (8.0, 8.0)], 1.0, 4.0), [(1.0, 1.0), (4.0, 4.0)]);

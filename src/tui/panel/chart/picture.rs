@@ -4,11 +4,13 @@ use image::RgbImage;
 use plotters::chart::SeriesAnno;
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
+use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::RGBColor;
 use ratatui::style::Color as Named;
 
 use super::drawing::{Drawing, Line, LineKind};
+use super::trace::GapKind;
 use super::words::position;
 use artgpt_base::text::printable;
 use artgpt_rundir::MarkKind;
@@ -182,9 +184,10 @@ fn draw_lines<'a, B: DrawingBackend + 'a>(
         if let Some(name) = name {
             drawn.label(name).legend(move |(x, y)| PathElement::new([(x, y), (x + at, y)], colour));
         }
-        if let [point] = line.points[..] {
-            chart.draw_series([Circle::new(point, 2, colour.filled())])?;
-        }
+        // A line of one point, or of equal ones, has no length.
+        let dots = line.segments.iter().filter(|points| points.iter().all(|p| *p == points[0]));
+        chart.draw_series(dots.map(|points| Circle::new(points[0], 2, colour.filled())))?;
+        draw_gaps(line, colour, drawing, chart)?;
     }
     // Legend entries without a line.
     let mut notes = Vec::new();
@@ -198,21 +201,64 @@ fn draw_lines<'a, B: DrawingBackend + 'a>(
     Ok(())
 }
 
+/// Draws the connected parts of a line; returns the first for the legend.
 fn draw_line<'a, 'b, B: DrawingBackend + 'a>(
     line: &Line,
     colour: RGBColor,
     chart: &'b mut Plot<'a, B>,
 ) -> Result<&'b mut SeriesAnno<'a, B>, Error<B>> {
-    let points = line.points.iter().copied();
-    match line.kind {
-        LineKind::Raw => {
-            chart.draw_series(LineSeries::new(points, colour.mix(0.3).stroke_width(1)))
-        }
-        LineKind::Curve => chart.draw_series(LineSeries::new(points, colour.stroke_width(2))),
-        LineKind::HeldOut => {
-            chart.draw_series(DashedLineSeries::new(points, 6, 4, colour.stroke_width(2)))
+    let style = match line.kind {
+        LineKind::Raw => colour.mix(0.3).stroke_width(1),
+        LineKind::Curve | LineKind::HeldOut => colour.stroke_width(2),
+    };
+    let mut dashes = Vec::new();
+    let mut lines = Vec::new();
+    for points in &line.segments {
+        match line.kind {
+            LineKind::HeldOut => dashes.push(DashedPathElement::new(points.clone(), 6, 4, style)),
+            _ => lines.push(PathElement::new(points.clone(), style)),
         }
     }
+    chart.draw_series(dashes)?;
+    chart.draw_series(lines)
+}
+
+/// Size of the mark of a gap in pixels.
+const MARK: i32 = 5;
+
+/// Marks where values are not finite: a bar along the edge to which they lie, NaN at the bottom, with
+/// a cross for NaN and an arrow for infinities.
+fn draw_gaps<'a, B: DrawingBackend + 'a>(
+    line: &Line,
+    colour: RGBColor,
+    drawing: &Drawing,
+    chart: &mut Plot<'a, B>,
+) -> Result<(), Error<B>> {
+    for gap in &line.gaps {
+        // Down is positive.
+        let (y, way) = match gap.kind {
+            GapKind::Nan | GapKind::Below => (drawing.bottom, -1),
+            GapKind::Above => (drawing.top, 1),
+        };
+        let style = colour.stroke_width(3);
+        chart.draw_series([PathElement::new(vec![(gap.from, y), (gap.to, y)], style)])?;
+        let place = ((gap.from + gap.to) / 2.0, y);
+        let at = |x: i32, y: i32| (x * MARK, y * MARK * way);
+        match gap.kind {
+            GapKind::Nan => {
+                let cross = EmptyElement::at(place)
+                    + PathElement::new(vec![at(-1, 1), at(1, 3)], colour.stroke_width(2))
+                    + PathElement::new(vec![at(1, 1), at(-1, 3)], colour.stroke_width(2));
+                chart.draw_series([cross])?;
+            }
+            GapKind::Above | GapKind::Below => {
+                let arrow = vec![at(-1, 2), at(1, 2), at(0, 0)];
+                let arrow = EmptyElement::at(place) + Polygon::new(arrow, colour.filled());
+                chart.draw_series([arrow])?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// RGB of a named terminal colour, legible on the background.
@@ -240,6 +286,11 @@ fn rgb(colour: Named, ground: Ground) -> RGBColor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tui::panel::chart::trace::Gap;
+
+    fn svg_lines(svg: &str) -> usize {
+        svg.matches("<polyline").count() + svg.matches("<line").count()
+    }
 
     fn drawing() -> Drawing {
         let points = (0..50).map(|i| (f64::from(i), 1.0 / f64::from(i + 1))).collect();
@@ -250,7 +301,8 @@ mod tests {
                 run: "adapter".into(),
                 colour: Named::Red,
                 kind: LineKind::Curve,
-                points,
+                segments: vec![points],
+                gaps: Vec::new(),
             }],
             marks: vec![(10.0, MarkKind::Warning)],
             axis: XAxis::Step,
@@ -292,6 +344,24 @@ mod tests {
             assert!(svg.contains(word), "{word}: {svg}");
         }
         assert!(!svg.contains("run-12"));
+        // Each connected part is a line of its own, and each gap has its mark.
+        let gap = |from, to, kind| Gap { from, to, kind };
+        let line = Line {
+            segments: vec![
+                vec![(0.0, 0.5), (9.0, 0.5)],
+                vec![(40.0, 0.5), (49.0, 0.5)],
+                vec![(20.0, 0.2)],
+            ],
+            gaps: vec![gap(10.0, 39.0, GapKind::Nan), gap(45.0, 45.0, GapKind::Above)],
+            ..drawing().lines[0].clone()
+        };
+        let broken = Drawing { lines: vec![line], marks: Vec::new(), ..drawing() };
+        let svg = super::svg(&broken, (800, 400)).expect("draws");
+        let (whole, parts) =
+            (svg_lines(&super::svg(&drawing(), (800, 400)).expect("draws")), svg_lines(&svg));
+        // Two lines, two bars and the two strokes of a cross in place of one line.
+        assert_eq!(parts, whole + 5 - 1, "{svg}");
+        assert!(svg.contains("<circle") && svg.contains("<polygon"), "{svg}");
         // A picture that is too small for its labels is no error.
         assert!(pixels(&drawing(), (30, 20), Ground::White).is_ok());
     }

@@ -107,7 +107,8 @@ impl Panel {
                 || matches(name)
                 || partners.get(name).is_some_and(|held_out| held_out.iter().any(matches))
         });
-        names.sort_by_key(|name| (rank(name), name.clone()));
+        // In alphabetical order already.
+        names.sort_by_cached_key(|name| rank(name));
         charts.metrics = names;
         let place = chosen.and_then(|name| charts.metrics.iter().position(|m| *m == name));
         charts.chosen = place.unwrap_or(0);

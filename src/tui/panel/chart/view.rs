@@ -2,19 +2,21 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Color, Style};
 use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph};
+use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph, Wrap};
 
-use super::drawing::{Drawing, LineKind};
+use super::drawing::{Drawing, Line as DrawnLine, LineKind};
 use super::state::value_at;
+use super::trace::GapKind;
 use super::words::{digits, position};
 use crate::tui::panel::layout::chart_parts;
 use crate::tui::panel::state::{Focus, Panel};
+use crate::tui::theme::Theme;
 use artgpt_base::text::{fit, printable};
 use artgpt_rundir::MarkKind;
-use artgpt_runs::XAxis;
+use artgpt_runs::{Series, XAxis};
 
 pub(crate) fn draw(panel: &Panel, metric: usize, area: Rect, frame: &mut Frame) {
     let theme = &panel.theme;
@@ -30,11 +32,8 @@ pub(crate) fn draw(panel: &Panel, metric: usize, area: Rect, frame: &mut Frame) 
     frame.render_widget(block, area);
     let (plot, legend) = chart_parts(panel, name, inner);
     let Some(drawing) = Drawing::new(panel, name, usize::from(plot.width) * 2) else {
-        let text = match panel.charts.scale.log {
-            true => "no positive values in this range",
-            false => "no values in this range",
-        };
-        return frame.render_widget(Paragraph::new(text).style(theme.dim), inner);
+        let text = Paragraph::new(nothing(panel, name)).style(theme.dim);
+        return frame.render_widget(text.wrap(Wrap { trim: true }), inner);
     };
     if panel.as_picture() {
         // The picture is printed over these cells.
@@ -47,25 +46,28 @@ pub(crate) fn draw(panel: &Panel, metric: usize, area: Rect, frame: &mut Frame) 
     }
 }
 
+/// Why a chart is empty.
+fn nothing(panel: &Panel, metric: &str) -> String {
+    let series = panel.drawn().filter_map(|i| panel.run(i).curves.get(metric));
+    let not_finite: usize = series.map(Series::not_finite).sum();
+    let kind = if panel.charts.scale.log { "positive" } else { "finite" };
+    match not_finite {
+        0 if !panel.charts.scale.log => "no values in this range".into(),
+        0 => "no positive values in this range".into(),
+        some => format!("no {kind} values in this range; {some} values are NaN or infinite"),
+    }
+}
+
 fn draw_cells(panel: &Panel, drawing: &Drawing, plot: Rect, frame: &mut Frame) {
     let theme = &panel.theme;
     let Drawing { low, high, bottom, top, .. } = *drawing;
-    let mut sets: Vec<Dataset> = drawing
-        .lines
-        .iter()
-        .map(|line| {
-            // A single point is not a line.
-            let kind = if line.points.len() == 1 { GraphType::Scatter } else { GraphType::Line };
-            let style = match line.kind {
-                LineKind::Raw => theme.dim,
-                LineKind::Curve | LineKind::HeldOut => Style::new().fg(line.colour),
-            };
-            // Held-out values are sparse and must not look like the curve.
-            let marker = if line.kind == LineKind::HeldOut { Marker::Dot } else { Marker::Braille };
-            let set = Dataset::default().marker(marker).graph_type(kind);
-            set.style(style).data(&line.points)
-        })
-        .collect();
+    let gaps = gaps(drawing);
+    let mut sets: Vec<Dataset> =
+        drawing.lines.iter().flat_map(|line| datasets(line, theme)).collect();
+    sets.extend(gaps.iter().map(|gap| {
+        let set = Dataset::default().marker(Marker::Custom(gap.sign)).graph_type(GraphType::Line);
+        set.style(Style::new().fg(gap.colour)).data(&gap.ends)
+    }));
     // Checkpoints at the bottom, warnings at the top.
     let at = |wanted: bool, y: f64| -> Vec<(f64, f64)> {
         let marks = drawing.marks.iter().filter(|(_, k)| (*k == MarkKind::Checkpoint) == wanted);
@@ -90,6 +92,42 @@ fn draw_cells(panel: &Panel, drawing: &Drawing, plot: Rect, frame: &mut Frame) {
         .x_axis(Axis::default().style(theme.dim).bounds([low, high]).labels(places))
         .y_axis(Axis::default().style(theme.dim).bounds([bottom, top]).labels(heights));
     frame.render_widget(chart, plot);
+}
+
+/// The connected parts of a line.
+fn datasets<'a>(line: &'a DrawnLine, theme: &Theme) -> impl Iterator<Item = Dataset<'a>> {
+    let style = match line.kind {
+        LineKind::Raw => theme.dim,
+        LineKind::Curve | LineKind::HeldOut => Style::new().fg(line.colour),
+    };
+    // Held-out values are sparse and must not look like the curve.
+    let marker = if line.kind == LineKind::HeldOut { Marker::Dot } else { Marker::Braille };
+    line.segments.iter().map(move |points| {
+        // A single point is not a line.
+        let kind = if points.len() == 1 { GraphType::Scatter } else { GraphType::Line };
+        Dataset::default().marker(marker).graph_type(kind).style(style).data(points)
+    })
+}
+
+/// A line of signs.
+struct Dash {
+    sign: char,
+    colour: Color,
+    ends: [(f64, f64); 2],
+}
+
+/// Marks where values are not finite: at the edge to which they lie, NaN at the bottom.
+fn gaps(drawing: &Drawing) -> Vec<Dash> {
+    let gaps = drawing.lines.iter().flat_map(|line| line.gaps.iter().map(|gap| (line.colour, gap)));
+    gaps.map(|(colour, gap)| {
+        let (sign, y) = match gap.kind {
+            GapKind::Nan => ('×', drawing.bottom),
+            GapKind::Below => ('▼', drawing.bottom),
+            GapKind::Above => ('▲', drawing.top),
+        };
+        Dash { sign, colour, ends: [(gap.from, y), (gap.to, y)] }
+    })
+    .collect()
 }
 
 /// Marks cells that a picture covers, which the terminal keeps as they are.

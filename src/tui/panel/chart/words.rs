@@ -17,6 +17,7 @@ pub(crate) fn digits(value: f64) -> String {
 pub(crate) fn position(x: f64, axis: XAxis, length: f64, zone: &TimeZone) -> String {
     match axis {
         XAxis::Step if x.abs() >= 1e6 => format!("{:.2}M", x / 1e6),
+        XAxis::Step if length < 10.0 && x.fract() != 0.0 => format!("{x:.1}"),
         XAxis::Step => format!("{x:.0}"),
         XAxis::Epoch => format!("{x:.2}"),
         XAxis::Relative => {
@@ -48,6 +49,8 @@ mod tests {
         let texts = [0.5, 75.0, 3700.0].map(|x| position(x, XAxis::Relative, 1.0, &TimeZone::UTC));
         assert_eq!(texts, ["0.5 s", "1:15", "1:01:40"]);
         assert_eq!(position(2_500_000.0, XAxis::Step, 1.0, &TimeZone::UTC), "2.50M");
+        assert_eq!([1.5, 2.0].map(|x| position(x, XAxis::Step, 4.5, &TimeZone::UTC)), ["1.5", "2"]);
+        assert_eq!(position(1.5, XAxis::Step, 100.0, &TimeZone::UTC), "2");
         let zone = TimeZone::fixed(jiff::tz::offset(2));
         assert_eq!(position(2_000_000_000.0, XAxis::Wall, 60.0, &zone), "05:33:20");
     }

@@ -20,14 +20,8 @@ const VALUES: u16 = 12;
 /// Steps from left to right, values from bottom to top; darker means more.
 pub(crate) fn draw(panel: &Panel, all: &[At<Vec<Bin>>], step: u64, area: Rect, frame: &mut Frame) {
     let theme = &panel.theme;
-    let ends = all
-        .iter()
-        .flat_map(|at| &at.what)
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), bin| {
-            (low.min(bin.low), high.max(bin.high))
-        });
-    let (low, high) = ends;
-    if !(low.is_finite() && high.is_finite()) || area.height < 3 || area.width <= VALUES {
+    let (low, high) = ends(all.iter().flat_map(|at| &at.what));
+    if low > high || area.height < 3 || area.width <= VALUES {
         return frame.render_widget(Paragraph::new("no values").style(theme.dim), area);
     }
     let high = if high > low { high } else { low + 1.0 };
@@ -56,8 +50,25 @@ pub(crate) fn draw(panel: &Panel, all: &[At<Vec<Bin>>], step: u64, area: Rect, f
     }
     let steps = shown.first().zip(shown.last());
     let steps = steps.map_or(String::new(), |(a, b)| format!("steps {} to {}", a.step, b.step));
+    let others = all.iter().flat_map(|at| &at.what).filter(|bin| !is_finite(bin)).count();
+    let others = match others {
+        0 => String::new(),
+        count => format!(", without {count} bins whose ends or counts are not finite"),
+    };
+    let steps = steps + &others;
     lines.push(Line::styled(format!("{:12}{steps}", ""), theme.dim));
     frame.render_widget(Paragraph::new(lines), area);
+}
+
+fn is_finite(bin: &Bin) -> bool {
+    bin.low.is_finite() && bin.high.is_finite() && bin.count.is_finite()
+}
+
+/// The lowest and the highest end of the finite bins; the first is larger where there is none.
+fn ends<'a>(bins: impl Iterator<Item = &'a Bin>) -> (f64, f64) {
+    let none = (f64::INFINITY, f64::NEG_INFINITY);
+    let finite = bins.filter(|bin| is_finite(bin));
+    finite.fold(none, |(low, high), bin| (low.min(bin.low), high.max(bin.high)))
 }
 
 /// Distributes bins over equal parts of the range, by overlap.
@@ -93,6 +104,10 @@ mod tests {
         let bins = [bin(0.0, 2.0, 4.0), bin(2.0, 4.0, 1.0), bin(3.5, 3.5, 2.0)];
         assert_eq!(spread(&bins, (0.0, 4.0), 4), [2.0, 2.0, 0.5, 2.5]);
         assert_eq!(spread(&bins[..1], (0.0, 8.0), 2), [4.0, 0.0]);
+        // A bin without an end does not hide the others.
+        let open = [bin(f64::NEG_INFINITY, 0.0, 1.0), bin(0.0, 2.0, 3.0), bin(2.0, f64::NAN, 1.0)];
+        assert_eq!(ends(open.iter()), (0.0, 2.0));
+        assert_eq!(spread(&open, (0.0, 2.0), 2), [1.5, 1.5]);
         let odd = [bin(f64::NAN, 1.0, 1.0), bin(-1e308, 1e308, 1.0), bin(3.0, 1.0, 1.0)];
         assert_eq!(spread(&odd, (-1e308, 1e308), 2).len(), 2);
     }

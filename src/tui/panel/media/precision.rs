@@ -19,26 +19,20 @@ pub(crate) fn draw(panel: &Panel, cuts: &[Cut], area: Rect, frame: &mut Frame) {
     let theme = &panel.theme;
     let [plot, side] =
         Layout::horizontal([Constraint::Min(0), Constraint::Length(NUMBERS)]).areas(area);
-    let points: Vec<(f64, f64)> = cuts
-        .iter()
-        // Without positive predictions there is no precision.
-        .filter(|cut| cut.recall > 0.0 || cut.precision > 0.0)
-        .map(|cut| (cut.recall, cut.precision))
-        .filter(|(x, y)| x.is_finite() && y.is_finite())
-        .collect();
-    if points.is_empty() {
+    let parts = parts(cuts);
+    if parts.is_empty() {
         return frame.render_widget(Paragraph::new("no values").style(theme.dim), area);
     }
-    let set = Dataset::default()
-        .marker(Marker::Braille)
-        .graph_type(GraphType::Line)
-        .style(theme.accent)
-        .data(&points);
+    let sets = parts.iter().map(|points| {
+        let kind = if points.len() == 1 { GraphType::Scatter } else { GraphType::Line };
+        let set = Dataset::default().marker(Marker::Braille).graph_type(kind);
+        set.style(theme.accent).data(points)
+    });
     let axis = |name: &'static str| {
         let axis = Axis::default().title(name).bounds([0.0, 1.0]).style(theme.dim);
         axis.labels(["0", "0.5", "1"])
     };
-    let chart = Chart::new(vec![set]).x_axis(axis("recall")).y_axis(axis("precision"));
+    let chart = Chart::new(sets.collect()).x_axis(axis("recall")).y_axis(axis("precision"));
     frame.render_widget(chart.style(Style::new()), plot);
     let mut lines = vec![Line::styled("  threshold  precision   recall", theme.dim)];
     let last = cuts.len() - 1;
@@ -48,4 +42,27 @@ pub(crate) fn draw(panel: &Panel, cuts: &[Cut], area: Rect, frame: &mut Frame) {
         lines.push(Line::styled(text, theme.text));
     }
     frame.render_widget(Paragraph::new(lines), side);
+}
+
+/// The connected parts of the curve: values that are not finite interrupt it.
+fn parts(cuts: &[Cut]) -> Vec<Vec<(f64, f64)>> {
+    // Without positive predictions there is no precision.
+    let is_empty = |cut: &&Cut| cut.recall == 0.0 && cut.precision == 0.0;
+    let drawn: Vec<&Cut> = cuts.iter().filter(|cut| !is_empty(cut)).collect();
+    let finite = |cut: &&Cut| cut.recall.is_finite() && cut.precision.is_finite();
+    let parts = drawn.split(|cut| !finite(cut)).filter(|part| !part.is_empty());
+    parts.map(|part| part.iter().map(|cut| (cut.recall, cut.precision)).collect()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_are_not_finite_interrupt_the_curve() {
+        let cut = |recall, precision| Cut { threshold: 0.5, precision, recall };
+        let cuts =
+            [cut(1.0, 0.5), cut(0.8, f64::NAN), cut(0.5, 0.75), cut(0.25, 1.0), cut(0.0, 0.0)];
+        assert_eq!(parts(&cuts), [vec![(1.0, 0.5)], vec![(0.5, 0.75), (0.25, 1.0)]]);
+    }
 }

@@ -7,16 +7,16 @@ use crate::tui::panel::state::Panel;
 use crate::tui::theme::Theme;
 use artgpt_base::text::{duration, fit, printable};
 use artgpt_rundir::RunState;
-use artgpt_runs::{CALENDAR, Run};
+use artgpt_runs::{CALENDAR, Run, table_head, table_row};
 
 /// Cells of a bar.
-const BAR: u64 = 40;
+const BAR: usize = 40;
 
-fn bar(step: u64, total: u64) -> String {
-    let step = step.min(total);
-    let full = (step as u128 * u128::from(BAR) / u128::from(total)) as usize;
-    let percent = step as u128 * 100 / u128::from(total);
-    format!("{}{} {percent} %", "█".repeat(full), "░".repeat(BAR as usize - full))
+fn bar(step: f64, total: u64) -> String {
+    let share = (step / total as f64).clamp(0.0, 1.0);
+    let full = (share * BAR as f64) as usize;
+    let percent = (share * 100.0) as usize;
+    format!("{}{} {percent} %", "█".repeat(full), "░".repeat(BAR - full))
 }
 
 /// How many lines there are.
@@ -31,15 +31,26 @@ pub(crate) fn lines(panel: &Panel, run: &Run, page: &Page) -> Vec<Line<'static>>
     let mut lines: Vec<Line> =
         facts.iter().map(|(key, value)| fact_line(theme, key, value)).collect();
     lines.push(Line::default());
-    // The numbers need 62 columns; the name has the rest.
-    let wide = usize::from(panel.screen.width).saturating_sub(64).clamp(12, 40);
-    for (i, row) in artgpt_runs::table(&run.curves).into_iter().enumerate() {
-        let [name, points, last, min, at_min, max, at_max] = row;
+    // The numbers need 62 columns, or 73; the name has the rest.
+    let any = run.curves.iter().any(|(_, series)| series.not_finite() > 0);
+    let numbers = if any { 75 } else { 64 };
+    let wide = usize::from(panel.screen.width).saturating_sub(numbers).clamp(8, 40);
+    let line = |row: [String; 8]| {
+        let [name, points, last, min, at_min, max, at_max, not_finite] = row;
         let text = format!(
-            "{:<wide$} {points:>7} {last:>11} {min:>11} {at_min:>8} {max:>11} {at_max:>8}",
+            "{:<wide$} {points:>7} {last:>11} {min:>11} {at_min:>8} {max:>11} {at_max:>8} {not_finite:>10}",
             fit(&printable(&name), wide)
         );
-        lines.push(Line::styled(text, if i == 0 { theme.dim } else { theme.text }));
+        text.trim_end().to_string()
+    };
+    lines.push(Line::styled(line(table_head(&run.curves)), theme.dim));
+    // A run may have very many metrics: only the visible ones take work.
+    let visible = page.scroll..page.scroll.saturating_add(panel.screen.height.into());
+    for (name, series) in run.curves.iter() {
+        lines.push(match visible.contains(&lines.len()) {
+            true => Line::styled(line(table_row(name, series)), theme.text),
+            false => Line::default(),
+        });
     }
     lines
 }
@@ -82,9 +93,8 @@ fn facts(panel: &Panel, run: &Run, page: &Page) -> Vec<(String, String)> {
         add("result", format!("{key} = {value}"));
     }
     run.trouble.iter().for_each(|trouble| add("error", trouble.clone()));
-    if run.skipped > 0 {
-        add("skipped", format!("{} lines that cannot be parsed", run.skipped));
-    }
+    run.skipped.iter().for_each(|part| add("skipped", part.to_string()));
+    run.unread.iter().for_each(|file| add("not read", file.to_string()));
     facts
 }
 

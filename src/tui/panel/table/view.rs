@@ -87,6 +87,13 @@ fn cell(panel: &Panel, run: &Run, column: usize, metric: &str) -> Cell<'static> 
         Cell::from(run.curves.get(metric).and_then(of).map_or(String::new(), number))
     };
     let extremes = |series: &Series| series.extremes(0..series.len());
+    // Other values than finite ones have no part in these.
+    let some_are_not = run.curves.get(metric).is_some_and(|series| series.not_finite() > 0);
+    let extreme = |of: &dyn Fn(&Series) -> Option<f64>| {
+        let value = run.curves.get(metric).and_then(of).map(number);
+        let sign = if some_are_not { "*" } else { "" };
+        Cell::from(value.map_or(String::new(), |value| value + sign))
+    };
     match column {
         0 => {
             let standing = run.standing(panel.now);
@@ -95,8 +102,8 @@ fn cell(panel: &Panel, run: &Run, column: usize, metric: &str) -> Cell<'static> 
         1 => Cell::from(run.steps()),
         2 => Cell::from(run.left(panel.now).map_or(String::new(), duration)),
         3 => value(&|series| Some(series.last()?.value)),
-        4 => value(&|series| Some(extremes(series)?.min)),
-        5 => value(&|series| Some(extremes(series)?.max)),
+        4 => extreme(&|series| Some(extremes(series)?.min)),
+        5 => extreme(&|series| Some(extremes(series)?.max)),
         6 => {
             let note = fit(&printable(&panel.note_of(run)), VALUE.into());
             Cell::from(Span::styled(note, theme.dim))
