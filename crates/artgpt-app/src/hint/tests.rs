@@ -114,7 +114,7 @@ fn of_runs() -> Vec<AppError> {
         RunsError::Missing(_) => RunsError::Missing("x".into()),
         RunsError::Several { .. } =>
             RunsError::Several { name: text("x"), count: 2, such_as: vec!["x/a".into()] },
-        RunsError::NoMetrics(_) => RunsError::NoMetrics(text("x")),
+        RunsError::NoMetrics { .. } => RunsError::NoMetrics { name: text("x"), unread: Vec::new() },
         RunsError::NoConfiguration(_) => RunsError::NoConfiguration(text("x")),
         RunsError::Partial(_) => RunsError::Partial(text("cannot read x: it is cut short")),
         RunsError::NotEmpty(_) => RunsError::NotEmpty("x".into()),
