@@ -196,7 +196,7 @@ mod tests {
         let mut run = Run { path: "/runs/a".into(), ..Run::default() };
         run.config.insert("stage.0.lr".into(), "0.001".into());
         run.config.insert("method.kind".into(), "lora".into());
-        run.curves.push("loss/train", Point { step: 1, wall: 0.0, value: 0.25 });
+        run.curves.push("loss/train", Point { step: 1.0, wall: 0.0, value: 0.25 });
         let said = |filter: &str| check(filter, [&run].into_iter()).err().map(|e| e.to_string());
         for (filter, error) in [
             ("", None),
