@@ -42,7 +42,7 @@ fn session(number: usize) -> (String, String) {
     let turn = |seq: u64| {
         let parent = seq.checked_sub(1);
         json!({
-            "seq": seq, "parent": parent, "role": if seq % 2 == 0 { "user" } else { "assistant" },
+            "seq": seq, "parent": parent, "role": if seq.is_multiple_of(2) { "user" } else { "assistant" },
             "text": format!("turn {seq} of session {id}: {}", "x".repeat(500)),
             "created": "2026-01-01T00:00:00Z",
         })

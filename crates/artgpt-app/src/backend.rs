@@ -9,7 +9,7 @@ use artgpt_model::device;
 pub fn backend(app: &App, model: Option<&str>) -> Result<Backend> {
     let name = model.unwrap_or(&app.settings.model);
     match Remote::parse(name, &app.settings.network) {
-        Some(remote) => Ok(Backend::Remote(remote?)),
+        Some(remote) => Ok(Backend::Remote(Box::new(remote?))),
         None => {
             let engine = engine(app, name)?.keep_embeddings(&app.paths.embeddings());
             Ok(Backend::Local(Box::new(engine)))

@@ -8,7 +8,7 @@ pub enum Backend {
     /// A model in this process.
     Local(Box<Engine>),
     /// A model on a server.
-    Remote(Remote),
+    Remote(Box<Remote>),
 }
 
 impl Backend {

@@ -222,7 +222,7 @@ fn change(
     on_event: &mut impl FnMut(WorkerEvent),
 ) -> Result<ModelInfo, InferenceError> {
     if let Some(remote) = Remote::parse(name, &place.network) {
-        let remote = Backend::Remote(remote?);
+        let remote = Backend::Remote(Box::new(remote?));
         return Ok(ModelInfo::of(backend.insert(remote), name));
     }
     let model = Model::find(name, &place.folders.models)?;

@@ -259,12 +259,12 @@ impl<F: FnMut(StoreEvent)> Task<F> {
             self.retry();
         }
         let result = self.answer(command);
-        if let (Err(e), Some(command)) = (&result, kept) {
-            if is_passing(e) || matches!(self.state, State::Broken) {
-                let same = |other: &Command| other.writes() == command.writes();
-                self.pending.retain(|other| !same(other));
-                self.pending.push(command);
-            }
+        if let (Err(e), Some(command)) = (&result, kept)
+            && (is_passing(e) || matches!(self.state, State::Broken))
+        {
+            let same = |other: &Command| other.writes() == command.writes();
+            self.pending.retain(|other| !same(other));
+            self.pending.push(command);
         }
         if item.is_some() {
             lock(&self.writes).complete(result.as_ref().err().map(ToString::to_string));
@@ -373,7 +373,7 @@ impl<F: FnMut(StoreEvent)> Task<F> {
                 self.pictures.drop_unused(&left)?;
                 (self.on_event)(StoreEvent::Sessions(left));
                 let backups = removed?.backups;
-                (!backups.is_empty()).then(|| StoreEvent::Backups(backups))
+                (!backups.is_empty()).then_some(StoreEvent::Backups(backups))
             }
         })
     }

@@ -37,8 +37,11 @@ fn metrics(run: &Path) -> Vec<String> {
     shown(run, &[])["metrics"].as_object().expect("metrics").keys().cloned().collect()
 }
 
+/// Points of one metric: step and value.
+type Points = &'static [(f64, f64)];
+
 /// Logs of widely used trainers, shortened: file, text, metric, its points.
-const LOGS: &[(&str, &str, &str, &[(f64, f64)])] = &[
+const LOGS: &[(&str, &str, &str, Points)] = &[
     (
         // Ultralytics pads its columns and counts epochs.
         "yolo/results.csv",
