@@ -91,16 +91,12 @@ pub(crate) fn open(state: &mut State, name: &str) -> Vec<Effect> {
 }
 
 pub(crate) fn answer(text: &str) -> Answer {
+    let [prompt_tokens, cached_tokens, image_tokens, answer_tokens] = [90, 60, 32, 2].map(Some);
     Answer {
         text: text.into(),
         token_ids: vec![1, 2],
         finish_reason: FinishReason::Stop,
-        usage: Usage {
-            prompt_tokens: Some(90),
-            cached_tokens: Some(60),
-            image_tokens: Some(32),
-            answer_tokens: Some(2),
-        },
+        usage: Usage { prompt_tokens, cached_tokens, image_tokens, answer_tokens },
         timings: Timings { tokens_per_second: Some(50.0), ..Timings::default() },
         dropped_turns: 0,
     }
