@@ -28,6 +28,8 @@ pub enum SetUpError {
 /// [`SetUpError::ThreadsRunning`] if another thread runs. No variable is set then; computation is
 /// correct without them, but slower.
 pub fn set_up(workload: Workload) -> Result<Vec<&'static str>, SetUpError> {
+    #[cfg(unix)]
+    report_file_size_limit();
     if workload == Workload::Training {
         keep_freed_memory();
     }
@@ -58,6 +60,13 @@ fn running_threads() -> Option<usize> {
         true => std::fs::read_dir("/proc/self/task").ok().map(Iterator::count),
         false => None,
     }
+}
+
+/// Makes a write beyond `ulimit -f` fail with an error, as on a full disk, instead of ending the process.
+#[cfg(unix)]
+fn report_file_size_limit() {
+    // SAFETY: ignoring a signal installs no handler, so nothing of ours runs in a signal's context.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
 
 /// Makes the allocator keep freed pages: a training step frees a gigabyte and takes it again, and
