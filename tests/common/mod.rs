@@ -1,6 +1,7 @@
 //! What the tests share: the program, an installed model, data folders of their own.
 #![allow(dead_code)] // each test binary uses its part
 
+pub(crate) mod folder;
 pub(crate) mod home;
 pub(crate) mod pty;
 pub(crate) mod wait;

@@ -383,12 +383,16 @@ fn a_gguf_file_alone_chats_by_the_template_that_its_vocabulary_has() {
     // A large file that is no manifest is not read as one.
     let dir = tempfile::tempdir().expect("temp dir");
     let path = dir.path().join("weights.bin");
-    std::fs::write(&path, vec![0; 2 << 20]).expect("writes");
-    common::program(common::shared_data())
-        .args(["ask", "--model"])
-        .arg(&path)
-        .arg(question)
-        .assert()
-        .code(1)
-        .stderr(predicate::str::contains("as a manifest"));
+    let refused = |bytes: Vec<u8>, why: &str| {
+        std::fs::write(&path, bytes).expect("writes");
+        common::program(common::shared_data())
+            .args(["ask", "--model"])
+            .arg(&path)
+            .arg(question)
+            .assert()
+            .code(1)
+            .stderr(predicate::str::contains(why));
+    };
+    refused(vec![0; 2 << 20], "weights.bin is a file that begins with nothing but zeros");
+    refused(vec![0xff; 2 << 20], "as a manifest");
 }

@@ -10,23 +10,8 @@ use crate::common;
 
 /// A copy of a small checkpoint to spoil.
 fn copy(name: &str) -> tempfile::TempDir {
-    let dir = tempfile::tempdir().expect("temp dir");
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/checkpoints").join(name);
-    copy_folder(&from, dir.path());
-    dir
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).expect("reads") {
-        let entry = entry.expect("an entry");
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            std::fs::create_dir(&target).expect("creates");
-            copy_folder(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).expect("copies");
-        }
-    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    common::folder::copy(&folder.join("tests/reference/checkpoints").join(name))
 }
 
 /// Asks the model in `dir`, which must fail and say `what`.

@@ -7,35 +7,16 @@ use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use serde_json::Value;
 
-use crate::common;
+use crate::common::{self, folder};
 
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
 }
 
-/// A writable copy of a folder of `tests/data` or of the reference checkpoints.
-fn copy(from: &Path) -> tempfile::TempDir {
-    let dir = tempfile::tempdir().expect("temp dir");
-    copy_folder(from, dir.path());
-    dir
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).expect("reads") {
-        let entry = entry.expect("an entry");
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            std::fs::create_dir(&target).expect("creates");
-            copy_folder(&entry.path(), &target);
-        } else {
-            let bytes = std::fs::read(entry.path()).expect("reads");
-            std::fs::write(target, bytes).expect("writes");
-        }
-    }
-}
-
 fn checkpoint(name: &str) -> tempfile::TempDir {
-    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/checkpoints").join(name))
+    folder::copy(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/checkpoints").join(name),
+    )
 }
 
 /// The token ids of an answer, and the sum of its log-probabilities.
@@ -70,7 +51,7 @@ fn a_gguf_model_in_several_files_is_one_model() {
         assert_eq!(ids, [258, 78, 39, 84, 260, 256, 53]);
         assert!((sum + 54.0933).abs() < 1e-3, "{sum}");
     }
-    let dir = copy(&data("gguf/split"));
+    let dir = folder::copy(&data("gguf/split"));
     let named = |n: usize| dir.path().join(format!("tiny-0000{n}-of-00003.gguf"));
     // A folder with the parts, and the conversion to one file.
     let (_, sum) = score(dir.path(), "DON'T 12345");
@@ -135,7 +116,7 @@ fn pointers_of_git_lfs_are_named_in_every_reader() {
         std::fs::write(dir.path().join(file), POINTER).expect("writes");
         refused(dir.path(), &[&[file], &told[..]].concat());
     }
-    let dir = copy(&data("lora"));
+    let dir = folder::copy(&data("lora"));
     std::fs::write(dir.path().join("lora/adapter_model.safetensors"), POINTER).expect("writes");
     refused(&dir.path().join("lora.toml"), &[&["adapter_model.safetensors"], &told[..]].concat());
 }
@@ -302,7 +283,7 @@ fn sizes_in_a_configuration_are_checked_before_they_are_used() {
         .assert()
         .stdout(contains("10000"))
         .success();
-    let dir = copy(&data("lora"));
+    let dir = folder::copy(&data("lora"));
     let path = dir.path().join("lora/adapter_config.json");
     let text =
         std::fs::read_to_string(&path).expect("reads").replace("\"r\": 2", "\"r\": 1000000000");

@@ -31,24 +31,12 @@ fn import(data: &Path, text: &str) -> assert_cmd::Command {
     program
 }
 
-/// Whether a file below a folder holds a text.
-fn is_on_disk(folder: &Path, text: &str) -> bool {
-    std::fs::read_dir(folder).expect("reads").flatten().any(|entry| {
-        let path = entry.path();
-        if path.is_dir() {
-            return is_on_disk(&path, text);
-        }
-        let bytes = std::fs::read(&path).expect("reads");
-        bytes.windows(text.len()).any(|window| window == text.as_bytes())
-    })
-}
-
 #[test]
 fn a_removed_session_is_gone_from_the_disk() {
     let data = tempfile::tempdir().expect("temp dir");
     import(data.path(), &session(json!([turn(0, "a secret question")]))).assert().success();
     std::fs::remove_file(data.path().join("import.json")).expect("removes");
-    assert!(is_on_disk(data.path(), "a secret question"));
+    assert!(common::folder::holds(data.path(), "a secret question"));
     let backup = data.path().join("sessions.sled.damaged-1");
     std::fs::create_dir(&backup).expect("makes");
     common::program(data.path())
@@ -56,7 +44,7 @@ fn a_removed_session_is_gone_from_the_disk() {
         .assert()
         .success()
         .stderr(contains("sessions.sled.damaged-1 may still hold it"));
-    assert!(!is_on_disk(data.path(), "a secret question"));
+    assert!(!common::folder::holds(data.path(), "a secret question"));
     common::program(data.path()).args(["sessions", "list"]).assert().success().stdout("");
 }
 

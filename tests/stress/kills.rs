@@ -10,6 +10,7 @@ use rand::Rng;
 use serde_json::{Value, json};
 
 use crate::budget::Budget;
+use crate::common;
 
 const TURNS: u64 = 40;
 
@@ -68,18 +69,6 @@ fn stored(data: &Path) -> BTreeMap<String, usize> {
     .collect()
 }
 
-/// Whether a file below a folder holds a text.
-fn is_on_disk(folder: &Path, text: &str) -> bool {
-    std::fs::read_dir(folder).expect("reads").flatten().any(|entry| {
-        let path = entry.path();
-        if path.is_dir() {
-            return is_on_disk(&path, text);
-        }
-        let bytes = std::fs::read(&path).expect("reads");
-        bytes.windows(text.len()).any(|window| window == text.as_bytes())
-    })
-}
-
 #[test]
 fn imports_and_removals_are_whole_or_absent_after_a_kill() {
     let mut budget = Budget::new("imports and removals");
@@ -118,7 +107,10 @@ fn imports_and_removals_are_whole_or_absent_after_a_kill() {
         let others = kept.keys().filter(|id| **id != victim);
         assert!(others.clone().all(|id| now.contains_key(id)), "{kept:?} {now:?}");
         if !now.contains_key(&victim) {
-            assert!(!is_on_disk(&data, &format!("of session {victim}")), "{victim} is on disk");
+            assert!(
+                !common::folder::holds(&data, &format!("of session {victim}")),
+                "{victim} is on disk"
+            );
         }
         kept = now;
         kills += usize::from(!finished);

@@ -73,7 +73,7 @@ pub struct TurnRecord {
     /// The user's rating of an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rating: Option<i8>,
-    /// False for an answer whose process was killed during generation.
+    /// False for an answer that was cut off: its process was killed, or the answer failed.
     #[serde(default = "complete_by_default")]
     pub complete: bool,
 }
@@ -143,7 +143,7 @@ impl TurnRecord {
             Some((end, _)) => format!("{}…", &reason[..end]),
             None => reason,
         });
-        self.complete = true;
+        self.complete = false;
         self
     }
 }
@@ -284,7 +284,7 @@ mod tests {
     fn a_failure_is_kept_in_its_turn_and_never_long_or_unsafe() {
         let c = Conversation::new(Session::new("m", None));
         let turn = c.assistant_turn("").failed("half", "HTTP 500: \u{1b}[31mno");
-        assert_eq!((turn.text.as_str(), turn.complete), ("half", true));
+        assert_eq!((turn.text.as_str(), turn.complete), ("half", false));
         assert_eq!(turn.failure.as_deref(), Some("HTTP 500: \u{fffd}[31mno"));
         let json = serde_json::to_string(&turn).expect("JSON");
         assert_eq!(serde_json::from_str::<TurnRecord>(&json).expect("parses"), turn);

@@ -191,10 +191,7 @@ impl Database {
                 }
                 Ok::<(), ConflictableTransactionError<Infallible>>(())
             })
-            .map_err(|e| match e {
-                TransactionError::Storage(e) => io(&self.path)(e),
-                TransactionError::Abort(never) => match never {},
-            })?;
+            .map_err(|e| aborted(&self.path, e))?;
         self.flush()
     }
 
@@ -253,6 +250,14 @@ fn move_aside(folder: &Path) -> Result<PathBuf> {
     std::fs::rename(folder, &aside).map_err(io(folder))?;
     private::tree(&aside);
     Ok(aside)
+}
+
+/// Why a transaction that never aborts by itself failed.
+pub(super) fn aborted(path: &Path, error: TransactionError<Infallible>) -> StoreError {
+    match error {
+        TransactionError::Storage(e) => io(path)(e),
+        TransactionError::Abort(never) => match never {},
+    }
 }
 
 /// Finds a session by its id or a unique prefix of it.

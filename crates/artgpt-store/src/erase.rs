@@ -6,10 +6,10 @@
 
 use std::path::{Path, PathBuf};
 
-use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional};
+use sled::transaction::{ConflictableTransactionError, Transactional};
 use std::convert::Infallible;
 
-use super::database::{Database, find};
+use super::database::{Database, aborted, find};
 use super::folder::{backups, replaced, rewritten};
 use super::mirror::Contents;
 use super::trees::Trees;
@@ -69,10 +69,7 @@ impl Database {
                 }
                 Ok::<(), ConflictableTransactionError<Infallible>>(())
             })
-            .map_err(|e| match e {
-                TransactionError::Storage(e) => io(&self.path)(e),
-                TransactionError::Abort(never) => match never {},
-            })?;
+            .map_err(|e| aborted(&self.path, e))?;
         self.flush()
     }
 

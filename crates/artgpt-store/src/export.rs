@@ -37,6 +37,7 @@ pub fn to_markdown(c: &Conversation) -> String {
         let _ = writeln!(out, "\n**{who}**{with}:\n\n{}", printable_lines(turn.text.trim()));
         if let Some(reason) = &turn.failure {
             let _ = writeln!(out, "\n*(the answer failed: {})*", printable(reason));
+            continue;
         }
         let ended = match (turn.complete, turn.finish_reason) {
             (false, _) => "the answer was cut off",

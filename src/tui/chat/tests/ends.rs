@@ -15,7 +15,7 @@ fn a_failed_answer_keeps_its_reason_on_the_screen_and_in_the_store() {
     });
     let stored = stored.expect("is stored");
     assert_eq!(stored.failure.as_deref(), Some("the server answered 500: out of \u{fffd}memory"));
-    assert_eq!((stored.complete, stored.finish_reason), (true, None));
+    assert_eq!((stored.complete, stored.finish_reason), (false, None));
     // The message goes with Esc, the reason stays.
     press(&mut s, KeyCode::Esc, KeyModifiers::NONE);
     assert!(s.notice.is_none());
