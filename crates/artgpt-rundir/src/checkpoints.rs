@@ -45,8 +45,9 @@ impl RunDir {
         let root = self.path.join("checkpoints");
         let step = position.step;
         let target = root.join(format!("step-{step}"));
-        if target.exists() {
-            // The weights are the same, but a rollback to here may have lowered the learning rates.
+        // The weights are the same, but a rollback to here may have lowered the learning rates.
+        let is_there = target.exists();
+        if is_there && checksums::check(&target).is_ok() {
             return Ok(write_json(&target.join("state.json"), position)?);
         }
         let staging = root.join(format!(".step-{step}.partial"));
@@ -56,6 +57,10 @@ impl RunDir {
             learner.save(&staging)?;
             write_json(&staging.join("state.json"), position)?;
             checksums::seal(&staging)?;
+            if is_there {
+                // A disk has damaged it.
+                remove(&target)?;
+            }
             std::fs::rename(&staging, &target).map_err(io(&target))?;
             Ok(sync_folder(&root).map_err(io(&root))?)
         };
@@ -348,6 +353,22 @@ mod tests {
             let marks = std::fs::read_to_string(run.path.join("marks.jsonl")).expect("reads");
             assert!(marks.contains("resumed from step 2"), "{marks}");
         }
+    }
+
+    #[test]
+    fn a_save_replaces_a_checkpoint_only_where_it_is_damaged() {
+        let runs = tempfile::tempdir().expect("temp dir");
+        let mut run = run(runs.path());
+        let position = Position { step: 3, ..Position::default() };
+        let weights = run.path.join("checkpoints/step-3/weights");
+        run.save(&position, &Number(99), (1, 9)).expect("saves");
+        assert_eq!(std::fs::read_to_string(&weights).expect("reads"), "30");
+        std::fs::write(&weights, "31").expect("writes");
+        run.save(&position, &Number(30), (1, 9)).expect("saves");
+        let mut learner = Number(0);
+        let position = run.restore(&mut learner).expect("restores").expect("has one");
+        assert_eq!((position.step, learner.0), (3, 30));
+        assert!(!run.path.join("checkpoints/step-3.removed").exists());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use artgpt_art::Split;
-use artgpt_base::files::append_json_line;
+use artgpt_base::files::{append_json_line, read_text};
 use image::RgbImage;
 use serde::Serialize;
 
@@ -25,7 +25,9 @@ use crate::{
 const BASE: &str = "base.json";
 /// The held-out paintings.
 const SPLIT: &str = "split.json";
-/// The state and progress.
+/// Bytes of the largest configuration, and of the largest record, that is read.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
+const MAX_JSON_BYTES: u64 = 16 << 20;
 /// [`RunDir::is_open`] holds the lock for a moment, so [`RunDir::open`] retries.
 const LOCK_TRIES: usize = 10;
 const LOCK_WAIT: Duration = Duration::from_millis(50);
@@ -154,7 +156,7 @@ impl RunDir {
     /// [`RunError::Io`], and [`RunError::Config`] if it does not parse.
     pub fn config(&self) -> Result<TrainConfig> {
         let path = self.path.join("config.toml");
-        let text = std::fs::read_to_string(&path).map_err(io(&path))?;
+        let text = read_text(&path, MAX_CONFIG_BYTES).map_err(io(&path))?;
         toml::from_str(&text).map_err(|e| RunError::Config(e.message().to_string()))
     }
 
@@ -176,7 +178,7 @@ impl RunDir {
 
     fn read_json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T> {
         let path = self.path.join(name);
-        let text = std::fs::read_to_string(&path).map_err(io(&path))?;
+        let text = read_text(&path, MAX_JSON_BYTES).map_err(io(&path))?;
         serde_json::from_str(&text).map_err(|e| RunError::Checkpoint {
             path: path.display().to_string(),
             reason: e.to_string(),

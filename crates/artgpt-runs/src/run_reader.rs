@@ -1,10 +1,13 @@
 //! Reads the files of one run while they grow.
 
+mod last_line;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
+use self::last_line::LastLine;
 use super::catalogue::{Found, Kind, Source, Unread};
 use super::clock::{LastChange, steady_now};
 use super::curves::Curves;
@@ -246,18 +249,21 @@ impl RunReader {
         }
     }
 
-    /// Reads a run once, to its end. In a run that is over, a last line without line end counts, too.
+    /// Reads a run once, to its end. A last line without line end counts, too; in a run that may still
+    /// write only if it is whole.
     pub fn whole(found: Found, pattern: Option<Pattern>) -> Run {
         let mut reader = Self::open(found, pattern);
         reader.read(&AtomicBool::new(false));
-        let mut run = Arc::unwrap_or_clone(reader.run);
-        if !run.standing(steady_now()).runs() {
-            for Named { prefix, reader } in &mut reader.readers {
-                reader.finish();
-                run.curves.set_prefix(prefix);
-                reader.parse(&mut run.curves);
-            }
-            run.skipped = skipped(&reader.readers);
+        let Self { run, mut readers, sources, .. } = reader;
+        let (mut run, count) = (Arc::unwrap_or_clone(run), readers.len());
+        let runs = run.standing(steady_now()).runs();
+        run.skipped = Skipped::default();
+        for Named { prefix, reader } in &mut readers {
+            let source = sources.iter().find(|s| runs && s.path == reader.path());
+            let end = source.map_or(LastLine::Ended, LastLine::of);
+            run.curves.set_prefix(prefix);
+            let left_out = end.finish(&mut **reader, &mut run.curves);
+            run.skipped.absorb(&name_in(count, &**reader), &left_out);
         }
         run
     }
@@ -331,10 +337,14 @@ struct Look {
 fn skipped(readers: &[Named]) -> Skipped {
     let mut all = Skipped::default();
     for Named { reader, .. } in readers {
-        let name = reader.path().file_name().unwrap_or_default().to_string_lossy();
-        all.absorb(if readers.len() > 1 { &name } else { "" }, reader.skipped());
+        all.absorb(&name_in(readers.len(), &**reader), reader.skipped());
     }
     all
+}
+
+/// The name of a reader's file, if it is one of several.
+fn name_in(count: usize, reader: &dyn Reader) -> String {
+    if count > 1 { file_name(reader.path()) } else { String::new() }
 }
 
 #[cfg(test)]

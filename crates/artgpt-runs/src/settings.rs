@@ -1,7 +1,10 @@
 //! Configurations of runs of any training program, as flat keys and values, and where runs differ.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::Path;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::readers::{repaired, unrepaired};
 use artgpt_base::files::read_text;
@@ -59,8 +62,6 @@ fn yaml<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
 }
 
 /// A value of TOML or YAML, where numbers may be NaN or infinite.
-#[derive(serde::Deserialize)]
-#[serde(untagged)]
 enum Plain {
     Truth(bool),
     Whole(i64),
@@ -69,7 +70,72 @@ enum Plain {
     Word(String),
     List(Vec<Plain>),
     Map(BTreeMap<String, Plain>),
-    Nothing(()),
+    Nothing,
+}
+
+impl<'de> Deserialize<'de> for Plain {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(AnyPlain)
+    }
+}
+
+/// Reads any value. Serde's untagged enums would make keys of YAML's tags, such as `!!python/tuple`.
+struct AnyPlain;
+
+impl<'de> Visitor<'de> for AnyPlain {
+    type Value = Plain;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E>(self, truth: bool) -> Result<Plain, E> {
+        Ok(Plain::Truth(truth))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Plain, E> {
+        Ok(Plain::Whole(number))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Plain, E> {
+        Ok(Plain::Large(number))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Plain, E> {
+        Ok(Plain::Number(number))
+    }
+
+    fn visit_str<E>(self, word: &str) -> Result<Plain, E> {
+        Ok(Plain::Word(word.to_string()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Plain, E> {
+        Ok(Plain::Nothing)
+    }
+
+    fn visit_none<E>(self) -> Result<Plain, E> {
+        Ok(Plain::Nothing)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<Plain, D::Error> {
+        from.deserialize_any(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Plain, A::Error> {
+        let mut all = Vec::new();
+        while let Some(item) = items.next_element()? {
+            all.push(item);
+        }
+        Ok(Plain::List(all))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut items: A) -> Result<Plain, A::Error> {
+        let mut all = BTreeMap::new();
+        while let Some((key, value)) = items.next_entry()? {
+            all.insert(key, value);
+        }
+        Ok(Plain::Map(all))
+    }
 }
 
 impl Plain {
@@ -89,7 +155,7 @@ impl Plain {
                 let all = all.into_iter().map(|(key, value)| (key, value.into_json()));
                 serde_json::Value::Object(all.collect())
             }
-            Self::Nothing(()) => serde_json::Value::Null,
+            Self::Nothing => serde_json::Value::Null,
         }
     }
 }
@@ -103,6 +169,10 @@ pub(crate) fn flatten(key: &str, value: &serde_json::Value, all: &mut Settings) 
     let below =
         |part: &str| if key.is_empty() { part.to_string() } else { format!("{key}.{part}") };
     match value {
+        // Some programs say so that nothing is chosen.
+        serde_json::Value::Object(map) if map.is_empty() && !key.is_empty() => {
+            all.insert(key.to_string(), "{}".into());
+        }
         serde_json::Value::Object(map) => {
             map.iter().for_each(|(part, value)| flatten(&below(part), value, all));
         }
@@ -196,6 +266,33 @@ mod tests {
         let mut all = Settings::new();
         flatten("", &parse("x.yaml", "1: 2\na: .inf\n").expect("parses"), &mut all);
         assert_eq!(all.get("1").map(String::as_str), Some("2"));
+    }
+
+    #[test]
+    fn tags_of_yaml_are_no_keys_and_empty_maps_are_kept() {
+        let told = |name, text| {
+            let mut all = Settings::new();
+            flatten("", &parse(name, text).expect("parses"), &mut all);
+            all.into_iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>()
+        };
+        let yaml = "betas: !!python/tuple [0.9, 0.999]\nlist: !!python/tuple\n- 1\n- .inf\n\
+                    ns: !!python/object:argparse.Namespace\n  a: 1\nempty: {}\nnone: []\nnothing: ~\n\
+                    mode: !Mode {deep: {}}\n";
+        assert_eq!(
+            told("hparams.yaml", yaml),
+            [
+                "betas=[0.9,0.999]",
+                "empty={}",
+                "list=[1,Infinity]",
+                "mode.deep={}",
+                "none=[]",
+                "nothing=null",
+                "ns.a=1"
+            ]
+        );
+        assert_eq!(told("x.json", r#"{"a":{},"b":{"c":{}}}"#), ["a={}", "b.c={}"]);
+        assert!(told("x.json", "{}").is_empty());
+        assert_eq!(told("x.toml", "lr = 0.1\n[optimizer]\n"), ["lr=0.1", "optimizer={}"]);
     }
 
     #[test]

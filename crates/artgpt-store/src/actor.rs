@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::database::find;
 use super::unsaved::{UnsavedItem, Writes};
 use super::{Database, DraftKey, Pictures, Result, StoreError, find_saved, read_mirror};
 use artgpt_base::text::with_hint;
@@ -367,15 +368,45 @@ impl<F: FnMut(StoreEvent)> Task<F> {
                     result => result.map(|()| None),
                 };
             }
-            Command::Remove(id) => {
-                let removed = db.remove(&id);
-                let left = db.list()?;
-                self.pictures.drop_unused(&left)?;
-                (self.on_event)(StoreEvent::Sessions(left));
-                let backups = removed?.backups;
-                (!backups.is_empty()).then_some(StoreEvent::Backups(backups))
-            }
+            Command::Remove(id) => return self.remove(&id),
         })
+    }
+
+    fn remove(&mut self, id: &str) -> Result<Option<StoreEvent>> {
+        let State::Open(db) = &mut self.state else { return Ok(None) };
+        // The user may give the first letters of an id.
+        let whole = find(&db.list()?, id).map_or_else(|_| id.to_string(), |s| s.id.clone());
+        let removed = db.remove(&whole);
+        let left = db.list();
+        let was_waiting = match removed {
+            // What waits is all that there is of a session that is unknown.
+            Ok(_) | Err(StoreError::NotErased { .. } | StoreError::Unknown(_)) => {
+                self.forget(&whole)
+            }
+            Err(_) => false,
+        };
+        let left = left?;
+        self.pictures.drop_unused(&left)?;
+        (self.on_event)(StoreEvent::Sessions(left));
+        match removed {
+            Ok(removed) if removed.backups.is_empty() => Ok(None),
+            Ok(removed) => Ok(Some(StoreEvent::Backups(removed.backups))),
+            Err(StoreError::Unknown(_)) if was_waiting => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Drops the turns and the draft of a session that is removed: written later, they would bring it back.
+    /// Returns whether there was one.
+    fn forget(&mut self, session: &str) -> bool {
+        let before = self.pending.len();
+        self.pending.retain(|command| match command {
+            Command::Turn(pair) => pair.0.id != session,
+            _ => true,
+        });
+        let draft = self.draft.take_if(|draft| draft.session.id == session);
+        lock(&self.writes).forget(session);
+        draft.is_some() || self.pending.len() < before
     }
 
     /// Earlier sessions, without the store.

@@ -73,6 +73,12 @@ impl Writes {
         self.failed.retain(|u| u.item != *item);
     }
 
+    /// Notes that turns of a session that failed are not wanted any more.
+    pub(super) fn forget(&mut self, session: &str) {
+        self.failed
+            .retain(|u| !matches!(&u.item, UnsavedItem::Turn { session: id, .. } if id == session));
+    }
+
     /// What is not written now; `reason` is that of queued writes.
     pub(super) fn unsaved(&self, reason: &str) -> Vec<Unsaved> {
         let mut all = self.failed.clone();

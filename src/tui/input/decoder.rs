@@ -34,6 +34,8 @@ pub(crate) struct Decoder {
     pasting: bool,
     /// Bytes of the paste in which its end was searched.
     searched: usize,
+    /// Sequences, keys and pieces of pastes that have ended.
+    ended: u64,
 }
 
 /// What the first bytes are: so many bytes of it, or a part of something.
@@ -63,6 +65,7 @@ impl Decoder {
             };
             let Step::Done(length, input) = step else { return inputs };
             self.pending.drain(..length);
+            self.ended += 1;
             inputs.extend(input);
             if self.pending.is_empty() {
                 return inputs;
@@ -81,6 +84,11 @@ impl Decoder {
         }
     }
 
+    /// How much has ended; another number means that what is waited for is new.
+    pub(crate) fn ended(&self) -> u64 {
+        self.ended
+    }
+
     /// Whether the time to wait counts from the last byte, not from the first.
     pub(crate) fn is_pasting(&self) -> bool {
         self.pasting
@@ -89,6 +97,7 @@ impl Decoder {
     /// The rest did not come in time: what has come counts as it is, or is dropped.
     pub(crate) fn expire(&mut self) -> Vec<Input> {
         let pending = std::mem::take(&mut self.pending);
+        self.ended += 1;
         if std::mem::take(&mut self.pasting) {
             return pasted(&pending).into_iter().collect();
         }

@@ -73,14 +73,23 @@ fn read(mut decoder: Decoder, stopped: &PipeReader, messages: &UnboundedSender<M
 
 /// When the decoder stops waiting for the rest of a sequence.
 #[derive(Default)]
-struct Deadline(Option<(Duration, Instant)>);
+struct Deadline(Option<Wait>);
+
+/// A wait for the rest of one sequence.
+struct Wait {
+    /// How many sequences came before it.
+    before: u64,
+    time: Duration,
+    until: Instant,
+}
 
 impl Deadline {
     /// Counts from the first byte of a sequence.
     fn set(&mut self, decoder: &Decoder) {
-        self.0 = decoder.wait().map(|wait| match self.0 {
-            Some((same, at)) if same == wait => (wait, at),
-            _ => (wait, Instant::now() + wait),
+        let before = decoder.ended();
+        self.0 = decoder.wait().map(|time| match self.0.take() {
+            Some(known) if known.time == time && known.before == before => known,
+            _ => Wait { before, time, until: Instant::now() + time },
         });
     }
 
@@ -92,7 +101,7 @@ impl Deadline {
     }
 
     fn left(&self) -> Option<Duration> {
-        self.0.map(|(_, at)| at.saturating_duration_since(Instant::now()))
+        self.0.as_ref().map(|wait| wait.until.saturating_duration_since(Instant::now()))
     }
 }
 
@@ -138,5 +147,36 @@ fn wait(_: &PipeReader, _: Option<Duration>, buffer: &mut [u8]) -> Event {
     match io::Read::read(&mut io::stdin(), buffer) {
         Ok(0) | Err(_) => Event::HungUp,
         Ok(count) => Event::Bytes(count),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_sequence_has_its_own_time() {
+        let (mut decoder, mut deadline) = (Decoder::default(), Deadline::default());
+        let mut until = |bytes: &[u8]| {
+            decoder.feed(bytes);
+            deadline.set(&decoder);
+            deadline.0.as_ref().map(|wait| wait.until)
+        };
+        let first = until(b"\x1b");
+        std::thread::sleep(Duration::from_millis(2));
+        // Nothing new: the time counts from the first byte.
+        assert!(first.is_some());
+        assert_eq!(until(b""), first);
+        // The end of one sequence and the start of the next.
+        let second = until(b"[A\x1b");
+        assert!(second > first);
+        std::thread::sleep(Duration::from_millis(2));
+        // A key that takes the Esc before it.
+        assert_eq!(until(b"[A"), None);
+        // Longer ones, too.
+        let long = until(b"\x1b[1;");
+        std::thread::sleep(Duration::from_millis(2));
+        assert_eq!(until(b"5"), long);
+        assert!(until(b"A\x1b[1;") > long);
     }
 }

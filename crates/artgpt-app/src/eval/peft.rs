@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use super::local::Local;
 use super::process::train;
+use super::seeing::MAX_SPLIT_BYTES;
 use super::{EvalError, io, unusable};
 use crate::overrides::{Override, with_overrides};
-use crate::train_config::rooted;
+use crate::train_config::{MAX_CONFIG_BYTES, read_written, rooted};
 use crate::{App, Event, Result, models};
 use artgpt_art::{Paintings, Split};
+use artgpt_base::files::read_text;
 use artgpt_engine::{Cancel, Engine};
 use artgpt_eval::peft::{Comparison, Measured, Trial, accuracy_plot, csv, loss_plot, markdown};
 use artgpt_eval::{Row, seeing};
@@ -16,6 +18,9 @@ use artgpt_model::checkpoint::Tensors;
 use artgpt_model::manifest::Model;
 use artgpt_rundir::{DataConfig, Metrics, TrainConfig, write_whole};
 use artgpt_train::outcome;
+
+/// Bytes of the largest metrics of a run that are read: a line for each step.
+const MAX_METRICS_BYTES: u64 = 1 << 30;
 
 /// What to compare.
 #[derive(Debug, Clone)]
@@ -60,7 +65,7 @@ pub fn compare(app: &App, request: &PeftRequest, cancel: &Cancel) -> Result<Vec<
 fn read(request: &PeftRequest) -> Result<Comparison> {
     let path = &request.config_file;
     let cannot = |source| EvalError::ReadComparison { path: path.clone(), source };
-    let text = std::fs::read_to_string(path).map_err(cannot)?;
+    let text = read_written(path, MAX_CONFIG_BYTES).map_err(cannot)?;
     let wrong = |reason: String| EvalError::NotAComparison { path: path.clone(), reason };
     let comparison: Comparison =
         toml::from_str(&text).map_err(|e| wrong(e.message().to_string()))?;
@@ -80,7 +85,7 @@ fn read(request: &PeftRequest) -> Result<Comparison> {
 fn keep(request: &PeftRequest, comparison: &Comparison) -> Result<()> {
     let kept = request.out.join("comparison.toml");
     let resolved = toml::to_string(comparison).map_err(|e| unusable(&request.config_file, e))?;
-    match std::fs::read_to_string(&kept) {
+    match read_text(&kept, MAX_CONFIG_BYTES) {
         Ok(before) if before != resolved => {
             Err(EvalError::OtherComparison(request.out.clone()).into())
         }
@@ -93,7 +98,7 @@ impl Session<'_> {
     /// Trains and asks, or reads what an earlier call found.
     fn measure(&self, trial: &Trial) -> Result<Measured> {
         let path = self.out.join(format!("{}.json", trial.name()));
-        if let Ok(text) = std::fs::read_to_string(&path)
+        if let Ok(text) = read_text(&path, MAX_METRICS_BYTES)
             && let Ok(known) = serde_json::from_str(&text)
         {
             return Ok(known);
@@ -137,7 +142,7 @@ impl Session<'_> {
         let model = Model::find(&name, &app.paths.models())?;
         let device = artgpt_model::device::open(&app.settings.device)?;
         let mut engine = Engine::load(&model, &device, |_, _| {})?;
-        let split = std::fs::read_to_string(run.join("split.json")).map_err(io(run))?;
+        let split = read_text(&run.join("split.json"), MAX_SPLIT_BYTES).map_err(io(run))?;
         let split: Split = serde_json::from_str(&split).map_err(|e| unusable(run, e))?;
         let paintings = Paintings::open(&models::data_folder(app, museum)?)?;
         let held_out: Vec<_> = split.held_out.iter().filter_map(|id| paintings.get(*id)).collect();
@@ -158,7 +163,7 @@ fn trained(weights: &Path, config: &TrainConfig) -> Result<Vec<(String, u64)>> {
 
 fn metrics(run: &Path) -> Result<Vec<Metrics>> {
     let path = run.join("metrics.jsonl");
-    let text = std::fs::read_to_string(&path).map_err(io(&path))?;
+    let text = read_text(&path, MAX_METRICS_BYTES).map_err(io(&path))?;
     let read = |line| serde_json::from_str(line).map_err(|e| unusable(&path, e).into());
     text.lines().map(read).collect()
 }

@@ -7,9 +7,13 @@ use super::local::Local;
 use crate::ask::AskError;
 use crate::{App, AppError, Event, Result, backend, models};
 use artgpt_art::{Paintings, Split};
+use artgpt_base::files::read_text;
 use artgpt_engine::{Cancel, SCHEME};
 use artgpt_eval::{Extent, SeeingTable, seeing};
 use artgpt_model::manifest::BUILTIN_SPLIT;
+
+/// Bytes of the largest split that is read.
+pub(super) const MAX_SPLIT_BYTES: u64 = 16 << 20;
 
 /// What to evaluate.
 #[derive(Debug, Clone)]
@@ -62,7 +66,7 @@ fn split(request: &SeeingRequest) -> std::result::Result<Split, EvalError> {
     let text = match &request.split {
         Some(path) => {
             let cannot = |source| EvalError::ReadSplit { path: path.clone(), source };
-            &std::fs::read_to_string(path).map_err(cannot)?
+            &read_text(path, MAX_SPLIT_BYTES).map_err(cannot)?
         }
         None => BUILTIN_SPLIT,
     };

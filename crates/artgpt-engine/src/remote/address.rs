@@ -16,7 +16,7 @@ impl Remote {
     /// URL are sent as basic authentication; otherwise the API key of the environment is.
     ///
     /// # Errors
-    /// [`RemoteError::Address`], if URL or model is missing.
+    /// [`RemoteError::Address`], if URL or model is missing; [`RemoteError::UnescapedLogin`].
     pub fn parse(reference: &str, network: &Network) -> Option<Result<Self>> {
         let rest = reference.strip_prefix(SCHEME)?;
         let key = std::env::var(KEY).ok().filter(|k| !k.is_empty());
@@ -31,11 +31,14 @@ impl Remote {
 
 fn with_key(rest: &str, key: Option<String>, network: &Network) -> Result<Remote> {
     let (url, model) = rest.split_once('#').unwrap_or((rest, ""));
-    let parts = Parts::of(url);
-    let Some(parts) = parts.filter(|_| !model.is_empty()) else {
-        let source = Box::new(RemoteError::Address);
-        return Err(InferenceError::Remote { url: printable(&mask_url(url)), source });
-    };
+    let parts = Parts::of(url).and_then(|parts| match model {
+        "" => Err(RemoteError::Address),
+        _ => Ok(parts),
+    });
+    let parts = parts.map_err(|source| InferenceError::Remote {
+        url: printable(&mask_url(url)),
+        source: Box::new(source),
+    })?;
     let path = parts.path.trim_end_matches('/');
     let path = if path.ends_with("/v1") { path.to_string() } else { format!("{path}/v1") };
     let login = parts.login.map(decoded);
@@ -74,20 +77,27 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn of(url: &'a str) -> Option<Self> {
-        let (scheme, rest) = url.split_once("://")?;
+    fn of(url: &'a str) -> std::result::Result<Self, RemoteError> {
+        let (scheme, rest) = url.split_once("://").ok_or(RemoteError::Address)?;
         let (rest, query) = match rest.split_once('?') {
             Some((rest, query)) => (rest, Some(query)),
             None => (rest, None),
         };
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        if path.contains('@') {
+            // The host would be a part of the login, which every request would show.
+            return Err(RemoteError::UnescapedLogin);
+        }
         let (login, host) = match authority.rsplit_once('@') {
             Some((login, host)) => (Some(login), host),
             None => (None, authority),
         };
         let known = matches!(scheme, "http" | "https");
         let plain = host.chars().all(|c| c.is_ascii_graphic());
-        (known && plain && !host.is_empty()).then_some(Self { scheme, login, host, path, query })
+        match known && plain && !host.is_empty() {
+            true => Ok(Self { scheme, login, host, path, query }),
+            false => Err(RemoteError::Address),
+        }
     }
 }
 
@@ -153,5 +163,11 @@ mod tests {
         assert_eq!(remote.name, "openai:http://box#art");
         let wrong = with_key("http://me:secret@box", None, &Network::default());
         assert!(!wrong.expect_err("has no model").to_string().contains("secret"));
+        for wrong in ["http://me:se/cret@box#art", "http://me:se@b/cret@box/v1?a=b#art"] {
+            let e = with_key(wrong, None, &Network::default()).expect_err("has a / in its login");
+            let InferenceError::Remote { url, source } = &e else { panic!("{e}") };
+            assert!(source.to_string().contains("%2F"), "{source}");
+            assert!(!url.contains("se") && !url.contains("cret"), "{url}");
+        }
     }
 }

@@ -9,6 +9,9 @@ pub enum RemoteError {
     /// The reference is incomplete.
     #[error("the address must be openai:http(s)://HOST[:PORT][/v1]#MODEL")]
     Address,
+    /// The path holds an `@`, which is most likely a part of a password.
+    #[error("the address holds an @ after its first /: write a / in a password as %2F")]
+    UnescapedLogin,
     /// Servers complete raw text without images only.
     #[error("a raw prompt with images needs a local model")]
     RawPromptWithImages,

@@ -70,6 +70,8 @@ impl Answer {
 
 /// A program with its arguments.
 pub(super) fn command(program: &str, arguments: &[&str]) -> Command {
+    #[cfg(test)]
+    let program = &super::tests::stand_in(program);
     let mut command = Command::new(program);
     command.args(arguments);
     command

@@ -2,10 +2,11 @@
 
 use super::answers::{self, Queue, Verdict};
 use super::command::{Answer, NoAnswer, ask, command};
+use super::steer::{cancel, note_cancelled};
 use super::submission::{self, Lock, Outcome, output_path};
 use super::transition::{self, Evidence, heartbeat, is_over, next};
 use crate::{Job, JobError};
-use artgpt_rundir::job::{self as record, Progress, Record};
+use artgpt_rundir::job::{self as record, Progress, Record, Wanted};
 use artgpt_rundir::{RunDir, RunState, Status};
 
 /// Seconds after its end in which a job is looked for in Slurm's queue: it may be queued again. Slurm
@@ -84,19 +85,21 @@ impl Slurm {
     pub(super) fn look_up(&mut self, id: &str) -> Evidence {
         let sacct = ["-n", "-P", "-X", "-j", id, "-o", "State,ExitCode"];
         let accounting = answers::accounting(self.try_ask("sacct", &sacct));
-        match accounting {
-            Verdict::Ended(what) => return Evidence::Ended(what),
-            Verdict::Open => return Evidence::Open,
-            Verdict::NoRecord | Verdict::Silent => {}
+        if let Verdict::Ended(what) = accounting {
+            return Evidence::Ended(what);
         }
-        match answers::control(self.try_ask("scontrol", &["show", "job", id])) {
-            Verdict::Ended(what) => Evidence::Ended(what),
-            Verdict::Open => Evidence::Open,
-            // Accounting that fails may know the job when it answers again.
-            Verdict::NoRecord if accounting == Verdict::NoRecord && self.queue.doubt.is_none() => {
+        let control = answers::control(self.try_ask("scontrol", &["show", "job", id]));
+        match (accounting, control) {
+            // Accounting that fails may know the job when it answers again; one that has a job as open
+            // for ever missed its end, if the controller does not know it.
+            (Verdict::NoRecord | Verdict::Open, Verdict::NoRecord)
+                if self.queue.doubt.is_none() =>
+            {
                 Evidence::Missed
             }
-            Verdict::NoRecord | Verdict::Silent => Evidence::Silent,
+            (Verdict::Open, _) | (_, Verdict::Open) => Evidence::Open,
+            (_, Verdict::Ended(what)) => Evidence::Ended(what),
+            (_, Verdict::NoRecord | Verdict::Silent) => Evidence::Silent,
         }
     }
 
@@ -146,6 +149,24 @@ fn apply(job: &mut Job, change: transition::Next) -> crate::Result<()> {
     Ok(())
 }
 
+/// Cancels a job whose number was not known yet when its user asked to stop it.
+fn stop_recovered(job: &mut Job) -> crate::Result<()> {
+    let _lock = Lock::take(&job.path)?;
+    let Some(fresh) = Job::read(&job.path) else { return Ok(()) };
+    *job = fresh;
+    let is_wanted = job.request.wanted == Wanted::Stop && job.damage.is_none();
+    let Some(id) = job.progress.slurm_id.clone().filter(|_| is_wanted && !is_over(job)) else {
+        return Ok(());
+    };
+    // A process that holds the run sees the request itself.
+    if RunDir::is_open(&job.path) {
+        return Ok(());
+    }
+    cancel(&id)?;
+    job.progress = note_cancelled(&job.path, &id)?;
+    Ok(())
+}
+
 /// Finds out what became of a submission that was cut off.
 fn refresh_submission(job: &mut Job) -> crate::Result<()> {
     let outcome = submission::recover(job)?;
@@ -153,7 +174,8 @@ fn refresh_submission(job: &mut Job) -> crate::Result<()> {
     *job = fresh;
     let evidence = match outcome {
         _ if job.damage.is_some() => return Ok(()),
-        Outcome::Known | Outcome::UnderWay => return Ok(()),
+        Outcome::Known => return stop_recovered(job),
+        Outcome::UnderWay => return Ok(()),
         Outcome::Missing => Evidence::Missed,
         Outcome::Unknown => Evidence::Silent,
     };
@@ -168,4 +190,66 @@ fn refresh_submission(job: &mut Job) -> crate::Result<()> {
         });
     }
     apply(job, change)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slurm::tests::{Cluster, NOTE};
+    use artgpt_rundir::job::{Request, Submitting};
+
+    const UNKNOWN: &str = "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1";
+
+    #[test]
+    fn a_job_that_only_accounting_has_as_open_is_missed() {
+        let cluster = Cluster::new();
+        let progress = Progress { slurm_id: Some("100".into()), ..Progress::default() };
+        let mut jobs = [cluster.job("A", RunState::Running, progress)];
+        cluster.answer("squeue", "");
+        cluster.answer("sacct", "echo 'RUNNING|0:0'");
+        let mut see = |cluster: &Cluster, scontrol: &str| {
+            cluster.answer("scontrol", scontrol);
+            refresh(&mut jobs).map_err(|e| e.to_string())?;
+            Ok::<Job, String>(jobs[0].clone())
+        };
+        // The controller has it, does not answer, or has no list.
+        for scontrol in ["printf 'JobId=100\n JobState=RUNNING\n ExitCode=0:0\n'", "exit 1"] {
+            let job = see(&cluster, scontrol).expect("refreshes");
+            assert_eq!((job.status.state, job.progress.missed), (RunState::Running, None));
+        }
+        cluster.answer("squeue", "exit 1");
+        assert!(see(&cluster, UNKNOWN).expect_err("fails").contains("squeue"));
+        assert_eq!(Slurm::ask().look_up("100"), Evidence::Open);
+        cluster.answer("squeue", "");
+        let job = see(&cluster, UNKNOWN).expect("refreshes");
+        assert_eq!(job.status.state, RunState::Running);
+        assert!(job.progress.missed.is_some());
+        let then = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(61);
+        let progress = Progress { missed: Some(then), ..job.progress };
+        record::write(&job.path, Record::Progress, &progress).expect("writes");
+        let failed = see(&cluster, UNKNOWN).expect("refreshes");
+        assert_eq!(failed.status.state, RunState::Failed);
+        assert_eq!(failed.progress.ended.as_deref(), Some("100"));
+    }
+
+    #[test]
+    fn a_job_is_cancelled_as_soon_as_its_number_is_known_if_it_is_to_stop() {
+        let cluster = Cluster::new();
+        cluster.answer("squeue", "echo '100|PENDING|Priority'");
+        cluster.answer("scancel", NOTE);
+        for (id, wanted, calls) in [("A", Wanted::Run, 0), ("B", Wanted::Stop, 1)] {
+            let output = output_path(&cluster.runs().join(id));
+            let submitting =
+                Some(Submitting { output: output.clone(), name: id.into(), task: None });
+            let progress = Progress { submitting, ..Progress::default() };
+            let mut job = cluster.job(id, RunState::Queued, progress);
+            std::fs::write(output, "100\n").expect("writes");
+            record::write(&job.path, Record::Request, &Request { wanted, number: 1 })
+                .expect("writes");
+            refresh_submission(&mut job).expect("finds it");
+            assert_eq!(job.progress.slurm_id.as_deref(), Some("100"));
+            assert_eq!(job.progress.cancelled.is_some(), wanted == Wanted::Stop);
+            assert_eq!(cluster.calls("scancel"), vec!["100"; calls]);
+        }
+    }
 }

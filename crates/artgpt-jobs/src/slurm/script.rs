@@ -43,7 +43,22 @@ pub(super) fn script(jobs: &[Job], data: &Path, resources: &Resources) -> Result
 
 /// The name of the Slurm job of these jobs. No other has it, as it holds a run's ID.
 pub(super) fn name(jobs: &[Job]) -> String {
-    format!("artgpt-{}", jobs.first().map_or("", |job| &job.id))
+    name_of(jobs.first().map_or("", |job| &job.id))
+}
+
+/// The name of the Slurm job whose first run has this ID.
+pub(super) fn name_of(id: &str) -> String {
+    format!("artgpt-{id}")
+}
+
+/// Which task of a batch script is the run `id`: `Some(None)` if it is the only one, `None` if it is none
+/// of them.
+pub(super) fn task(script: &str, id: &str) -> Option<Option<usize>> {
+    let line = script.lines().find_map(|line| line.strip_prefix("set -- "))?;
+    // Paths are in quotes, and end with the run's ID.
+    let ends: Vec<&str> = line.split("' '").map(|path| path.trim_end_matches('\'')).collect();
+    let i = ends.iter().position(|path| path.rsplit('/').next() == Some(id))?;
+    Some((ends.len() > 1).then_some(i))
 }
 
 /// The `sbatch` options that follow from the jobs themselves.
@@ -206,6 +221,15 @@ fn refused(path: &Path, why: &str) -> JobError {
 mod tests {
     use super::*;
     use crate::slurm::tests::job;
+
+    #[test]
+    fn the_task_of_a_run_is_read_from_the_script() {
+        let jobs = ["A", "B"].map(job);
+        let text = script(&jobs, Path::new("/data"), &Resources::default()).expect("a script");
+        assert_eq!(["A", "B", "C"].map(|id| task(&text, id)), [Some(Some(0)), Some(Some(1)), None]);
+        let one = script(&jobs[..1], Path::new("/data"), &Resources::default()).expect("a script");
+        assert_eq!((task(&one, "A"), task(&one, "B"), task("", "A")), (Some(None), None, None));
+    }
 
     #[test]
     fn several_jobs_become_an_array_with_the_configured_resources() {

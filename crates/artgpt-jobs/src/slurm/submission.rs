@@ -13,11 +13,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::answers::Queue;
-use super::command::{ask, command, run, run_into};
+use super::command::{ask, command, run_into};
+use super::steer::cancel;
 use super::{Submitter, script};
 use crate::{Job, JobError, Result, io, list};
 use artgpt_rundir::job::{self as record, JOB, Progress, Record, Submitting};
-use artgpt_rundir::{Resources, RunState, write_whole};
+use artgpt_rundir::{Resources, RunState, run_folders, write_whole};
 
 /// How long to wait for `sbatch`, which repeats its call while the controller is busy.
 const SBATCH_TIMEOUT: Duration = Duration::from_secs(120);
@@ -178,8 +179,13 @@ pub(super) fn submit_locked(
     for job in jobs {
         if let Err(e) = note_id(&job.path, &id) {
             // Without its record nobody could stop the job.
-            let _ = run(&mut command("scancel", &[&id]));
-            return Err(e);
+            return Err(match cancel(&id) {
+                Ok(()) => e,
+                Err(also) => unsure(
+                    first,
+                    &format!("it is Slurm's job {id}, but that cannot be noted ({e}), and {also}"),
+                ),
+            });
         }
     }
     Ok(())
@@ -270,6 +276,49 @@ pub(super) fn recover(job: &Job) -> Result<Outcome> {
     }
 }
 
+/// The run in whose folder the batch script of a job's last submission is, and the job's task in it.
+pub(super) fn submitted_in(job: &Job) -> Option<(PathBuf, Option<usize>)> {
+    let runs = job.path.parent().unwrap_or(Path::new("."));
+    // Its own submission is newer than that of an array.
+    let folders = std::iter::once(job.path.clone()).chain(run_folders(runs));
+    folders.into_iter().find_map(|folder| {
+        let script = std::fs::read_to_string(folder.join(JOB).join("batch.sh")).ok()?;
+        let task = script::task(&script, &job.id)?;
+        Some((folder, task))
+    })
+}
+
+/// The numbers that a job may have in Slurm whose bookkeeping cannot be read: what `sbatch` printed, or else
+/// the jobs of its name.
+///
+/// # Errors
+/// [`JobError::Refused`] if no submission names the run, or if one is under way; [`JobError::Silent`] if
+/// `sbatch` printed no number and `squeue` does not answer.
+pub(super) fn lost_ids(job: &Job) -> Result<Vec<String>> {
+    let refused = |state, hint| Err(JobError::Refused { id: job.id.clone(), state, hint });
+    let Some((folder, task)) = submitted_in(job) else {
+        return refused(
+            "perhaps in Slurm's queue, and its number is lost",
+            "cancel it with `scancel`, then delete its directory yourself",
+        );
+    };
+    let Some(lock) = Lock::try_take(&output_path(&folder))? else {
+        return refused("being submitted by another process", "wait for it");
+    };
+    let own = |id: String| task.map_or(id.clone(), |task| format!("{id}_{task}"));
+    if let Some(id) = lock.job_id() {
+        return Ok(vec![own(id)]);
+    }
+    let name = script::name_of(&artgpt_rundir::run_id(&folder));
+    let format = ["--noheader", "--me", "--array", "--name", &name, "-o", "%i|%T|%r"];
+    let queue = Queue::parse(ask(&mut command("squeue", &format)));
+    if queue.doubt.is_some() {
+        return Err(JobError::Silent { id: job.id.clone() });
+    }
+    let all: HashSet<String> = queue.ids().filter_map(base).collect();
+    Ok(all.into_iter().map(own).collect())
+}
+
 /// The number of a job without its array task.
 fn base(id: &str) -> Option<String> {
     id.split(['_', '+']).next().map(str::to_string)
@@ -278,6 +327,24 @@ fn base(id: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::slurm::tests::{Cluster, NOTE};
+
+    #[test]
+    fn a_job_that_can_neither_be_noted_nor_cancelled_stays_a_job() {
+        for (scancel, is_unsure) in [("exit 1", true), ("exit 0", false)] {
+            let cluster = Cluster::new();
+            let job = cluster.job("A", RunState::Queued, Progress::default());
+            // The record cannot be replaced any more, as a folder has its name.
+            let path = Record::Progress.path(&job.path).display().to_string();
+            cluster.answer("sbatch", &format!("rm '{path}'; mkdir -p '{path}/x'; echo 100"));
+            cluster.answer("scancel", &format!("{NOTE}{scancel}"));
+            let by = Submitter { data: "/data".into(), without: Vec::new() };
+            let e = submit(&[job], &by, &Resources::default(), &[]).expect_err("cannot be noted");
+            assert_eq!(cluster.calls("scancel"), ["100"]);
+            assert_eq!(matches!(e, JobError::Unsure { .. }), is_unsure, "{e}");
+            assert_eq!(e.to_string().contains("Slurm's job 100"), is_unsure, "{e}");
+        }
+    }
 
     #[test]
     fn the_id_is_found_in_what_sbatch_prints() {

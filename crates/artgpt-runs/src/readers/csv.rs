@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use super::number::Notation;
 use super::role::Role;
 use super::row::{Placing, Row};
-use super::table::{Column, Delimiter, Head, is_number, is_rule, may_be_head};
+use super::table::{
+    Column, Delimiter, Head, are_names, is_closed, is_head_of, is_number, is_rule, may_be_head,
+};
 use super::words::{Texts, Words, quoted};
 use super::{Curves, Format, Tailed};
 use crate::skipped::Skipped;
@@ -90,21 +92,25 @@ impl Csv {
         }
         match &self.head {
             Some(_) => self.row(text, number, into),
+            // A quoted name goes on in the next line.
+            None if self.before.line.is_none() && !is_closed(text) => {
+                self.open = Some((vec![text.to_string()], number));
+            }
             None => self.line_before_head(text, number, into),
         }
     }
 
     /// Reads the open row, if its last line closes the quote.
     fn close(&mut self, into: &mut Curves) {
-        let Some((head, (lines, number))) = self.head.as_ref().zip(self.open.as_ref()) else {
-            return;
-        };
+        let Some((lines, number)) = &self.open else { return };
         let (first, row) = (*number, lines.join("\n"));
-        if lines.last().is_some_and(|line| line.contains('"'))
-            && head.delimiter.cells(&row).is_some()
-        {
+        let is_closed = || match &self.head {
+            Some(head) => head.delimiter.cells(&row).is_some(),
+            None => is_closed(&row),
+        };
+        if lines.last().is_some_and(|line| line.contains('"')) && is_closed() {
             self.open = None;
-            self.row(&row, first, into);
+            self.row_or_head(&row, first, into);
         } else if lines.len() >= MAX_ROW_LINES || row.len() >= MAX_ROW {
             self.give_up_open(into);
         }
@@ -114,21 +120,28 @@ impl Csv {
     fn give_up_open(&mut self, into: &mut Curves) {
         let Some((lines, first)) = self.open.take() else { return };
         for (text, number) in lines.iter().zip(first..) {
-            self.row(text, number, into);
+            self.row_or_head(text, number, into);
             if self.open.take().is_some() {
                 self.lost("rows with a quote that is not closed", number, text);
             }
         }
     }
 
+    fn row_or_head(&mut self, text: &str, number: u64, into: &mut Curves) {
+        match &self.head {
+            Some(_) => self.row(text, number, into),
+            None => self.line_before_head(text, number, into),
+        }
+    }
+
     /// A line of a file whose head is not known yet.
     fn line_before_head(&mut self, text: &str, number: u64, into: &mut Curves) {
-        let named = |line: &str| {
+        let like = |line: &str, is: fn(&[Cow<str>]) -> bool| {
             let best = Delimiter::candidates(line).into_iter().next();
-            best.and_then(|d| d.cells(line)).is_some_and(|cells| may_be_head(&cells))
+            best.and_then(|d| d.cells(line)).is_some_and(|cells| is(&cells))
         };
         let Some((head, at)) = self.before.line.take() else {
-            match named(text) {
+            match like(text, may_be_head) {
                 true => self.before.line = Some((text.to_string(), number)),
                 false => self.first_row_without_head(text, number, into),
             }
@@ -137,6 +150,10 @@ impl Csv {
         let delimiter = Delimiter::of(&head, text);
         let cells = delimiter.cells(&head).unwrap_or_default();
         let known = Head::of(&cells, delimiter);
+        if delimiter.cells(text).is_some_and(|row| !is_head_of(&cells, &row)) {
+            self.first_row_without_head(&head, at, into);
+            return self.row(text, number, into);
+        }
         // A title stands above the head; a row of words below it.
         let counts = |head: &Head| head.has(|role| matches!(role, Role::Step(_) | Role::Epoch));
         let is_title = || {
@@ -144,7 +161,11 @@ impl Csv {
             let cells = best.cells(text).unwrap_or_default();
             counts(&Head::of(&cells, best)) || (known.columns.len() == 1 && cells.len() > 1)
         };
-        if named(text) && !counts(&known) && is_title() {
+        let may_follow = || match known.columns.len() {
+            1 => like(text, may_be_head),
+            _ => like(text, are_names),
+        };
+        if !counts(&known) && may_follow() && is_title() {
             self.skipped
                 .add_first("lines above the head", 1, || format!("line {at}: {}", quoted(&head)));
             self.before.line = Some((text.to_string(), number));
@@ -161,7 +182,7 @@ impl Csv {
         let comment = self.before.comment.take().unwrap_or_default();
         let named = [delimiter, Delimiter::Blanks].into_iter().find_map(|of_comment| {
             let cells = of_comment.cells(&comment)?;
-            (cells.len() == row.len() && may_be_head(&cells)).then(|| Head::of(&cells, delimiter))
+            (cells.len() == row.len() && are_names(&cells)).then(|| Head::of(&cells, delimiter))
         });
         self.begin(named.unwrap_or_else(|| Head::numbered(&row, delimiter)));
         self.row(text, number, into);
@@ -170,6 +191,7 @@ impl Csv {
     /// Rows stand under this head from now on.
     fn begin(&mut self, head: Head) {
         let mut head = head;
+        self.before.comment = None;
         match &self.head {
             Some(known) if known.delimiter == head.delimiter => head.spell_like(known),
             known => {
@@ -191,6 +213,12 @@ impl Csv {
             self.open = Some((vec![text.to_string()], number));
             return;
         };
+        if let Some(comment) = self.before.comment.take()
+            && let Some(new) = head.changed_in(&comment, &cells)
+        {
+            self.begin(new);
+            return self.row(text, number, into);
+        }
         let fits = head.fits(&cells);
         // Most rows begin with a number.
         if !fits || cells.iter().find(|cell| !cell.is_empty()).is_some_and(|cell| !is_number(cell))
@@ -216,18 +244,18 @@ impl Csv {
     fn numbers(&mut self, cells: &[Cow<str>], number: u64, into: &mut Curves) {
         let Self { head, notation, places, words, skipped, .. } = self;
         let Some(head) = head else { return };
-        cells.iter().for_each(|cell| notation.learn(cell));
+        head.learn(cells, notation);
         let mut row = Row::default();
         let (mut split, mut found) = (None, Vec::new());
         for (column, cell) in head.columns.iter().zip(cells).filter(|(_, cell)| !cell.is_empty()) {
-            let Column { name, role } = column;
+            let Column { name, role, notation: shown } = column;
             // Without a name: the row numbers that pandas writes.
             if name.is_empty() {
                 continue;
             }
             if *role == Role::Split && !is_number(cell) {
                 split = Some(cell);
-            } else if !row.text(*role, name.as_str(), cell, *notation) {
+            } else if !row.text(*role, name.as_str(), cell, notation.of_column(*shown)) {
                 found.push((name, &**cell));
             }
         }
@@ -386,6 +414,50 @@ mod tests {
         assert_eq!(points(&curves, "loss/train"), [(1.0, 0.5), (2.0, 0.25)]);
         assert_eq!(points(&curves, "loss/val"), [(1.0, 0.75), (2.0, 0.5)]);
         assert_eq!(points(&curves, "epoch"), [(1.0, 1.0), (2.0, 2.0)]);
+    }
+
+    #[test]
+    fn cells_that_are_no_metric_do_not_change_how_numbers_are_read() {
+        let dated = "date,step,loss\n01.12.2024,1,1.125\n01.12.2024,2,0.5\n";
+        let versions = "version,step,loss\n2.1.0,1,1.125\n2.1.0,2,0.5\n";
+        let hosts = "step,loss,host\n1,1.125,10.0.0.1\n2,0.5,10.0.0.1\n";
+        let lists = "step,gpus,loss\n1,\"0,1\",1.125\n2,\"0,1\",0.5\n";
+        let semicolons = "epoch;loss;date\n1;1.125;01.12.2024\n2;0.5;02.12.2024\n";
+        for text in [dated, versions, hosts, lists, semicolons] {
+            assert_eq!(points(&read(text).0, "loss"), [(1.0, 1.125), (2.0, 0.5)], "{text}");
+        }
+    }
+
+    #[test]
+    fn commas_and_points_in_one_row_between_semicolons_show_the_notation() {
+        let expected = [(1000.0, 2.125), (2000.0, 1.875), (3000.0, 0.75)];
+        for text in [
+            "step;loss\n1.000;2,125\n2.000;1,875\n3.000;0,75\n",
+            "step;loss\n1,000;2.125\n2,000;1.875\n3,000;0.75\n",
+        ] {
+            assert_eq!(points(&read(text).0, "loss"), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn heads_may_have_numbers_and_line_breaks_and_may_follow_in_comments() {
+        let (curves, _) = read("epoch,loss,0,1\n1,0.5,0.1,0.2\n2,0.4,0.2,0.3\n");
+        assert_eq!(points(&curves, "loss"), [(1.0, 0.5), (2.0, 0.4)]);
+        assert_eq!(points(&curves, "1"), [(1.0, 0.2), (2.0, 0.3)]);
+        let (curves, _) = read("step,5%,50%,95%\n1,0.1,0.5,0.9\n2,0.2,0.6,0.95\n");
+        assert_eq!(points(&curves, "50%"), [(1.0, 0.5), (2.0, 0.6)]);
+        let (curves, _) = read("step,loss,0\n1,0.5,\"two\nlines\"\n2,0.4,1\n");
+        assert_eq!(points(&curves, "loss"), [(1.0, 0.5), (2.0, 0.4)]);
+        let (curves, _) = read("step,\"train\nloss\",val\n1,0.5,0.6\n2,0.4,0.5\n");
+        assert_eq!(points(&curves, "train loss"), [(1.0, 0.5), (2.0, 0.4)]);
+        let blanks =
+            "#step loss acc\n1 0.5 0.1\n#step size was\n2 0.4 0.2\n#step acc loss\n3 0.3 0.35\n";
+        let (curves, skipped) = read(blanks);
+        assert_eq!(points(&curves, "loss"), [(1.0, 0.5), (2.0, 0.4), (3.0, 0.35)]);
+        assert_eq!(skipped.total(), 0);
+        let (curves, _) = read("step,loss\n1,0.5\n2,0.4\n# restarted\n#step,acc,loss\n3,0.9,0.3\n");
+        assert_eq!(points(&curves, "loss"), [(1.0, 0.5), (2.0, 0.4), (3.0, 0.3)]);
+        assert_eq!(points(&curves, "acc"), [(3.0, 0.9)]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use prost::encoding::decode_varint;
 use super::graph::graph;
 use super::protobuf::{Field, fields};
 use super::records::{Damage, Next, Records};
+use super::row::Unwrapped;
 use super::tensors::SummaryValue;
 use super::{Curves, Format, Skipped, Tailed};
 use crate::series::Point;
@@ -35,9 +36,7 @@ pub struct Events {
 struct Known {
     plugins: Plugins,
     skipped: Skipped,
-    /// The last step as it was written, and what is added to those that follow.
-    last_step: i64,
-    shift: i64,
+    steps: Unwrapped,
 }
 
 /// The plugin of each tag; only a tag's first value names it.
@@ -105,31 +104,6 @@ impl Events {
     }
 }
 
-impl Known {
-    /// The step of an event. A step that was kept in 32 bits becomes negative at 2^31: it counts on.
-    fn step(&mut self, written: i64, curves: &mut Curves) -> f64 {
-        const HALF: i64 = 1 << 31;
-        let wraps = self.last_step >= HALF / 2 && (-HALF..=-HALF / 2).contains(&written);
-        if wraps && self.shift == 0 {
-            self.shift = 2 * HALF;
-            let text = "the step overflows 32 bits here; later steps count on";
-            curves.about_mut().alert(HALF as u64, text.into());
-        }
-        match written {
-            // Also of events that name no step.
-            0 => 0.0,
-            _ => {
-                // A run that is begun again.
-                if written > 0 {
-                    self.shift = 0;
-                }
-                self.last_step = written;
-                written.saturating_add(self.shift) as f64
-            }
-        }
-    }
-}
-
 /// Parses an `Event`; `None` if the message is damaged.
 fn event(
     bytes: &[u8],
@@ -152,7 +126,7 @@ fn event(
             _ => {}
         }
     }
-    let step = known.step(step, curves);
+    let step = known.steps.step(step as f64, curves);
     if !network.is_empty() {
         curves.about_mut().graph = Some(Arc::new(graph(network)?));
     }
@@ -355,16 +329,6 @@ mod tests {
                 format!("records that are cut off: 1 ({} bytes)", length - 5),
             ]
         );
-    }
-
-    #[test]
-    fn steps_that_overflow_32_bits_count_on() {
-        let mut known = Known::default();
-        let mut curves = Curves::default();
-        let written = [i64::from(i32::MAX) - 1, i32::MIN.into(), -2_147_483_646, 7, -5];
-        let steps = written.map(|step| known.step(step, &mut curves));
-        assert_eq!(steps, [2_147_483_646.0, 2_147_483_648.0, 2_147_483_650.0, 7.0, -5.0]);
-        assert_eq!(curves.about.alerts.len(), 1);
     }
 
     #[test]

@@ -41,17 +41,12 @@ impl Format for Json {
             if matches!(text, "" | "[" | "]") {
                 return;
             }
-            match parse(text) {
-                Ok(object) => objects.push(&object, into, skipped, &|| format!("line {number}")),
-                Err(reason) => {
-                    // A program that was killed left half a line, and the next one went on in it.
-                    if let Some(rest) = text.rfind("{\"").filter(|at| *at > 0)
-                        && let Ok(object) = parse(&text[rest..])
-                    {
-                        objects.push(&object, into, skipped, &|| format!("line {number}"));
-                    }
-                    skipped.add_first(reason, 1, || format!("line {number}: {}", quoted(text)));
-                }
+            let (found, reason) = parse(text);
+            for object in &found {
+                objects.push(object, into, skipped, &|| format!("line {number}"));
+            }
+            if let Some(reason) = reason {
+                skipped.add_first(reason, 1, || format!("line {number}: {}", quoted(text)));
             }
         });
         if dropped > 0 {
@@ -69,20 +64,36 @@ impl Format for Json {
     }
 }
 
-/// The object of a line, or why there is none.
-fn parse(text: &str) -> Result<Map<String, Value>, &'static str> {
-    match serde_json::from_slice(&repaired(text.as_bytes())) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err("lines that are not a JSON object"),
-        Err(_) => Err("lines that are not JSON"),
+/// The objects of a line, and why a part of it is none.
+fn parse(text: &str) -> (Vec<Map<String, Value>>, Option<&'static str>) {
+    let text = repaired(text.as_bytes());
+    let (mut objects, mut reason) = (Vec::new(), None);
+    let mut values = serde_json::Deserializer::from_slice(&text).into_iter();
+    let mut end = 0;
+    while let Some(value) = values.next() {
+        match value {
+            Ok(Value::Object(object)) => objects.push(object),
+            Ok(_) => reason = Some("lines that are not a JSON object"),
+            Err(_) => {
+                reason = Some("lines that are not JSON");
+                // A program that was killed left half a line, and the next one went on in it.
+                let rest = &text[end..];
+                if let Some(at) = memchr::memmem::rfind(rest, b"{\"").filter(|at| end + at > 0) {
+                    objects.extend(serde_json::from_slice::<Map<_, _>>(&rest[at..]).ok());
+                }
+                break;
+            }
+        }
+        end = values.byte_offset().min(text.len());
     }
+    (objects, reason)
 }
 
 /// Whether a line is an object with a step or epoch, and something else.
 pub(crate) fn is_metrics_object(line: &str) -> bool {
-    let Ok(object) = parse(line) else { return false };
+    let (objects, None) = parse(line) else { return false };
     let (mut counts, mut others) = (false, false);
-    for (key, value) in &object {
+    for (key, value) in objects.iter().flatten() {
         flatten(key.into(), value, &mut |key, leaf| match (Role::of(&key), leaf) {
             (Role::Step(_) | Role::Epoch, Leaf::Number(_) | Leaf::Text(_)) => counts = true,
             (Role::Metric, Leaf::Number(_)) => others = true,
@@ -154,11 +165,13 @@ impl Objects {
     }
 }
 
-/// Quotes the numbers that Python writes but JSON lacks: `NaN`, `Infinity`, `-Infinity`. [`unrepaired`] reads
-/// them.
+const WORDS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
+
+/// Quotes the numbers that Python writes but JSON lacks: `NaN`, `Infinity`, `-Infinity`; those that are too
+/// large, such as `1e400`, become infinite ones. [`unrepaired`] reads them.
 pub fn repaired(text: &[u8]) -> Cow<'_, [u8]> {
-    const WORDS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
-    if !WORDS.iter().any(|w| memchr::memmem::find(text, w.as_bytes()).is_some()) {
+    let has_word = || WORDS.iter().any(|w| memchr::memmem::find(text, w.as_bytes()).is_some());
+    if !has_large_exponent(text) && !has_word() {
         return text.into();
     }
     let text = String::from_utf8_lossy(text);
@@ -173,12 +186,32 @@ pub fn repaired(text: &[u8]) -> Cow<'_, [u8]> {
             rest = &rest[word.len()..];
             continue;
         }
+        if !quoted && (c == '-' || c.is_ascii_digit()) {
+            let is_part = |c: char| c.is_ascii_digit() || "+-.eE".contains(c);
+            let length = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+            match rest[..length].parse() {
+                Ok(f64::INFINITY) => out.push_str("\"\\u0000Infinity\""),
+                Ok(f64::NEG_INFINITY) => out.push_str("\"\\u0000-Infinity\""),
+                _ => out.push_str(&rest[..length]),
+            }
+            rest = &rest[length..];
+            continue;
+        }
         quoted ^= c == '"' && !escaped;
         escaped = c == '\\' && !escaped;
         out.push(c);
         rest = &rest[c.len_utf8()..];
     }
     out.into_bytes().into()
+}
+
+/// Whether there may be a number with an exponent of three digits.
+fn has_large_exponent(text: &[u8]) -> bool {
+    memchr::memchr2_iter(b'e', b'E', text).any(|at| {
+        let after = &text[at + 1..];
+        let digits = after.strip_prefix(b"+").unwrap_or(after);
+        digits.len() >= 3 && digits[..3].iter().all(u8::is_ascii_digit)
+    })
 }
 
 /// The number that [`repaired`] quoted.
@@ -243,6 +276,18 @@ not json
         let point = curves.get("train/loss").and_then(|s| s.last()).expect("is there");
         assert_eq!((point.step, point.wall, point.value), (5.0, 1_000_000_000.5, 1.0));
         assert_eq!(curves.get("train/ok").and_then(|s| s.last()).map(|p| p.value), Some(1.0));
+    }
+
+    #[test]
+    fn several_objects_on_a_line_and_numbers_that_are_too_large_are_read() {
+        let text = "{\"step\":1,\"loss\":1}{\"step\":2,\"loss\":-1e999} {\"step\":3,\"loss\":1E+400}\n\
+                    {\"step\":4,\"loss\":4}{\"step\":5,\"lo{\"step\":6,\"loss\":6}\n{\"step\":7,\"loss\":7e-400}\n";
+        let (curves, skipped) = read_all(text, |p| Box::new(JsonLines::new(p)));
+        let loss = curves.get("loss").expect("loss").points();
+        let found: Vec<_> = loss.map(|p| (p.step, p.value)).collect();
+        let (low, high) = (f64::NEG_INFINITY, f64::INFINITY);
+        let expected = [(1.0, 1.0), (2.0, low), (3.0, high), (4.0, 4.0), (6.0, 6.0), (7.0, 0.0)];
+        assert_eq!((found, skipped.total()), (expected.to_vec(), 1));
     }
 
     #[test]

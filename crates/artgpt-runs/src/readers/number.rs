@@ -16,11 +16,27 @@ impl Notation {
         Self { fraction: None, expects_comma: delimiter == ';' }
     }
 
-    /// Learns from a text whether commas or points precede fractions.
+    /// Learns from a text whether commas or points precede fractions, if it is plainly a number: neither a
+    /// date nor a version.
     pub(crate) fn learn(&mut self, text: &str) {
         if self.fraction.is_none() && text.contains(['.', ',']) {
-            self.fraction = mantissa(core(text.trim())).and_then(Digits::shown);
+            self.fraction = mantissa(core(text.trim())).and_then(Digits::taught);
         }
+    }
+
+    /// The sign before the fraction, once it is known.
+    pub(crate) fn fraction(self) -> Option<char> {
+        self.fraction
+    }
+
+    /// Takes over this sign before the fraction, if none is known.
+    pub(crate) fn follow(&mut self, fraction: Option<char>) {
+        self.fraction = self.fraction.or(fraction);
+    }
+
+    /// This notation for a column that has shown one of its own, or none.
+    pub(crate) fn of_column(self, column: Self) -> Self {
+        Self { fraction: column.fraction.or(self.fraction), ..self }
     }
 
     /// The number that a text is.
@@ -117,6 +133,17 @@ fn mantissa(text: &str) -> Option<Digits<'_>> {
     Digits::of(mantissa, exponent.is_some())
 }
 
+/// The only comma or point of a number that it may part thousands of: of `1.125`, but not of `0.125`.
+pub(super) fn unsure_sign(text: &str) -> Option<char> {
+    let digits = mantissa(core(text.trim()))?;
+    let sign = match (digits.commas, digits.points) {
+        (1, 0) => ',',
+        (0, 1) => '.',
+        _ => return None,
+    };
+    digits.may_be_thousands(sign).then_some(sign)
+}
+
 /// Signs that part thousands and are never before a fraction.
 const SPACERS: &[char] = &[' ', '_', '\'', '\u{2019}', '\u{a0}', '\u{2009}', '\u{202f}'];
 
@@ -150,6 +177,17 @@ impl<'a> Digits<'a> {
             (0, 2..) => Some(','),
             _ => self.text.chars().rev().find(|c| matches!(c, ',' | '.')),
         }
+    }
+
+    /// The sign before the fraction, if this is plainly a number that shows it.
+    fn taught(self) -> Option<char> {
+        let sign = self.shown()?;
+        self.plain(Notation::default())?;
+        // `192.168.100.200` is an address, and no thousands begin with a zero.
+        let mut groups = self.text.split('.');
+        let is_address = self.points == 3 && groups.all(|group| group.parse::<u8>().is_ok());
+        let is_odd = self.commas + self.points > 1 && self.text.starts_with('0');
+        (!is_address && !is_odd).then_some(sign)
     }
 
     /// Whether the only comma or point may part thousands: `1,125`, but neither `0,125` nor `1,25`.
@@ -338,6 +376,28 @@ mod tests {
         ] {
             assert_eq!(read(delimiter, texts), Some(number), "{texts:?}");
         }
+    }
+
+    #[test]
+    fn what_is_plainly_no_number_teaches_no_notation() {
+        for text in [
+            "01.12.2024",
+            "2.1.0",
+            "10.0.0.1",
+            "192.168.100.200",
+            "2.5.",
+            "1,2,3",
+            "0.125.250",
+            "1.2,3",
+            "2024,12.5",
+            "v1,5",
+        ] {
+            assert_eq!(read(',', &[text, "1.125"]), Some(1.125), "{text}");
+            assert_eq!(read(';', &[text, "1,125"]), Some(1.125), "{text}");
+        }
+        assert_eq!(read(',', &["1.234.567", "1.125"]), Some(1125.0));
+        let signs = ["1.125", "-2,125", "0.125", "2,5", "1.000,5", "a"].map(unsure_sign);
+        assert_eq!(signs, [Some('.'), Some(','), None, None, None, None]);
     }
 
     #[test]

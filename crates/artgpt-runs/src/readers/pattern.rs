@@ -129,6 +129,11 @@ impl Format for Matches {
 /// A group without the punctuation that follows a number in a sentence.
 fn bare(text: &str) -> &str {
     let text = text.trim().trim_end_matches([',', ';', ':', '|', '}']);
+    // The end of a sentence.
+    let text = match text.strip_suffix('.') {
+        Some(inner) if inner.ends_with(|c: char| c.is_ascii_digit()) => inner,
+        _ => text,
+    };
     let open = |sign| text.contains(sign);
     match text.strip_suffix([')', ']']) {
         Some(inner) if !open('(') && !open('[') => inner,
@@ -152,6 +157,14 @@ mod tests {
             curves.get("loss").expect("is").points().map(|p| (p.step, p.value)).collect();
         assert_eq!(loss, [(1000.0, 2.5), (1010.0, 2.25)]);
         assert_eq!(curves.get("lr").map(|s| s.len()), Some(1));
+        // A sentence's end and a date show no notation.
+        for log in ["1.12.2024 loss 2.5.\n1.12.2024 loss 1.125.\n", "x loss 2.5.\nx loss 1.125\n"] {
+            let pattern = Pattern::new(r"(?<date>\S+) loss (?<loss>\S+)").expect("is one");
+            let (curves, _) =
+                read_all(log, |path| Box::new(PatternLog::of(path, Matches::new(pattern.clone()))));
+            let loss: Vec<_> = curves.get("loss").expect("is").points().map(|p| p.value).collect();
+            assert_eq!(loss, [2.5, 1.125], "{log}");
+        }
         assert!(Pattern::new("loss (?<loss>").is_err());
         assert!(matches!(Pattern::new(r"loss (\S+)"), Err(PatternError::NoMetric)));
     }

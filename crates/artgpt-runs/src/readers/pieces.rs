@@ -96,7 +96,7 @@ impl Pieces {
         match frame(bytes, at, self.left(place)) {
             Frame::Whole(kind, data) => self.piece(kind, data, offset),
             Frame::Short => Next::Wait,
-            Frame::Unfinished => match search(bytes, at + 1) {
+            Frame::Unfinished => match search(bytes, at + 1, self.boundary(offset)) {
                 Ok(end) => self.found(bytes, at, end, offset),
                 Err(_) => Next::Wait,
             },
@@ -105,7 +105,7 @@ impl Pieces {
                 self.is_lost = false;
                 Next::Skip(at + FILE_HEADER_BYTES)
             }
-            Frame::None => match search(bytes, at) {
+            Frame::None => match search(bytes, at, self.boundary(offset)) {
                 Ok(end) => self.found(bytes, at, end, offset),
                 // A piece may begin here whose data are not all there: with the next bytes.
                 Err(end) if end == at => Next::Wait,
@@ -136,6 +136,11 @@ impl Pieces {
     /// Bytes left in the block.
     fn left(&self, place: u64) -> usize {
         self.block.map_or(BLOCK, |block| BLOCK - (place + BLOCK - block) % BLOCK) as usize
+    }
+
+    /// Where the first block begins in bytes that begin at `offset`; after damage it may be wrong.
+    fn boundary(&self, offset: u64) -> usize {
+        ((self.block.unwrap_or(0) + BLOCK - offset % BLOCK) % BLOCK) as usize
     }
 
     /// Goes on at the piece that was found at `end`.
@@ -200,8 +205,10 @@ fn is_file_header(bytes: &[u8], at: usize) -> bool {
     bytes.get(at..).is_some_and(|rest| rest.starts_with(FILE_HEADER))
 }
 
-/// The first piece or file header from `from` on, or where a later search has to begin.
-fn search(bytes: &[u8], from: usize) -> Result<usize, usize> {
+/// The first piece or file header from `from` on, or where a later search has to begin. Where too many
+/// bytes look like pieces, only those at the beginnings of blocks are looked at; the first is at
+/// `boundary`.
+fn search(bytes: &[u8], from: usize, boundary: usize) -> Result<usize, usize> {
     let last = (bytes.len() + 1).saturating_sub(HEADER).max(from);
     let mut effort = (last - from + 1).saturating_mul(EFFORT).max(1 << 22);
     let mut unfinished = None;
@@ -210,9 +217,14 @@ fn search(bytes: &[u8], from: usize) -> Result<usize, usize> {
             return Ok(at);
         }
         let Some((_, length)) = bytes.get(at..at + HEADER).and_then(header) else { continue };
-        effort = effort.saturating_sub(length);
-        if effort == 0 {
-            break;
+        let end = at + HEADER + length;
+        // Only these have a checksum that is computed.
+        if HEADER + length <= BLOCK as usize && end <= bytes.len() {
+            let is_boundary = at % BLOCK as usize == boundary;
+            if effort < length && !is_boundary {
+                continue;
+            }
+            effort = effort.saturating_sub(length);
         }
         match frame(bytes, at, BLOCK as usize) {
             Frame::Whole(..) => return Ok(at),
@@ -360,5 +372,25 @@ mod tests {
         bytes.extend([1, 0x7f].repeat(2 << 20));
         let (found, lost) = read(&bytes);
         assert_eq!((found, lost.len()), (vec![0], 1));
+        // What follows them is found at the next block.
+        let whole = log(&numbered(2_000, 1_000));
+        let mut bytes = whole.clone();
+        bytes[100_000..1_900_000].copy_from_slice(&[1, 0x7f].repeat(900_000));
+        let (found, lost) = read(&bytes);
+        assert_eq!((found.len() > 150, found.last(), lost.len()), (true, Some(&1_999), 1));
+    }
+
+    #[test]
+    fn random_damage_does_not_hide_what_follows() {
+        let mut bytes = log(&numbered(560, 93));
+        let mut state = 1_u64;
+        for byte in &mut bytes[2_000..36_000] {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            *byte = (state >> 56) as u8;
+        }
+        // 100 bytes each, without the seven at the end of the first block's padding.
+        let (found, lost) = read(&bytes);
+        let expected: Vec<u32> = (0..19).chain(360..560).collect();
+        assert_eq!((found, lost.len()), (expected, 1));
     }
 }

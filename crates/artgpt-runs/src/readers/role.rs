@@ -33,8 +33,6 @@ const STEPS: &[&str] = &[
     "current_step",
     "global_steps",
     "training_step",
-    "training_steps",
-    "train_steps",
     "optimizer_step",
     "optimizer_steps",
     "optimiser_step",
@@ -43,6 +41,13 @@ const STEPS: &[&str] = &[
     "step_id",
     "nstep",
     "nsteps",
+    "step_count",
+    "step_idx",
+    "cur_step",
+    "update_step",
+    "optim_step",
+    "opt_step",
+    "global_batch_step",
     // Of reinforcement learning, which counts iterations, too.
     "total_timesteps",
     "timesteps_total",
@@ -51,6 +56,8 @@ const STEPS: &[&str] = &[
     "timestep",
     "num_env_steps",
     "num_env_steps_sampled",
+    "num_env_steps_sampled_lifetime",
+    "total_env_steps",
     "env_steps",
     "env_step",
     "totalenvinteracts",
@@ -64,6 +71,8 @@ const STEPS: &[&str] = &[
     "current_iter",
     "training_iteration",
     "training_iterations",
+    "cur_iter",
+    "iter_idx",
     "iter_num",
     "iter_no",
     "it",
@@ -79,8 +88,33 @@ const STEPS: &[&str] = &[
     "batches",
     "batch_idx",
     "batch_num",
+    "batch_id",
     "minibatch",
 ];
+
+/// Names that may be those of totals, too, or of lengths: steps only while they rise.
+const VAGUE_STEPS: &[&str] = &[
+    "training_steps",
+    "train_steps",
+    "num_steps",
+    "n_steps",
+    "nb_steps",
+    "train_iters",
+    "n_iters",
+    "num_iters",
+    "num_batches",
+    "frame",
+    "frames",
+    "num_frames",
+];
+
+/// Counted above all other steps.
+const VAGUE: u16 = 2_000;
+
+/// Whether the name of a step with this rank may be that of a total.
+pub(super) fn is_vague(rank: u16) -> bool {
+    rank >= VAGUE
+}
 
 /// Counted above those with a prefix.
 const PREFIXED: u16 = 1_000;
@@ -92,6 +126,8 @@ const EPOCHS: &[&str] = &[
     "current_epoch",
     "global_epoch",
     "epoch_num",
+    "epoch_idx",
+    "ep",
     "num_epoch",
     "round",
     "boosting_round",
@@ -158,6 +194,7 @@ const OWNERS: &[&str] = &[
     "train",
     "training",
     "trainer",
+    "learner",
     "val",
     "valid",
     "validation",
@@ -196,6 +233,10 @@ impl Role {
         let is_own = OWNERS.contains(&owner)
             || owner.rsplit('/').next().is_some_and(|last| OWNERS.contains(&last));
         match Self::bare(name) {
+            // Composer counts batches there, others measure them.
+            Some(Self::Step(rank)) if owner == "time" && name == "batch" => {
+                Self::Step(VAGUE + rank)
+            }
             Some(Self::Total) if of_timer => Self::Step(PREFIXED),
             Some(Self::Step(rank)) if of_timer || is_own => Self::Step(PREFIXED + rank),
             Some(Self::Elapsed) if of_timer => Self::Elapsed,
@@ -206,9 +247,10 @@ impl Role {
 
     /// The role of a name without prefix.
     fn bare(name: &str) -> Option<Self> {
-        let rank = STEPS.iter().position(|known| *known == name);
+        let rank = |names: &[&str]| names.iter().position(|known| *known == name);
         Some(match name {
-            _ if let Some(rank) = rank => Self::Step(rank as u16),
+            _ if let Some(rank) = rank(STEPS) => Self::Step(rank as u16),
+            _ if let Some(rank) = rank(VAGUE_STEPS) => Self::Step(VAGUE + rank as u16),
             _ if EPOCHS.contains(&name) => Self::Epoch,
             _ if WALLS.contains(&name) => Self::Wall,
             _ if ELAPSED.contains(&name) => Self::Elapsed,
@@ -235,11 +277,17 @@ impl Role {
     }
 }
 
-/// A name in lower case, with blanks and hyphens as `_`.
+/// A name in lower case, with blanks and hyphens as `_`, and without marks: `Step:`, `Iter.`, `Epoch(s)`.
 pub(crate) fn normal(name: &str) -> String {
     let plain =
         |c: char| if matches!(c, ' ' | '-' | '\u{a0}') { '_' } else { c.to_ascii_lowercase() };
-    name.trim().chars().map(plain).collect()
+    let is_mark = |c: char| c.is_whitespace() || matches!(c, ':' | '.' | '#');
+    let bare = name.trim_matches(is_mark);
+    let bare = match bare.strip_suffix("(s)") {
+        Some(one) if one.ends_with(char::is_alphanumeric) => one,
+        _ => bare,
+    };
+    bare.chars().map(plain).collect()
 }
 
 /// The roles of the names in one file. Most rows have the same names in the same order.
@@ -315,12 +363,42 @@ mod tests {
             "TotalEnvInteracts",
             "run 1 - trainer/global_step",
             "batch",
+            // Of Composer, RLlib and others.
+            "time/batch",
+            "num_env_steps_sampled_lifetime",
+            "learner/step",
+            "step_count",
+            "num_steps",
+            "n_steps",
+            "nb_steps",
+            "update_step",
+            "optim_step",
+            "opt_step",
+            "cur_step",
+            "cur_iter",
+            "step_idx",
+            "iter_idx",
+            "n_iters",
+            "num_iters",
+            "total_env_steps",
+            "global_batch_step",
+            "batch_id",
+            "num_batches",
+            "frame",
+            "frames",
+            "num_frames",
+            "Step:",
+            "Iter.",
+            "progress/train_iters",
         ] {
             assert!(matches!(Role::of(name), Role::Step(_)), "{name}: {:?}", Role::of(name));
         }
         for (name, role) in [
             ("epoch", Role::Epoch),
             ("Epoch", Role::Epoch),
+            ("epoch_idx", Role::Epoch),
+            ("ep", Role::Epoch),
+            ("Epoch(s)", Role::Epoch),
             ("train/epoch", Role::Epoch),
             ("Wall time", Role::Wall),
             ("wall_time", Role::Wall),
@@ -351,7 +429,16 @@ mod tests {
             Role::Step(rank) => rank,
             role => panic!("{name} is {role:?}"),
         };
-        let names = ["step", "global_step", "iter", "batch", "train/step", "train/iter"];
+        let names = [
+            "step",
+            "global_step",
+            "iter",
+            "batch",
+            "train/step",
+            "train/iter",
+            "train_steps",
+            "num_steps",
+        ];
         assert!(names.windows(2).all(|pair| rank(pair[0]) < rank(pair[1])));
     }
 }

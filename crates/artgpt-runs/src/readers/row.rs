@@ -1,10 +1,15 @@
 //! One row of a log, and where it stands on the axis.
 
+mod placing;
+mod vague;
+
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+
+use placing::Told;
+pub(super) use placing::{Placing, Unwrapped};
 
 use super::number::{Notation, date, duration};
-use super::role::Role;
+use super::role::{Role, is_vague};
 use super::words::{Texts, quoted};
 use crate::curves::Curves;
 use crate::series::{CALENDAR, Point};
@@ -168,7 +173,7 @@ impl<'a> Row<'a> {
 
     /// Whether its step is something else than a number.
     fn is_lost(&self) -> bool {
-        matches!(self.step, Some((_, Count::Unreadable(_))))
+        matches!(self.step, Some((rank, Count::Unreadable(_))) if !is_vague(rank))
     }
 
     /// Adds its numbers to the curves, or counts it as skipped. `at` tells where it is.
@@ -193,9 +198,11 @@ impl<'a> Row<'a> {
         if is_empty && (texts.found.is_empty() || !self.is_lost()) {
             return;
         }
-        let step = self.step.map(|(_, step)| step);
-        let Some(at) = places.step(step.as_ref(), self.epoch, into, skipped, at) else { return };
+        let cells = self.cells.iter().map(|cell| (&*cell.name, cell.value));
         let wall = self.wall.or(self.elapsed).unwrap_or(f64::NAN);
+        let told = Told { step: self.step, epoch: self.epoch, wall };
+        let step = places.known_step(told, cells, into);
+        let Some(at) = places.step(step.as_ref(), self.epoch, into, skipped, at) else { return };
         for Cell { name, value, kind } in self.cells {
             let is_known = match kind {
                 CellKind::Metric => false,
@@ -220,222 +227,9 @@ pub(super) fn seconds(time: f64) -> f64 {
     }
 }
 
-/// What the rows of a file count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-enum Axis {
-    /// Nothing: rows have numbers.
-    #[default]
-    Rows,
-    Epochs,
-    Steps,
-}
-
-/// Where the rows of one file stand: at their steps; in files without steps at their epochs; in files
-/// without either at their row numbers.
-#[derive(Debug, Default)]
-pub(super) struct Placing {
-    axis: Axis,
-    /// Rows placed since the axis changed, and where the first was.
-    rows: u64,
-    first: Option<String>,
-    epochs: EpochSteps,
-    /// Names of epochs and seconds with their last step and value.
-    clocks: Vec<(String, f64, f64)>,
-}
-
-impl Placing {
-    /// The file has a column of steps, even if no row has one.
-    pub(crate) fn expect_steps(&mut self) {
-        self.axis = self.axis.max(Axis::Steps);
-    }
-
-    /// The file has a column of epochs.
-    pub(crate) fn expect_epochs(&mut self) {
-        self.axis = self.axis.max(Axis::Epochs);
-    }
-
-    /// Whether an epoch or a time is not the one that was told last at this step.
-    fn is_news(&mut self, name: &str, step: f64, value: f64) -> bool {
-        /// More such names are taken as news.
-        const MOST: usize = 16;
-        match self.clocks.iter_mut().find(|(known, ..)| *known == name) {
-            Some((_, at, last)) => {
-                let is_news = (*at, *last) != (step, value);
-                (*at, *last) = (step, value);
-                is_news
-            }
-            None => {
-                if self.clocks.len() < MOST {
-                    self.clocks.push((name.into(), step, value));
-                }
-                true
-            }
-        }
-    }
-
-    /// The place of a row; `None` if it has none, which is counted.
-    pub(crate) fn step(
-        &mut self,
-        step: Option<&Count>,
-        epoch: Option<f64>,
-        into: &mut Curves,
-        skipped: &mut Skipped,
-        at: &dyn Fn() -> String,
-    ) -> Option<f64> {
-        let epoch = epoch.filter(|epoch| epoch.is_finite());
-        let axis = match (step, epoch) {
-            (Some(_), _) => Axis::Steps,
-            (None, Some(_)) => Axis::Epochs,
-            (None, None) => Axis::Rows,
-        };
-        if axis == Axis::Rows && self.axis == Axis::Rows {
-            into.place_by_row();
-        }
-        if axis > self.axis {
-            // A number of a row says nothing in a file that has steps.
-            if self.rows > 0 {
-                into.forget_file();
-                let first = self.first.take().unwrap_or_default();
-                skipped.add_first(self.axis.missing(axis), self.rows as usize, || first);
-                self.clocks.clear();
-            }
-            (self.axis, self.rows) = (axis, 0);
-        }
-        let placed = match (self.axis, step, epoch) {
-            (Axis::Steps, Some(Count::At(step)), _) => Some(self.epochs.global(*step, epoch)),
-            (Axis::Steps, Some(Count::Unreadable(text)), _) => {
-                skipped.add_first("rows whose step is not a number", 1, || {
-                    format!("{}: {text}", at())
-                });
-                return None;
-            }
-            (Axis::Epochs, _, Some(epoch)) => Some(epoch),
-            (Axis::Rows, ..) => Some(self.rows as f64),
-            _ => None,
-        };
-        match placed {
-            Some(_) => {
-                if self.rows == 0 && self.axis < Axis::Steps {
-                    self.first = Some(at());
-                }
-                self.rows += 1;
-            }
-            None => skipped.add_first(axis.missing(self.axis), 1, at),
-        }
-        placed
-    }
-}
-
-impl Axis {
-    /// Why rows with this cannot be placed on another axis.
-    fn missing(self, other: Self) -> &'static str {
-        match other {
-            Self::Steps => "rows without a step",
-            _ => "rows without an epoch",
-        }
-    }
-}
-
-/// Steps that begin again in each epoch are counted on.
-#[derive(Debug, Default)]
-struct EpochSteps {
-    /// The first step of the file.
-    first: Option<f64>,
-    /// The present epoch.
-    epoch: Option<i64>,
-    /// Added to the steps of the present epoch.
-    offset: f64,
-    /// What was added in each epoch, for runs that go back.
-    offsets: BTreeMap<i64, f64>,
-    /// The highest place since the run went back.
-    highest: f64,
-}
-
-impl EpochSteps {
-    /// Epochs whose offsets are kept.
-    const MOST: usize = 10_000;
-
-    fn global(&mut self, step: f64, epoch: Option<f64>) -> f64 {
-        let first = *self.first.get_or_insert(step);
-        let epoch = epoch.map(|epoch| epoch.floor() as i64);
-        match (self.epoch, epoch) {
-            (Some(before), Some(now)) if now > before => {
-                let begins = step == first || step == 0.0 || step == 1.0;
-                if begins && step + self.offset <= self.highest {
-                    self.offset = self.highest + 1.0 - step;
-                }
-            }
-            (Some(before), Some(now)) if now < before => {
-                self.offset = self.offsets.get(&now).copied().unwrap_or(0.0);
-                self.highest = f64::NEG_INFINITY;
-            }
-            _ => {}
-        }
-        if epoch != self.epoch
-            && let Some(now) = epoch
-        {
-            self.epoch = epoch;
-            if self.offsets.len() < Self::MOST {
-                self.offsets.insert(now, self.offset);
-            }
-        }
-        let placed = step + self.offset;
-        self.highest = self.highest.max(placed);
-        placed
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn places(rows: &[(Option<Count>, Option<f64>)]) -> (Vec<Option<f64>>, Skipped) {
-        let (mut places, mut skipped) = (Placing::default(), Skipped::default());
-        let mut curves = Curves::default();
-        let all = rows.iter().map(|(step, epoch)| {
-            places.step(step.as_ref(), *epoch, &mut curves, &mut skipped, &|| "".into())
-        });
-        (all.collect(), skipped)
-    }
-
-    #[test]
-    fn a_step_that_cannot_be_read_is_never_a_row_number() {
-        let at = |step| (Some(Count::At(step)), None);
-        let bad = (Some(Count::Unreadable("last".into())), None);
-        let (found, skipped) = places(&[at(10.0), at(20.0), bad, (None, Some(3.0)), at(40.0)]);
-        assert_eq!(found, [Some(10.0), Some(20.0), None, None, Some(40.0)]);
-        assert_eq!(skipped.total(), 2);
-        // Rows have numbers where nothing else counts them.
-        assert_eq!(places(&[(None, None), (None, None)]).0, [Some(0.0), Some(1.0)]);
-        // What stood at a row number is taken back when steps come.
-        assert_eq!(places(&[(None, None), at(5.0)]).1.total(), 1);
-    }
-
-    #[test]
-    fn steps_of_each_epoch_are_counted_on_and_a_resumed_run_goes_back() {
-        let row = |step: f64, epoch: f64| (Some(Count::At(step)), Some(epoch));
-        let rows = [
-            (0.0, 0.0),
-            (1.0, 0.0),
-            (2.0, 0.0),
-            (0.0, 1.0),
-            (1.0, 1.0),
-            (2.0, 1.0),
-            (0.0, 2.0),
-            // Back to the second epoch.
-            (0.0, 1.0),
-            (1.0, 1.0),
-            (2.0, 1.0),
-            (0.0, 2.0),
-        ];
-        let found = places(&rows.map(|(step, epoch)| row(step, epoch))).0;
-        let steps: Vec<f64> = found.into_iter().flatten().collect();
-        assert_eq!(steps, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 3.0, 4.0, 5.0, 6.0]);
-        // Steps that do not begin again stay, and so do other counters in lines between.
-        let rows = [(50.0, 0.5), (100.0, 1.0), (150.0, 1.5), (2.0, 2.0), (200.0, 2.0), (0.5, 2.1)];
-        let found = places(&rows.map(|(step, epoch)| row(step, epoch))).0;
-        assert_eq!(found, rows.map(|(step, _)| Some(step)));
-    }
 
     #[test]
     fn steps_and_times_are_read_in_any_unit() {

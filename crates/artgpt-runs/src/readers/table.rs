@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::number::Notation;
+use super::number::{Notation, unsure_sign};
 use super::role::{Role, normal};
 use crate::series::CALENDAR;
 
@@ -136,6 +136,11 @@ fn quoted_cells(line: &str, sign: char) -> Option<Vec<Cow<'_, str>>> {
     }
 }
 
+/// Whether all quotes of a line are closed, whatever parts its cells.
+pub(super) fn is_closed(line: &str) -> bool {
+    !line.contains('"') || SIGNS.iter().all(|sign| quoted_cells(line, *sign).is_some())
+}
+
 /// Number of cells without the empty ones at the end.
 pub(super) fn width(cells: &[Cow<str>]) -> usize {
     cells.iter().rposition(|cell| !cell.is_empty()).map_or(0, |last| last + 1)
@@ -153,9 +158,26 @@ pub(super) fn is_number(cell: &str) -> bool {
     Notation::default().number(cell).is_some()
 }
 
-/// Whether the cells may be names of columns: none is a number, and one at least says something.
-pub(super) fn may_be_head(cells: &[Cow<str>]) -> bool {
+/// Whether the cells are like names of columns: none is a number, and one at least says something.
+pub(super) fn are_names(cells: &[Cow<str>]) -> bool {
     cells.iter().any(|cell| !cell.is_empty()) && !cells.iter().any(|cell| is_number(cell))
+}
+
+/// Whether the cells may be names of columns of which some are numbers, as those of classes and quantiles. The
+/// first row shows whether they are: see [`is_head_of`].
+pub(super) fn may_be_head(cells: &[Cow<str>]) -> bool {
+    let said = || cells.iter().filter(|cell| !cell.is_empty());
+    let numbers = said().filter(|cell| is_number(cell)).count();
+    let counts = |cell: &Cow<str>| matches!(Role::of(cell), Role::Step(_) | Role::Epoch);
+    cells.first().is_some_and(|cell| !is_number(cell))
+        && said().next().is_some()
+        && (numbers * 2 < said().count() || cells.iter().any(counts))
+}
+
+/// Whether a line that may be a head is that of this row: it has no numbers, or a word above one.
+pub(super) fn is_head_of(head: &[Cow<str>], row: &[Cow<str>]) -> bool {
+    let is_word = |cell: &Cow<str>| !cell.is_empty() && !is_number(cell);
+    are_names(head) || head.iter().zip(row).any(|(name, cell)| is_word(name) && is_number(cell))
 }
 
 /// The head of a table.
@@ -171,6 +193,14 @@ pub(super) struct Head {
 pub(super) struct Column {
     pub(crate) name: String,
     pub(crate) role: Role,
+    /// What its own cells have shown.
+    pub(crate) notation: Notation,
+}
+
+impl Column {
+    fn new(name: impl Into<String>, role: Role) -> Self {
+        Self { name: name.into(), role, notation: Notation::default() }
+    }
 }
 
 impl Head {
@@ -179,16 +209,21 @@ impl Head {
         let (mut places, mut counts) = (HashMap::new(), HashMap::new());
         for cell in cells {
             let name = cell.trim_start_matches('#').trim();
+            // A quoted name may go on in the next line.
+            let name = &*match name.contains('\n') {
+                true => Cow::from(name.split_whitespace().collect::<Vec<_>>().join(" ")),
+                false => Cow::from(name),
+            };
             let known: &mut usize = counts.entry(normal(name)).or_default();
             *known += 1;
             if *known == 1 {
                 places.insert(normal(name), columns.len());
             }
             columns.push(match *known {
-                1 => Column { name: name.to_string(), role: Role::of(name) },
-                _ if name.is_empty() => Column { name: String::new(), role: Role::Metric },
+                1 => Column::new(name, Role::of(name)),
+                _ if name.is_empty() => Column::new("", Role::Metric),
                 // The second column of a name is no step of its own.
-                n => Column { name: format!("{name} ({n})"), role: Role::Metric },
+                n => Column::new(format!("{name} ({n})"), Role::Metric),
             });
         }
         Self { delimiter, columns, places }
@@ -198,21 +233,73 @@ impl Head {
     pub(crate) fn numbered(cells: &[Cow<str>], delimiter: Delimiter) -> Self {
         let counts = |cell: &Cow<str>| cell.parse::<u64>().is_ok_and(|n| (n as f64) < CALENDAR);
         let has_steps = cells.len() > 1 && cells.first().is_some_and(counts);
-        let column = |at| Column {
-            name: format!("column {}", at + 1),
-            role: if at == 0 && has_steps { Role::Step(0) } else { Role::Metric },
-        };
+        let role = |at| if at == 0 && has_steps { Role::Step(0) } else { Role::Metric };
+        let column = |at| Column::new(format!("column {}", at + 1), role(at));
         let columns = (0..cells.len()).map(column).collect();
         Self { delimiter, columns, places: HashMap::new() }
     }
 
-    /// Gives columns that another head has, too, the same spelling.
+    /// Gives columns that another head has, too, the same spelling, and the same notation if the same sign
+    /// parts them.
     pub(crate) fn spell_like(&mut self, other: &Self) {
         for column in &mut self.columns {
             if let Some(known) = other.places.get(&normal(&column.name)) {
-                column.name.clone_from(&other.columns[*known].name);
+                let known = &other.columns[*known];
+                column.name.clone_from(&known.name);
+                if self.delimiter == other.delimiter {
+                    column.notation = known.notation;
+                }
             }
         }
+    }
+
+    /// Learns from a row how its columns, and how others write their numbers.
+    pub(crate) fn learn(&mut self, cells: &[Cow<str>], others: &mut Notation) {
+        // Numbers with a comma are quoted where commas part cells: `"0,1"` may well be a list.
+        let has_commas = self.delimiter == Delimiter::Sign(',');
+        let is_measured = |column: &Column| {
+            !column.name.is_empty() && !matches!(column.role, Role::Split | Role::Wall)
+        };
+        for (column, cell) in self.columns.iter_mut().zip(cells) {
+            column.notation.learn(cell);
+            let shown = column.notation.fraction();
+            if is_measured(column) && !(has_commas && shown == Some(',')) {
+                others.follow(shown);
+            }
+        }
+        if self.delimiter != Delimiter::Sign(';') || others.fraction().is_some() {
+            return;
+        }
+        // `1.000;2,125`: one of the signs parts thousands, and steps have no fraction.
+        let (mut signs, mut of_step) = (Vec::new(), None);
+        for (column, cell) in self.columns.iter().zip(cells).filter(|(c, _)| is_measured(c)) {
+            match (unsure_sign(cell), column.role) {
+                (Some(sign), Role::Step(_)) => of_step = of_step.or(Some(sign)),
+                (Some(sign), _) => signs.push(sign),
+                (None, _) => {}
+            }
+        }
+        let is_comma_of_step = of_step == Some(',') && signs.iter().all(|sign| *sign == '.');
+        signs.extend(of_step);
+        if signs.contains(&',') && signs.contains(&'.') {
+            others.follow(Some(if is_comma_of_step { '.' } else { ',' }));
+        }
+    }
+
+    /// The changed head that a comment between two rows holds: its cells are as many as those of the row below
+    /// it, and most are known, or the row does not fit this head.
+    pub(crate) fn changed_in(&self, comment: &str, row: &[Cow<str>]) -> Option<Self> {
+        [self.delimiter, Delimiter::Blanks].into_iter().find_map(|delimiter| {
+            let cells = delimiter.cells(comment)?;
+            let is_known = |cell: &&Cow<str>| self.places.contains_key(&normal(cell));
+            let known = cells.iter().filter(is_known).count();
+            (cells.len() > 1
+                && cells.len() == row.len()
+                && self.is_head_again(&cells)
+                && row.iter().any(|cell| is_number(cell))
+                && (known * 2 > cells.len() || !self.fits(row)))
+            .then(|| Self::of(&cells, self.delimiter))
+        })
     }
 
     /// This line as a changed head, if other signs part it.
@@ -233,7 +320,15 @@ impl Head {
                 && (self.places.contains_key(&normal(cell))
                     || matches!(Role::of(cell), Role::Step(_) | Role::Epoch))
         };
-        may_be_head(cells) && cells.iter().any(is_known)
+        let is_place = |cell: &Cow<str>| matches!(Role::of(cell), Role::Step(_) | Role::Epoch);
+        // Numbers are names only if they were before.
+        let has_known_numbers = || {
+            let known = |cell: &Cow<str>| self.places.contains_key(&normal(cell));
+            may_be_head(cells)
+                && cells.iter().any(is_place)
+                && cells.iter().all(|cell| cell.is_empty() || known(cell))
+        };
+        (are_names(cells) && cells.iter().any(is_known)) || has_known_numbers()
     }
 
     /// Whether one of its columns places the rows.
@@ -257,7 +352,7 @@ pub(crate) fn is_metrics_table(lines: &[&str]) -> bool {
         let Some((head, row)) = delimiter.cells(pair[0]).zip(delimiter.cells(pair[1])) else {
             return false;
         };
-        if !may_be_head(&head) {
+        if !may_be_head(&head) || !is_head_of(&head, &row) {
             return false;
         }
         let head = Head::of(&head, delimiter);
@@ -323,6 +418,24 @@ mod tests {
     }
 
     #[test]
+    fn some_names_of_columns_may_be_numbers() {
+        let of = |line| Delimiter::Sign(',').cells(line).expect("cells");
+        for (head, row, is_head) in [
+            ("epoch,loss,0,1", "1,0.5,0.1,0.2", true),
+            ("step,5%,50%,95%", "1,0.1,0.5,0.9", true),
+            ("name,loss,0", "a,0.5,1", true),
+            ("adam,cnn,3", "sgd,cnn,4", false),
+            ("epoch,1,loss,0.5", "epoch,2,loss,0.25", false),
+            ("last,0.5", "1,0.25", false),
+            ("1,step,loss", "2,1,0.5", false),
+            (",,", "1,2,3", false),
+        ] {
+            let known = may_be_head(&of(head)) && is_head_of(&of(head), &of(row));
+            assert_eq!(known, is_head, "{head}");
+        }
+    }
+
+    #[test]
     fn a_head_is_known_again_in_any_order_and_a_row_of_words_is_none() {
         let delimiter = Delimiter::Sign(',');
         let of = |line| delimiter.cells(line).expect("cells");
@@ -340,6 +453,11 @@ mod tests {
             assert_eq!(head.is_head_again(&of(line)), is_head, "{line}");
         }
         let head = Head::of(&of("step,Loss,loss,note"), delimiter);
+        let classes = Head::of(&of("epoch,loss,0,1"), delimiter);
+        assert!(classes.is_head_again(&of("epoch,loss,0,1")));
+        assert!(
+            !classes.is_head_again(&of("epoch,loss,2,1")) && !classes.is_head_again(&of("0,1"))
+        );
         assert!(
             head.fits(&of("1,2,3,4,,")) && !head.fits(&of("1,2,3")) && !head.fits(&of("1,2,3,4,5"))
         );

@@ -4,16 +4,16 @@
 //! Python package.
 
 mod history;
+mod value;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde_json::Value;
-
 use self::history::history;
-use super::jsonl::repaired;
+use self::value::{item, number, value};
 use super::pieces::{Kind, Next, Pieces};
 use super::protobuf::{Field, fields};
+use super::words::Words;
 use super::{Curves, Format, Skipped, Tailed};
 use crate::about::About;
 use crate::curves::SYSTEM;
@@ -41,6 +41,7 @@ pub struct Wandb {
     /// The pieces of an incomplete record.
     record: Record,
     rows: u64,
+    words: Words,
     /// Step of the last row.
     step: u64,
     skipped: Skipped,
@@ -153,7 +154,7 @@ impl Wandb {
             let (number, Field::Bytes(inner)) = entry? else { continue };
             match number {
                 2 => {
-                    self.step = history(inner, path, self.rows, curves)?;
+                    self.step = history(inner, path, self.rows, &mut self.words, curves)?;
                     self.rows += 1;
                 }
                 3 => updates(inner, &mut curves.about_mut().summary)?,
@@ -181,6 +182,7 @@ impl Format for Wandb {
             true => tail.consume(usize::MAX),
             false => self.parse_pieces(tail, into),
         }
+        self.words.settle(into, &mut self.skipped);
     }
 
     fn finish(&mut self, _tail: &mut Tail) {
@@ -371,39 +373,6 @@ fn alert(record: &[u8], step: u64, about: &mut About) -> Option<()> {
     Some(())
 }
 
-/// Name and JSON value of an item of history, configuration, summary or statistics; `None` if it is
-/// damaged.
-fn item(item: &[u8]) -> Option<(String, &[u8])> {
-    let (mut names, mut json): (Vec<&str>, &[u8]) = (Vec::new(), &[]);
-    for entry in fields(item) {
-        match entry? {
-            // Field 1 is the key, field 2 the nested keys; statistics have only the key.
-            (1 | 2, Field::Bytes(name)) => names.push(std::str::from_utf8(name).ok()?),
-            (16, Field::Bytes(value)) => json = value,
-            _ => {}
-        }
-    }
-    names.retain(|name| !name.is_empty());
-    Some((names.join("/"), json))
-}
-
-/// A number. NaN and infinities are words, which some versions of W&B quote.
-fn number(json: &[u8]) -> Option<f64> {
-    match json {
-        b"NaN" | b"\"NaN\"" => Some(f64::NAN),
-        b"Infinity" | b"\"Infinity\"" => Some(f64::INFINITY),
-        b"-Infinity" | b"\"-Infinity\"" => Some(f64::NEG_INFINITY),
-        b"true" => Some(1.0),
-        b"false" => Some(0.0),
-        json => serde_json::from_slice::<f64>(json).ok(),
-    }
-}
-
-/// Any value; in it NaN and infinities are what [`repaired`] makes of them.
-fn value(json: &[u8]) -> Option<Value> {
-    serde_json::from_slice(&repaired(json)).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -465,13 +434,5 @@ mod tests {
         assert_eq!(told, expected);
         updates(&field(2, &field(1, b"deep")), &mut all).expect("whole");
         assert!(!all.contains_key("deep.a"));
-    }
-
-    #[test]
-    fn numbers_of_history_may_be_words() {
-        let told = ["NaN", "\"NaN\"", "\"-Infinity\"", "Infinity", "true", "1e3", "\"x\"", "[1]"]
-            .map(|json| number(json.as_bytes()).map(|v| v.to_string()));
-        let told = told.map(Option::unwrap_or_default);
-        assert_eq!(told, ["NaN", "NaN", "-inf", "inf", "1", "1000", "", ""]);
     }
 }

@@ -122,3 +122,64 @@ fn what_could_not_be_written_is_saved_as_soon_as_it_can() {
     let database = Database::open(&folder).expect("opens").database;
     assert_eq!(database.get(&session.id).expect("is there"), conversation);
 }
+
+#[test]
+fn a_removed_session_does_not_come_back() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let pictures = Pictures::new(dir.path().join("pictures"));
+    let folder = dir.path().join("sessions.sled");
+    let writes = Arc::new(Mutex::new(Writes::default()));
+    let mut task = Task::open(folder, pictures, writes, |_| ());
+    let mut conversation = Conversation::new(Session::new("m", None));
+    let mut next = |text: &str| {
+        let turn = conversation.user_turn(text, Vec::new());
+        conversation.turns.push(turn.clone());
+        Box::new((conversation.session.clone(), turn))
+    };
+    let (first, second, third) = (next("one"), next("two"), next("three"));
+    let (other, turn) = round();
+    let id = first.0.id.clone();
+    task.run(Command::Turn(first));
+    task.run(Command::BeginDraft(third));
+    // The first of these still fails when the session is removed, so that the others wait.
+    let picture = dir.path().join("late.png");
+    let waiting = [
+        Command::KeepPicture(picture.clone(), "a".into()),
+        Command::Turn(second),
+        Command::Turn(Box::new((other.clone(), turn))),
+    ];
+    for command in &waiting {
+        let mut writes = lock(&task.writes);
+        writes.queue(command.writes().expect("is a write"));
+        writes.complete(Some("the disk is full".into()));
+    }
+    task.pending.extend(waiting);
+    task.run(Command::Remove(id.to_ascii_lowercase()));
+    assert!(task.draft.is_none());
+    assert!(!lock(&task.writes).unsaved("").iter().any(|u| u.item.to_string().contains(&id)));
+    std::fs::write(&picture, b"pixels").expect("writes");
+    task.retry();
+    let State::Open(database) = &task.state else { panic!("is open") };
+    let left = database.list().expect("lists");
+    assert_eq!(left.iter().map(|s| &s.id).collect::<Vec<_>>(), [&other.id]);
+}
+
+#[test]
+fn a_session_that_only_waits_can_be_removed() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let pictures = Pictures::new(dir.path().join("pictures"));
+    let writes = Arc::new(Mutex::new(Writes::default()));
+    let mut failures = Vec::new();
+    let (session, turn) = round();
+    let mut task = Task::open(dir.path().join("sessions.sled"), pictures, writes, |event| {
+        if let StoreEvent::Failed(reason) = event {
+            failures.push(reason);
+        }
+    });
+    let picture = Command::KeepPicture(dir.path().join("gone.png"), "a".into());
+    task.pending.extend([picture, Command::Turn(Box::new((session.clone(), turn)))]);
+    task.run(Command::Remove(session.id));
+    assert_eq!(task.pending.len(), 1);
+    drop(task);
+    assert!(failures.is_empty(), "{failures:?}");
+}

@@ -7,6 +7,7 @@ mod names;
 use std::path::Path;
 
 use crate::{Error, Result};
+use artgpt_base::files::read_text;
 use artgpt_manifest::QFormerConfig;
 
 pub(crate) use config::HfConfig;
@@ -20,12 +21,15 @@ const MAX_WIDTH: usize = 1 << 17;
 const MAX_INNER: usize = 1 << 20;
 const MAX_GRID: usize = 64;
 
+/// Bytes of the largest JSON file of a model that is read.
+const MAX_JSON_BYTES: u64 = 16 << 20;
+
 /// Reads a JSON file; `None` if it does not exist.
 ///
 /// # Errors
 /// [`Error::Io`] if it cannot be read, [`Error::Corrupt`] if it does not hold a `T`.
 pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    match std::fs::read_to_string(path) {
+    match read_text(path, MAX_JSON_BYTES) {
         Ok(text) => match serde_json::from_str(&text) {
             Ok(value) => Ok(Some(value)),
             // JSON of another form than expected is no foreign file.
@@ -80,4 +84,24 @@ pub(crate) fn check_qformer(path: &Path, section: &str, config: &QFormerConfig) 
         return Err(Error::corrupt(path, reason));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_json_file_without_an_end_is_no_configuration() {
+        let folder = tempfile::tempdir().expect("temp dir");
+        let path = folder.path().join("config.json");
+        assert!(matches!(read_json::<u32>(&path), Ok(None)));
+        std::fs::write(&path, "3").expect("writes");
+        assert!(matches!(read_json(&path), Ok(Some(3))));
+        let large = folder.path().join("large.json");
+        let file = std::fs::File::create(&large).expect("creates");
+        file.set_len(MAX_JSON_BYTES + 1).expect("grows");
+        for wrong in [Path::new("/dev/zero"), &large] {
+            assert!(matches!(read_json::<u32>(wrong), Err(Error::Io { .. })), "{wrong:?}");
+        }
+    }
 }

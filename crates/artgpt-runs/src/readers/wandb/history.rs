@@ -5,16 +5,23 @@ use std::path::{Component, Path};
 
 use serde_json::{Map, Value};
 
-use super::{item, number, value};
+use super::value::{item, number, value, word};
 use crate::about::{About, Bin, ByTag, Media, keep, keep_histogram, keep_text};
 use crate::curves::Curves;
 use crate::readers::Line;
 use crate::readers::jsonl::unrepaired;
 use crate::readers::protobuf::{Field, fields};
+use crate::readers::words::{Words, quoted};
 
 /// Parses a row of history: scalars go to the curves, media and histograms beside them. Returns the row's
 /// step; `None` if it is damaged.
-pub(super) fn history(row: &[u8], log: &Path, count: u64, curves: &mut Curves) -> Option<u64> {
+pub(super) fn history(
+    row: &[u8],
+    log: &Path,
+    count: u64,
+    words: &mut Words,
+    curves: &mut Curves,
+) -> Option<u64> {
     let mut line = Line { step: Some(count as f64), ..Line::default() };
     let mut items: Vec<(String, &[u8])> = Vec::new();
     for entry in fields(row) {
@@ -33,6 +40,7 @@ pub(super) fn history(row: &[u8], log: &Path, count: u64, curves: &mut Curves) -
     // Fields of a media value may come as separate items; `NAME/_type` shows that `NAME` is one.
     let tags: HashSet<&str> =
         items.iter().filter_map(|(name, _)| name.strip_suffix("/_type")).collect();
+    let mut texts = Vec::new();
     let mut media: BTreeMap<&str, Value> = BTreeMap::new();
     for (name, json) in &items {
         let ends = || name.match_indices('/').map(|(end, _)| end);
@@ -46,17 +54,19 @@ pub(super) fn history(row: &[u8], log: &Path, count: u64, curves: &mut Curves) -
             }
         } else if let Some(value) = number(json) {
             line.put(name.clone(), value);
-        } else if json.starts_with(b"{")
-            && let Some(value) = value(json)
-        {
+        } else if let Some(value) = value(json) {
             match value.get("_type") {
                 Some(_) => drop(media.insert(name, value)),
-                None => nested(name, &value, &mut line),
+                None => nested(name, &value, &mut line, &mut texts),
             }
         }
     }
     // W&B's internal values.
     line.metrics.retain(|(name, _)| !name.starts_with('_'));
+    texts.retain(|(name, _)| !name.starts_with('_'));
+    for (name, text) in texts {
+        words.add(&name, || format!("row {}: {}", count + 1, quoted(&text)));
+    }
     let step = line.step.map_or(count, |step| step as u64);
     line.push_into(curves, count);
     // Rows after an exit record: the run was resumed.
@@ -121,19 +131,50 @@ fn keep_media(tag: &str, value: &Value, step: u64, log: &Path, about: &mut About
     }
 }
 
-/// Puts the numbers of a nested value into the line.
-fn nested(name: &str, value: &Value, line: &mut Line) {
+/// Puts the numbers of a value into the line, and texts that are none into `texts`.
+fn nested(name: &str, value: &Value, line: &mut Line, texts: &mut Vec<(String, String)>) {
     match value {
         Value::Object(inner) => {
-            inner.iter().for_each(|(key, value)| nested(&format!("{name}/{key}"), value, line));
+            let all = inner.iter();
+            all.for_each(|(key, value)| nested(&format!("{name}/{key}"), value, line, texts));
         }
         Value::Number(number) => line.put(name.into(), number.as_f64().unwrap_or(f64::NAN)),
         Value::Bool(truth) => line.put(name.into(), f64::from(u8::from(*truth))),
-        Value::String(word) => {
-            if let Some(number) = unrepaired(word) {
-                line.put(name.into(), number);
-            }
-        }
+        Value::String(text) => match word(text) {
+            Some(number) => line.put(name.into(), number),
+            None => texts.push((name.into(), text.clone())),
+        },
         Value::Null | Value::Array(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Skipped;
+
+    /// A field of bytes, as protobuf encodes it; field 16 has a key of two bytes.
+    fn field(key: &[u8], content: &[u8]) -> Vec<u8> {
+        [key, &[content.len() as u8], content].concat()
+    }
+
+    #[test]
+    fn texts_of_history_are_numbers_or_counted() {
+        let (mut words, mut curves) = (Words::default(), Curves::default());
+        let values = ["\"inf\"", "1e999", "null", "\"0.5\"", "\"n/a\"", "{\"b\":\"1e3\"}"];
+        for (at, json) in values.iter().enumerate() {
+            let item = [field(&[10], b"a"), field(&[0x82, 1], json.as_bytes())].concat();
+            let row = field(&[10], &item);
+            assert!(history(&row, Path::new("x"), at as u64, &mut words, &mut curves).is_some());
+        }
+        let told = |name: &str| -> Vec<(f64, f64)> {
+            curves.get(name).map_or(vec![], |s| s.points().map(|p| (p.step, p.value)).collect())
+        };
+        assert_eq!(told("a"), [(0.0, f64::INFINITY), (1.0, f64::INFINITY), (3.0, 0.5)]);
+        assert_eq!(told("a/b"), [(5.0, 1000.0)]);
+        let mut skipped = Skipped::default();
+        words.settle(&mut curves, &mut skipped);
+        let told: Vec<String> = skipped.iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["values of a that are not numbers: 1 (first: row 5: \"n/a\")"]);
     }
 }
