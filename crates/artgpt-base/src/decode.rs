@@ -40,7 +40,7 @@ const DECIDING: usize = 4;
 const BOM: char = '\u{feff}';
 
 /// Turns the bytes of a file into UTF-8, piece by piece. Bytes of UTF-8 files pass unchanged, valid or
-/// not; [`line`] makes text of them.
+/// not; [`line()`] makes text of them.
 #[derive(Debug, Clone, Default)]
 pub struct Decoder {
     encoding: Encoding,

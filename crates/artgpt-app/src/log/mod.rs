@@ -1,6 +1,6 @@
 //! The log file, for what users report: `DATA_DIR/logs/artgpt-tui.log`.
 //!
-//! It has a bounded size and few files ([`rotate`]), and secrets are masked before a line is written
+//! It has a bounded size and few files (`rotate.rs`), and secrets are masked before a line is written
 //! ([`artgpt_base::mask`]). The setting `log` chooses what is logged; `-v` logs more.
 
 mod rotate;
