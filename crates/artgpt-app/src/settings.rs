@@ -211,7 +211,8 @@ impl Paths {
     }
 
     /// Makes what earlier versions left readable for others private: sessions with their copies, pictures,
-    /// caches and logs. The data folder itself, models and runs may be shared on purpose.
+    /// caches and logs. The data folder itself, models and runs may be shared on purpose. `main` calls it once at the
+    /// start: what is made later is private from the beginning.
     pub fn make_private(&self) {
         let sessions = self.sessions();
         let mut all = vec![

@@ -26,8 +26,6 @@ pub(crate) struct EmbeddingStore {
 
 impl EmbeddingStore {
     pub(crate) fn new(folder: &Path, model: String) -> Self {
-        // What an earlier version made is private from now on.
-        private::tree(folder);
         sweep(folder);
         Self { folder: folder.to_path_buf(), model, limit: LIMIT }
     }

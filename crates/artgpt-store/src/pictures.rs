@@ -34,10 +34,9 @@ impl Pictures {
         Ok(())
     }
 
-    /// Makes the copies private, and deletes what a killed copy left. Only the process that has the
-    /// sessions open calls this, so that no copy is being made.
+    /// Deletes what a killed copy left. Only the process that has the sessions open calls this, so that no
+    /// copy is being made.
     pub fn tidy(&self) {
-        private::tree(&self.0);
         for entry in std::fs::read_dir(&self.0).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(".tmp") {
                 let _ = std::fs::remove_file(entry.path());

@@ -25,7 +25,6 @@ impl RotatingFile {
     /// Opens the log in `folder`, which is created.
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
         private::folder(folder)?;
-        private::tree(folder);
         let path = folder.join(NAME);
         let file = append_to(&path)?;
         Ok(Self { path, file, max_bytes: MAX_BYTES })
