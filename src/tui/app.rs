@@ -170,7 +170,7 @@ impl App {
         let (Some(chat), Some(text)) = (&mut self.chat, in_one_line(&items)) else {
             return Vec::new();
         };
-        chat::news(chat, &text);
+        chat.news(&text);
         vec![Effect::Ring(text)]
     }
 

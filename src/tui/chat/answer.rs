@@ -110,9 +110,10 @@ fn generate(state: &mut State, turn: TurnRecord) -> Vec<Effect> {
 }
 
 pub(super) fn prefilled(state: &mut State, id: u64, usage: Usage) {
-    if let Some(answer) = current(state, id) {
-        answer.usage = Some(usage);
-    }
+    let Some(answer) = current(state, id) else { return };
+    answer.usage = Some(usage);
+    // The status line now shows the answer's figures.
+    state.notice.take_if(|notice| !notice.error);
 }
 
 pub(super) fn text(

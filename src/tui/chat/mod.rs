@@ -22,5 +22,5 @@ mod windows;
 pub(crate) use artwork::{picture, scale_if_needed};
 pub(crate) use message::{Message, Opened, Reloaded, Scaled};
 pub(crate) use state::State;
-pub(crate) use update::{news, on_key, paste, quit, resize, tick, ticks, update};
+pub(crate) use update::{on_key, paste, quit, resize, tick, ticks, update};
 pub(crate) use view::view;

@@ -17,9 +17,7 @@ pub(super) fn event(state: &mut State, at: &Moment, event: WorkerEvent) -> Vec<E
             state.model = ModelState::Loading { part: stage.name(), fraction };
         }
         WorkerEvent::Ready(info) => ready(state, info),
-        WorkerEvent::Notice(text) => {
-            state.inform(text);
-        }
+        WorkerEvent::Notice(text) => state.news(text),
         WorkerEvent::SwitchFailed(info, reason) => kept(state, info, &reason),
         WorkerEvent::Unusable(reason) => {
             let reason = printable(&reason);
@@ -78,8 +76,9 @@ fn kept(state: &mut State, info: ModelInfo, reason: &str) {
 #[cfg(test)]
 mod tests {
     use crate::tui::chat::Message;
-    use crate::tui::chat::tests::{draw, state, update};
+    use crate::tui::chat::tests::{answer, draw, press, state, type_text, update};
     use artgpt_engine::WorkerEvent;
+    use crossterm::event::{KeyCode, KeyModifiers};
 
     #[test]
     fn what_a_models_files_hold_for_nothing_is_shown_when_it_is_ready() {
@@ -87,5 +86,28 @@ mod tests {
         let text = "nothing uses a.lora_A.weight in adapter_model.safetensors";
         update(&mut state, Message::Model(WorkerEvent::Notice(text.into())));
         assert!(draw(&state).contains(text), "{}", draw(&state));
+    }
+
+    #[test]
+    fn a_models_notice_covers_no_error() {
+        let mut state = state(80, 24);
+        state.report_error("there is no file at no.png");
+        update(&mut state, Message::Model(WorkerEvent::Notice("1 row stands for no token".into())));
+        let screen = draw(&state);
+        assert!(screen.contains("no.png") && !screen.contains("no token"), "{screen}");
+    }
+
+    #[test]
+    fn a_models_notice_makes_room_for_the_answers_figures() {
+        let mut state = state(80, 24);
+        type_text(&mut state, "What is it?");
+        press(&mut state, KeyCode::Enter, KeyModifiers::NONE);
+        let id = state.next_request;
+        let text = "1 row stands for no token";
+        update(&mut state, Message::Model(WorkerEvent::Notice(text.into())));
+        assert!(draw(&state).contains(text), "{}", draw(&state));
+        update(&mut state, Message::Model(WorkerEvent::Prefilled(id, answer("").usage)));
+        let screen = draw(&state);
+        assert!(screen.contains("stops") && !screen.contains(text), "{screen}");
     }
 }

@@ -106,6 +106,13 @@ impl State {
         self.notice = Some(Notice { text: printable(&text.into()), error: false });
     }
 
+    /// Shows a message until the next key, unless an error would be covered.
+    pub(crate) fn news(&mut self, text: impl Into<String>) {
+        if self.notice.as_ref().is_none_or(|notice| !notice.error) {
+            self.inform(text);
+        }
+    }
+
     /// Shows an error until it is cleared.
     pub(crate) fn report_error(&mut self, text: impl Into<String>) {
         self.notice = Some(Notice { text: printable(&text.into()), error: true });

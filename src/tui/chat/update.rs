@@ -184,13 +184,6 @@ pub(crate) fn ticks(state: &State) -> bool {
     state.answer.is_some() || windows::follows_disk(state)
 }
 
-/// Shows news of a run, unless an error would be covered.
-pub(crate) fn news(state: &mut State, text: &str) {
-    if state.notice.as_ref().is_none_or(|notice| !notice.error) {
-        state.inform(text);
-    }
-}
-
 /// Ends the program; an unfinished answer is kept as far as it came.
 pub(crate) fn quit(state: &mut State, ended: Ended) -> Vec<Effect> {
     let mut effects = answer::cut_off(state);
