@@ -106,8 +106,7 @@ impl Executor {
     ) -> Work {
         let messages = self.messages.clone();
         Box::new(move || {
-            let work = std::panic::AssertUnwindSafe(work);
-            let message = match std::panic::catch_unwind(work) {
+            let message = match artgpt_base::panics::guarded(work) {
                 Ok(message) => message.into(),
                 Err(_) => Some(panicked),
             };

@@ -3,8 +3,11 @@
 use std::path::Path;
 use std::str::FromStr;
 
+use artgpt_base::files::read_text;
 use ratatui::style::{Color, Modifier, Style};
 use serde::Deserialize;
+
+const MAX_BYTES: u64 = 1 << 20;
 
 pub(crate) const BUILTIN: &[(&str, &str)] = &[
     ("gallery", include_str!("../../themes/gallery.toml")),
@@ -78,7 +81,7 @@ impl Theme {
         if !Path::new(name).is_file() {
             return Err(ThemeError::Unknown(artgpt_base::text::printable(name)));
         }
-        let text = std::fs::read_to_string(name)
+        let text = read_text(Path::new(name), MAX_BYTES)
             .map_err(|e| ThemeError::Invalid { name: name.into(), reason: e.to_string() })?;
         Self::parse(name, &text)
     }

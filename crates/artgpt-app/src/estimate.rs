@@ -3,10 +3,15 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use artgpt_base::files::read_text;
 use artgpt_manifest::Method;
 use artgpt_model::llama::LlamaConfig;
 use artgpt_rundir::TrainPrecision;
 use artgpt_rundir::{Metrics, Stage, StageKind, TrainConfig, run_folders, run_id};
+
+const MAX_CONFIG: u64 = 1 << 20;
+/// A million steps take 200 MB; a longer log gives no estimate.
+const MAX_METRICS: u64 = 256 << 20;
 
 /// What a run will need.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -44,12 +49,12 @@ pub fn estimate(
 /// By a run that does the same for other lengths of time.
 fn seen(config: &TrainConfig, runs: &Path) -> Option<Estimate> {
     run_folders(runs).iter().rev().take(MOST).find_map(|run| {
-        let text = std::fs::read_to_string(run.join("config.toml")).ok()?;
+        let text = read_text(&run.join("config.toml"), MAX_CONFIG).ok()?;
         let other: TrainConfig = toml::from_str(&text).ok()?;
         if pace(&other) != pace(config) {
             return None;
         }
-        let text = std::fs::read_to_string(run.join("metrics.jsonl")).ok()?;
+        let text = read_text(&run.join("metrics.jsonl"), MAX_METRICS).ok()?;
         let lines = text.lines().filter_map(|l| serde_json::from_str::<Metrics>(l).ok());
         let metrics: Vec<Metrics> = lines.filter(|m| m.split == "train").collect();
         let mut stages: HashMap<&str, (f64, f64, usize)> = HashMap::new();

@@ -223,7 +223,7 @@ impl Paths {
         ];
         all.extend(artgpt_store::backups(&sessions));
         all.push(sessions);
-        all.iter().for_each(|path| artgpt_base::private::tree(path));
+        all.iter().for_each(|path| artgpt_base::private::tree_unless_private(path));
     }
 
     /// The user's own keys for the terminal interface.

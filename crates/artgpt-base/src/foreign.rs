@@ -74,6 +74,7 @@ impl Foreign {
             Self::Gguf => "give it a name that ends in .gguf",
             Self::Safetensors => "give it a name that ends in .safetensors",
             Self::Pickle => "give it a name that ends in .pth, .pt or .bin",
+            Self::Container("a Parquet table") => "save it as CSV or JSON Lines",
             Self::Container(name) if name.contains("archive") || name.contains("compressed") => {
                 "unpack it and name the files inside"
             }
@@ -90,13 +91,16 @@ pub fn recognise(head: &[u8]) -> Option<Foreign> {
 
 /// Kinds that begin with a fixed sequence of bytes.
 fn magic(head: &[u8]) -> Option<Foreign> {
-    const CONTAINERS: [(&[u8], &str); 11] = [
+    const CONTAINERS: [(&[u8], &str); 14] = [
         (b"PK\x03\x04", "a zip archive"),
         (b"PK\x05\x06", "an empty zip archive"),
         (b"\x1f\x8b", "a gzip-compressed file"),
         (b"\x28\xb5\x2f\xfd", "a zstd-compressed file"),
         (b"\xfd7zXZ\0", "an xz-compressed file"),
         (b"BZh", "a bzip2-compressed file"),
+        (b"\x04\x22\x4d\x18", "an lz4-compressed file"),
+        (b"\x1f\x9d", "a compressed file (compress)"),
+        (b"PAR1", "a Parquet table"),
         (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
         (b"Rar!", "a RAR archive"),
         (b"\x89HDF\r\n\x1a\n", "an HDF5 file (Keras)"),

@@ -14,6 +14,9 @@ use super::tokenizer::encode;
 use super::{ChatError, Tokenizer, sentencepiece};
 use artgpt_base::panics;
 
+/// A tokenizer of 256,000 tokens with its merges takes 30 MB.
+const MAX_JSON: u64 = 256 << 20;
+
 #[derive(Deserialize, Default)]
 struct TokenizerConfig {
     add_bos_token: Option<bool>,
@@ -153,7 +156,7 @@ pub(super) fn open(dir: &Path, named: Option<&Path>) -> Result<Tokenizer, ChatEr
 
 /// The values of a JSON file, or the defaults where the folder lacks it.
 fn json_or_default<T: serde::de::DeserializeOwned + Default>(path: &Path) -> Result<T, ChatError> {
-    match std::fs::read_to_string(path) {
+    match artgpt_base::files::read_text(path, MAX_JSON) {
         Ok(text) => serde_json::from_str(&text).map_err(|e| ChatError::unreadable(path, e)),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(T::default()),
         Err(e) => Err(ChatError::tokenizer(path, e)),

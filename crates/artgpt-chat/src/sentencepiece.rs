@@ -15,6 +15,9 @@ use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::normalizers::{NormalizerWrapper, Prepend, Replace, Sequence as Normalizers};
 use tokenizers::{AddedToken, Tokenizer as Inner};
 
+/// A vocabulary of 256,000 tokens takes 5 MB.
+const MAX_BYTES: u64 = 256 << 20;
+
 /// How SentencePiece writes a space.
 const SPACE: &str = "\u{2581}";
 
@@ -85,7 +88,7 @@ struct NormalizerProto {
 
 /// Reads a `tokenizer.model`.
 pub(super) fn open(path: &Path) -> Result<Inner, String> {
-    let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
+    let bytes = artgpt_base::files::read_limited(path, MAX_BYTES).map_err(|e| e.to_string())?;
     let model = ModelProto::decode(bytes.as_slice()).map_err(|e| e.to_string())?;
     if model.trainer.and_then(|t| t.model_type) != Some(2) {
         return Err(

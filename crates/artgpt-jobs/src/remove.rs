@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use artgpt_base::files::read_text;
 use artgpt_rundir::job::REMOVED;
 
 use super::{Job, JobError, Result, io, list, slurm};
 use artgpt_rundir::{RunDir, RunError, RunState, run_folders, run_id};
+
+const MAX_CONFIG: u64 = 1 << 20;
 
 /// Deletes run directories with everything in them: metrics, checkpoints, weights. Deletes all of
 /// `wanted` or none.
@@ -93,7 +96,7 @@ fn check_dependents(runs: &Path, ids: &BTreeSet<String>) -> Result<()> {
         if ids.contains(&other) {
             continue;
         }
-        let text = std::fs::read_to_string(run.join("config.toml")).unwrap_or_default();
+        let text = read_text(&run.join("config.toml"), MAX_CONFIG).unwrap_or_default();
         // A configuration that does not parse names no run.
         let config: toml::Table = text.parse().unwrap_or_default();
         if let Some(id) = ids.iter().find(|id| builds_on(&config, id)) {

@@ -3,11 +3,16 @@
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 
-use artgpt_base::files::sync_folder;
+use artgpt_base::files::{read_text, sync_folder};
 
 use crate::{
     MarkKind, Metrics, Position, Result, RunDir, RunError, checksums, io, write_json, write_whole,
 };
+
+/// A position in the data takes a few hundred bytes.
+const MAX_STATE: u64 = 16 << 20;
+/// A million steps take 200 MB.
+const MAX_METRICS: u64 = 4 << 30;
 
 /// The part of a checkpoint that the trainer owns: weights, optimiser moments, and the like.
 pub trait LearnerState {
@@ -221,7 +226,7 @@ impl RunDir {
             |reason: String| RunError::Checkpoint { path: path.display().to_string(), reason };
         checksums::check(path).map_err(bad)?;
         let state = path.join("state.json");
-        let text = std::fs::read_to_string(&state).map_err(io(&state))?;
+        let text = read_text(&state, MAX_STATE).map_err(io(&state))?;
         let position: Position = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
         learner.load(path).map_err(|e| bad(e.to_string()))?;
         self.cut_metrics(position.step)?;
@@ -236,7 +241,7 @@ impl RunDir {
             return Ok(());
         }
         let log = self.path.join("metrics.jsonl");
-        let text = std::fs::read_to_string(&log).map_err(io(&log))?;
+        let text = read_text(&log, MAX_METRICS).map_err(io(&log))?;
         let kept: String = text
             .lines()
             .filter(|l| serde_json::from_str::<Metrics>(l).is_ok_and(|m| m.step <= step))

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use artgpt_base::files::sync_folder;
+use artgpt_base::files::{read_text, sync_folder};
 use artgpt_base::hash::sha256_of_file;
 
 use crate::{Result, io, write_json};
 
+/// A checkpoint has a few files.
+const MAX_BYTES: u64 = 1 << 20;
 const CHECKSUMS: &str = "checksums.json";
 /// Small, and rewritten after a rollback; what is damaged in it does not parse.
 const STATE: &str = "state.json";
@@ -33,7 +35,7 @@ pub(crate) fn seal(folder: &Path) -> Result<()> {
 /// Compares the files of a checkpoint with their checksums; those of earlier versions have none.
 pub(crate) fn check(folder: &Path) -> std::result::Result<(), String> {
     let path = folder.join(CHECKSUMS);
-    let text = match std::fs::read_to_string(&path) {
+    let text = match read_text(&path, MAX_BYTES) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(format!("{CHECKSUMS}: {e}")),

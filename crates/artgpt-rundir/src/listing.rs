@@ -22,11 +22,8 @@ pub fn run_folders(runs: &Path) -> Vec<PathBuf> {
 
 /// The name that `train` gave to the run in a folder.
 pub fn run_name(run: &Path) -> Option<String> {
-    let path = run.join(NAME);
     // A larger file, or a device, is not ours.
-    if !path.metadata().is_ok_and(|about| about.is_file() && about.len() <= 4096) {
-        return None;
-    }
-    let name: String = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    let bytes = artgpt_base::files::read_limited(&run.join(NAME), 4096).ok()?;
+    let name: String = serde_json::from_slice(&bytes).ok()?;
     Some(name).filter(|name| !name.is_empty())
 }

@@ -1,6 +1,5 @@
 //! The open sled database: its trees and its schema.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use sled::{Db, Tree};
@@ -34,9 +33,10 @@ impl Trees {
     /// Opens or creates the database in `folder`.
     pub(super) fn open(folder: &Path) -> std::result::Result<Self, OpenError> {
         private::folder(folder).map_err(io(folder))?;
-        let opened = catch_unwind(AssertUnwindSafe(|| {
+        // sled panics on some damaged files.
+        let opened = artgpt_base::panics::guarded(|| {
             sled::Config::new().path(folder).cache_capacity(CACHE_BYTES).open()
-        }));
+        });
         let db = match opened {
             Ok(Ok(db)) => db,
             Ok(Err(e)) => return Err(OpenError::of(folder, e)),

@@ -14,6 +14,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::keymap::name;
 use super::{Context, Key};
+use artgpt_base::files::read_text;
 
 /// A file that holds more is no keymap.
 const MAX_BYTES: u64 = 1 << 20;
@@ -75,7 +76,7 @@ pub(super) fn read(file: &Path) -> Result<Vec<Override>, KeysError> {
         }
         Ok(_) => {}
     }
-    let text = std::fs::read_to_string(file).map_err(failed)?;
+    let text = read_text(file, MAX_BYTES).map_err(failed)?;
     parse(file, &text)
 }
 

@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::chart::Scale;
 use super::list::Sort;
 use super::state::{Focus, Panel};
+use artgpt_base::files::read_limited;
 use artgpt_rundir::write_json;
+
+const MAX_BYTES: u64 = 64 << 20;
 
 /// The content of the file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -204,7 +207,7 @@ pub(crate) fn path_in(data: &Path) -> PathBuf {
 
 /// Empty if there is no file or if it cannot be parsed, because nothing valuable is lost with it.
 pub(crate) fn read(path: &Path) -> io::Result<SavedState> {
-    match std::fs::read(path) {
+    match read_limited(path, MAX_BYTES) {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(SavedState::default()),
         Err(e) => Err(e),

@@ -148,7 +148,7 @@ fn of_training() -> Vec<AppError> {
             DataError::Format { path: text("x"), format: "JSON", reason: text("cut short") },
         DataError::Config(_) => DataError::Config(text("no path")),
         DataError::Foreign { .. } =>
-            DataError::Foreign { path: text("x"), is: "compressed", hint: "unpack it first" },
+            DataError::Foreign { path: text("x"), is: text("compressed"), hint: "unpack it first" },
         DataError::Empty { .. } => DataError::Empty { place: text("x"), why: text(": all bad") },
     });
     all

@@ -36,6 +36,7 @@ pub fn apply_request(
     // Two processes that resume the same job take turns, and the second sees what the first did.
     let lock = Lock::take(&job.path)?;
     let job = Job::read(&job.path).ok_or_else(|| JobError::Unknown(job.id.clone()))?;
+    let job = submission::found_again(&lock, job)?;
     match wanted {
         Wanted::Run => resume(&lock, &job, by, resources),
         Wanted::Pause | Wanted::Stop => end(lock, job, wanted),
@@ -215,7 +216,7 @@ pub(crate) fn cancel_damaged(job: &Job) -> Result<()> {
     };
     let is_spec = job.damage.as_ref().is_some_and(|damage| damage.record == Record::Spec);
     match is_lost && (is_spec || !job.is_local()) {
-        true => submission::lost_ids(job)?.iter().try_for_each(|id| cancel(id)),
+        true => submission::lost_ids(job, None)?.iter().try_for_each(|id| cancel(id)),
         false => Ok(()),
     }
 }
@@ -300,6 +301,41 @@ mod tests {
         assert_eq!(cluster.calls("scancel"), ["100"]);
         let now = Job::read(&job.path).expect("a job").progress;
         assert_eq!((now.slurm_id.as_deref(), now.cancelled.as_deref()), (Some("100"), Some("100")));
+    }
+
+    #[test]
+    fn a_job_without_its_bookkeeping_is_found_before_it_is_submitted_again() {
+        let cluster = Cluster::new();
+        cluster.answer("sbatch", &format!("{NOTE}echo 999"));
+        cluster.answer("scancel", NOTE);
+        cluster.answer("sacct", "echo 'RUNNING|0:0'");
+        let lost = |id: &str, printed: &str| {
+            let job = cluster.job(id, RunState::Stopped, in_slurm("100"));
+            let script = format!("#!/bin/sh\nset -- '/runs/{id}'\n");
+            std::fs::write(job.path.join("job/batch.sh"), script).expect("writes");
+            std::fs::write(submission::output_path(&job.path), printed).expect("writes");
+            std::fs::remove_file(Record::Progress.path(&job.path)).expect("removes");
+            job
+        };
+        // What `sbatch` printed tells its number, and Slurm still has it.
+        let job = lost("A", "100\n");
+        cluster.answer("squeue", "echo '100|RUNNING|None'");
+        assert_eq!(apply(&job, Wanted::Run), Ok(()));
+        assert_eq!(Job::read(&job.path).expect("a job").progress.slurm_id.as_deref(), Some("100"));
+        // So that it is stopped there, too.
+        Status::now(RunState::Running, 3, 10, None).write(&job.path).expect("writes");
+        std::fs::remove_file(Record::Progress.path(&job.path)).expect("removes");
+        assert_eq!(apply(&job, Wanted::Stop), Ok(()));
+        assert_eq!(cluster.calls("scancel"), ["100"]);
+        // Only its name is known, and Slurm does not answer.
+        let job = lost("B", "");
+        cluster.answer("squeue", "exit 1");
+        assert!(apply(&job, Wanted::Run).is_err());
+        assert!(cluster.calls("sbatch").is_empty());
+        // It was refused at its submission.
+        cluster.answer("squeue", "");
+        assert_eq!(apply(&job, Wanted::Run), Ok(()));
+        assert_eq!(cluster.calls("sbatch").len(), 1);
     }
 
     #[test]

@@ -17,8 +17,11 @@ use super::command::{ask, command, run_into};
 use super::steer::cancel;
 use super::{Submitter, script};
 use crate::{Job, JobError, Result, io, list};
+use artgpt_base::files::read_text;
 use artgpt_rundir::job::{self as record, JOB, Progress, Record, Submitting};
 use artgpt_rundir::{Resources, RunState, run_folders, write_whole};
+
+const MAX_SCRIPT: u64 = 1 << 20;
 
 /// How long to wait for `sbatch`, which repeats its call while the controller is busy.
 const SBATCH_TIMEOUT: Duration = Duration::from_secs(120);
@@ -282,19 +285,19 @@ pub(super) fn submitted_in(job: &Job) -> Option<(PathBuf, Option<usize>)> {
     // Its own submission is newer than that of an array.
     let folders = std::iter::once(job.path.clone()).chain(run_folders(runs));
     folders.into_iter().find_map(|folder| {
-        let script = std::fs::read_to_string(folder.join(JOB).join("batch.sh")).ok()?;
+        let script = read_text(&folder.join(JOB).join("batch.sh"), MAX_SCRIPT).ok()?;
         let task = script::task(&script, &job.id)?;
         Some((folder, task))
     })
 }
 
 /// The numbers that a job may have in Slurm whose bookkeeping cannot be read: what `sbatch` printed, or else
-/// the jobs of its name.
+/// the jobs of its name. `own` is the job's lock, where the caller has it.
 ///
 /// # Errors
 /// [`JobError::Refused`] if no submission names the run, or if one is under way; [`JobError::Silent`] if
 /// `sbatch` printed no number and `squeue` does not answer.
-pub(super) fn lost_ids(job: &Job) -> Result<Vec<String>> {
+pub(super) fn lost_ids(job: &Job, own: Option<&Lock>) -> Result<Vec<String>> {
     let refused = |state, hint| Err(JobError::Refused { id: job.id.clone(), state, hint });
     let Some((folder, task)) = submitted_in(job) else {
         return refused(
@@ -302,8 +305,16 @@ pub(super) fn lost_ids(job: &Job) -> Result<Vec<String>> {
             "cancel it with `scancel`, then delete its directory yourself",
         );
     };
-    let Some(lock) = Lock::try_take(&output_path(&folder))? else {
-        return refused("being submitted by another process", "wait for it");
+    let taken;
+    let lock = match own.filter(|_| folder == job.path) {
+        Some(lock) => lock,
+        None => match Lock::try_take(&output_path(&folder))? {
+            Some(lock) => {
+                taken = lock;
+                &taken
+            }
+            None => return refused("being submitted by another process", "wait for it"),
+        },
     };
     let own = |id: String| task.map_or(id.clone(), |task| format!("{id}_{task}"));
     if let Some(id) = lock.job_id() {
@@ -317,6 +328,27 @@ pub(super) fn lost_ids(job: &Job) -> Result<Vec<String>> {
     }
     let all: HashSet<String> = queue.ids().filter_map(base).collect();
     Ok(all.into_iter().map(own).collect())
+}
+
+/// The job with its number in Slurm, where its bookkeeping is missing although a submission names it:
+/// somebody has deleted a damaged record.
+///
+/// # Errors
+/// Those of [`lost_ids`]; [`JobError::Silent`] if several jobs have its name.
+pub(super) fn found_again(lock: &Lock, job: Job) -> Result<Job> {
+    if Record::Progress.path(&job.path).exists() || submitted_in(&job).is_none() {
+        return Ok(job);
+    }
+    let mut ids = lost_ids(&job, Some(lock))?;
+    match (ids.len(), ids.pop()) {
+        (1, id) => {
+            let progress = Progress { slurm_id: id, starts: 1, ..Progress::default() };
+            record::write(&job.path, Record::Progress, &progress)?;
+            Ok(Job { progress, ..job })
+        }
+        (0, _) => Ok(job),
+        _ => Err(JobError::Silent { id: job.id }),
+    }
 }
 
 /// The number of a job without its array task.

@@ -11,7 +11,10 @@ use crate::manifest::{
 use crate::qformer::QFormerConfig;
 use crate::vision::vit::VitConfig;
 use crate::{Error, Result};
+use artgpt_base::files::read_text;
 use artgpt_manifest::Manifest;
+
+const MAX_CONFIG: u64 = 16 << 20;
 
 /// The reference's LLaMA block keeps this many heads' worth of width in ViT-g.
 const VIT_HEAD_WIDTH: usize = 88;
@@ -78,7 +81,7 @@ fn hugging_face(dir: &Path, manifest: &mut Manifest) -> Result<()> {
     // A GGUF file in the folder replaces the folder's own language model.
     let gguf = first_file(dir, |n| n.ends_with(".gguf"))?;
     manifest.language = Some(language(dir, gguf.as_deref().unwrap_or(dir)));
-    let tokenizer = std::fs::read_to_string(dir.join("tokenizer_config.json")).unwrap_or_default();
+    let tokenizer = read_text(&dir.join("tokenizer_config.json"), MAX_CONFIG).unwrap_or_default();
     let template = if tokenizer.contains("<|im_start|>") { "chatml" } else { "vicuna" };
     manifest.prompt = Some(PromptPart { template: template.into(), alone_without_picture: false });
     Ok(())

@@ -12,6 +12,9 @@ use serde::Deserialize;
 use super::tensors::{TensorFile, TensorInfo};
 use crate::{Error, Result};
 
+/// A line for each tensor.
+const MAX_INDEX: u64 = 64 << 20;
+
 /// A file, memory-mapped or inside the program, whose header is valid.
 pub(crate) struct SafetensorsFile {
     path: PathBuf,
@@ -147,7 +150,7 @@ pub(crate) fn weight_files(dir: &Path) -> Result<Vec<PathBuf>> {
     for stem in ["model.safetensors", "pytorch_model.bin", "model.gguf"] {
         let index = dir.join(format!("{stem}.index.json"));
         if index.is_file() {
-            let text = std::fs::read_to_string(&index)
+            let text = artgpt_base::files::read_text(&index, MAX_INDEX)
                 .map_err(|source| Error::Io { path: index.display().to_string(), source })?;
             let parsed: Index = serde_json::from_str(&text)
                 .map_err(|e| Error::unreadable_text(&index, &text, e))?;

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use crate::{Error, Result};
 use artgpt_manifest::{Method, Target};
 
+const MAX_CONFIG: u64 = 16 << 20;
+
 /// File names in the folder.
 pub(crate) const CONFIG: &str = "adapter_config.json";
 pub(crate) const WEIGHTS: &str = "adapter_model.safetensors";
@@ -63,7 +65,7 @@ const UNREAD: [&str; 8] = [
 /// The method in the configuration of a `peft` folder.
 pub(crate) fn read_config(dir: &Path) -> Result<Method> {
     let path = dir.join(CONFIG);
-    let text = std::fs::read_to_string(&path)
+    let text = artgpt_base::files::read_text(&path, MAX_CONFIG)
         .map_err(|source| Error::Io { path: path.display().to_string(), source })?;
     let config: Config = serde_json::from_str(&text).map_err(|e| Error::corrupt(&path, e))?;
     let unsupported = |what: &str| Error::Unsupported {

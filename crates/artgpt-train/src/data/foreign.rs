@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::{DataError, Result, io};
+use artgpt_base::foreign::{self, Foreign};
 
 /// Fails for a file that is compressed, a pointer of Git LFS, or no regular file: a FIFO would block.
 pub(super) fn check(path: &Path) -> Result<()> {
@@ -12,11 +13,13 @@ pub(super) fn check(path: &Path) -> Result<()> {
     let mut head = Vec::new();
     if about.is_file() {
         let file = File::open(path).map_err(io(path))?;
-        file.take(64).read_to_end(&mut head).map_err(io(path))?;
+        file.take(foreign::HEAD as u64).read_to_end(&mut head).map_err(io(path))?;
     }
     let found = match () {
-        () if about.is_dir() => Some(("a folder, not a file", "name a file in it")),
-        () if !about.is_file() => Some(("not a regular file", "copy it to a normal file first")),
+        () if about.is_dir() => Some(("a folder, not a file".into(), "name a file in it")),
+        () if !about.is_file() => {
+            Some(("not a regular file".into(), "copy it to a normal file first"))
+        }
         () => recognised(&head),
     };
     match found {
@@ -25,23 +28,12 @@ pub(super) fn check(path: &Path) -> Result<()> {
     }
 }
 
-/// What a file is by its first bytes, and what to do with it.
-fn recognised(head: &[u8]) -> Option<(&'static str, &'static str)> {
-    let known: [(&[u8], &str, &str); 9] = [
-        (b"\x1f\x8b", "compressed", "unpack it first, as with `gunzip`"),
-        (b"\x28\xb5\x2f\xfd", "compressed", "unpack it first, as with `unzstd`"),
-        (b"BZh", "compressed", "unpack it first, as with `bunzip2`"),
-        (b"\xfd7zXZ\0", "compressed", "unpack it first, as with `unxz`"),
-        (b"\x04\x22\x4d\x18", "compressed", "unpack it first, as with `unlz4`"),
-        (b"\x1f\x9d", "compressed", "unpack it first, as with `uncompress`"),
-        (b"PK\x03\x04", "a zip archive", "unpack it first, as with `unzip`"),
-        (b"PAR1", "a Parquet table", "save it as CSV or JSON Lines"),
-        (
-            b"version https://git-lfs.github.com/spec/",
-            "a Git LFS pointer",
-            "run `git lfs pull` in its folder",
-        ),
-    ];
-    let found = known.iter().find(|(magic, ..)| head.starts_with(magic));
-    found.map(|(_, is, hint)| (*is, *hint))
+/// What a file is by its first bytes, if it can be no list and no shard, and what to do with it.
+fn recognised(head: &[u8]) -> Option<(String, &'static str)> {
+    match foreign::recognise(head)? {
+        // Lists are JSON or text, a shard is a tar archive.
+        Foreign::Json | Foreign::Text | Foreign::Zeros => None,
+        Foreign::Container("a tar archive") => None,
+        found => Some((found.to_string(), found.hint())),
+    }
 }

@@ -86,7 +86,7 @@ pub enum DataError {
         /// The file.
         path: String,
         /// What it is.
-        is: &'static str,
+        is: String,
         /// What to do with it.
         hint: &'static str,
     },

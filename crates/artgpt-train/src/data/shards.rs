@@ -452,8 +452,8 @@ mod tests {
             std::fs::write(&path, bytes).expect("writes");
             files(&path).expect_err("is no shard").to_string()
         };
-        assert!(refused("a.tar.gz", b"\x1f\x8b\x08\0").ends_with("is compressed"));
-        assert!(refused("a.tar", b"\x28\xb5\x2f\xfd\0").ends_with("is compressed"));
+        assert!(refused("a.tar.gz", b"\x1f\x8b\x08\0").ends_with("is a gzip-compressed file"));
+        assert!(refused("a.tar", b"\x28\xb5\x2f\xfd\0").ends_with("is a zstd-compressed file"));
         let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";
         assert!(refused("a.tar", pointer).contains("a Git LFS pointer"));
         assert!(files(dir.path()).expect_err("a folder").to_string().contains("a folder"));

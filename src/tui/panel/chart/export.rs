@@ -146,7 +146,7 @@ pub(crate) fn write_new<T>(
         |path: &Path, e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", path.display()));
     let (path, file) = create(folder, name, extension).map_err(|e| named(folder, e))?;
     // A drawing library may panic on unusual data.
-    let written = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| write(&file)));
+    let written = artgpt_base::panics::guarded(|| write(&file));
     let written = written.unwrap_or_else(|_| Err(io::Error::other("the chart cannot be drawn")));
     match written {
         Ok(told) => Ok((path, told)),

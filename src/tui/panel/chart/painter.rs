@@ -120,7 +120,7 @@ fn paint(
             order = later;
         }
         count += 1;
-        let painted = std::panic::catch_unwind(|| {
+        let painted = artgpt_base::panics::guarded(|| {
             pixels(&order.drawing, order.size, Ground::Black).map_err(|e| e.to_string())
         });
         let painted = painted.unwrap_or_else(|_| Err("the chart cannot be drawn".into()));

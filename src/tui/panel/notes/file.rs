@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use artgpt_base::files::read_limited;
 use artgpt_rundir::write_json;
+
+const MAX_BYTES: u64 = 64 << 20;
 
 /// Notes by run path. Words that begin with `#` are tags.
 pub(crate) type Notes = BTreeMap<PathBuf, String>;
@@ -16,7 +19,7 @@ pub(crate) fn path_in(data: &Path) -> PathBuf {
 
 /// No notes if there is no file; an error if it cannot be parsed, so that it is not overwritten.
 pub(crate) fn read(path: &Path) -> io::Result<Notes> {
-    match std::fs::read(path) {
+    match read_limited(path, MAX_BYTES) {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Notes::new()),
         Err(e) => Err(e),

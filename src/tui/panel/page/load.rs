@@ -166,7 +166,7 @@ fn read(request: &MediaRequest) -> Result<MediaContent, String> {
         }
     };
     // A decoder may panic on a damaged file.
-    let content = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
+    let content = artgpt_base::panics::guarded(read);
     content.unwrap_or_else(|_| Err("cannot decode the file".into()))
 }
 
