@@ -4,6 +4,7 @@
 pub(crate) mod folder;
 pub(crate) mod home;
 pub(crate) mod pty;
+pub(crate) mod server;
 pub(crate) mod wait;
 
 use std::path::{Path, PathBuf};

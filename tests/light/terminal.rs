@@ -1,7 +1,6 @@
 //! A terminal that goes away, says half of something, or is given back for a while.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::time::Duration;
 
 use rand::{Rng, SeedableRng};
@@ -9,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rustix::process::Signal;
 
 use crate::common::pty::{Pty, Terminal};
+use crate::common::server::{endless_answers, last_word};
 use crate::common::{picture, wait};
 
 const ESC: &str = "\u{1b}";
@@ -21,7 +21,7 @@ const SOON: Duration = Duration::from_secs(20);
 const MUTE: &str = "openai:http://127.0.0.1:9#mute";
 const EMPTY_PANEL: &str = "No runs yet";
 
-fn chat(data: &std::path::Path, terminal: Terminal, more: &[&str]) -> Pty {
+fn chat(data: &Path, terminal: Terminal, more: &[&str]) -> Pty {
     let args = [&["tui", "--model", MUTE], more].concat();
     let pty = Pty::start(data, (120, 40), terminal, &args);
     // The model is there, which changes the last line.
@@ -29,102 +29,61 @@ fn chat(data: &std::path::Path, terminal: Terminal, more: &[&str]) -> Pty {
     pty
 }
 
-fn panel(data: &std::path::Path) -> Pty {
+fn panel(data: &Path) -> Pty {
     let pty = Pty::start(data, (100, 30), Terminal::Plain, &["watch"]);
     pty.until_shows(EMPTY_PANEL);
     pty
 }
 
-/// A server that answers with numbered words until the other side goes away.
-fn endless_answers() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
-    let address = listener.local_addr().expect("an address");
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || answer_for_ever(stream));
-        }
-    });
-    format!("openai:http://{address}#endless")
-}
-
-fn answer_for_ever(mut stream: TcpStream) -> std::io::Result<()> {
-    let mut length = 0;
-    let mut reader = BufReader::new(stream.try_clone()?);
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header)?;
-        if let Some(value) = header.to_lowercase().strip_prefix("content-length: ") {
-            length = value.trim().parse().unwrap_or(0);
-        }
-        if header.trim_end().is_empty() {
-            break;
-        }
-    }
-    std::io::Read::read_exact(&mut reader, &mut vec![0; length])?;
-    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")?;
-    for word in 0.. {
-        let delta = format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"w{word}. "}}}}]}}"#);
-        write!(stream, "data: {delta}\n\n")?;
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    Ok(())
-}
-
-/// The number of the last whole word of the answer.
-fn last_word(text: &str) -> Option<u64> {
-    let words = text.split_whitespace().filter_map(|word| word.strip_prefix('w'));
-    words.filter_map(|word| word.strip_suffix('.')?.parse().ok()).max()
-}
-
 #[test]
 fn a_terminal_that_closes_while_it_starts_ends_it() {
-    let seed: u64 = rand::random();
-    eprintln!("seed {seed}");
-    std::thread::scope(|scope| {
-        for worker in 0..5 {
-            scope.spawn(move || {
-                let mut random = ChaCha8Rng::seed_from_u64(seed + worker);
-                for round in 0..5 {
-                    let data = tempfile::tempdir().expect("a folder");
-                    let mut pty = match round % 2 {
-                        0 => Pty::start(data.path(), (80, 24), Terminal::Plain, &["--model", MUTE]),
-                        _ => Pty::start(data.path(), (80, 24), Terminal::Silent, &["watch"]),
-                    };
-                    // The moment itself is what is random.
-                    std::thread::sleep(Duration::from_millis(random.random_range(0..1200)));
-                    pty.hang_up();
-                    pty.ends_within(SOON).unwrap_or_else(|state| panic!("{round}: {state}"));
-                }
-            });
-        }
+    at_random_moments(1200, |round, data, moment| {
+        let mut pty = match round % 2 {
+            0 => Pty::start(data, (80, 24), Terminal::Plain, &["--model", MUTE]),
+            _ => Pty::start(data, (80, 24), Terminal::Silent, &["watch"]),
+        };
+        std::thread::sleep(moment);
+        pty.hang_up();
+        pty.ends_within(SOON).unwrap_or_else(|state| panic!("{round}: {state}"));
     });
 }
 
 #[test]
 fn a_terminal_that_closes_during_an_answer_ends_it_with_all_that_was_shown() {
+    let model = &endless_answers();
+    at_random_moments(1500, |round, data, moment| {
+        let args = ["tui", "--model", model.as_str()];
+        let mut pty = Pty::start(data, (80, 24), Terminal::Plain, &args);
+        pty.until_shows("openai:");
+        pty.send("What is it?\r");
+        pty.until("an answer", |screen| last_word(screen).is_some());
+        std::thread::sleep(moment);
+        pty.hang_up();
+        let code = pty.ends_within(SOON);
+        assert_eq!(code, Ok(130), "{round}");
+        let shown = last_word(&pty.text()).expect("an answer");
+        let stored = answers(data);
+        let kept = last_word(&stored).unwrap_or(0);
+        // The last word on the screen may have been cut by its end.
+        assert!(kept + 1 >= shown, "{kept} of {shown}: {stored}");
+    });
+}
+
+/// Calls `test` 25 times, five at once, each with a data folder of its own and a random time below
+/// `longest` milliseconds.
+fn at_random_moments(longest: u64, test: impl Fn(u64, &Path, Duration) + Sync) {
     let seed: u64 = rand::random();
     eprintln!("seed {seed}");
-    let model = &endless_answers();
+    let test = &test;
     std::thread::scope(|scope| {
         for worker in 0..5 {
             scope.spawn(move || {
                 let mut random = ChaCha8Rng::seed_from_u64(seed + worker);
                 for round in 0..5 {
                     let data = tempfile::tempdir().expect("a folder");
-                    let args = ["tui", "--model", model.as_str()];
-                    let mut pty = Pty::start(data.path(), (80, 24), Terminal::Plain, &args);
-                    pty.until_shows("openai:");
-                    pty.send("What is it?\r");
-                    pty.until("an answer", |screen| last_word(screen).is_some());
-                    std::thread::sleep(Duration::from_millis(random.random_range(0..1500)));
-                    pty.hang_up();
-                    let code = pty.ends_within(SOON);
-                    assert_eq!(code, Ok(130), "{round}");
-                    let shown = last_word(&pty.text()).expect("an answer");
-                    let stored = answers(data.path());
-                    let kept = last_word(&stored).unwrap_or(0);
-                    // The last word on the screen may have been cut by its end.
-                    assert!(kept + 1 >= shown, "{kept} of {shown}: {stored}");
+                    // The moment itself is what is random.
+                    let moment = Duration::from_millis(random.random_range(0..longest));
+                    test(round, data.path(), moment);
                 }
             });
         }
@@ -132,7 +91,7 @@ fn a_terminal_that_closes_during_an_answer_ends_it_with_all_that_was_shown() {
 }
 
 /// The text of the answer to the only question in a data folder.
-fn answers(data: &std::path::Path) -> String {
+fn answers(data: &Path) -> String {
     let opened = artgpt_store::Database::open(&data.join("sessions.sled")).expect("opens");
     let session = &opened.database.list().expect("lists")[0];
     let turns = opened.database.get(&session.id).expect("is there").turns;
@@ -232,7 +191,7 @@ fn sigterm_ends_it_while_it_waits_for_the_terminals_answer() {
 #[test]
 fn ctrl_z_gives_the_terminal_back_and_fg_takes_it_again() {
     let data = tempfile::tempdir().expect("a folder");
-    for start in [panel as fn(&std::path::Path) -> Pty, |data| {
+    for start in [panel as fn(&Path) -> Pty, |data| {
         let pty = chat(data, Terminal::Plain, &[]);
         pty.send("half a question");
         pty.until_shows("half a question");

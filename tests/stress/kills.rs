@@ -14,7 +14,7 @@ use crate::common;
 
 const TURNS: u64 = 40;
 
-fn command(data: &Path, args: &[&str]) -> Command {
+pub(crate) fn command(data: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin("artgpt-tui"));
     command.env("XDG_CONFIG_HOME", data.join("config")).env_remove("ARTGPT_MODEL");
     command.arg("--data-dir").arg(data).args(args);
@@ -23,7 +23,7 @@ fn command(data: &Path, args: &[&str]) -> Command {
 }
 
 /// Runs a command to its end; its stdout.
-fn run(data: &Path, args: &[&str]) -> String {
+pub(crate) fn run(data: &Path, args: &[&str]) -> String {
     let output = command(data, args).output().expect("runs");
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("UTF-8")
