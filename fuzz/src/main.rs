@@ -11,11 +11,17 @@
 
 use std::path::{Path, PathBuf};
 
+use artgpt_model::checkpoint::Tensors;
 use artgpt_runs::readers::{CsvFile, EventFile, JsonLines, Matches, PatternLog, Reader, TrainerState, WandbFile};
 use artgpt_runs::media::{Embedding, project, sound, table};
 use artgpt_runs::{Curves, Grown, Pattern};
 use artgpt_rundir::events::record;
 use libfuzzer_sys::fuzz_target;
+
+// The decoder of a server's stream has no public name.
+#[path = "../../crates/artgpt-engine/src/remote/sse.rs"]
+#[allow(dead_code)]
+mod sse;
 
 fuzz_target!(|data: &[u8]| {
     let Some((kind, data)) = data.split_first() else { return };
@@ -23,11 +29,15 @@ fuzz_target!(|data: &[u8]| {
     let folder =
         if Path::new("/dev/shm").is_dir() { "/dev/shm".into() } else { std::env::temp_dir() };
     let path: PathBuf = folder.join(format!("artgpt-fuzz-{}", std::process::id()));
-    let (bytes, mut reader): (Vec<u8>, Box<dyn Reader>) = match kind % 11 {
+    let (bytes, mut reader): (Vec<u8>, Box<dyn Reader>) = match kind % 15 {
         // What lies in files until somebody looks at it.
         8 => return drop(sound(data)),
         9 => return drop(table(data)),
         10 => return vectors(&path, data),
+        11 => return stream(data),
+        12 => return tensors(&path.with_extension("gguf"), data),
+        13 => return tensors(&path.with_extension("safetensors"), data),
+        14 => return tensors(&path.with_extension("pth"), data),
         0 => (data.to_vec(), Box::new(EventFile::new(&path))),
         1 => (pieces(data).flat_map(record).collect(), Box::new(EventFile::new(&path))),
         2 => (data.to_vec(), Box::new(WandbFile::new(&path))),
@@ -69,6 +79,33 @@ fn vectors(path: &Path, data: &[u8]) {
             assert!(plane.labels.is_empty() || plane.labels.len() == plane.points.len());
         }
     }
+}
+
+/// A checkpoint, all of whose tensors are read.
+fn tensors(path: &Path, data: &[u8]) {
+    if std::fs::write(path, data).is_err() {
+        return;
+    }
+    if let Ok(tensors) = Tensors::open(path) {
+        tensors.names().for_each(|name| drop(tensors.read(name)));
+    }
+}
+
+/// Server-sent events: cut in two anywhere, they are the same as in one piece.
+fn stream(data: &[u8]) {
+    let Some((cut, data)) = data.split_first() else { return };
+    let read = |parts: &[&[u8]]| {
+        let (mut decoder, mut events) = (sse::Decoder::default(), Vec::new());
+        for part in parts {
+            if decoder.push(part, &mut events).is_err() {
+                return events;
+            }
+        }
+        events.extend(decoder.finish());
+        events
+    };
+    let (first, second) = data.split_at(usize::from(*cut).min(data.len()));
+    assert_eq!(read(&[data]), read(&[first, second]));
 }
 
 /// Messages: each begins with its length.

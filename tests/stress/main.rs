@@ -8,5 +8,6 @@ mod common;
 
 mod answers;
 mod budget;
+mod damage;
 mod full_disk;
 mod kills;
