@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use artgpt_model::checkpoint::{GgufFile, Tensors};
-use rand::rngs::StdRng;
 use rand::Rng;
+use rand::rngs::StdRng;
 
 use crate::budget::Budget;
 use crate::kills::command;
@@ -71,9 +71,8 @@ fn a_damaged_checkpoint_is_read_or_refused() {
         spoil(&mut bytes, &mut budget.random);
         let path = folder.path().join(name);
         std::fs::write(&path, &bytes).expect("writes");
-        let values = Tensors::open(&path).map(|tensors| {
-            tensors.names().filter(|name| tensors.read(name).is_ok()).count()
-        });
+        let values = Tensors::open(&path)
+            .map(|tensors| tensors.names().filter(|name| tensors.read(name).is_ok()).count());
         match values {
             Ok(_) => read += 1,
             Err(e) => {
@@ -105,7 +104,8 @@ fn a_damaged_stream_is_an_answer_or_an_error() {
         for mut stream in listener.incoming().flatten() {
             let _ = stream.read(&mut [0; 65536]);
             let body = sent.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+            let head =
+                "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
             let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
         }
     });

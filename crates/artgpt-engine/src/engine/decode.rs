@@ -5,13 +5,13 @@ use candle_core::Tensor;
 use super::text_stream::TextStream;
 use super::{Engine, Generated};
 use crate::prefix::Position;
-use crate::{Cancel, GenerateEvent, Request, Result};
+use crate::{Cancel, GenerateEvent, Prompt, Request, Result};
 use artgpt_chat::FinishReason;
 use artgpt_kernels::matrix::Precision;
 use artgpt_model::sampling::{Sampler, TokenHistory};
 
 impl Engine {
-    /// Samples tokens until an end token, a stop string, a limit or `cancel`. `output` is the
+    /// Samples tokens until an end token, a stop string, a loop in a chat, a limit or `cancel`. `output` is the
     /// network's output at the prompt's last position, (1, 1, hidden); `None` after a cancel.
     /// `penalised` are the prompt's tokens that the repetition penalty counts.
     pub(super) fn generate_tokens(
@@ -25,7 +25,8 @@ impl Engine {
         let context = self.context_of(&request.prompt);
         let ends = self.end_tokens(&request.prompt);
         let mut sampler = Sampler::new(&request.sampling);
-        let mut stream = TextStream::new(self.stop_strings(request));
+        let is_chat = matches!(request.prompt, Prompt::Chat { .. });
+        let mut stream = TextStream::new(self.stop_strings(request), is_chat);
         let mut ids = Vec::new();
         let mut finish_reason = FinishReason::Length;
         while let Some(last) = output.take() {

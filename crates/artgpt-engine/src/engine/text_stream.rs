@@ -1,30 +1,38 @@
-//! The text of an answer, token by token: whole characters only, nothing after a stop string.
+//! The text of an answer, token by token: whole characters only, nothing after a stop string, and no loops.
 
-use artgpt_chat::{Detokenizer, StopFilter, Tokenizer};
+use artgpt_chat::{Detokenizer, RepetitionGuard, StopFilter, Tokenizer};
 
-/// Joins the detokenizer and the stop strings.
+/// Joins the detokenizer, the stop strings and, in a chat, the guard against loops.
 pub(super) struct TextStream {
     detokenizer: Detokenizer,
     stops: StopFilter,
+    repetition: Option<RepetitionGuard>,
     text: String,
     stopped: bool,
 }
 
 impl TextStream {
-    pub(super) fn new(stop_strings: Vec<String>) -> Self {
-        let stops = StopFilter::new(stop_strings);
-        Self { detokenizer: Detokenizer::new(), stops, text: String::new(), stopped: false }
+    /// A raw prompt is continued as the model would, also in a loop.
+    pub(super) fn new(stop_strings: Vec<String>, is_chat: bool) -> Self {
+        Self {
+            detokenizer: Detokenizer::new(),
+            stops: StopFilter::new(stop_strings),
+            repetition: is_chat.then(RepetitionGuard::default),
+            text: String::new(),
+            stopped: false,
+        }
     }
 
     /// Adds a token; returns the text that can be shown now, often none.
     pub(super) fn push(&mut self, id: u32, tokenizer: &Tokenizer) -> String {
         let (new, stopped) = self.stops.push(&self.detokenizer.push(id, tokenizer));
         self.stopped |= stopped;
+        self.stopped |= self.repetition.as_mut().is_some_and(|guard| guard.push(&new));
         self.text.push_str(&new);
         new
     }
 
-    /// Whether a stop string has ended the text.
+    /// Whether a stop string or a loop has ended the text.
     pub(super) fn is_stopped(&self) -> bool {
         self.stopped
     }
