@@ -80,7 +80,7 @@ fn hugging_face(dir: &Path, manifest: &mut Manifest) -> Result<()> {
     manifest.language = Some(language(dir, gguf.as_deref().unwrap_or(dir)));
     let tokenizer = std::fs::read_to_string(dir.join("tokenizer_config.json")).unwrap_or_default();
     let template = if tokenizer.contains("<|im_start|>") { "chatml" } else { "vicuna" };
-    manifest.prompt = Some(PromptPart { template: template.into(), alone_without_picture: false });
+    manifest.prompt = Some(PromptPart { template: template.into(), ..PromptPart::default() });
     Ok(())
 }
 
@@ -159,8 +159,7 @@ impl Originals {
             });
         }
         manifest.language = Some(language(dir, &self.language));
-        manifest.prompt =
-            Some(PromptPart { template: "minigpt4".into(), alone_without_picture: false });
+        manifest.prompt = Some(PromptPart { template: "minigpt4".into(), ..PromptPart::default() });
         Ok(())
     }
 }
