@@ -73,6 +73,15 @@ impl Template {
         }
     }
 
+    /// The name that a manifest uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ChatMl => "chatml",
+            Self::MiniGpt4 => "minigpt4",
+            Self::Vicuna => "vicuna",
+        }
+    }
+
     /// The manifest's template; without one, ChatML if the vocabulary has its tokens, else Vicuna.
     ///
     /// # Errors
@@ -263,6 +272,12 @@ pub struct PromptStyle {
     pub system: Option<String>,
     /// Whether a line of measured features stands behind each image's label.
     pub measured: bool,
+}
+
+impl From<Template> for PromptStyle {
+    fn from(template: Template) -> Self {
+        Self { template, system: None, measured: false }
+    }
 }
 
 impl PromptStyle {
