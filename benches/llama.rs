@@ -111,7 +111,7 @@ fn training_pass(bencher: Bencher, precision: TrainPrecision) {
         })
         .into();
     let packed =
-        pack(&examples, config.num_query_tokens, Template::ChatMl, &tokenizer).expect("packs");
+        pack(&examples, config.num_query_tokens, &Template::ChatMl.into(), &tokenizer).expect("packs");
     bencher.bench_local(|| {
         let image = bridge.forward::<Differentiable>(&tokens, &[]).expect("runs");
         answer_loss(&language, &packed, &image, None, Weigh::Tokens)

@@ -35,7 +35,7 @@ fn main() -> anyhow::Result<()> {
         turns.push(turn);
         println!("> {question}");
         let request = Request {
-            prompt: Prompt::Chat { system: None, turns: turns.clone() },
+            prompt: Prompt::Chat { system: None, turns: turns.clone(), measured: true },
             pictures: vec![Picture::of(&artwork)],
             sampling: settings.sampling.clone(),
             max_new_tokens: settings.max_new_tokens,

@@ -10,6 +10,7 @@ use super::{Context, Failure};
 use artgpt_app::data::{Checked, check};
 use artgpt_base::output;
 use artgpt_base::text::printable;
+use artgpt_train::data::conversations::TalkReport;
 use artgpt_train::data::{BadItem, Report, Spread};
 
 /// Cells of a sample picture.
@@ -22,6 +23,7 @@ pub(crate) fn run(context: &Context, command: DataCommand) -> Result<ExitCode, F
     match check(&context.app, &config_file, &set)? {
         Checked::Museum { train, held_out, tags } => museum(context, train, held_out, tags),
         Checked::Pairs(report) => return pairs(context, &report, !no_pictures),
+        Checked::Conversations(report) => return conversations(context, &report),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -39,6 +41,62 @@ fn pairs(context: &Context, report: &Report, pictures: bool) -> Result<ExitCode,
         0 => Err(Failure::new("data", "no pair can train", "fix what is named above")),
         _ => Ok(ExitCode::SUCCESS),
     }
+}
+
+fn conversations(context: &Context, report: &TalkReport) -> Result<ExitCode, Failure> {
+    if context.json {
+        output::line(serde_json::json!(report));
+    } else {
+        output::write(describe_talk(report));
+    }
+    match report.conversations - report.text_only {
+        // The report is the one document on stdout.
+        0 if context.json => Ok(ExitCode::FAILURE),
+        0 => Err(Failure::new(
+            "data",
+            "no conversation about a picture can train",
+            "fix what is named above",
+        )),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn describe_talk(report: &TalkReport) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(text, "{}", format!("{name:<26} {value}").trim_end());
+    };
+    line("files", report.files.to_string());
+    line("records", report.records.to_string());
+    line("conversations", report.conversations.to_string());
+    line("rounds", report.rounds.to_string());
+    line("without a picture", report.text_only.to_string());
+    line("about two pictures", report.two_pictures.to_string());
+    line("train", report.train.to_string());
+    line("are held out", report.held_out.to_string());
+    line("are set aside", report.set_aside.to_string());
+    line("pictures", report.pictures.to_string());
+    line("bad", report.bad.to_string());
+    named(&mut line, &report.bad_items, report.bad);
+    line("not used", report.unused.to_string());
+    named(&mut line, &report.unused_items, report.unused_items.len());
+    for (i, (kind, count)) in report.kinds.iter().enumerate() {
+        let kind = if kind.is_empty() { "none" } else { kind };
+        line(if i == 0 { "kinds" } else { "" }, format!("{}: {count}", printable(kind)));
+    }
+    line("words of a question", spread(report.question_words));
+    line("words of an answer", spread(report.answer_words));
+    line("questions asked again", report.same_questions.to_string());
+    line("answers given again", report.same_answers.to_string());
+    for sample in &report.samples {
+        line("", String::new());
+        let pictures = sample.pictures.join(", ");
+        line("sample", printable(&format!("{} {pictures}", sample.place)).clone());
+        for turn in &sample.turns {
+            line("", printable(turn).clone());
+        }
+    }
+    text
 }
 
 fn museum(context: &Context, train: usize, held_out: usize, tags: usize) {

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use artgpt_art::painting_ids;
 use artgpt_fetch::is_installed;
 use artgpt_model::checkpoint::LanguageFile;
 use artgpt_model::manifest::Model;
 use artgpt_rundir::{DataConfig, TrainConfig};
+use artgpt_train::data::Conversations;
 use artgpt_train::open_feed;
 
 use crate::{Estimate, estimate};
@@ -43,10 +45,21 @@ pub fn check_run(config: &TrainConfig, models: &Path, runs: &Path) -> Result<Est
         }
     };
     let model = installed(&config.model)?;
-    if let DataConfig::Museum(name) = &config.data
-        && !Path::new(name).join("objects.json").is_file()
-    {
-        installed(name)?;
+    let museum = |name: &str| match Path::new(name).join("objects.json").is_file() {
+        true => Ok(Path::new(name).to_path_buf()),
+        false => installed(name).map(|set| set.dir.join("files")),
+    };
+    match &config.data {
+        DataConfig::Museum(name) => drop(museum(name)?),
+        DataConfig::Conversations(data) => {
+            let of_museum = data.images.as_ref().filter(|name| !crate::conversations::is_plain(name));
+            let ids = of_museum.map(|name| museum(name)).transpose()?;
+            // A damaged museum is reported when the run starts.
+            let ids = ids.and_then(|folder| painting_ids(&folder).ok());
+            let ids = ids.map(|ids| ids.into_iter().collect());
+            Conversations::open(data, ids.as_ref()).map_err(artgpt_train::TrainError::from)?;
+        }
+        DataConfig::Pairs(_) => {}
     }
     let language = match model.language_path() {
         Some(path) => {

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use super::overrides::Override;
-use super::{App, Event, Result, models, train_config};
+use super::{App, Event, Result, conversations, models, train_config};
 use artgpt_art::Paintings;
 use artgpt_rundir::{DataConfig, TrainConfig};
 use artgpt_train::data::Report;
+use artgpt_train::data::conversations::TalkReport;
 
 /// What there is to train on.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub enum Checked {
     },
     /// Pictures with captions, and what is wrong with them.
     Pairs(Box<Report>),
+    /// Conversations, and what is wrong with them.
+    Conversations(Box<TalkReport>),
 }
 
 /// Reads all pictures and labels, or rows and captions, of a configuration with values replaced.
@@ -34,6 +37,16 @@ pub fn check(app: &App, config_file: &Path, set: &[Override]) -> Result<Checked>
             let progress = |done, total| app.tell(&Event::DataChecked { done, total });
             let report = artgpt_train::data::check(pairs, config.split_drawn_by(), progress)?;
             Ok(Checked::Pairs(Box::new(report)))
+        }
+        DataConfig::Conversations(data) => {
+            let progress = |done, total| app.tell(&Event::DataChecked { done, total });
+            let split = match conversations::museum(app, &config.data)? {
+                Some(folder) => Some(conversations::split(&Paintings::open(&folder)?, &config)?),
+                None => None,
+            };
+            let seed = config.split_drawn_by();
+            let check = artgpt_train::data::conversations::check;
+            Ok(Checked::Conversations(Box::new(check(data, split.as_ref(), seed, progress)?)))
         }
     }
 }

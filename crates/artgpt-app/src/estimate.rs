@@ -28,6 +28,8 @@ pub struct Estimate {
 const MOST: usize = 200;
 /// Tokens of a question with its answer, and of a caption, on average.
 const TOKENS: (usize, usize) = (40, 64);
+/// Tokens of a segment of conversations, on average: some have several rounds.
+const TALK_TOKENS: usize = 150;
 /// Vision encoder, Q-Former and the program itself, with the default model.
 const REST: u64 = 300 << 20;
 
@@ -142,6 +144,7 @@ fn tokens(stage: &Stage) -> usize {
     match stage.kind {
         StageKind::Align => 0,
         StageKind::Caption => TOKENS.1,
+        StageKind::Talk => stage.questions * TALK_TOKENS,
         StageKind::Answer => {
             (stage.questions + stage.always.len() + stage.presence + stage.labels) * TOKENS.0
         }

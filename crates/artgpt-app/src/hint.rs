@@ -228,7 +228,9 @@ fn config(e: &ConfigError) -> String {
 fn data(e: &DataError) -> Option<String> {
     match e {
         DataError::Io { .. } => Some("check [data] in the configuration".into()),
-        DataError::Empty { .. } => Some("`artgpt-tui data check CONFIG` shows all of it".into()),
+        DataError::Empty { .. } | DataError::NoConversation { .. } => {
+            Some("`artgpt-tui data check CONFIG` shows all of it".into())
+        }
         DataError::Format { .. } | DataError::Config(_) => None,
         DataError::Foreign { hint, .. } => Some((*hint).into()),
     }

@@ -9,6 +9,7 @@ pub mod ask;
 pub mod backend;
 pub mod catalogue;
 mod check_run;
+mod conversations;
 pub mod data;
 mod error;
 mod estimate;

@@ -206,6 +206,36 @@ impl FormalFeatures {
         }
     }
 
+    /// The classes in one line, as a prompt gives them to a model, such as `mostly brown, with grey;
+    /// middle key; soft contrast; neutral colours; medium saturation; symmetrical; detail spread evenly`.
+    pub fn as_prompt(&self) -> String {
+        let palette = self.palette_sentence().trim_end_matches('.').to_lowercase();
+        let key = match self.light_key {
+            LightKey::Low => "low key, dark",
+            LightKey::Middle => "middle key",
+            LightKey::High => "high key, light",
+        };
+        let saturation = match self.saturation {
+            Saturation::Medium => "medium saturation",
+            other => other.word(),
+        };
+        let symmetry = match self.symmetry {
+            Symmetry::Partial => "partly symmetrical",
+            other => other.word(),
+        };
+        let balance = match self.balance {
+            Balance::Left => "most detail on the left",
+            Balance::Right => "most detail on the right",
+            Balance::Top => "most detail at the top",
+            Balance::Bottom => "most detail at the bottom",
+            Balance::Even => "detail spread evenly",
+        };
+        let (contrast, warmth) = (self.contrast.word(), self.warmth.word());
+        format!(
+            "{palette}; {key}; {contrast} contrast; {warmth} colours; {saturation}; {symmetry}; {balance}"
+        )
+    }
+
     /// The colour with the largest share.
     pub(crate) fn dominant(&self) -> Colour {
         self.palette.first().map_or(Colour::Grey, |(c, _)| *c)
@@ -380,6 +410,21 @@ mod tests {
         assert_eq!(arch.symmetry, Symmetry::Symmetrical);
         let left = of(|x, y| if x < 90 && (x + y) % 8 < 4 { [220; 3] } else { [60; 3] });
         assert_eq!(left.balance, Balance::Left);
+    }
+
+    #[test]
+    fn a_prompt_names_every_class_in_one_line() {
+        // Right of the middle black lines on brown, so the detail and the asymmetry are there.
+        let brown = of(|x, _| if x > 150 && x % 8 < 2 { [10, 8, 6] } else { [140, 95, 50] });
+        assert_eq!(
+            brown.as_prompt(),
+            "mostly brown; middle key; soft contrast; warm colours; vivid; asymmetrical; \
+             most detail on the right"
+        );
+        let halves = of(|x, _| if x < 90 { [250, 250, 252] } else { [30, 60, 200] });
+        let line = halves.as_prompt();
+        assert!(line.starts_with("mostly blue, with white; "), "{line}");
+        assert!(line.contains("; strong contrast; cool colours; "), "{line}");
     }
 
     #[test]

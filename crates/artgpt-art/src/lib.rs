@@ -20,7 +20,7 @@ pub use features::{
     Balance, Colour, Contrast, FormalFeatures, Genre, LightKey, Saturation, Symmetry, Warmth,
 };
 pub use label::Label;
-pub use museum::{Painting, Paintings, Split, count_paintings, titles};
+pub use museum::{Painting, Paintings, Split, count_paintings, painting_ids, titles};
 pub use perceptual_hash::PerceptualHash;
 pub use questions::{PRESENCE_WORDINGS, Question, description};
 pub use resample::within;

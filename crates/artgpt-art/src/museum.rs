@@ -50,7 +50,7 @@ pub struct Paintings {
 }
 
 /// The split into training and held-out paintings; a run's `split.json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Split {
     /// RNG seed of the split.
     pub seed: u64,
@@ -58,6 +58,27 @@ pub struct Split {
     pub train: Vec<u64>,
     /// IDs of the held-out paintings, ascending.
     pub held_out: Vec<u64>,
+    /// IDs of paintings that are not trained on and give the validation loss, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set_aside: Vec<u64>,
+}
+
+impl Split {
+    /// Takes `count` random ones of the training paintings out, by the split's seed. `None` if none is
+    /// left to train on.
+    pub fn setting_aside(mut self, count: usize) -> Option<Self> {
+        if count >= self.train.len() {
+            return None;
+        }
+        // Another stream than that of the held-out paintings.
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        rng.set_stream(1);
+        self.train.shuffle(&mut rng);
+        self.set_aside = self.train.split_off(self.train.len() - count);
+        self.train.sort_unstable();
+        self.set_aside.sort_unstable();
+        Some(self)
+    }
 }
 
 #[derive(Deserialize)]
@@ -96,11 +117,19 @@ struct Tag {
 /// # Errors
 /// [`ArtError::Missing`] for an image, [`ArtError::Io`] or [`ArtError::Museum`] for `objects.json`.
 pub fn count_paintings(folder: &Path) -> Result<usize> {
+    painting_ids(folder).map(|ids| ids.len())
+}
+
+/// The IDs of the paintings of a folder, under the same check.
+///
+/// # Errors
+/// Those of [`count_paintings`].
+pub fn painting_ids(folder: &Path) -> Result<Vec<u64>> {
     let all = records(folder)?;
     let paths = all.iter().map(|record| folder.join(format!("{}.jpg", record.id)));
     match paths.into_iter().find(|path| !path.is_file()) {
         Some(path) => Err(ArtError::Missing(path.display().to_string())),
-        None => Ok(all.len()),
+        None => Ok(all.iter().map(|record| record.id).collect()),
     }
 }
 
@@ -151,7 +180,7 @@ impl Paintings {
         let mut train = ids.split_off(held_out);
         train.sort_unstable();
         ids.sort_unstable();
-        Ok(Split { seed, train, held_out: ids })
+        Ok(Split { seed, train, held_out: ids, set_aside: Vec::new() })
     }
 
     /// The tags of at least four training paintings, in alphabetical order.
@@ -276,5 +305,14 @@ mod tests {
         assert_eq!(split, set.split(3, 12).expect("splits"));
         assert_ne!(split, set.split(4, 12).expect("splits"));
         assert!(set.split(3, 50).is_err());
+        // What is set aside comes from the training paintings, and the held-out ones stay.
+        let aside = split.clone().setting_aside(5).expect("leaves some");
+        assert_eq!((aside.train.len(), aside.set_aside.len()), (33, 5));
+        assert_eq!(aside.held_out, split.held_out);
+        let mut both = [&aside.train[..], &aside.set_aside].concat();
+        both.sort_unstable();
+        assert_eq!(both, split.train);
+        assert_eq!(split.clone().setting_aside(0), Some(split.clone()));
+        assert_eq!(split.setting_aside(38), None);
     }
 }

@@ -130,6 +130,15 @@ impl ViewJitter {
         }
     }
 
+    /// Draws a crop of a share of the area between `least` and `most`, neither flipped nor recoloured: for
+    /// texts that speak of left, right and colours.
+    pub fn part(least: f32, most: f32, rng: &mut impl Rng) -> Self {
+        let area = rng.random_range(least..=most);
+        let width = rng.random_range(area.ln()..=0.0).exp();
+        let (left, top) = (rng.random(), rng.random());
+        Self { width, height: area / width, left, top, ..Self::NONE }
+    }
+
     /// Draws a full augmentation. A third of the views keep their colours, so that real ones are common.
     pub fn random(rng: &mut impl Rng) -> Self {
         let mut jitter = Self::crop(rng);
@@ -170,6 +179,24 @@ mod tests {
         let plain = View::whole(&image);
         let same = View::jittered(&image, &ViewJitter::NONE);
         assert_eq!(plain.pixels(), same.pixels());
+    }
+
+    #[test]
+    fn a_part_has_the_area_that_was_asked_for_and_keeps_its_colours() {
+        use rand::SeedableRng;
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(5);
+        let (mut widest, mut narrowest) = (0f32, 1f32);
+        for _ in 0..500 {
+            let part = ViewJitter::part(0.85, 1.0, &mut rng);
+            let area = part.width * part.height;
+            assert!((0.849..=1.001).contains(&area), "{part:?}");
+            assert!(part.width <= 1.0 && part.height <= 1.001, "{part:?}");
+            assert!(!part.flip && part.mirror == 0.0 && part.gamma == 1.0 && part.warmth == 0.0);
+            (widest, narrowest) = (widest.max(part.width), narrowest.min(part.width));
+        }
+        assert!(widest > 0.99 && narrowest < 0.9, "{narrowest} to {widest}");
+        let whole = ViewJitter::part(1.0, 1.0, &mut rng);
+        assert_eq!((whole.width, whole.height), (1.0, 1.0));
     }
 
     #[test]

@@ -73,6 +73,15 @@ impl Template {
         }
     }
 
+    /// The name that a manifest uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ChatMl => "chatml",
+            Self::MiniGpt4 => "minigpt4",
+            Self::Vicuna => "vicuna",
+        }
+    }
+
     /// The manifest's template; without one, ChatML if the vocabulary has its tokens, else Vicuna.
     ///
     /// # Errors
@@ -117,7 +126,22 @@ impl Template {
         turns: &[Turn],
         tokenizer: &Tokenizer,
     ) -> Result<Vec<Piece>, ChatError> {
-        let mut out = PieceWriter::new(tokenizer);
+        self.render_measured(system, turns, &[], tokenizer)
+    }
+
+    /// The same with a line of measured features behind the label of each image that has one;
+    /// `measured` is indexed as the request's images.
+    ///
+    /// # Errors
+    /// [`ChatError::Encode`], if the vocabulary lacks a token of the template.
+    pub fn render_measured(
+        self,
+        system: Option<&str>,
+        turns: &[Turn],
+        measured: &[Option<String>],
+        tokenizer: &Tokenizer,
+    ) -> Result<Vec<Piece>, ChatError> {
+        let mut out = PieceWriter::new(tokenizer, measured);
         if let Some(bos) = tokenizer.bos {
             out.id(bos)?;
         }
@@ -209,26 +233,80 @@ impl Template {
         (index, label): &(usize, String),
         out: &mut PieceWriter,
     ) -> Result<(), ChatError> {
-        let known = label != "none";
+        let known = (label != "none").then_some(label.as_str());
+        let measured = out.measured.get(*index).and_then(Option::as_deref);
         match self {
             Self::ChatMl => {
                 out.image(*index)?;
                 out.text(&format!("\nLabel: {label}\n"));
+                if let Some(measured) = measured {
+                    out.text(&format!("Measured: {measured}\n"));
+                }
             }
             Self::MiniGpt4 => {
                 out.text("<Img>");
                 out.image(*index)?;
                 out.text("</Img> ");
-                if known {
-                    out.text(&format!("({label}) "));
+                for line in known.into_iter().chain(measured) {
+                    out.text(&format!("({line}) "));
                 }
             }
             Self::Vicuna => {
                 out.image(*index)?;
-                out.text(&if known { format!("\n({label})\n") } else { "\n".to_string() });
+                out.text("\n");
+                for line in known.into_iter().chain(measured) {
+                    out.text(&format!("({line})\n"));
+                }
             }
         }
         Ok(())
+    }
+}
+
+/// How a model's conversations are written: its template, and what its manifest says beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PromptStyle {
+    /// The template.
+    pub template: Template,
+    /// The system prompt if the user gives none; `None` is the template's.
+    pub system: Option<String>,
+    /// Whether a line of measured features stands behind each image's label.
+    pub measured: bool,
+}
+
+impl From<Template> for PromptStyle {
+    fn from(template: Template) -> Self {
+        Self { template, system: None, measured: false }
+    }
+}
+
+impl PromptStyle {
+    /// The manifest's style.
+    ///
+    /// # Errors
+    /// [`ChatError::Template`] for an unknown name.
+    pub fn of(manifest: &Manifest, tokenizer: &Tokenizer) -> Result<Self, ChatError> {
+        let prompt = manifest.prompt.as_ref();
+        Ok(Self {
+            template: Template::of(manifest, tokenizer)?,
+            system: prompt.and_then(|p| p.system.clone()),
+            measured: prompt.is_some_and(|p| p.measured),
+        })
+    }
+
+    /// Renders a conversation; `system` replaces the style's own. See [`Template::render_measured`].
+    ///
+    /// # Errors
+    /// [`ChatError::Encode`], if the vocabulary lacks a token of the template.
+    pub fn render(
+        &self,
+        system: Option<&str>,
+        turns: &[Turn],
+        measured: &[Option<String>],
+        tokenizer: &Tokenizer,
+    ) -> Result<Vec<Piece>, ChatError> {
+        let system = system.or(self.system.as_deref());
+        self.template.render_measured(system, turns, measured, tokenizer)
     }
 }
 
@@ -245,7 +323,7 @@ pub fn raw_prompt(
     if markers != images {
         return Err(ChatError::Markers { markers, images });
     }
-    let mut out = PieceWriter::new(tokenizer);
+    let mut out = PieceWriter::new(tokenizer, &[]);
     if let Some(bos) = tokenizer.bos {
         out.id(bos)?;
     }
@@ -269,13 +347,15 @@ pub fn count_markers(text: &str) -> usize {
 /// reference.
 struct PieceWriter<'a> {
     tokenizer: &'a Tokenizer,
+    /// A line for each image that has one.
+    measured: &'a [Option<String>],
     pieces: Vec<Piece>,
     text: String,
 }
 
 impl<'a> PieceWriter<'a> {
-    fn new(tokenizer: &'a Tokenizer) -> Self {
-        Self { tokenizer, pieces: Vec::new(), text: String::new() }
+    fn new(tokenizer: &'a Tokenizer, measured: &'a [Option<String>]) -> Self {
+        Self { tokenizer, measured, pieces: Vec::new(), text: String::new() }
     }
 
     fn text(&mut self, text: &str) {

@@ -23,11 +23,12 @@ use candle_core::Device;
 use self::adapters::{AdapterCache, AdapterId};
 use super::embedding_store::EmbeddingStore;
 use super::image_cache::ImageCache;
+use super::measured::MeasuredCache;
 use super::notices::{VocabularyRows, notices};
 use super::prefix::Position;
 use super::{Cancel, InferenceError, Prompt, Request, Result, ms};
 use artgpt_chat::{
-    Answer, FinishReason, InstructionTokenizer, Template, Timings, Tokenizer, Usage,
+    Answer, FinishReason, InstructionTokenizer, PromptStyle, Template, Timings, Tokenizer, Usage,
 };
 use artgpt_kernels::matrix::Precision;
 use artgpt_model::LoadStage;
@@ -46,7 +47,7 @@ const MINIGPT4_CONTEXT: usize = 2000;
 struct PromptFormat {
     /// For a Q-Former that reads the instruction.
     instructions: Option<InstructionTokenizer>,
-    template: Template,
+    style: PromptStyle,
     /// See `PromptPart::alone_without_picture` in the manifest.
     alone_without_picture: bool,
 }
@@ -59,7 +60,7 @@ impl PromptFormat {
             instructions: reads
                 .map(|q| InstructionTokenizer::open(&model.path(&q.path)))
                 .transpose()?,
-            template: Template::of(&model.manifest, tokenizer)?,
+            style: PromptStyle::of(&model.manifest, tokenizer)?,
             alone_without_picture: prompt.is_some_and(|p| p.alone_without_picture),
         })
     }
@@ -79,6 +80,8 @@ pub struct Engine {
     /// What `cache` holds, position by position.
     cached: Vec<Position>,
     images: ImageCache,
+    /// Lines of measured features, for a model whose prompts have them.
+    measured: MeasuredCache,
     /// Image tokens of earlier sessions, on disk.
     embeddings: Option<EmbeddingStore>,
     /// Where `embeddings` are; also set where nothing can be stored for the active adapter set.
@@ -144,6 +147,7 @@ impl Engine {
             cache,
             cached: Vec::new(),
             images: ImageCache::default(),
+            measured: MeasuredCache::default(),
             embeddings: None,
             embedding_folder: None,
             inactive_adapters: AdapterCache::default(),
@@ -178,7 +182,7 @@ impl Engine {
     /// The most tokens of prompt and answer together in a chat.
     pub fn context_length(&self) -> usize {
         let model = self.model.language.config.context_length;
-        match self.format.template {
+        match self.format.style.template {
             Template::MiniGpt4 => model.min(MINIGPT4_CONTEXT),
             Template::ChatMl | Template::Vicuna => model,
         }
@@ -249,7 +253,7 @@ impl Engine {
     /// Stop strings of the template and of the request; a raw prompt has no template.
     fn stop_strings(&self, request: &Request) -> Vec<String> {
         let of_template = match request.prompt {
-            Prompt::Chat { .. } => self.format.template.stop_strings(),
+            Prompt::Chat { .. } => self.format.style.template.stop_strings(),
             Prompt::Raw(_) => &[],
         };
         let of_request = request.sampling.stop.iter().cloned();
@@ -259,7 +263,7 @@ impl Engine {
     /// Tokens that end an answer.
     fn end_tokens(&self, prompt: &Prompt) -> Vec<u32> {
         let stops = match prompt {
-            Prompt::Chat { .. } => self.format.template.stop_strings(),
+            Prompt::Chat { .. } => self.format.style.template.stop_strings(),
             Prompt::Raw(_) => &[],
         };
         let stops = stops.iter();

@@ -6,6 +6,7 @@ mod beam;
 mod embedding_store;
 mod engine;
 mod image_cache;
+mod measured;
 mod notices;
 mod prefix;
 mod remote;
@@ -133,6 +134,9 @@ pub enum Prompt {
         system: Option<String>,
         /// The turns, the question last.
         turns: Vec<Turn>,
+        /// Whether each picture's measured features come with it, if the model's manifest says that
+        /// its prompts have them. An evaluation can turn them off.
+        measured: bool,
     },
     /// Text as given, with an `<image>` marker for each image.
     Raw(String),

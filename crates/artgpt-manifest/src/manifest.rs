@@ -146,11 +146,18 @@ pub enum PeftMethod {
 }
 
 /// `[prompt]`: how a conversation becomes a prompt.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PromptPart {
     /// The chat template: `chatml`, `minigpt4` or `vicuna`.
     pub template: String,
+    /// The system prompt if the user gives none; without it, the template's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// Behind a picture's label comes a line of its measured formal features: for a model that was
+    /// trained with it.
+    #[serde(default)]
+    pub measured: bool,
     /// Without an open image, answer each question without the history: for a model that was trained
     /// that way and would take its own "I see no picture" for a description.
     #[serde(default)]

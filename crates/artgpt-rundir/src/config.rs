@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Captions, DataConfig, Guard, Result, RunError};
-use artgpt_art::Question;
+use crate::{DataConfig, Guard, Result, RunError, Stage, StageKind};
 use artgpt_manifest::Method;
 
 /// A run's configuration. Every field has a default but `model`, `data` and `stage`.
@@ -27,6 +26,13 @@ pub struct TrainConfig {
     /// Paintings of a museum held out from training; `data.held_out` is the share of `[data]`.
     #[serde(default = "held_out")]
     pub held_out: usize,
+    /// More paintings that conversations do not train on, chosen by `split_seed` among those that
+    /// are left; with them it is these whose loss the run validates.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub set_aside: usize,
+    /// Replaces keys of the base manifest's `[prompt]`, in training and in the result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<PromptConfig>,
     /// What trains in the language model.
     #[serde(default)]
     pub method: Method,
@@ -90,6 +96,18 @@ pub struct TrainConfig {
     pub slurm: Option<Resources>,
     /// Stages, in order.
     pub stage: Vec<Stage>,
+}
+
+/// `[prompt]`: how conversations with the model are written from now on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PromptConfig {
+    /// The system prompt if the user gives none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// Whether a line of a picture's measured features stands behind its label.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub measured: Option<bool>,
 }
 
 /// `[slurm]`: options of `sbatch`; the cluster's defaults apply to the others.
@@ -194,99 +212,6 @@ pub enum BridgeParts {
     Nothing,
 }
 
-/// One stage: a loss, its length and its learning rates.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Stage {
-    /// The loss.
-    pub kind: StageKind,
-    /// Optimiser steps.
-    pub steps: usize,
-    /// Views per micro-batch.
-    pub batch: usize,
-    /// Micro-batches whose gradients one step accumulates.
-    #[serde(default = "one_batch")]
-    pub accumulate: usize,
-    /// Learning rate after the warm-up.
-    pub lr: f64,
-    /// Learning rate at the end of the cosine.
-    #[serde(default)]
-    pub min_lr: f64,
-    /// Learning rate at the first step.
-    #[serde(default)]
-    pub warmup_lr: f64,
-    /// Steps of linear warm-up.
-    #[serde(default)]
-    pub warmup_steps: usize,
-    /// Factor on the learning rate of Q-Former and projection.
-    #[serde(default = "one")]
-    pub bridge_lr_scale: f64,
-    /// Questions about one view (answer stage).
-    #[serde(default = "questions")]
-    pub questions: usize,
-    /// Ask only these question types, equally often (answer stage): a classification.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub only: Vec<Question>,
-    /// Additional question types about every view (answer stage), for types that are hard to learn.
-    #[serde(default)]
-    pub always: Vec<Question>,
-    /// Additional yes-or-no questions about things in every view (answer stage).
-    #[serde(default)]
-    pub presence: usize,
-    /// Additional questions about the label of every view, most of them after other turns (answer
-    /// stage).
-    #[serde(default)]
-    pub labels: usize,
-    /// What the loss of a view averages over (answer stage).
-    #[serde(default)]
-    pub weigh: Weigh,
-    /// How pictures and captions become examples (caption stage).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub caption: Option<Captions>,
-}
-
-impl Stage {
-    /// The caption settings, or their defaults.
-    pub fn captions(&self) -> Captions {
-        self.caption.clone().unwrap_or_default()
-    }
-}
-
-/// What the loss of a view averages over.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Weigh {
-    /// Tokens: a long answer counts for more than a short one.
-    #[default]
-    Tokens,
-    /// Answers: a word that decides a short answer is not lost among those of a long one.
-    Answers,
-}
-
-/// The loss of a stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StageKind {
-    /// Aligns the projected query tokens with the language model's embeddings of the true answers'
-    /// words; the language model itself does not run.
-    Align,
-    /// Cross-entropy on the tokens of answers to questions about a museum's paintings.
-    Answer,
-    /// Cross-entropy on the tokens of a picture's caption.
-    Caption,
-}
-
-impl StageKind {
-    /// Its name in metrics and configurations.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Align => "align",
-            Self::Answer => "answer",
-            Self::Caption => "caption",
-        }
-    }
-}
-
 impl TrainConfig {
     /// Checks ranges and combinations of all values.
     ///
@@ -297,45 +222,13 @@ impl TrainConfig {
         if self.stage.is_empty() {
             return wrong("there is no [[stage]]".into());
         }
-        for (i, s) in self.stage.iter().enumerate() {
-            if [s.batch, s.questions, s.steps, s.accumulate].contains(&0) {
-                return wrong(format!(
-                    "stage {i}: steps, batch, accumulate and questions must be above 0"
-                ));
+        for (i, stage) in self.stage.iter().enumerate() {
+            if let Some(problem) = stage.problem(&self.data) {
+                return wrong(format!("stage {i}: {problem}"));
             }
-            for (name, rate) in [("lr", s.lr), ("min_lr", s.min_lr), ("warmup_lr", s.warmup_lr)] {
-                if !(0.0..=HIGHEST_LR).contains(&rate) {
-                    return wrong(format!("stage {i}: {name} must be from 0 to {HIGHEST_LR}"));
-                }
-            }
-            if s.lr == 0.0 {
-                return wrong(format!("stage {i}: lr must be above 0"));
-            }
-            let pairs = matches!(self.data, DataConfig::Pairs(_));
-            if pairs != (s.kind == StageKind::Caption) {
-                return wrong(format!(
-                    "stage {i}: caption stages learn from [data] with pictures and captions, align \
-                     and answer stages from a museum, such as data = \"met-paintings\""
-                ));
-            }
-            if !s.only.is_empty() && s.kind != StageKind::Answer {
-                return wrong(format!("stage {i}: only is for answer stages"));
-            }
-            // A museum does not know it of every painting, and a view that asks nothing has no loss.
-            if !s.only.is_empty() && s.only.iter().all(|q| *q == Question::Kind) {
-                return wrong(format!("stage {i}: only needs a type beside kind"));
-            }
-            if !s.only.is_empty() && s.questions < s.only.len() {
-                return wrong(format!("stage {i}: questions must be as many as the types of only"));
-            }
-            if !s.only.is_empty() && (!s.always.is_empty() || s.presence + s.labels > 0) {
-                return wrong(format!(
-                    "stage {i}: only leaves no place for always, presence and labels"
-                ));
-            }
-            if let Some(problem) = s.captions().problem() {
-                return wrong(format!("stage {i}: caption: {problem}"));
-            }
+        }
+        if self.set_aside > 0 && !matches!(self.data, DataConfig::Conversations(_)) {
+            return wrong("set_aside is for conversations about a museum's paintings".into());
         }
         self.slurm.as_ref().map_or(Ok(()), Resources::check)?;
         self.method.check().or_else(wrong)?;
@@ -432,16 +325,10 @@ impl TrainConfig {
 /// channel of the image tokens.
 pub const VISION_NORM: &str = "vision_norm.";
 
-/// Max learning rate; above it AdamW diverges.
-const HIGHEST_LR: f64 = 1.0;
-
 fn few() -> usize {
     2
 }
 
-fn one_batch() -> usize {
-    1
-}
 fn cache_mb() -> usize {
     1024
 }
@@ -469,9 +356,6 @@ fn every() -> usize {
 fn keep() -> usize {
     2
 }
-fn one() -> f64 {
-    1.0
-}
-fn questions() -> usize {
-    8
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use crate::ConversationsConfig;
+
 /// The training data of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -14,6 +16,8 @@ pub enum DataConfig {
     Museum(String),
     /// Pictures with captions.
     Pairs(PairsConfig),
+    /// Conversations about pictures.
+    Conversations(ConversationsConfig),
 }
 
 impl<'de> Deserialize<'de> for DataConfig {
@@ -35,8 +39,24 @@ impl<'de> Deserialize<'de> for DataConfig {
                 self,
                 map: A,
             ) -> std::result::Result<DataConfig, A::Error> {
-                PairsConfig::deserialize(MapAccessDeserializer::new(map)).map(DataConfig::Pairs)
+                let table = toml::Table::deserialize(MapAccessDeserializer::new(map))?;
+                let kind = table.get("kind").and_then(toml::Value::as_str);
+                if kind == Some("conversations") {
+                    let config = ConversationsConfig::deserialize(table);
+                    return config.map(DataConfig::Conversations).map_err(|e| told(e.message()));
+                }
+                PairsConfig::deserialize(table).map(DataConfig::Pairs).map_err(|e| {
+                    match e.message() {
+                        said if said.starts_with("unknown variant") => {
+                            told(&format!("{said}, or `conversations`"))
+                        }
+                        said => told(said),
+                    }
+                })
             }
+        }
+        fn told<E: de::Error>(message: &str) -> E {
+            E::custom(message.trim_end())
         }
         deserializer.deserialize_any(Visitor)
     }
@@ -51,6 +71,7 @@ impl DataConfig {
                 images: pairs.images.map(|images| here.join(images)),
                 ..pairs
             }),
+            Self::Conversations(config) => Self::Conversations(config.absolute(here)),
             museum => museum,
         }
     }
@@ -61,6 +82,7 @@ impl std::fmt::Display for DataConfig {
         match self {
             Self::Museum(name) => f.write_str(name),
             Self::Pairs(pairs) => write!(f, "{}", pairs.path.display()),
+            Self::Conversations(config) => f.write_str(&config.path.to_string()),
         }
     }
 }
@@ -143,15 +165,10 @@ impl PairsConfig {
         if let Some(images) = &self.images {
             return images.clone();
         }
-        let beside = match self.kind {
-            PairsKind::Wikiart => return self.path.clone(),
-            _ => self.path.parent().unwrap_or(Path::new(".")),
-        };
-        ["image", "images"]
-            .iter()
-            .map(|name| beside.join(name))
-            .find(|folder| folder.is_dir())
-            .unwrap_or_else(|| beside.to_path_buf())
+        match self.kind {
+            PairsKind::Wikiart => self.path.clone(),
+            _ => folder_beside(&self.path),
+        }
     }
 
     /// The template of a picture's file name: `image`, or the default of the format.
@@ -175,6 +192,16 @@ impl PairsConfig {
     }
 }
 
+/// The folder of a list's pictures: `image` or `images` beside it, or its own.
+pub fn folder_beside(list: &Path) -> PathBuf {
+    let beside = list.parent().unwrap_or(Path::new("."));
+    ["image", "images"]
+        .iter()
+        .map(|name| beside.join(name))
+        .find(|folder| folder.is_dir())
+        .unwrap_or_else(|| beside.to_path_buf())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,6 +212,31 @@ mod tests {
             data: DataConfig,
         }
         toml::from_str::<Holder>(text).map(|h| h.data).map_err(|e| e.message().to_string())
+    }
+
+    #[test]
+    fn conversations_have_a_path_or_several_and_pictures_of_a_folder_or_a_museum() {
+        let here = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(here.path().join("pictures")).expect("makes");
+        let of = |keys: &str| {
+            let data = parse(&format!("[data]\nkind = \"conversations\"\n{keys}"));
+            match data.expect("parses").absolute(here.path()) {
+                DataConfig::Conversations(config) => config,
+                other => panic!("{other:?}"),
+            }
+        };
+        let one = of("path = \"a.jsonl\"\nimages = \"pictures\"");
+        assert_eq!(one.path.all(), [here.path().join("a.jsonl")]);
+        assert_eq!(one.images, Some(here.path().join("pictures").display().to_string()));
+        let many = of("path = [\"a.jsonl\", \"b/*.json\"]\nimages = \"met-paintings\"");
+        assert_eq!(many.path.all().len(), 2);
+        assert_eq!(many.images.as_deref(), Some("met-paintings"));
+        // What is written into a run's folder is read again.
+        let text = toml::to_string(&DataConfig::Conversations(many.clone())).expect("TOML");
+        let again = parse(&format!("[data]\n{text}")).expect("parses");
+        assert_eq!(again, DataConfig::Conversations(many));
+        let typo = parse("[data]\nkind = \"conversations\"\npath = \"a\"\nimage = \"b\"");
+        assert!(typo.expect_err("is told").contains("image"));
     }
 
     #[test]
@@ -200,6 +252,6 @@ mod tests {
         let typo = parse("[data]\nkind = \"pairs\"\npath = \"a\"\ncaptoin = \"x\"");
         assert!(typo.expect_err("is told").contains("captoin"));
         let kind = parse("[data]\nkind = \"laion\"\npath = \"a\"").expect_err("is told");
-        assert!(kind.contains("webdataset"), "{kind}");
+        assert!(kind.contains("webdataset") && kind.contains("conversations"), "{kind}");
     }
 }

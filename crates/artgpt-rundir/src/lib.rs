@@ -9,6 +9,7 @@ mod captions;
 mod checkpoints;
 mod checksums;
 mod config;
+mod conversations;
 mod data;
 pub mod events;
 mod guard;
@@ -19,6 +20,7 @@ mod metrics;
 mod position;
 mod run_dir;
 mod samples;
+mod stage;
 mod status;
 mod update;
 mod usage;
@@ -29,9 +31,10 @@ pub use blocks::{Block, Look, looks};
 pub use captions::Captions;
 pub use checkpoints::{LearnerState, best_weights};
 pub use config::{
-    BridgeParts, Resources, Stage, StageKind, TrainConfig, TrainPrecision, VISION_NORM, Weigh,
+    BridgeParts, PromptConfig, Resources, TrainConfig, TrainPrecision, VISION_NORM,
 };
-pub use data::{DataConfig, PairsConfig, PairsKind};
+pub use conversations::{ConversationsConfig, ConversationsKind, Paths};
+pub use data::{DataConfig, PairsConfig, PairsKind, folder_beside};
 pub use guard::{Guard, GuardState, OnBad};
 pub use listing::{run_folders, run_id, run_name};
 pub use marks::{MARKS, Mark, MarkKind, note_mark};
@@ -39,6 +42,7 @@ pub use metrics::Metrics;
 pub use position::{Best, Position};
 pub use run_dir::RunDir;
 pub use samples::{PICTURES, SAMPLES, Sample, Samples, samples};
+pub use stage::{Mixture, Stage, StageKind, Talk, Weigh};
 pub use status::{RunState, Status};
 pub use update::Update;
 pub use usage::ResourceUsage;

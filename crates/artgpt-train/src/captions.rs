@@ -18,6 +18,8 @@ use artgpt_rundir::DataConfig;
 use artgpt_rundir::{BridgeParts, Stage, StageKind, TrainConfig, Weigh};
 use artgpt_rundir::{Captions, Sample};
 
+/// Longest sample answer, in tokens.
+const ANSWER_TOKENS: usize = 48;
 /// Held-out pictures of a validation.
 const VALIDATION_PICTURES: usize = 32;
 
@@ -100,7 +102,7 @@ impl<'a> CaptionTask<'a> {
     ) -> Result<Box<dyn Batch + 's>> {
         if context.stage.kind != StageKind::Caption {
             return Err(crate::config_error(
-                "align and answer stages need a museum (data = \"met-paintings\"), not [data] with captions",
+                "only caption stages learn from [data] with captions",
             ));
         }
         let captions = context.stage.captions();
@@ -127,11 +129,11 @@ impl<'a> CaptionTask<'a> {
 
     /// The prompt before a caption.
     fn prompt(&self, captions: &Captions, draw: usize) -> Result<Vec<Piece>> {
-        let (tokenizer, template) = (self.network.tokenizer, self.network.template);
+        let (tokenizer, style) = (self.network.tokenizer, &self.network.style);
         if let Some(n) = captions.instructions.len().checked_sub(1) {
             let mut turn = Turn::new(Role::User, &captions.instructions[draw % (n + 1)]);
             turn.images.push((0, "none".into()));
-            return Ok(template.render(None, &[turn], tokenizer)?);
+            return Ok(style.render(None, &[turn], &[], tokenizer)?);
         }
         let prompt = match captions.prompts.len() {
             0 => IMAGE_MARKER,
@@ -143,7 +145,7 @@ impl<'a> CaptionTask<'a> {
     /// `None` if cleaning leaves nothing of the caption.
     fn packed(&self, pair: &Pair, captions: &Captions, draw: usize) -> Result<Option<Packed>> {
         let network = &self.network;
-        let (tokenizer, template) = (network.tokenizer, network.template);
+        let (tokenizer, template) = (network.tokenizer, network.style.template);
         let pieces = self.prompt(captions, draw)?;
         let caption = match captions.clean {
             true => clean(&pair.caption, captions.words),
@@ -198,7 +200,7 @@ impl Task for CaptionTask<'_> {
     fn samples(&self, stage: &Stage, count: usize) -> Result<Vec<SampledAnswer>> {
         let network = &self.network;
         let whole = Captions { crop: None, ..stage.captions() };
-        let end = whole.end.as_deref().unwrap_or(network.template.stop_strings()[0]);
+        let end = whole.end.as_deref().unwrap_or(network.style.template.stop_strings()[0]);
         let end = end_of(end, network.tokenizer)?;
         let mut all = Vec::new();
         for pair in self.held_out.iter().take(count) {
@@ -209,7 +211,12 @@ impl Task for CaptionTask<'_> {
             let sample = Sample {
                 artwork: pair.key.clone(),
                 question: whole.instructions.first().cloned().unwrap_or_default(),
-                answer: network.greedy_answer(&self.prompt(&whole, 0)?, &image, &end)?,
+                answer: network.greedy_answer(
+                    &self.prompt(&whole, 0)?,
+                    &image,
+                    &end,
+                    ANSWER_TOKENS,
+                )?,
             };
             all.push(SampledAnswer { sample, picture: view });
         }
@@ -292,7 +299,7 @@ pub fn open_feed(config: &TrainConfig) -> Result<Option<Feed>> {
         DataConfig::Pairs(pairs) => {
             Ok(Some(Feed::open(pairs, config.seed, config.split_drawn_by())?))
         }
-        DataConfig::Museum(_) => Ok(None),
+        DataConfig::Museum(_) | DataConfig::Conversations(_) => Ok(None),
     }
 }
 

@@ -94,6 +94,21 @@ pub(crate) fn draw(
     out
 }
 
+/// One question of each of `types` about a view of which nothing is known but its pixels.
+pub(crate) fn of_pixels(
+    features: &FormalFeatures,
+    types: &[Question],
+    rng: &mut impl Rng,
+) -> Vec<Example> {
+    let asked = types.iter().filter_map(|question| {
+        let (_, answer) = question.truth(features, None)?;
+        let mut turns = vec![Turn::new(Role::User, pick(question.training_wordings(), rng))];
+        attach_image(&mut turns, 0, None);
+        Some(Example { turns, answer })
+    });
+    asked.collect()
+}
+
 /// A formal question in a wording of training, and its true answer.
 fn formal(question: Question, seen: &Seen, rng: &mut impl Rng) -> Option<(&'static str, String)> {
     let (_, answer) = question.truth(&seen.1, seen.0.kind)?;

@@ -24,6 +24,7 @@ mod prefetch;
 mod samples;
 mod schedule;
 mod settings;
+mod talk;
 mod task;
 mod trainer;
 mod update;
@@ -42,6 +43,7 @@ pub use params::{Params, name_hash};
 pub use peers::{Alone, Peers};
 pub(crate) use schedule::Schedule;
 pub use settings::{precision, thread_pool};
+pub use talk::TalkTask;
 pub use task::{Batch, Network, StepContext, Task, UnitLoss};
 pub use trainer::{Outcome, TrainEvent, Trainer};
 

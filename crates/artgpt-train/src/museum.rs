@@ -15,6 +15,8 @@ use artgpt_kernels::mode::Differentiable;
 use artgpt_rundir::Sample;
 use artgpt_rundir::{Stage, StageKind};
 
+/// Longest sample answer, in tokens.
+const ANSWER_TOKENS: usize = 48;
 /// Held-out views of a validation.
 const VALIDATION_VIEWS: usize = 8;
 /// The question of sample answers, unless a stage trains single question types.
@@ -122,8 +124,8 @@ impl<'a> MuseumTask<'a> {
             StageKind::Answer => {
                 Ok(Box::new(AnswerBatch { task: self, stage, step, tokens, seen }))
             }
-            StageKind::Caption => Err(crate::config_error(
-                "a caption stage needs [data] with pictures and captions, not a museum",
+            StageKind::Caption | StageKind::Talk => Err(crate::config_error(
+                "a caption or talk stage needs a table [data], not a museum",
             )),
         }
     }
@@ -168,7 +170,7 @@ impl Task for MuseumTask<'_> {
             Some(question) => question.wordings().last().copied().unwrap_or(DESCRIBE),
             None => DESCRIBE,
         };
-        let end = pack::end_of(network.template.stop_strings()[0], network.tokenizer)?;
+        let end = pack::end_of(network.style.template.stop_strings()[0], network.tokenizer)?;
         let ids = self.split.held_out.iter().take(count);
         ids.map(|id| {
             let painting = self.painting(*id)?;
@@ -177,11 +179,11 @@ impl Task for MuseumTask<'_> {
             let image = network.bridge.forward::<Differentiable>(&tokens, &[])?;
             let mut turn = Turn::new(Role::User, question);
             turn.images.push((0, "none".into()));
-            let prompt = network.template.render(None, &[turn], network.tokenizer)?;
+            let prompt = network.style.render(None, &[turn], &[], network.tokenizer)?;
             let sample = Sample {
                 artwork: painting.label.title.clone().unwrap_or_else(|| id.to_string()),
                 question: question.to_string(),
-                answer: network.greedy_answer(&prompt, &image, &end)?,
+                answer: network.greedy_answer(&prompt, &image, &end, ANSWER_TOKENS)?,
             };
             Ok(SampledAnswer { sample, picture: view.pixels().clone() })
         })
@@ -250,7 +252,7 @@ impl Batch for AnswerBatch<'_> {
         let project =
             |row| network.bridge.forward::<Differentiable>(&self.tokens.narrow(0, row, 1)?, &[]);
         let image = project(row)?;
-        let packed = pack(&drawn, image.dim(1)?, network.template, network.tokenizer)?;
+        let packed = pack(&drawn, image.dim(1)?, &network.style, network.tokenizer)?;
         network.check_fits(&packed)?;
         let second = (!packed.second.is_empty()).then(|| project(next)).transpose()?;
         let weigh = self.stage.weigh;

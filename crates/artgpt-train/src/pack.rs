@@ -1,11 +1,13 @@
 //! Several questions about one view in one sequence.
 //!
-//! The model processes the system text and the image once; each question attends to them and to
-//! itself, not to the other questions. Loss and gradients equal those of separate sequences, for a
+//! The model processes the system text and the image once; each question, or each conversation with all
+//! its answers, attends to them and to itself, not to the others. Loss and gradients equal those of separate sequences, for a
 //! third of the work (a test compares them).
 
+use std::ops::Range;
+
 use super::Example;
-use artgpt_chat::{ChatError, Piece, Template, Tokenizer};
+use artgpt_chat::{ChatError, Piece, PromptStyle, Tokenizer};
 use artgpt_kernels::ops::attention::{Sight, Span};
 use artgpt_rundir::Weigh;
 
@@ -25,9 +27,66 @@ pub struct Packed {
     pub targets: Vec<(u32, u32)>,
     /// Tokens of each answer, in the order of `targets`.
     answers: Vec<usize>,
-    /// Length of each segment, and whether it attends to the image.
-    segments: Vec<(usize, bool)>,
+    /// Length of each segment, and the positions of the shared prefix that it attends to.
+    segments: Vec<(usize, usize)>,
     image_tokens: usize,
+}
+
+/// A conversation as tokens: what is read, and which of it is scored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Segment {
+    /// All tokens but those of the first picture; zeros where the second one is.
+    tokens: Vec<u32>,
+    /// Tokens before the first picture; `None` without a picture.
+    before_image: Option<usize>,
+    /// Indices in `tokens` at which the second picture starts.
+    second: Vec<usize>,
+    /// Ranges of `tokens` that are scored.
+    scored: Vec<Range<usize>>,
+}
+
+impl Segment {
+    /// A rendered prompt, in which nothing is scored yet.
+    pub(crate) fn of(prompt: &[Piece], image_tokens: usize) -> Self {
+        let mut segment =
+            Self { tokens: Vec::new(), before_image: None, second: Vec::new(), scored: Vec::new() };
+        for piece in prompt {
+            match piece {
+                Piece::Tokens(ids) => segment.tokens.extend(ids),
+                Piece::Image(0) => segment.before_image = Some(segment.tokens.len()),
+                Piece::Image(_) => {
+                    segment.second.push(segment.tokens.len());
+                    segment.tokens.resize(segment.tokens.len() + image_tokens, 0);
+                }
+            }
+        }
+        segment
+    }
+
+    /// Adds an answer, which is scored.
+    pub(crate) fn answer(&mut self, answer: &[u32]) {
+        let start = self.tokens.len();
+        self.tokens.extend(answer);
+        self.scored.push(start..self.tokens.len());
+    }
+
+    /// The same conversation up to its next question, if `next` begins with all of this one.
+    pub(crate) fn continued(&self, next: Self) -> Option<Self> {
+        let same = next.tokens.starts_with(&self.tokens)
+            && next.before_image == self.before_image
+            && next.second.starts_with(&self.second);
+        same.then(|| Self { scored: self.scored.clone(), ..next })
+    }
+
+    /// Whether it shows the first picture.
+    pub(crate) fn sees(&self) -> bool {
+        self.before_image.is_some()
+    }
+
+    /// Positions of the sequence alone, with its pictures.
+    pub(crate) fn length(&self, image_tokens: usize) -> usize {
+        self.tokens.len() + self.before_image.map_or(0, |_| image_tokens)
+    }
 }
 
 /// Packs the examples of one view. All share the text before the image; an example without a picture
@@ -39,13 +98,13 @@ pub struct Packed {
 pub fn pack(
     examples: &[Example],
     image_tokens: usize,
-    template: Template,
+    style: &PromptStyle,
     tokenizer: &Tokenizer,
 ) -> std::result::Result<Packed, ChatError> {
-    let end = end_of(template.stop_strings()[0], tokenizer)?;
+    let end = end_of(style.template.stop_strings()[0], tokenizer)?;
     let mut rendered = Vec::new();
     for example in examples {
-        let pieces = template.render(None, &example.turns, tokenizer)?;
+        let pieces = style.render(None, &example.turns, &[], tokenizer)?;
         let mut answer = tokenizer.encode(&example.answer)?;
         answer.extend(&end);
         rendered.push((pieces, answer));
@@ -69,68 +128,85 @@ pub(crate) fn pack_pieces(
     prompts: Vec<(Vec<Piece>, Vec<u32>)>,
     image_tokens: usize,
 ) -> std::result::Result<Packed, ChatError> {
+    let segments = prompts.into_iter().map(|(pieces, answer)| {
+        let mut segment = Segment::of(&pieces, image_tokens);
+        segment.answer(&answer);
+        segment
+    });
+    pack_segments(&segments.collect::<Vec<_>>(), image_tokens, Apart::Omit)
+}
+
+/// What becomes of a segment without a picture that does not begin as those with the picture do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Apart {
+    /// It is omitted.
+    Omit,
+    /// It attends to itself alone.
+    Alone,
+}
+
+/// Packs conversations about one view; those with the picture must begin alike.
+pub(crate) fn pack_segments(
+    segments: &[Segment],
+    image_tokens: usize,
+    apart: Apart,
+) -> std::result::Result<Packed, ChatError> {
+    let seeing = segments.iter().rev().find_map(|s| Some(&s.tokens[..s.before_image?]));
+    let before = seeing.unwrap_or_default().to_vec();
+    let text = before.len();
     let mut packed = Packed {
-        before: Vec::new(),
+        positions: (0..(text + image_tokens) as u32).collect(),
+        before,
         after: Vec::new(),
-        positions: Vec::new(),
         second: Vec::new(),
         targets: Vec::new(),
         answers: Vec::new(),
         segments: Vec::new(),
         image_tokens,
     };
-    let mut rendered = Vec::new();
-    for (pieces, answer) in prompts {
-        let sees = pieces.iter().any(|p| matches!(p, Piece::Image(_)));
-        if let (true, Some(Piece::Tokens(ids))) = (sees, pieces.first()) {
-            packed.before = ids.clone();
-        }
-        rendered.push((pieces, sees, answer));
-    }
-    let shared = packed.before.len();
-    packed.positions = (0..(shared + image_tokens) as u32).collect();
-    for (pieces, sees, answer) in rendered {
-        let mut all: Vec<u32> = Vec::new();
-        for piece in pieces {
-            match piece {
-                Piece::Tokens(ids) => all.extend(ids),
-                Piece::Image(0) => {}
-                Piece::Image(_) => {
-                    packed.second.push(packed.after.len() + all.len().saturating_sub(shared));
-                    all.resize(all.len() + image_tokens, 0);
-                }
+    for segment in segments {
+        let sees = segment.before_image.is_some();
+        // A template gives the same tokens up to the image in every conversation.
+        let alike = segment.tokens.starts_with(&packed.before)
+            && segment.before_image.is_none_or(|at| at == text);
+        match (alike, sees, apart) {
+            (true, true, _) => packed.add(segment, text, text + image_tokens),
+            (true, false, _) => packed.add(segment, text, text),
+            (false, false, Apart::Alone) => packed.add(segment, 0, 0),
+            (false, false, Apart::Omit) => {} // MiniGPT-4's opens the image's tag before it
+            (false, true, _) => {
+                return Err(ChatError::Encode(
+                    "the questions of one view differ before its image".into(),
+                ));
             }
         }
-        // A template gives the same tokens up to the image in every conversation.
-        let alike = all.get(..shared) == Some(&packed.before[..]);
-        if !alike && !sees {
-            continue; // MiniGPT-4's opens the image's tag before it
-        }
-        if !alike {
-            return Err(ChatError::Encode(
-                "the questions of one view differ before its image".into(),
-            ));
-        }
-        let question = &all[shared..];
-        let mut position = (shared + if sees { image_tokens } else { 0 }) as u32;
-        let start = shared + image_tokens + packed.after.len();
-        packed.answers.push(answer.len());
-        for (i, id) in answer.iter().enumerate() {
-            packed.targets.push(((start + question.len() + i - 1) as u32, *id));
-        }
-        // The last token of the answer is only a target, not an input.
-        let read = question.iter().chain(&answer[..answer.len() - 1]);
-        for id in read {
-            packed.after.push(*id);
-            packed.positions.push(position);
-            position += 1;
-        }
-        packed.segments.push((question.len() + answer.len() - 1, sees));
     }
     Ok(packed)
 }
 
 impl Packed {
+    /// Adds what a segment has after its first `shared` tokens; it attends to the first `prefix`
+    /// positions of the sequence.
+    fn add(&mut self, segment: &Segment, shared: usize, prefix: usize) {
+        // The token after the last answer is only a target, not an input.
+        let read = segment.tokens[shared..].split_last().map_or(&[][..], |(_, read)| read);
+        let start = self.before.len() + self.image_tokens + self.after.len();
+        for at in segment.scored.iter().cloned().flatten() {
+            self.targets.push(((start + at - shared - 1) as u32, segment.tokens[at]));
+        }
+        self.answers.extend(segment.scored.iter().map(Range::len));
+        let second = segment.second.iter().map(|at| self.after.len() + at - shared);
+        self.second.extend(second);
+        self.positions.extend((prefix..).take(read.len()).map(|p| p as u32));
+        self.after.extend(read);
+        self.segments.push((read.len(), prefix));
+    }
+
+    /// The number of answers.
+    pub fn answers(&self) -> usize {
+        self.answers.len()
+    }
+
     /// Length of the sequence, in tokens.
     pub fn len(&self) -> usize {
         self.positions.len()
@@ -153,13 +229,11 @@ impl Packed {
     /// The attention mask: a question attends to the text before the image, to the image if it shows
     /// it, and causally to itself. `None` for an empty question.
     pub fn sight(&self) -> Option<Sight> {
-        let text = self.before.len();
-        let shared = text + self.image_tokens;
+        let shared = self.before.len() + self.image_tokens;
         let mut spans = vec![Span { places: 0..shared, prefix: 0 }];
-        for (length, sees) in &self.segments {
+        for (length, prefix) in &self.segments {
             let start = spans.last().map_or(0, |s| s.places.end);
-            let prefix = if *sees { shared } else { text };
-            spans.push(Span { places: start..start + length, prefix });
+            spans.push(Span { places: start..start + length, prefix: *prefix });
         }
         Sight::new(spans)
     }

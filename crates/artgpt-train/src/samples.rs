@@ -9,9 +9,6 @@ use super::task::Network;
 use artgpt_chat::Piece;
 use artgpt_kernels::matrix::Precision;
 
-/// Longest answer, in tokens.
-const MAX_TOKENS: usize = 48;
-
 /// A sample and the picture that it is about.
 pub struct SampledAnswer {
     pub sample: Sample,
@@ -20,8 +17,14 @@ pub struct SampledAnswer {
 
 impl Network<'_> {
     /// Decodes greedily the answer to a prompt whose picture is `image`, (1, queries, hidden), up to
-    /// the token sequence `end`.
-    pub fn greedy_answer(&self, prompt: &[Piece], image: &Tensor, end: &[u32]) -> Result<String> {
+    /// the token sequence `end`, or `most` tokens.
+    pub fn greedy_answer(
+        &self,
+        prompt: &[Piece],
+        image: &Tensor,
+        end: &[u32],
+        most: usize,
+    ) -> Result<String> {
         let language = self.language;
         let mut parts = Vec::new();
         for piece in prompt {
@@ -34,7 +37,7 @@ impl Network<'_> {
         let mut cache = language.new_cache()?;
         let mut x = Tensor::cat(&parts, 1)?; // (1, tokens, hidden)
         let mut answer = Vec::new();
-        while answer.len() < MAX_TOKENS {
+        while answer.len() < most {
             let hidden = language.extend(&x.detach(), &mut cache, Precision::Exact)?;
             let last = hidden.narrow(1, hidden.dim(1)? - 1, 1)?;
             let logits = language.logits(&last, Precision::Exact)?;

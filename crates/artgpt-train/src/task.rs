@@ -9,7 +9,7 @@ use super::params::name_hash;
 use super::samples::SampledAnswer;
 use super::{Packed, Result};
 use artgpt_art::View;
-use artgpt_chat::{Template, Tokenizer};
+use artgpt_chat::{PromptStyle, Tokenizer};
 use artgpt_kernels::mode::Differentiable;
 use artgpt_model::bridge::Bridge;
 use artgpt_model::llama::Llama;
@@ -117,8 +117,8 @@ pub struct Network<'a> {
     pub language: &'a Llama<Differentiable>,
     /// The language model's tokenizer.
     pub tokenizer: &'a Tokenizer,
-    /// The template of its conversations.
-    pub template: Template,
+    /// How its conversations are written.
+    pub style: PromptStyle,
     /// The device of all tensors.
     pub device: Device,
     /// The run's RNG seed.

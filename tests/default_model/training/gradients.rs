@@ -142,7 +142,7 @@ fn on_two_pictures() -> Example {
 }
 
 fn packed(examples: &[Example]) -> Packed {
-    pack(examples, QUERIES, Template::ChatMl, &common::tokenizer()).expect("packs")
+    pack(examples, QUERIES, &Template::ChatMl.into(), &common::tokenizer()).expect("packs")
 }
 
 fn loss(s: &Small, packed: &Packed) -> Result<Tensor> {

@@ -232,6 +232,7 @@ pub fn answer_request(
     let prompt = Prompt::Chat {
         system: conversation.session.system.clone(),
         turns: conversation.template_turns(parent),
+        measured: true,
     };
     Request { prompt, pictures, sampling, max_new_tokens }
 }
@@ -244,5 +245,5 @@ pub fn single_prompt(raw: bool, system: Option<String>, text: &str, art: &[Artwo
     let mut turn = Turn::new(Role::User, text);
     let labels = art.iter().map(|a| Label::as_prompt(a.label.as_ref()));
     turn.images = labels.enumerate().collect();
-    Prompt::Chat { system, turns: vec![turn] }
+    Prompt::Chat { system, turns: vec![turn], measured: true }
 }

@@ -29,7 +29,7 @@ impl Answerer for Local<'_> {
             image: Arc::new(shown.view.pixels().clone()),
         });
         let request = Request {
-            prompt: Prompt::Chat { system: None, turns: vec![turn] },
+            prompt: Prompt::Chat { system: None, turns: vec![turn], measured: false },
             pictures: pictures.into_iter().collect(),
             sampling: SamplingConfig::greedy(),
             max_new_tokens: MAX_NEW_TOKENS,

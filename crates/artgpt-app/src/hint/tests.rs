@@ -150,6 +150,8 @@ fn of_training() -> Vec<AppError> {
         DataError::Foreign { .. } =>
             DataError::Foreign { path: text("x"), is: text("compressed"), hint: "unpack it first" },
         DataError::Empty { .. } => DataError::Empty { place: text("x"), why: text(": all bad") },
+        DataError::NoConversation { .. } =>
+            DataError::NoConversation { place: text("x"), why: text(": all bad") },
     });
     all
 }

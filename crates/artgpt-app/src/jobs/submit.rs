@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::Estimate;
+use crate::conversations;
 use crate::models::{data_folder, ready};
 use crate::overrides::{Override, Sweep, with_overrides};
 use crate::{App, Result, absolute, train_config};
@@ -116,6 +117,7 @@ fn check_config(app: &App, config: &TrainConfig, last: Option<&Checked>) -> Resu
             }
         }
         DataConfig::Pairs(_) => Ok(open_feed(config).map(drop)?),
+        DataConfig::Conversations(_) => conversations::open(app, config).map(drop),
     }
 }
 

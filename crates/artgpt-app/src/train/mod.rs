@@ -12,18 +12,18 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 
-use super::models::{data_folder, ready};
+use super::conversations;
+use super::models::ready;
 use super::overrides::Override;
 use super::{App, AppError, Event, Result};
 use artgpt_art::{Paintings, Split};
 use artgpt_jobs::Job;
 use artgpt_model::device;
 use artgpt_model::manifest::Model;
-use artgpt_rundir::DataConfig;
 use artgpt_rundir::{RunDir, RunState, TrainConfig, run_id};
-use artgpt_train::data::Feed;
+use artgpt_train::data::{Conversations, Feed};
 use artgpt_train::{
-    CaptionTask, MuseumTask, Network, Outcome, Peers, Task, TrainEvent, Trainer, open_feed, outcome,
+    CaptionTask, MuseumTask, Network, Outcome, Peers, TalkTask, Task, TrainEvent, Trainer, open_feed, outcome,
 };
 use parts::Parts;
 use start::Start;
@@ -157,6 +157,13 @@ fn train_on(
     ended
 }
 
+/// What a run learns from.
+struct Sources<'n> {
+    paintings: Option<&'n Paintings>,
+    feed: Option<Feed>,
+    conversations: Option<Conversations>,
+}
+
 /// What one run trains with.
 struct Session<'a> {
     app: &'a App,
@@ -173,14 +180,14 @@ impl Session<'_> {
         config.check()?;
         // Wrong data is reported before a model is loaded.
         let feed = open_feed(config)?;
-        let model = ready(app, &config.model)?;
+        let conversations = conversations::open(app, config)?;
+        let mut model = ready(app, &config.model)?;
         let base = model.base_hash()?;
-        let paintings = match &config.data {
-            DataConfig::Museum(name) => Some(Paintings::open(&data_folder(app, name)?)?),
-            DataConfig::Pairs(_) => None,
+        let paintings = match conversations::museum(app, &config.data)? {
+            Some(folder) => Some(Paintings::open(&folder)?),
+            None => None,
         };
-        let split =
-            |paintings: &Paintings| paintings.split(config.split_drawn_by(), config.held_out);
+        let split = |paintings: &Paintings| conversations::split(paintings, config);
         if let (None, Some(paintings)) = (&known, &paintings) {
             // Nor does a run remain that could not begin.
             split(paintings)?;
@@ -190,7 +197,7 @@ impl Session<'_> {
         let split = match (run.has_begun(), &paintings) {
             (true, _) => run.split()?,
             (false, Some(paintings)) => split(paintings)?,
-            (false, None) => Split { seed: config.seed, train: Vec::new(), held_out: Vec::new() },
+            (false, None) => Split { seed: config.seed, ..Split::default() },
         };
         self.begin(run, &split, &base, &model)?;
         let parts = Parts::load(&model, config, self.device)?;
@@ -201,8 +208,10 @@ impl Session<'_> {
             run.set_status(RunState::Stopped, step, total, why)?;
             return Ok(stopped(run));
         }
+        parts.dress(&mut model.manifest, config);
         let network = parts.network(config, self.device);
-        let task = self.task(network, paintings.as_ref(), feed, split)?;
+        let sources = Sources { paintings: paintings.as_ref(), feed, conversations };
+        let task = self.task(network, sources, split)?;
         let outcome = self.steps(run, &parts, task.as_ref())?;
         match outcome {
             Outcome::Finished if self.peers.rank() != 0 => Ok(Trained::Followed),
@@ -273,11 +282,14 @@ impl Session<'_> {
     fn task<'n>(
         &self,
         network: Network<'n>,
-        paintings: Option<&'n Paintings>,
-        feed: Option<Feed>,
+        sources: Sources<'n>,
         split: Split,
     ) -> Result<Box<dyn Task + 'n>> {
         let config = &self.config;
+        let Sources { paintings, feed, conversations } = sources;
+        if let Some(data) = conversations {
+            return Ok(Box::new(TalkTask::new(network, config, data, paintings, &split)?));
+        }
         Ok(match (paintings, feed) {
             (Some(paintings), _) => {
                 let cache = config.cache_mb << 20;

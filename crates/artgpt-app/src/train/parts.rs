@@ -4,12 +4,13 @@ use candle_core::Device;
 
 use super::ForegroundError;
 use crate::Result;
-use artgpt_chat::{Template, Tokenizer};
+use artgpt_chat::{PromptStyle, Tokenizer};
 use artgpt_kernels::mode::Differentiable;
 use artgpt_model::artgpt::{load_trainable, load_vision};
 use artgpt_model::bridge::Bridge;
 use artgpt_model::checkpoint::{LanguageFile, copy_trained, tokenizer_data};
 use artgpt_model::llama::Llama;
+use artgpt_manifest::{Manifest, PromptPart};
 use artgpt_model::manifest::Model;
 use artgpt_model::source::bridge_source;
 use artgpt_model::vision::VisionEncoder;
@@ -23,7 +24,7 @@ pub(super) struct Parts {
     language: Llama<Differentiable>,
     pub(super) params: Params,
     tokenizer: Tokenizer,
-    template: Template,
+    style: PromptStyle,
 }
 
 impl Parts {
@@ -48,8 +49,20 @@ impl Parts {
         }
         config.check_trains(&params.trainable())?;
         let vision = load_vision(model, device)?.ok_or_else(|| lacks("[vision]"))?;
-        let template = Template::of(manifest, &tokenizer)?;
-        Ok(Self { vision, bridge, language, params, tokenizer, template })
+        let style = style(config, manifest, &tokenizer)?;
+        Ok(Self { vision, bridge, language, params, tokenizer, style })
+    }
+
+    /// Writes into a manifest how the run's conversations are written, if its configuration says so.
+    pub(super) fn dress(&self, manifest: &mut Manifest, config: &TrainConfig) {
+        if config.prompt.is_some() {
+            let prompt = manifest.prompt.get_or_insert_with(|| PromptPart {
+                template: self.style.template.name().into(),
+                ..PromptPart::default()
+            });
+            prompt.system.clone_from(&self.style.system);
+            prompt.measured = self.style.measured;
+        }
     }
 
     pub(super) fn network(&self, config: &TrainConfig, device: &Device) -> Network<'_> {
@@ -58,9 +71,21 @@ impl Parts {
             bridge: &self.bridge,
             language: &self.language,
             tokenizer: &self.tokenizer,
-            template: self.template,
+            style: self.style.clone(),
             device: device.clone(),
             seed: config.seed,
         }
     }
+}
+
+/// How conversations are written: as the base model's manifest says, where the configuration says nothing
+/// else.
+fn style(config: &TrainConfig, manifest: &Manifest, tokenizer: &Tokenizer) -> Result<PromptStyle> {
+    let base = PromptStyle::of(manifest, tokenizer)?;
+    let Some(own) = &config.prompt else { return Ok(base) };
+    Ok(PromptStyle {
+        template: base.template,
+        system: own.system.clone().or(base.system),
+        measured: own.measured.unwrap_or(base.measured),
+    })
 }

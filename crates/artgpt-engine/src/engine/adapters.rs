@@ -61,6 +61,9 @@ impl Engine {
         if let (Some(active), Some(wanted)) = (&self.active_adapter, &wanted)
             && active.fingerprint == wanted.fingerprint
         {
+            // Two manifests may name the same files and write prompts in another way.
+            self.format = PromptFormat::of(model, &self.tokenizer)?;
+            self.name.clone_from(&model.manifest.name);
             return Ok(true);
         }
         let started = Instant::now();

@@ -32,7 +32,7 @@ impl Engine {
         pictures: &[Picture],
         max_new_tokens: usize,
     ) -> Result<PreparedPrompt> {
-        let (pieces, dropped_turns) = self.render(prompt, pictures.len(), max_new_tokens)?;
+        let (pieces, dropped_turns) = self.render(prompt, pictures, max_new_tokens)?;
         let queries = self.model.image_tokens;
         let instruction = self.instruction(prompt)?;
         let keys: Vec<Arc<str>> =
@@ -68,9 +68,9 @@ impl Engine {
     /// Renders the prompt, and drops old turns of a chat that do not fit. Returns the pieces and
     /// the number of dropped turns.
     fn render(
-        &self,
+        &mut self,
         prompt: &Prompt,
-        pictures: usize,
+        pictures: &[Picture],
         max_new_tokens: usize,
     ) -> Result<(Vec<Piece>, usize)> {
         let context = self.context_of(prompt);
@@ -78,7 +78,7 @@ impl Engine {
         let answer = max_new_tokens.clamp(1, (context / 2).max(1));
         let budget = Budget { context, answer, image: self.model.image_tokens };
         match prompt {
-            Prompt::Chat { system, turns } => {
+            Prompt::Chat { system, turns, measured } => {
                 let no_images = turns.iter().all(|t| t.images.is_empty());
                 let turns: &[Turn] = match turns.split_last() {
                     Some((last, _)) if no_images && self.format.alone_without_picture => {
@@ -86,12 +86,17 @@ impl Engine {
                     }
                     _ => turns,
                 };
-                let (template, tokenizer) = (self.format.template, &self.tokenizer);
-                let render = |turns: &[Turn]| template.render(system.as_deref(), turns, tokenizer);
+                let measured = match *measured && self.format.style.measured {
+                    true => self.measured.lines(turns, pictures),
+                    false => Vec::new(),
+                };
+                let (style, tokenizer) = (&self.format.style, &self.tokenizer);
+                let render =
+                    |turns: &[Turn]| style.render(system.as_deref(), turns, &measured, tokenizer);
                 Ok(fit(turns, budget, render)?)
             }
             Prompt::Raw(text) => {
-                let pieces = raw_prompt(text, pictures, &self.tokenizer)?;
+                let pieces = raw_prompt(text, pictures.len(), &self.tokenizer)?;
                 let tokens = budget.count(&pieces);
                 if tokens >= context {
                     return Err(ChatError::TooLong { tokens, context }.into());

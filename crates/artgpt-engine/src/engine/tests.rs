@@ -7,7 +7,8 @@ use candle_core::Device;
 use super::*;
 use crate::Picture;
 use artgpt_art::Artwork;
-use artgpt_manifest::SamplingConfig;
+use artgpt_chat::{ChatError, Piece, Role, Turn};
+use artgpt_manifest::{PromptPart, SamplingConfig};
 
 fn root() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reference/checkpoints")
@@ -75,4 +76,65 @@ fn many_instructions_about_one_image_leave_another_image_in_memory() {
         assert!(encode(&mut engine, &asked, instruction));
     }
     assert!(!encode(&mut engine, &other, 5), "its tokens were evicted");
+}
+
+/// An engine whose manifest has this `[prompt]`.
+fn with_prompt(prompt: PromptPart) -> Engine {
+    let mut model =
+        Model::find(&root().join("blip2").display().to_string(), &root()).expect("finds");
+    model.manifest.prompt = Some(prompt);
+    Engine::load(&model, &Device::Cpu, |_, _| {}).expect("loads")
+}
+
+#[test]
+fn measured_features_and_the_manifest_s_system_prompt_are_in_the_prompt_and_its_count() {
+    let vicuna = |measured, system: Option<&str>| PromptPart {
+        template: "vicuna".into(),
+        system: system.map(Into::into),
+        measured,
+        ..PromptPart::default()
+    };
+    let pictures = [picture("picture.png")];
+    let chat = |rounds: usize, measured| {
+        let mut turns = vec![Turn::new(Role::User, "a b")];
+        turns[0].images.push((0, "none".into()));
+        for _ in 0..rounds {
+            turns.extend([Turn::new(Role::Assistant, "c"), Turn::new(Role::User, "d")]);
+        }
+        Prompt::Chat { system: None, turns, measured }
+    };
+    let mut engine = with_prompt(vicuna(true, Some("a c")));
+    // The small checkpoint's own window is too short for the line, and the budget sees that.
+    let refused = engine.prepare(&chat(0, true), &pictures, 4).err();
+    assert!(matches!(refused, Some(InferenceError::Chat(ChatError::TooLong { .. }))));
+    engine.prepare(&chat(0, false), &pictures, 4).expect("fits without it");
+    engine.model.language.config.context_length = 256;
+    let mut text = |prompt: &Prompt| {
+        let prepared = engine.prepare(prompt, &pictures, 4).expect("prepares");
+        let ids = prepared.pieces.iter().flat_map(|piece| match piece {
+            Piece::Tokens(ids) => ids.clone(),
+            Piece::Image(_) => Vec::new(),
+        });
+        (engine.tokenizer.decode(&ids.collect::<Vec<_>>()), prepared.positions.len())
+    };
+    let ((with, long), (without, short)) = (text(&chat(0, true)), text(&chat(0, false)));
+    assert!(with.contains("(mostly ") && !without.contains("mostly"), "{with:?}");
+    assert!(with.contains("a c") && without.contains("a c"), "{without:?}");
+    assert!(long > short + 10, "{long} {short}");
+    // The line stays where it was when the conversation goes on, so the cache serves it.
+    let request = |rounds| Request {
+        prompt: chat(rounds, true),
+        pictures: pictures.to_vec(),
+        sampling: SamplingConfig::greedy(),
+        max_new_tokens: 1,
+    };
+    let cancel = Cancel::default();
+    engine.generate(&request(0), &cancel, |_| {}).expect("answers");
+    let second = engine.generate(&request(1), &cancel, |_| {}).expect("answers");
+    assert!(second.usage.cached_tokens.is_some_and(|n| n + 8 > long), "{:?}", second.usage);
+    // A manifest that says nothing has neither.
+    let mut plain = with_prompt(vicuna(false, None));
+    plain.model.language.config.context_length = 256;
+    let prepared = plain.prepare(&chat(0, true), &pictures, 4).expect("prepares");
+    assert_ne!(prepared.positions.len(), long);
 }

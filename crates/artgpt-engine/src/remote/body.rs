@@ -63,7 +63,7 @@ impl Remote {
                 set("prompt", json!(text));
                 Ok(("/completions", body))
             }
-            Prompt::Chat { system, turns } => {
+            Prompt::Chat { system, turns, measured: _ } => {
                 let mut messages: Vec<Value> =
                     system.iter().map(|text| json!({"role": "system", "content": text})).collect();
                 for turn in turns {

@@ -83,7 +83,7 @@ fn hugging_face(dir: &Path, manifest: &mut Manifest) -> Result<()> {
     manifest.language = Some(language(dir, gguf.as_deref().unwrap_or(dir)));
     let tokenizer = read_text(&dir.join("tokenizer_config.json"), MAX_CONFIG).unwrap_or_default();
     let template = if tokenizer.contains("<|im_start|>") { "chatml" } else { "vicuna" };
-    manifest.prompt = Some(PromptPart { template: template.into(), alone_without_picture: false });
+    manifest.prompt = Some(PromptPart { template: template.into(), ..PromptPart::default() });
     Ok(())
 }
 
@@ -162,8 +162,7 @@ impl Originals {
             });
         }
         manifest.language = Some(language(dir, &self.language));
-        manifest.prompt =
-            Some(PromptPart { template: "minigpt4".into(), alone_without_picture: false });
+        manifest.prompt = Some(PromptPart { template: "minigpt4".into(), ..PromptPart::default() });
         Ok(())
     }
 }

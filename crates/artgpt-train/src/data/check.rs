@@ -19,7 +19,7 @@ use artgpt_rundir::{PairsConfig, PairsKind};
 /// Max number of pictures without a caption that a report lists.
 const NAMED: usize = 20;
 /// Max number of rejected rows and pictures that a report lists.
-const BAD: usize = 100_000;
+pub(super) const BAD: usize = 100_000;
 /// Unused items with one reason that are named one by one.
 const ALIKE: usize = 5;
 /// Pairs that a report shows.
@@ -203,7 +203,7 @@ pub fn check(
 }
 
 /// Unused items by their reasons, in the order of each reason's first.
-fn grouped(all: Vec<RejectedRow>) -> Vec<BadItem> {
+pub(super) fn grouped(all: Vec<RejectedRow>) -> Vec<BadItem> {
     let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
     let mut known: HashMap<String, usize> = HashMap::new();
     for RejectedRow { place, reason } in all {
@@ -266,7 +266,7 @@ fn unnamed(config: &PairsConfig, pairs: &[Pair]) -> Result<Vec<String>> {
         .iter()
         .filter_map(|pair| match &pair.picture {
             Picture::File(path) => Some(path),
-            Picture::Member { .. } => None,
+            Picture::Member { .. } | Picture::Inline { .. } => None,
         })
         .collect();
     Ok(tables::entries(&folder)?
@@ -278,7 +278,7 @@ fn unnamed(config: &PairsConfig, pairs: &[Pair]) -> Result<Vec<String>> {
         .collect())
 }
 
-fn spread(values: impl Iterator<Item = usize>) -> Spread {
+pub(super) fn spread(values: impl Iterator<Item = usize>) -> Spread {
     let mut all: Vec<usize> = values.collect();
     all.sort_unstable();
     let at = |share: f64| match all.len() {

@@ -4,6 +4,7 @@
 //! name of the picture, the other the caption.
 
 mod check;
+pub mod conversations;
 mod feed;
 mod foreign;
 mod members;
@@ -14,6 +15,7 @@ mod table;
 mod tables;
 mod template;
 
+pub use conversations::Conversations;
 pub use check::{BadItem, Report, Spread, check};
 pub use feed::{Feed, Part};
 pub use picture::Picture;
@@ -93,6 +95,14 @@ pub enum DataError {
     /// The settings of `[data]` are wrong.
     #[error("[data] is wrong: {0}")]
     Config(String),
+    /// No conversation can train.
+    #[error("{place} holds no conversation about a picture that can train{why}")]
+    NoConversation {
+        /// The files.
+        place: String,
+        /// The first record that cannot, after a colon, or nothing.
+        why: String,
+    },
     /// No row can train.
     #[error("{place} holds no pair that can train{why}")]
     Empty {

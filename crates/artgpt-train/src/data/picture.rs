@@ -26,6 +26,13 @@ pub enum Picture {
         /// Length of the member's data, bytes.
         bytes: u64,
     },
+    /// In the record that names it.
+    Inline {
+        /// The beginning of its hash.
+        name: Arc<str>,
+        /// Its encoded bytes.
+        bytes: Arc<[u8]>,
+    },
 }
 
 impl Picture {
@@ -36,6 +43,7 @@ impl Picture {
     pub fn read(&self) -> Result<Vec<u8>, ArtError> {
         match self {
             Self::File(path) => read_limited(path),
+            Self::Inline { bytes, .. } => Ok(bytes.to_vec()),
             Self::Member { shard, offset, bytes, .. } => {
                 let io = |source| ArtError::Io { path: self.to_string(), source };
                 let mut file = File::open(shard).map_err(io)?;
@@ -57,6 +65,7 @@ impl Picture {
     pub fn short_name(&self) -> String {
         match self {
             Self::File(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            Self::Inline { name, .. } => name.to_string(),
             Self::Member { shard, name, .. } => {
                 format!("{}!{name}", shard.file_name().unwrap_or_default().to_string_lossy())
             }
@@ -76,6 +85,7 @@ impl std::fmt::Display for Picture {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         match self {
             Self::File(path) => write!(f, "{}", path.display()),
+            Self::Inline { name, .. } => f.write_str(name),
             Self::Member { shard, name, .. } => write!(f, "{}!{name}", shard.display()),
         }
     }

@@ -78,7 +78,7 @@ fn train(dir: &std::path::Path, leaps: usize, stop: &dyn Fn() -> bool) -> (Outco
     let run = match dir.join("run").is_dir() {
         true => RunDir::open(&dir.join("run")),
         false => {
-            let split = Split { seed: 1, train: vec![1], held_out: vec![] };
+            let split = Split { seed: 1, train: vec![1], ..Split::default() };
             RunDir::create(dir, "run", &config)
                 .and_then(|run| run.begin(&split, "base").map(|()| run))
         }

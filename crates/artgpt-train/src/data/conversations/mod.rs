@@ -1,0 +1,148 @@
+//! Conversations about pictures, in the formats of several programs.
+//!
+//! `files` finds and parses the files, `formats` recognises the format of a record by its keys, `checked`
+//! accepts its turns, `pictures` finds what it shows, and `report` is `data check`.
+
+mod checked;
+mod files;
+mod formats;
+mod pictures;
+mod report;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+pub use self::report::{TalkReport, check};
+
+use super::{DataError, Part, Picture, RejectedRow, Result};
+use crate::name_hash;
+use artgpt_rundir::ConversationsConfig;
+
+/// All conversations of a source, and the pictures that they are about.
+#[derive(Debug, Clone, Default)]
+pub struct Conversations {
+    /// The pictures; conversations name them by their indices.
+    pub(crate) pictures: Vec<ShownPicture>,
+    /// The conversations that can train.
+    pub(crate) all: Vec<Dialogue>,
+    /// Records that cannot train.
+    pub(crate) bad: Vec<RejectedRow>,
+    /// Lines that hold no record, and files of another kind.
+    pub(crate) unused: Vec<RejectedRow>,
+    /// Files that were read.
+    pub(crate) files: usize,
+}
+
+/// A picture that conversations are about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ShownPicture {
+    /// Its name, the same for all its conversations.
+    pub key: String,
+    pub source: PictureSource,
+}
+
+/// Where a picture's pixels are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PictureSource {
+    /// In the museum, by its ID there.
+    Painting(u64),
+    /// In a file of its own, or in the record.
+    Picture(Picture),
+}
+
+/// One conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Dialogue {
+    /// File and record.
+    pub place: String,
+    /// What it shows: none, one or two indices into the pictures.
+    pub pictures: Vec<usize>,
+    /// The round whose question shows the second picture, from 0.
+    pub second_at: usize,
+    /// What it is about; decides whether the label is shown.
+    pub kind: Option<String>,
+    /// Its own system prompt.
+    pub system: Option<String>,
+    /// At least one.
+    pub rounds: Vec<Round>,
+}
+
+/// A question and its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Round {
+    pub asked: String,
+    pub said: String,
+}
+
+impl Conversations {
+    /// Reads all files; `museum` is the IDs of the museum whose paintings `images` names.
+    ///
+    /// # Errors
+    /// [`DataError`], also if no conversation about a picture can train.
+    pub fn open(config: &ConversationsConfig, museum: Option<&HashSet<u64>>) -> Result<Self> {
+        let all = Self::read(config, museum)?;
+        if all.all.iter().any(|dialogue| !dialogue.pictures.is_empty()) {
+            return Ok(all);
+        }
+        let why = all.bad.first().map_or(String::new(), |b| format!(": {}: {}", b.place, b.reason));
+        let place = config.path.to_string();
+        Err(DataError::NoConversation { place, why })
+    }
+
+    /// The same, also if nothing can train.
+    fn read(config: &ConversationsConfig, museum: Option<&HashSet<u64>>) -> Result<Self> {
+        if let Some(problem) = config.problem() {
+            return Err(DataError::Config(problem.into()));
+        }
+        let mut out = Self::default();
+        let mut known: HashMap<String, usize> = HashMap::new();
+        for path in files::all(&config.path)? {
+            out.files += 1;
+            let finder = pictures::Finder::of(config, &path, museum);
+            for (place, record) in files::records(&path)? {
+                let read = record
+                    .and_then(|value| formats::read(value).map_err(super::tables::Skip::lost))
+                    .and_then(|raw| {
+                        checked::dialogue(&place, raw, |reference| {
+                            let found = finder.find(reference)?;
+                            let next = out.pictures.len();
+                            let at = *known.entry(found.key.clone()).or_insert(next);
+                            if at == next {
+                                out.pictures.push(found);
+                            }
+                            Ok(at)
+                        })
+                        .map_err(super::tables::Skip::lost)
+                    });
+                match read {
+                    Ok(dialogue) => out.all.push(dialogue),
+                    Err(skip) => {
+                        let row = RejectedRow { place, reason: skip.reason };
+                        if skip.is_loss { out.bad.push(row) } else { out.unused.push(row) }
+                    }
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    /// The side of a picture that no museum splits.
+    pub(crate) fn side(&self, picture: usize, seed: u64, held_out: f64) -> Part {
+        let key = self.pictures.get(picture).map_or("", |shown| shown.key.as_str());
+        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ name_hash(key));
+        if rng.random::<f64>() < held_out { Part::HeldOut } else { Part::Train }
+    }
+}
+
+/// The folder with the pictures of a file.
+fn images_folder(config: &ConversationsConfig, file: &std::path::Path) -> PathBuf {
+    match &config.images {
+        Some(images) => PathBuf::from(images),
+        None => artgpt_rundir::folder_beside(file),
+    }
+}

@@ -1,0 +1,130 @@
+//! The pictures of conversations in memory: a museum's, and the most recent ones of files.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use image::RgbImage;
+use lru::LruCache;
+
+use crate::data::Picture;
+use crate::data::conversations::{PictureSource, ShownPicture};
+use artgpt_art::{Artwork, FormalFeatures, Label, Painting, Paintings, View, decode, within};
+
+/// Limit on the longer side, in pixels, of a picture in memory; a museum has the same.
+const LONG_SIDE: u32 = 512;
+
+/// A picture, ready to be cropped.
+pub(super) struct Loaded<'a> {
+    pixels: Pixels<'a>,
+    pub label: Option<Label>,
+    /// The museum's record.
+    pub painting: Option<&'a Painting>,
+    /// The line of the whole picture's features.
+    measured: OnceLock<String>,
+}
+
+enum Pixels<'a> {
+    Museum(&'a RgbImage),
+    Own(RgbImage),
+}
+
+impl Loaded<'_> {
+    pub(super) fn image(&self) -> &RgbImage {
+        match &self.pixels {
+            Pixels::Museum(image) => image,
+            Pixels::Own(image) => image,
+        }
+    }
+
+    /// The line of the whole picture's measured features.
+    pub(super) fn measured(&self) -> &str {
+        self.measured
+            .get_or_init(|| FormalFeatures::measure(&View::whole(self.image())).as_prompt())
+    }
+
+    fn bytes(&self) -> usize {
+        match &self.pixels {
+            Pixels::Museum(_) => 0,
+            Pixels::Own(image) => image.as_raw().len(),
+        }
+    }
+}
+
+/// Reads pictures; the most recently used ones stay in memory.
+pub(super) struct Pictures<'a> {
+    paintings: Option<&'a Paintings>,
+    cache: Mutex<Cache<'a>>,
+    /// Max bytes of pixels in memory.
+    limit: usize,
+}
+
+struct Cache<'a> {
+    by_number: LruCache<usize, Arc<Loaded<'a>>>,
+    bytes: usize,
+}
+
+impl<'a> Pictures<'a> {
+    pub(super) fn new(paintings: Option<&'a Paintings>, limit: usize) -> Self {
+        let cache = Mutex::new(Cache { by_number: LruCache::unbounded(), bytes: 0 });
+        Self { paintings, cache, limit }
+    }
+
+    /// Picture number `at`.
+    ///
+    /// # Errors
+    /// Why it cannot be read, for people.
+    pub(super) fn get(&self, at: usize, shown: &ShownPicture) -> Result<Arc<Loaded<'a>>, String> {
+        let lock = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().by_number.get(&at) {
+            return Ok(known.clone());
+        }
+        let loaded = Arc::new(self.load(shown)?);
+        let mut cache = lock();
+        cache.bytes += loaded.bytes();
+        if let Some((_, old)) = cache.by_number.push(at, loaded.clone()) {
+            cache.bytes -= old.bytes();
+        }
+        while cache.bytes > self.limit
+            && let Some((_, old)) = cache.by_number.pop_lru()
+        {
+            cache.bytes -= old.bytes();
+        }
+        Ok(loaded)
+    }
+
+    fn load(&self, shown: &ShownPicture) -> Result<Loaded<'a>, String> {
+        let (image, label) = match &shown.source {
+            PictureSource::Painting(id) => {
+                let painting = self.paintings.and_then(|all| all.get(*id));
+                let painting = painting.ok_or_else(|| format!("the museum has no painting {id}"))?;
+                return Ok(Loaded {
+                    pixels: Pixels::Museum(&painting.image),
+                    label: Some(painting.label.clone()),
+                    painting: Some(painting),
+                    measured: OnceLock::new(),
+                });
+            }
+            PictureSource::Picture(Picture::File(path)) => {
+                let artwork = Artwork::open(path).map_err(|e| e.to_string())?;
+                (Arc::unwrap_or_clone(artwork.image), artwork.label)
+            }
+            PictureSource::Picture(picture) => {
+                let bytes = picture.read().map_err(|e| e.to_string())?;
+                let read = decode(Path::new(&picture.to_string()), &bytes);
+                (read.map_err(|e| e.to_string())?.0, None)
+            }
+        };
+        // As in a chat: of the picture in its own size.
+        let measured = OnceLock::from(FormalFeatures::measure(&View::whole(&image)).as_prompt());
+        let pixels = match within(image.dimensions(), LONG_SIDE) {
+            Some((w, h)) => image::imageops::resize(
+                &image,
+                w,
+                h,
+                image::imageops::FilterType::Triangle,
+            ),
+            None => image,
+        };
+        Ok(Loaded { pixels: Pixels::Own(pixels), label, painting: None, measured })
+    }
+}

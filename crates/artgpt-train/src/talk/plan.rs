@@ -1,0 +1,190 @@
+//! The order in which conversations train: passes over all of them without replacement, in groups that
+//! become the views of a picture.
+//!
+//! A pass depends on seed, stage and pass number alone, so that a resumed run continues alike.
+
+use std::collections::BTreeMap;
+
+use rand::Rng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use super::labels::LabelRule;
+use crate::data::conversations::Dialogue;
+use crate::task::rng;
+
+/// Most rounds of a conversation that is joined of single ones.
+const MOST_JOINED: usize = 4;
+
+/// What one view learns of conversations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Group {
+    /// The picture, as the data counts them.
+    pub picture: usize,
+    /// The second picture of its only conversation.
+    pub second: Option<usize>,
+    /// Each conversation: one, or several of one round that are joined.
+    pub talks: Vec<Vec<usize>>,
+}
+
+/// How passes are drawn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Order {
+    pub seed: u64,
+    /// The stage.
+    pub stage: usize,
+    /// Conversations of a view, on average.
+    pub per_view: f64,
+    /// Probability that a conversation of one round goes on with others.
+    pub join: f64,
+}
+
+impl Order {
+    fn rng(&self, pass: u64) -> ChaCha8Rng {
+        rng(self.seed, &format!("conversations {}", self.stage), pass)
+    }
+
+    /// The groups of a pass over the conversations `chosen` of `all`, in their order.
+    pub(super) fn pass(&self, all: &[Dialogue], chosen: &[usize], pass: u64) -> Vec<Group> {
+        let mut rng = self.rng(pass);
+        let mut groups = Vec::new();
+        for ((picture, second, _), mut mine) in by_unit(all, chosen) {
+            mine.shuffle(&mut rng);
+            let talks = match second {
+                Some(_) => mine.into_iter().map(|at| vec![at]).collect(),
+                None => self.joined(all, mine, &mut rng),
+            };
+            let size = if second.is_some() { 1.0 } else { self.per_view.max(1.0) };
+            groups.extend(parts(talks, size).map(|talks| Group { picture, second, talks }));
+        }
+        groups.shuffle(&mut rng);
+        groups
+    }
+
+    /// Joins some of the conversations of one round about a picture.
+    fn joined(
+        &self,
+        all: &[Dialogue],
+        mut left: Vec<usize>,
+        rng: &mut ChaCha8Rng,
+    ) -> Vec<Vec<usize>> {
+        let mut out = Vec::new();
+        while let Some(first) = left.pop() {
+            let mut talk = vec![first];
+            // Drawn for each, so that a long conversation does not shift what follows.
+            let joins = rng.random_bool(self.join);
+            let most = rng.random_range(2..=MOST_JOINED);
+            if joins && all[first].rounds.len() == 1 {
+                let mut rule = LabelRule::of(&all[first]);
+                while talk.len() < most
+                    && let Some((at, both)) = left.iter().enumerate().rev().find_map(|(i, at)| {
+                        let single = all[*at].rounds.len() == 1;
+                        let both = rule.with(LabelRule::of(&all[*at])).filter(|_| single)?;
+                        Some((i, both))
+                    })
+                {
+                    rule = both;
+                    talk.push(left.remove(at));
+                }
+            }
+            out.push(talk);
+        }
+        out
+    }
+}
+
+/// What conversations of one view must have in common: the first picture, the second one, and the
+/// system prompt.
+type Unit<'a> = (usize, Option<usize>, Option<&'a str>);
+
+fn by_unit<'a>(all: &'a [Dialogue], chosen: &[usize]) -> BTreeMap<Unit<'a>, Vec<usize>> {
+    let mut units: BTreeMap<Unit, Vec<usize>> = BTreeMap::new();
+    for &at in chosen {
+        let dialogue = &all[at];
+        let Some(picture) = dialogue.pictures.first() else { continue };
+        let unit = (*picture, dialogue.pictures.get(1).copied(), dialogue.system.as_deref());
+        units.entry(unit).or_default().push(at);
+    }
+    units
+}
+
+/// Parts of about `size`, as even as possible.
+fn parts<T>(all: Vec<T>, size: f64) -> impl Iterator<Item = Vec<T>> {
+    let count = ((all.len() as f64 / size).round() as usize).clamp(1, all.len().max(1));
+    let (least, more) = (all.len() / count, all.len() % count);
+    let mut rest = all.into_iter();
+    (0..count).map(move |i| rest.by_ref().take(least + usize::from(i < more)).collect())
+}
+
+/// Validation: all `chosen` conversations, not joined, in the order of the data.
+pub(super) fn fixed(all: &[Dialogue], chosen: &[usize], per_view: usize) -> Vec<Group> {
+    let mut groups = Vec::new();
+    for ((picture, second, _), mine) in by_unit(all, chosen) {
+        let size = if second.is_some() { 1 } else { per_view.max(1) };
+        groups.extend(mine.chunks(size).map(|part| {
+            let talks = part.iter().map(|at| vec![*at]).collect();
+            Group { picture, second, talks }
+        }));
+    }
+    groups
+}
+
+/// Finds view `n` of a stage: the passes before it are counted once.
+#[derive(Debug)]
+pub(super) struct Passes {
+    order: Order,
+    /// The first view of each pass that was counted, and of the one after it.
+    starts: Vec<u64>,
+    /// The pass that is in memory.
+    held: Option<(u64, Vec<Group>)>,
+}
+
+impl Passes {
+    pub(super) fn new(order: Order) -> Self {
+        Self { order, starts: vec![0], held: None }
+    }
+
+    /// The group of view `n`; `None` if there are no conversations.
+    pub(super) fn at(&mut self, all: &[Dialogue], chosen: &[usize], n: u64) -> Option<Group> {
+        let pass = self.pass_of(all, chosen, n)?;
+        if self.held.as_ref().is_none_or(|(held, _)| *held != pass) {
+            self.held = Some((pass, self.order.pass(all, chosen, pass)));
+        }
+        let first = self.starts.get(pass as usize)?;
+        self.held.as_ref()?.1.get((n - first) as usize).cloned()
+    }
+
+    /// Passes after `n` views.
+    pub(super) fn passes(&mut self, all: &[Dialogue], chosen: &[usize], n: u64) -> f64 {
+        let Some(pass) = self.pass_of(all, chosen, n) else { return 0.0 };
+        let (start, next) = (self.starts[pass as usize], self.starts[pass as usize + 1]);
+        pass as f64 + (n - start) as f64 / (next - start).max(1) as f64
+    }
+
+    fn pass_of(&mut self, all: &[Dialogue], chosen: &[usize], n: u64) -> Option<u64> {
+        while self.starts.last().is_none_or(|next| *next <= n) {
+            let pass = self.starts.len() as u64 - 1;
+            let groups = self.order.pass(all, chosen, pass);
+            if groups.is_empty() {
+                return None;
+            }
+            let next = self.starts.last().copied().unwrap_or(0) + groups.len() as u64;
+            self.starts.push(next);
+            self.held = Some((pass, groups));
+        }
+        Some(self.starts.partition_point(|start| *start <= n) as u64 - 1)
+    }
+}
+
+/// The conversation without a picture that is number `k` of a stage: shuffled passes over `count`.
+pub(super) fn text_at(order: &Order, count: usize, k: u64) -> usize {
+    let pass = k / count as u64;
+    let mut all: Vec<usize> = (0..count).collect();
+    all.shuffle(&mut rng(order.seed, &format!("texts {}", order.stage), pass));
+    all[(k % count as u64) as usize]
+}
+
+/// How many of something view `n` has, if views have `each` on average.
+pub(super) fn share_of(each: f64, n: u64) -> std::ops::Range<u64> {
+    (n as f64 * each).floor() as u64..((n + 1) as f64 * each).floor() as u64
+}
