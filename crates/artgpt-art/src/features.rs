@@ -279,7 +279,7 @@ fn palette(pixels: &[[f32; 3]]) -> Vec<(Colour, f32)> {
     shares
 }
 
-fn colour_name(p: &[f32; 3]) -> Colour {
+pub(crate) fn colour_name(p: &[f32; 3]) -> Colour {
     let (value, chroma) = (max(p), max(p) - min(p));
     if value < 0.18 {
         return Colour::Black;

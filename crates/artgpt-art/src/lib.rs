@@ -6,16 +6,19 @@
 mod containers;
 mod crop;
 mod decode;
+mod faces;
 mod features;
 mod label;
 mod museum;
 mod perceptual_hash;
 mod questions;
+mod regions;
 mod resample;
 mod view;
 
 pub use crop::random_resized_crop;
 pub use decode::{decode, read_limited, read_part};
+pub use faces::Faces;
 pub use features::{
     Balance, Colour, Contrast, FormalFeatures, Genre, LightKey, Saturation, Symmetry, Warmth,
 };
@@ -23,6 +26,7 @@ pub use label::Label;
 pub use museum::{Painting, Paintings, Split, count_paintings, painting_ids, titles};
 pub use perceptual_hash::PerceptualHash;
 pub use questions::{PRESENCE_WORDINGS, Question, description};
+pub use regions::Regions;
 pub use resample::within;
 pub use view::{VIEW_SIZE, View, ViewJitter};
 
@@ -31,6 +35,18 @@ use std::sync::Arc;
 
 use artgpt_base::hash::sha256;
 use image::RgbImage;
+
+/// What a prompt tells a model about a whole picture, measured in its pixels: [`FormalFeatures`], [`Regions`]
+/// and [`Faces`] in one line.
+pub fn measured_line(image: &RgbImage) -> String {
+    format!("{}; {}", measured_view(&View::whole(image)), Faces::find(image).as_prompt())
+}
+
+/// [`measured_line`] of a view, in which no faces are sought.
+pub fn measured_view(view: &View) -> String {
+    let (features, regions) = (FormalFeatures::measure(view), Regions::measure(view));
+    format!("{}; {}", features.as_prompt(), regions.as_prompt())
+}
 
 /// Why an image, a label or a data set cannot be read. Each message says what to do about it.
 #[derive(Debug, thiserror::Error)]

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use lru::LruCache;
 
 use crate::Picture;
-use artgpt_art::{FormalFeatures, View};
+use artgpt_art::measured_line;
 use artgpt_chat::Turn;
 
-/// Entries, of about 120 bytes each.
+/// Entries, of about 300 bytes each.
 const CAPACITY: NonZeroUsize = match NonZeroUsize::new(64) {
     Some(capacity) => capacity,
     None => NonZeroUsize::MIN,
@@ -40,7 +40,7 @@ impl MeasuredCache {
     }
 
     fn line(&mut self, picture: &Picture) -> String {
-        let measure = || FormalFeatures::measure(&View::whole(&picture.image)).as_prompt();
+        let measure = || measured_line(&picture.image);
         self.0.get_or_insert(picture.key.clone(), measure).clone()
     }
 }

@@ -8,7 +8,7 @@ use lru::LruCache;
 
 use crate::data::Picture;
 use crate::data::conversations::{PictureSource, ShownPicture};
-use artgpt_art::{Artwork, FormalFeatures, Label, Painting, Paintings, View, decode, within};
+use artgpt_art::{Artwork, Label, Painting, Paintings, decode, measured_line, within};
 
 /// Limit on the longer side, in pixels, of a picture in memory; a museum has the same.
 const LONG_SIDE: u32 = 512;
@@ -39,7 +39,7 @@ impl Loaded<'_> {
     /// The line of the whole picture's measured features.
     pub(super) fn measured(&self) -> &str {
         self.measured
-            .get_or_init(|| FormalFeatures::measure(&View::whole(self.image())).as_prompt())
+            .get_or_init(|| measured_line(self.image()))
     }
 
     fn bytes(&self) -> usize {
@@ -115,7 +115,7 @@ impl<'a> Pictures<'a> {
             }
         };
         // As in a chat: of the picture in its own size.
-        let measured = OnceLock::from(FormalFeatures::measure(&View::whole(&image)).as_prompt());
+        let measured = OnceLock::from(measured_line(&image));
         let pixels = match within(image.dimensions(), LONG_SIDE) {
             Some((w, h)) => image::imageops::resize(
                 &image,

@@ -17,7 +17,7 @@ use crate::data::conversations::Round;
 use crate::pack::{Apart, Segment, pack_segments};
 use crate::task::{Batch, StepContext};
 use crate::{Packed, Result, examples};
-use artgpt_art::{FormalFeatures, Label, Question, View, ViewJitter};
+use artgpt_art::{FormalFeatures, measured_view, Label, Question, View, ViewJitter};
 use artgpt_rundir::{Stage, StageKind};
 
 /// Formal questions that are drawn as an answer stage does; a view takes some of them.
@@ -221,7 +221,7 @@ impl<'a> TalkTask<'a> {
         system: Option<&str>,
     ) -> Result<Vec<Segment>> {
         let features = FormalFeatures::measure(&view.first);
-        let line = features.as_prompt();
+        let line = measured_view(&view.first);
         let painting = view.pictures.first().and_then(|picture| picture.painting);
         let questions = Stage { kind: StageKind::Answer, questions: DRAWN, ..stage.clone() };
         let mut drawn = match (painting, &self.museum) {
