@@ -110,8 +110,8 @@ fn training_pass(bencher: Bencher, precision: TrainPrecision) {
             Example { turns: vec![turn], answer: "Mostly brown, with black.".into() }
         })
         .into();
-    let packed =
-        pack(&examples, config.num_query_tokens, &Template::ChatMl.into(), &tokenizer).expect("packs");
+    let packed = pack(&examples, config.num_query_tokens, &Template::ChatMl.into(), &tokenizer)
+        .expect("packs");
     bencher.bench_local(|| {
         let image = bridge.forward::<Differentiable>(&tokens, &[]).expect("runs");
         answer_loss(&language, &packed, &image, None, Weigh::Tokens)

@@ -52,7 +52,8 @@ pub fn check_run(config: &TrainConfig, models: &Path, runs: &Path) -> Result<Est
     match &config.data {
         DataConfig::Museum(name) => drop(museum(name)?),
         DataConfig::Conversations(data) => {
-            let of_museum = data.images.as_ref().filter(|name| !crate::conversations::is_plain(name));
+            let of_museum =
+                data.images.as_ref().filter(|name| !crate::conversations::is_plain(name));
             let ids = of_museum.map(|name| museum(name)).transpose()?;
             // A damaged museum is reported when the run starts.
             let ids = ids.and_then(|folder| painting_ids(&folder).ok());

@@ -30,9 +30,7 @@ use std::path::Path;
 pub use blocks::{Block, Look, looks};
 pub use captions::Captions;
 pub use checkpoints::{LearnerState, best_weights};
-pub use config::{
-    BridgeParts, PromptConfig, Resources, TrainConfig, TrainPrecision, VISION_NORM,
-};
+pub use config::{BridgeParts, PromptConfig, Resources, TrainConfig, TrainPrecision, VISION_NORM};
 pub use conversations::{ConversationsConfig, ConversationsKind, Paths};
 pub use data::{DataConfig, PairsConfig, PairsKind, folder_beside};
 pub use guard::{Guard, GuardState, OnBad};

@@ -23,7 +23,8 @@ use artgpt_model::manifest::Model;
 use artgpt_rundir::{RunDir, RunState, TrainConfig, run_id};
 use artgpt_train::data::{Conversations, Feed};
 use artgpt_train::{
-    CaptionTask, MuseumTask, Network, Outcome, Peers, TalkTask, Task, TrainEvent, Trainer, open_feed, outcome,
+    CaptionTask, MuseumTask, Network, Outcome, Peers, TalkTask, Task, TrainEvent, Trainer,
+    open_feed, outcome,
 };
 use parts::Parts;
 use start::Start;
