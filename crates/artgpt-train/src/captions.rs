@@ -101,9 +101,7 @@ impl<'a> CaptionTask<'a> {
         position: u64,
     ) -> Result<Box<dyn Batch + 's>> {
         if context.stage.kind != StageKind::Caption {
-            return Err(crate::config_error(
-                "only caption stages learn from [data] with captions",
-            ));
+            return Err(crate::config_error("only caption stages learn from [data] with captions"));
         }
         let captions = context.stage.captions();
         let mut rng = self.network.rng("prompts", position);

@@ -15,8 +15,8 @@ mod table;
 mod tables;
 mod template;
 
-pub use conversations::Conversations;
 pub use check::{BadItem, Report, Spread, check};
+pub use conversations::Conversations;
 pub use feed::{Feed, Part};
 pub use picture::Picture;
 

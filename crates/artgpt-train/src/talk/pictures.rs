@@ -96,7 +96,8 @@ impl<'a> Pictures<'a> {
         let (image, label) = match &shown.source {
             PictureSource::Painting(id) => {
                 let painting = self.paintings.and_then(|all| all.get(*id));
-                let painting = painting.ok_or_else(|| format!("the museum has no painting {id}"))?;
+                let painting =
+                    painting.ok_or_else(|| format!("the museum has no painting {id}"))?;
                 return Ok(Loaded {
                     pixels: Pixels::Museum(&painting.image),
                     label: Some(painting.label.clone()),
@@ -117,12 +118,9 @@ impl<'a> Pictures<'a> {
         // As in a chat: of the picture in its own size.
         let measured = OnceLock::from(measured_line(&image));
         let pixels = match within(image.dimensions(), LONG_SIDE) {
-            Some((w, h)) => image::imageops::resize(
-                &image,
-                w,
-                h,
-                image::imageops::FilterType::Triangle,
-            ),
+            Some((w, h)) => {
+                image::imageops::resize(&image, w, h, image::imageops::FilterType::Triangle)
+            }
             None => image,
         };
         Ok(Loaded { pixels: Pixels::Own(pixels), label, painting: None, measured })

@@ -188,3 +188,122 @@ pub(super) fn text_at(order: &Order, count: usize, k: u64) -> usize {
 pub(super) fn share_of(each: f64, n: u64) -> std::ops::Range<u64> {
     (n as f64 * each).floor() as u64..((n + 1) as f64 * each).floor() as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::conversations::Round;
+    use std::collections::HashSet;
+
+    /// Conversations about `pictures` pictures, 20 each: 19 of one round, and one of three.
+    fn dialogues(pictures: usize) -> Vec<Dialogue> {
+        let kinds = ["mood", "no-label", "artist", "colour", "subject"];
+        (0..pictures * 20)
+            .map(|i| Dialogue {
+                place: i.to_string(),
+                pictures: vec![i / 20],
+                second_at: 0,
+                kind: Some(kinds[i % 5].into()),
+                system: None,
+                rounds: vec![
+                    Round { asked: "q".into(), said: "a".into() };
+                    if i % 20 == 7 { 3 } else { 1 }
+                ],
+            })
+            .collect()
+    }
+
+    fn order(join: f64) -> Order {
+        Order { seed: 7, stage: 0, per_view: 4.0, join }
+    }
+
+    #[test]
+    fn a_pass_shows_every_conversation_once_in_another_order_each_time() {
+        let all = dialogues(12);
+        // Three pictures do not train.
+        let chosen: Vec<usize> = (0..180).collect();
+        let mut passes = Passes::new(order(0.5));
+        let mut seen: Vec<Vec<usize>> = vec![Vec::new(); 3];
+        let mut first_views = vec![0];
+        for n in 0..10_000 {
+            let before = passes.passes(&all, &chosen, n);
+            let group = passes.at(&all, &chosen, n).expect("a group");
+            let pass = before.floor() as usize;
+            if pass == 3 {
+                break;
+            }
+            if pass == first_views.len() {
+                first_views.push(n);
+            }
+            assert!(group.talks.iter().flatten().all(|at| at / 20 == group.picture));
+            seen[pass].extend(group.talks.concat());
+        }
+        for pass in &seen {
+            assert_eq!(pass.iter().copied().collect::<HashSet<_>>().len(), 180);
+            assert_eq!(pass.len(), 180);
+        }
+        assert_ne!(seen[0], seen[1]);
+        // A resumed run begins in the middle; one that goes back asks again.
+        let mut other = Passes::new(order(0.5));
+        for n in [first_views[2] + 3, 1, first_views[1]] {
+            assert_eq!(other.at(&all, &chosen, n), passes.at(&all, &chosen, n), "view {n}");
+        }
+    }
+
+    #[test]
+    fn joined_conversations_have_up_to_four_rounds_and_agree_about_the_label() {
+        let all = dialogues(9);
+        let chosen: Vec<usize> = (0..all.len()).collect();
+        let (mut joined, mut longest) = (0, 0);
+        for pass in 0..4 {
+            for group in order(0.5).pass(&all, &chosen, pass) {
+                for talk in group.talks {
+                    longest = longest.max(talk.len());
+                    let kinds: Vec<_> =
+                        talk.iter().filter_map(|at| all[*at].kind.as_deref()).collect();
+                    let both = kinds.contains(&"no-label")
+                        && (kinds.contains(&"artist") || kinds.contains(&"subject"));
+                    assert!(!both, "{kinds:?}");
+                    if talk.len() > 1 {
+                        joined += talk.len();
+                        assert!(talk.iter().all(|at| all[*at].rounds.len() == 1));
+                    }
+                }
+            }
+        }
+        assert_eq!(longest, 4);
+        // Of 720, more than half are in conversations of several rounds, since joining takes others in.
+        assert!((400..660).contains(&joined), "{joined}");
+        let alone = order(0.0).pass(&all, &chosen, 0);
+        assert!(alone.iter().flat_map(|g| &g.talks).all(|talk| talk.len() == 1));
+    }
+
+    #[test]
+    fn two_pictures_and_another_system_prompt_have_views_of_their_own() {
+        let mut all = dialogues(2);
+        all[3].pictures = vec![0, 1];
+        all[4].system = Some("Be brief.".into());
+        let chosen: Vec<usize> = (0..40).collect();
+        let groups = order(0.5).pass(&all, &chosen, 0);
+        let of = |at: usize| {
+            let found = groups.iter().find(|g| g.talks.iter().flatten().any(|x| *x == at));
+            found.expect("is there").clone()
+        };
+        assert_eq!(of(3), Group { picture: 0, second: Some(1), talks: vec![vec![3]] });
+        assert_eq!(of(4).talks, [[4]]);
+        assert_eq!(fixed(&all, &chosen, 8).iter().map(|g| g.talks.len()).sum::<usize>(), 40);
+    }
+
+    #[test]
+    fn shares_come_out_even_and_texts_are_not_repeated_within_a_pass() {
+        let counts: Vec<usize> = (0..10).map(|n| share_of(1.6, n).count()).collect();
+        assert_eq!(counts.iter().sum::<usize>(), 16);
+        assert!(counts.iter().all(|c| (1..=2).contains(c)), "{counts:?}");
+        let order = order(0.5);
+        let pass =
+            |first: u64| (first..first + 9).map(|k| text_at(&order, 9, k)).collect::<Vec<_>>();
+        assert_eq!(pass(0).iter().collect::<HashSet<_>>().len(), 9);
+        assert_eq!(pass(9).iter().collect::<HashSet<_>>().len(), 9);
+        assert_ne!(pass(0), pass(9));
+    }
+}

@@ -101,12 +101,7 @@ impl<'a> TalkTask<'a> {
         });
         let encoded = encoded.collect::<Result<Vec<_>>>()?;
         let items = ready.into_iter().zip(encoded).map(|((_, packed), seen)| Item { seen, packed });
-        Ok(Box::new(TalkBatch {
-            task: self,
-            items: items.collect(),
-            left_out,
-            weigh: stage.weigh,
-        }))
+        Ok(Box::new(TalkBatch { task: self, items: items.collect(), left_out, weigh: stage.weigh }))
     }
 
     /// Reads and crops the pictures of a view.

@@ -69,8 +69,7 @@ fn rounds(turns: Vec<RawTurn>) -> Result<Vec<Round>, String> {
         return Err("it has no turns".into());
     }
     for (i, turn) in turns.iter().enumerate() {
-        let (wanted, name) =
-            [(Role::User, "user"), (Role::Assistant, "assistant")][i % 2];
+        let (wanted, name) = [(Role::User, "user"), (Role::Assistant, "assistant")][i % 2];
         if turn.role != wanted {
             return Err(format!("turn {} should be the {name}'s", i + 1));
         }

@@ -24,7 +24,8 @@ pub(super) fn all(paths: &Paths) -> Result<Vec<PathBuf>> {
             out.push(path.clone());
             continue;
         }
-        let found = glob::glob(&pattern).map_err(|e| DataError::Config(format!("{pattern}: {e}")))?;
+        let found =
+            glob::glob(&pattern).map_err(|e| DataError::Config(format!("{pattern}: {e}")))?;
         let before = out.len();
         out.extend(found.filter_map(std::result::Result::ok).filter(|path| path.is_file()));
         if out.len() == before {
@@ -39,11 +40,8 @@ pub(super) fn records(path: &Path) -> Result<Vec<LocatedRecord>> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     foreign::check(path)?;
     let bytes = read_limited(path, MAX_FILE).map_err(io(path))?;
-    let bad = |format, reason| DataError::Format {
-        path: path.display().to_string(),
-        format,
-        reason,
-    };
+    let bad =
+        |format, reason| DataError::Format { path: path.display().to_string(), format, reason };
     let text = text(bytes).map_err(|reason| bad("text", reason))?;
     // By content: both formats have files under both names.
     if text.trim_start().starts_with('[') {

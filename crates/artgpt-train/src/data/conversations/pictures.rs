@@ -51,7 +51,9 @@ impl<'a> Finder<'a> {
         let path = match text.split_once(':') {
             Some(("file", rest)) => unescaped(rest.strip_prefix("//").unwrap_or(rest)),
             Some((scheme @ ("http" | "https" | "ftp" | "s3" | "gs"), _)) => {
-                return Err(format!("its picture is on the network ({scheme}), and is not fetched"));
+                return Err(format!(
+                    "its picture is on the network ({scheme}), and is not fetched"
+                ));
             }
             _ => text,
         };

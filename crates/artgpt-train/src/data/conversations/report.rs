@@ -121,9 +121,11 @@ pub fn check(
     for dialogue in &good {
         *report.kinds.entry(dialogue.kind.clone().unwrap_or_default()).or_default() += 1;
         let aside = |at: &usize| is_set_aside(&read, *at, museum);
-        match dialogue.pictures.iter().any(|at| {
-            side(&read, *at, museum, split_seed, config.held_out) == Part::HeldOut
-        }) {
+        match dialogue
+            .pictures
+            .iter()
+            .any(|at| side(&read, *at, museum, split_seed, config.held_out) == Part::HeldOut)
+        {
             true => report.held_out += 1,
             false if dialogue.pictures.iter().any(aside) => report.set_aside += 1,
             false => report.train += 1,
@@ -150,13 +152,7 @@ fn sample(read: &Conversations, dialogue: &Dialogue) -> TalkSample {
 }
 
 /// The side of a picture: the museum's, or one by its name.
-fn side(
-    read: &Conversations,
-    at: usize,
-    museum: Option<&Split>,
-    seed: u64,
-    held_out: f64,
-) -> Part {
+fn side(read: &Conversations, at: usize, museum: Option<&Split>, seed: u64, held_out: f64) -> Part {
     match (&read.pictures[at].source, museum) {
         (PictureSource::Painting(id), Some(split)) if split.held_out.contains(id) => Part::HeldOut,
         (PictureSource::Painting(_), _) | (_, Some(_)) => Part::Train,
@@ -170,10 +166,7 @@ fn is_set_aside(read: &Conversations, at: usize, museum: Option<&Split>) -> bool
 }
 
 /// Pictures that do not decode, and why. A museum's have been decoded when it was opened.
-fn broken(
-    read: &Conversations,
-    progress: impl Fn(usize, usize) + Sync,
-) -> HashMap<usize, String> {
+fn broken(read: &Conversations, progress: impl Fn(usize, usize) + Sync) -> HashMap<usize, String> {
     let done = std::sync::atomic::AtomicUsize::new(0);
     let all = read.pictures.len();
     let look = |(at, shown): (usize, &super::ShownPicture)| {
