@@ -1,5 +1,6 @@
 //! Evaluation of models. [`Answerer`] is the interface to a running model.
 
+pub mod caption;
 mod interval;
 pub mod peft;
 mod seeing;
