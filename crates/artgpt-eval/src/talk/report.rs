@@ -44,6 +44,8 @@ pub struct Report {
     pub lengths: ByCell<BTreeMap<String, f64>>,
     /// Mean words of a reference answer, by kind of question.
     pub reference_lengths: BTreeMap<String, f64>,
+    /// Lines of the data that were not used, by reason.
+    pub skipped: BTreeMap<String, usize>,
 }
 
 /// What all cells share.
@@ -100,6 +102,7 @@ impl Report {
             differences: differences(&counts),
             lengths,
             reference_lengths: mean_lengths(references),
+            skipped: BTreeMap::new(),
         }
     }
 }
