@@ -135,7 +135,10 @@ fn kind(error: &AppError) -> &'static str {
         AppError::ConfigFile(_) => "training",
         AppError::Eval(e) => match e {
             EvalError::RunFailed { .. } => "training",
-            EvalError::Io { .. } | EvalError::Unusable { .. } | EvalError::Plot(_) => "evaluation",
+            EvalError::Io { .. }
+            | EvalError::Unusable { .. }
+            | EvalError::AnswersInUse(_)
+            | EvalError::Plot(_) => "evaluation",
             _ => "usage",
         },
         AppError::Foreground(e) => match e {

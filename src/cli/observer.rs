@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use artgpt_app::{AppError, Event, Observer, explain};
 use artgpt_base::output;
-use artgpt_base::text::printable;
+use artgpt_base::text::{duration, printable};
 use artgpt_fetch::Progress;
 use artgpt_jobs::JobError;
 use artgpt_rundir::Metrics;
@@ -106,6 +106,19 @@ impl Observer for Printer {
                     output::note(format_args!("{done}/{total} paintings"));
                 }
             }),
+            Event::Evaluation(text) => {
+                output::note(format_args!("artgpt-tui: {}", printable(text)));
+            }
+            Event::EvaluationPlanned { paintings, questions, known } => {
+                output::note(format_args!(
+                    "{questions} questions about {paintings} paintings, in up to 8 ways each; {known} results are known"
+                ));
+            }
+            Event::EvaluationLeft { seconds } => {
+                self.with_bar(|bar| {
+                    bar.suspend(|| output::note(format_args!("about {} left", duration(*seconds))));
+                });
+            }
             Event::DataChecked { done, total } => {
                 self.with_bar(|bar| count(bar, "pictures", *done, *total));
             }

@@ -68,6 +68,22 @@ pub enum Event<'a> {
         /// All of them.
         total: usize,
     },
+    /// A remark about an evaluation, such as lines of its data that are not used.
+    Evaluation(&'a str),
+    /// An evaluation of conversations begins.
+    EvaluationPlanned {
+        /// Number of paintings.
+        paintings: usize,
+        /// Questions that are asked with each picture.
+        questions: usize,
+        /// Results that an earlier call kept.
+        known: usize,
+    },
+    /// How long the rest of an evaluation takes.
+    EvaluationLeft {
+        /// Estimated seconds.
+        seconds: f64,
+    },
     /// A comparison of methods trains or reads this run.
     Trial(&'a str),
     /// A check of training data has looked at so many pictures.

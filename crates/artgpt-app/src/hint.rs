@@ -13,6 +13,7 @@ use crate::settings::ConfigError;
 use artgpt_art::ArtError;
 use artgpt_base::text::{shell_word, with_hint};
 use artgpt_engine::InferenceError;
+use artgpt_eval::talk::PlanError;
 use artgpt_fetch::FetchError;
 use artgpt_jobs::JobError;
 use artgpt_rundir::RunError;
@@ -103,6 +104,15 @@ fn eval(e: &EvalError) -> Option<String> {
         EvalError::Io { .. } => PERMISSIONS_AND_SPACE,
         EvalError::Unusable { .. } => "remove it to start again",
         EvalError::RunFailed { .. } => "its reason stands above",
+        EvalError::ReadConversations { .. } => {
+            "name a file of JSON Lines, as docs/evaluation.md describes"
+        }
+        EvalError::Talk(PlanError::NoConversation) => {
+            "name conversations about paintings of this museum, or the museum that they are about"
+        }
+        EvalError::Talk(PlanError::NoOther) => "name a museum with two paintings or more",
+        EvalError::OtherAnswers { .. } => "name another --out, or what began it",
+        EvalError::AnswersInUse(_) => "wait for it, or name another --out",
         EvalError::Plot(_) => return None,
     };
     Some(text.into())

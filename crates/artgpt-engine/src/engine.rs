@@ -79,6 +79,8 @@ pub struct Engine {
     cache: KvCache,
     /// What `cache` holds, position by position.
     cached: Vec<Position>,
+    /// The precision in which that was computed.
+    cached_precision: Precision,
     images: ImageCache,
     /// Lines of measured features, for a model whose prompts have them.
     measured: MeasuredCache,
@@ -146,6 +148,7 @@ impl Engine {
             format,
             cache,
             cached: Vec::new(),
+            cached_precision: Precision::Fast,
             images: ImageCache::default(),
             measured: MeasuredCache::default(),
             embeddings: None,
@@ -209,7 +212,7 @@ impl Engine {
         request.check()?;
         let prompt = self.prepare(&request.prompt, &request.pictures, request.max_new_tokens)?;
         let started = Instant::now();
-        let cached_tokens = self.rewind(&prompt.positions);
+        let cached_tokens = self.rewind(&prompt.positions, Precision::Fast);
         let mut usage = Usage {
             prompt_tokens: Some(prompt.positions.len()),
             cached_tokens: Some(cached_tokens),

@@ -1,10 +1,13 @@
-//! Evaluation of models. [`Answerer`] is the interface to a running model.
+//! Evaluation of models. [`Answerer`] and [`talk::Talker`] are the interfaces to a running model.
 
+pub mod caption;
 mod interval;
 pub mod peft;
 mod seeing;
+pub mod talk;
 
 pub use interval::Interval;
+pub(crate) use seeing::others;
 pub use seeing::{Extent, Row, SeeingTable, seeing};
 
 use artgpt_art::{Artwork, View};

@@ -257,7 +257,7 @@ fn yes_or_no(answer: &str) -> Option<usize> {
 }
 
 /// For each painting another one; each painting is the wrong one exactly once.
-fn others(count: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+pub(crate) fn others(count: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     order.shuffle(rng);
     let mut other = vec![0; count];

@@ -11,6 +11,10 @@ pub(crate) enum EvalCommand {
     /// Measure whether a model sees: held-out paintings with the right image, a wrong one and none
     #[command(after_help = "Example: artgpt-tui eval seeing --model artgpt-smol --views 1")]
     Seeing(SeeingArgs),
+    /// Measure how a model talks about paintings: questions with reference answers, with the right image,
+    /// a wrong one and none
+    #[command(after_help = "Example: artgpt-tui eval talk --limit 5 --out answers")]
+    Talk(TalkArgs),
     /// Train with several methods on the same data, steps and seeds, and compare them
     #[command(
         after_help = "Example: artgpt-tui eval peft examples/peft/smol.toml --out comparison"
@@ -51,4 +55,42 @@ pub(crate) struct SeeingArgs {
     /// Ask with the wordings of the training data instead of the held-out wording
     #[arg(long)]
     pub trained_wording: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct TalkArgs {
+    /// Model name, manifest, directory or run [default: the setting `model`]
+    #[arg(short, long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// Conversations with reference answers, as JSON Lines [default: about the default model's held-out
+    /// paintings, built in]
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
+    /// Data set of the paintings, or a directory with images and `objects.json`
+    #[arg(long, value_name = "DATA", default_value = "met-paintings")]
+    pub museum: String,
+    /// Max number of paintings [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
+    /// Max number of conversations about each painting, a fixed random choice
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    pub questions: u32,
+    /// Ask all conversations about each painting
+    #[arg(long, conflicts_with = "questions")]
+    pub all: bool,
+    /// What to compute
+    #[arg(long, value_name = "METRICS", value_enum, value_delimiter = ',', default_values = ["text", "logprob"])]
+    pub metrics: Vec<TalkMetrics>,
+    /// Directory that keeps each answer and log-probability; what is in it is not asked again
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// Groups of metrics of `eval talk`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum TalkMetrics {
+    /// Generate answers and compare them with the references
+    Text,
+    /// Log-probabilities of the reference answers
+    Logprob,
 }

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub(crate) use ask::{AskArgs, ScoreArgs};
-pub(crate) use eval::{EvalCommand, PeftArgs, SeeingArgs};
+pub(crate) use eval::{EvalCommand, PeftArgs, SeeingArgs, TalkArgs, TalkMetrics};
 pub(crate) use jobs::{JobsCommand, SubmitArgs, SubmitCommand};
 pub(crate) use models::{ConvertArgs, ModelsCommand};
 pub(crate) use runs::{LogArgs, RunsCommand, RunsFormat, WatchArgs};

@@ -1,15 +1,17 @@
-//! Evaluations: whether a model sees, and how training methods compare.
+//! Evaluations: whether a model sees, how it talks about pictures, and how training methods compare.
 
 mod local;
 mod peft;
 mod process;
 mod seeing;
+mod talk;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 pub use peft::{PeftRequest, compare};
 pub use seeing::{SeeingRequest, see};
+pub use talk::{TalkRequest, talk};
 
 /// Why an evaluation cannot begin or go on.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +76,29 @@ pub enum EvalError {
         /// How its process ended.
         status: ExitStatus,
     },
+    /// The conversations cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    ReadConversations {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// There is nothing to ask.
+    #[error(transparent)]
+    Talk(artgpt_eval::talk::PlanError),
+    /// The output directory holds answers to something else.
+    #[error("{} holds answers of {what}", path.display())]
+    OtherAnswers {
+        /// The file.
+        path: PathBuf,
+        /// What they answer.
+        what: String,
+    },
+    /// Another process writes the answers.
+    #[error("another process writes {}", .0.display())]
+    AnswersInUse(PathBuf),
     /// A plot cannot be drawn.
     #[error(transparent)]
     Plot(#[from] artgpt_eval::peft::PlotError),

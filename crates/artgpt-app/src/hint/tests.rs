@@ -7,6 +7,7 @@ use crate::server::UnnamedServer;
 use artgpt_base::foreign::Foreign;
 use artgpt_chat::ChatError;
 use artgpt_engine::RemoteError;
+use artgpt_eval::talk::PlanError;
 use artgpt_fetch::network::NetworkError;
 use artgpt_model::Error as ModelError;
 use artgpt_store::{StoreError, Unsaved, UnsavedItem};
@@ -62,6 +63,13 @@ fn of_evaluations() -> Vec<AppError> {
         EvalError::Unusable { .. } =>
             EvalError::Unusable { path: "x".into(), reason: text("cut short") },
         EvalError::RunFailed { .. } => EvalError::RunFailed { name: text("x"), status },
+        EvalError::ReadConversations { .. } =>
+            EvalError::ReadConversations { path: "x".into(), source: full() },
+        EvalError::Talk(PlanError::NoConversation) => EvalError::Talk(PlanError::NoConversation),
+        EvalError::Talk(PlanError::NoOther) => EvalError::Talk(PlanError::NoOther),
+        EvalError::OtherAnswers { .. } =>
+            EvalError::OtherAnswers { path: "x".into(), what: text("the model m") },
+        EvalError::AnswersInUse(_) => EvalError::AnswersInUse("x".into()),
         EvalError::Plot(_) => EvalError::Plot(PlotError::from(DrawingAreaErrorKind::LayoutError)),
     }
 }

@@ -6,6 +6,7 @@ use super::{Engine, PromptFormat};
 use crate::image_cache::ImageCache;
 use crate::notices::notices;
 use crate::{Result, ms};
+use artgpt_kernels::matrix::Precision;
 use artgpt_model::artgpt::Trained;
 use artgpt_model::manifest::Model;
 
@@ -80,7 +81,7 @@ impl Engine {
         self.notices = notices(model, &self.rows);
         self.format = format;
         // Both caches hold the other adapter set's results.
-        self.rewind(&[]);
+        self.rewind(&[], Precision::Fast);
         self.images = ImageCache::default();
         if let Some(folder) = self.embedding_folder.take() {
             self.open_embeddings(&folder);

@@ -13,9 +13,11 @@ use artgpt_kernels::matrix::Precision;
 const PREFILL_CHUNK: usize = 256;
 
 impl Engine {
-    /// Shortens the cache to the positions that the prompt begins with; returns their number.
-    pub(super) fn rewind(&mut self, prompt: &[Position]) -> usize {
-        let keep = reusable(&self.cached, prompt);
+    /// Shortens the cache to the positions that the prompt begins with; returns their number. What was
+    /// computed in another precision is forgotten.
+    pub(super) fn rewind(&mut self, prompt: &[Position], precision: Precision) -> usize {
+        let same = std::mem::replace(&mut self.cached_precision, precision) == precision;
+        let keep = if same { reusable(&self.cached, prompt) } else { 0 };
         self.cached.truncate(keep);
         self.cache.truncate(keep);
         keep

@@ -36,9 +36,8 @@ impl Engine {
         if total > context {
             return Err(ChatError::TooLong { tokens: total, context }.into());
         }
-        // The cache holds results in fast precision: compute all of it again.
-        self.rewind(&[]);
-        let last = self.prefill(&prepared, 0, &Cancel::default(), Precision::Exact)?;
+        let cached = self.rewind(&prepared.positions, Precision::Exact);
+        let last = self.prefill(&prepared, cached, &Cancel::default(), Precision::Exact)?;
         let mut outputs = Vec::from_iter(last);
         if !given.is_empty() {
             let x = self.model.language.embed(given)?;
@@ -49,7 +48,8 @@ impl Engine {
         let rows = candle_nn::ops::log_softmax(&logits, D::Minus1)?; // (answer tokens, vocabulary)
         let index = Tensor::new(token_ids.as_slice(), rows.device())?.unsqueeze(1)?;
         let logprobs: Vec<f32> = rows.gather(&index, 1)?.flatten_all()?.to_vec1()?;
-        self.rewind(&[]);
+        // The prompt stays for the next score; the answer goes.
+        self.cache.truncate(self.cached.len());
         if logprobs.iter().any(|l| l.is_nan()) {
             return Err(InferenceError::NotFinite(self.name.clone()));
         }

@@ -64,6 +64,46 @@ fn a_second_round_continues_as_a_fresh_engine_does() {
 }
 
 #[test]
+fn a_score_does_not_depend_on_what_went_before() {
+    let cancel = Cancel::default();
+    let pictures = [picture("picture.png")];
+    let prompt = |text: &str| Prompt::Raw(text.into());
+    let request = |text: &str| Request {
+        prompt: prompt(text),
+        pictures: pictures.to_vec(),
+        sampling: SamplingConfig::greedy(),
+        max_new_tokens: 3,
+    };
+    let prompts = ["a <image> b", "a <image> b c d", "a <image> c", "a <image> b c"];
+    let fresh: Vec<Vec<f32>> = prompts
+        .iter()
+        .map(|text| {
+            let score = load("blip2").score(&prompt(text), &pictures, "d c b a");
+            score.expect("scores").logprobs
+        })
+        .collect();
+    let mut engine = load("blip2");
+    engine.generate(&request("a <image> b c"), &cancel, |_| {}).expect("answers");
+    for (text, expected) in prompts.iter().zip(&fresh) {
+        let score = engine.score(&prompt(text), &pictures, "d c b a").expect("scores");
+        for (found, expected) in score.logprobs.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-4, "{text}: {found} instead of {expected}");
+        }
+        assert_eq!(
+            engine.cached.len(),
+            engine.prepare(&prompt(text), &pictures, 4).expect("prepares").positions.len()
+        );
+    }
+    // An answer begins anew: its precision is another one.
+    let answer = engine.generate(&request("a <image> b c"), &cancel, |_| {}).expect("answers");
+    let alone = load("blip2").generate(&request("a <image> b c"), &cancel, |_| {});
+    assert_eq!(
+        (answer.usage.cached_tokens, answer.token_ids),
+        (Some(0), alone.expect("answers").token_ids)
+    );
+}
+
+#[test]
 fn many_instructions_about_one_image_leave_another_image_in_memory() {
     let mut engine = load("instructblip");
     let (asked, other) = (picture("picture.png"), picture("other.png"));

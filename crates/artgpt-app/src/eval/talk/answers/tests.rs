@@ -1,0 +1,67 @@
+use super::*;
+use artgpt_eval::talk::{Cell, Condition, Given, Scored};
+
+fn identity(model: &str) -> Identity {
+    let json = serde_json::json!({
+        "what": "begin", "format": 1, "model": model, "weights": "w", "conversations": "c",
+        "paintings": "p",
+    });
+    serde_json::from_value(json).expect("is one")
+}
+
+fn line(line: usize) -> Line {
+    let cell = Cell { condition: Condition::Right, given: Given::Text };
+    Line::Logprob(Scored { painting: 1, line, round: 0, cell, logprob: -0.1, tokens: 2 })
+}
+
+#[test]
+fn lines_survive_half_written_ones_and_damage_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join(NAME);
+    let open = || Answers::open(folder.path(), &identity("m")).expect("opens");
+    let mut answers = open();
+    answers.keep(&line(1)).expect("keeps");
+    assert!(matches!(
+        Answers::open(folder.path(), &identity("m")),
+        Err(AppError::Eval(EvalError::AnswersInUse(_)))
+    ));
+    drop(answers);
+    let append = |bytes: &[u8]| {
+        let mut file = OpenOptions::new().append(true).open(&path).expect("opens");
+        file.write_all(bytes).expect("writes");
+    };
+    append(b"{\"what\":\"answ");
+    let mut answers = open();
+    assert_eq!(answers.known(), [line(1)]);
+    answers.keep(&line(2)).expect("keeps");
+    drop(answers);
+    append(b"{]\n");
+    let mut answers = open();
+    assert_eq!((answers.known(), &answers.damaged[..]), (&[line(1), line(2)][..], &[4][..]));
+    assert!(answers.damaged().is_some_and(|said| said.ends_with("1 damaged, from line 4 on")));
+    answers.keep(&line(3)).expect("keeps");
+    drop(answers);
+    assert_eq!(open().known().len(), 3);
+}
+
+#[test]
+fn answers_to_something_else_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    drop(Answers::open(folder.path(), &identity("m")).expect("opens"));
+    let refused = Answers::open(folder.path(), &identity("other")).expect_err("is refused");
+    let text = refused.to_string();
+    assert!(text.ends_with("answers.jsonl holds answers of the model m"), "{text}");
+    std::fs::write(folder.path().join(NAME), "hello\n").expect("writes");
+    let refused = Answers::open(folder.path(), &identity("m")).expect_err("is refused");
+    assert!(matches!(refused, AppError::Eval(EvalError::Unusable { .. })), "{refused}");
+    // A process that was killed before its first line was whole has kept nothing.
+    std::fs::write(folder.path().join(NAME), "{\"what\":").expect("writes");
+    assert!(Answers::open(folder.path(), &identity("m")).expect("begins").known().is_empty());
+}
+
+#[test]
+fn without_a_directory_nothing_is_kept() {
+    let mut answers = Answers::default();
+    answers.keep(&line(1)).expect("needs no file");
+    assert!(answers.known().is_empty() && answers.damaged().is_none());
+}

@@ -1,0 +1,119 @@
+//! Which model answered which questions about which paintings: answers of different ones are not mixed.
+
+use std::path::Path;
+
+use candle_core::DType;
+use serde::{Deserialize, Serialize};
+
+use crate::eval::{EvalError, io, unusable};
+use crate::{AppError, Result};
+use artgpt_art::{Label, Paintings};
+use artgpt_base::hash::{sha256, sha256_of_file};
+use artgpt_model::manifest::Model;
+
+/// Larger files are known by size and time of change: reading them takes minutes.
+const MAX_HASHED_BYTES: u64 = 1 << 30;
+
+/// The first line of a file of answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename = "begin")]
+pub(super) struct Identity {
+    /// Version of the prompts and of the file's format.
+    format: u32,
+    /// The model's name.
+    pub(super) model: String,
+    /// Hash of its manifest and weights.
+    weights: String,
+    /// Hash of the conversations.
+    conversations: String,
+    /// Hash of labels and pictures.
+    paintings: String,
+}
+
+impl Identity {
+    pub(super) fn of(model: &Model, conversations: &str, museum: &Paintings) -> Result<Self> {
+        Ok(Self {
+            format: 1,
+            model: model.manifest.name.clone(),
+            weights: weights(model)?,
+            conversations: sha256(conversations.as_bytes()),
+            paintings: paintings(museum),
+        })
+    }
+}
+
+fn paintings(museum: &Paintings) -> String {
+    let all = museum.all.iter().map(|painting| {
+        let label = Label::as_prompt(Some(&painting.label));
+        format!("{} {label} {}\n", painting.id, sha256(painting.image.as_raw()))
+    });
+    sha256(all.collect::<String>().as_bytes())
+}
+
+fn weights(model: &Model) -> Result<String> {
+    let m = &model.manifest;
+    let manifest = toml::to_string(m).map_err(|e| unusable(&model.dir, e))?;
+    let mut all = format!("{manifest}\n{}\n", model.base_hash()?);
+    let parts = [
+        m.qformer.as_ref().map(|p| p.path.as_str()),
+        m.projection.as_ref().map(|p| p.path.as_str()),
+        m.adapters.as_ref().map(|p| p.path.as_str()),
+    ];
+    let mut parts: Vec<&str> = parts.into_iter().flatten().collect();
+    parts.dedup();
+    for part in parts {
+        let hash = match model.is_inside(part) {
+            true => of_tensors(model, part)?,
+            false => {
+                let path = model.path(part);
+                of_path(&path).map_err(io(&path))?
+            }
+        };
+        all.push_str(&format!("{part} {hash}\n"));
+    }
+    Ok(sha256(all.as_bytes()))
+}
+
+/// The hash of a built-in file.
+fn of_tensors(model: &Model, part: &str) -> Result<String> {
+    let tensors = model.tensors(part)?;
+    let mut names: Vec<&str> = tensors.names().collect();
+    names.sort_unstable();
+    let mut all = String::new();
+    for name in names {
+        let values = tensors.read(name)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        all.push_str(&format!("{name} {}\n", sha256(&bytes)));
+    }
+    Ok(sha256(all.as_bytes()))
+}
+
+/// The hash of a file, or of the files in a folder.
+fn of_path(path: &Path) -> std::io::Result<String> {
+    if !path.is_dir() {
+        let meta = path.metadata()?;
+        return match meta.len() > MAX_HASHED_BYTES {
+            true => Ok(format!("{} {:?}", meta.len(), meta.modified()?)),
+            false => sha256_of_file(path),
+        };
+    }
+    let mut files: Vec<_> = path.read_dir()?.flatten().map(|entry| entry.path()).collect();
+    files.retain(|file| {
+        let weights = ["safetensors", "bin", "pth", "pt", "gguf"];
+        file.extension().is_some_and(|e| weights.iter().any(|known| e == *known))
+    });
+    files.sort();
+    files.iter().map(|file| of_path(file)).collect()
+}
+
+/// Why answers in a file cannot be continued.
+pub(super) fn refuse(path: &Path, kept: &Identity, wanted: &Identity) -> AppError {
+    let what = match () {
+        () if kept.model != wanted.model => format!("the model {}", kept.model),
+        () if kept.weights != wanted.weights => format!("other weights of {}", kept.model),
+        () if kept.conversations != wanted.conversations => "other conversations".into(),
+        () if kept.paintings != wanted.paintings => "other paintings".into(),
+        () => "another version of this program".into(),
+    };
+    EvalError::OtherAnswers { path: path.to_path_buf(), what }.into()
+}

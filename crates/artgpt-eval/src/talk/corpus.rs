@@ -1,0 +1,172 @@
+//! The reference conversations: JSON Lines of `{"image": ID, "kind": …, "turns": […], "source": …}`.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// Examples that are kept of each reason for skipping.
+const EXAMPLES: usize = 3;
+
+/// A question and its reference answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Round {
+    /// The question.
+    pub question: String,
+    /// The reference answer.
+    pub reference: String,
+}
+
+/// One line of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conversation {
+    /// The line's number, from 1.
+    pub line: usize,
+    /// The painting's number in its museum.
+    pub painting: u64,
+    /// What kind of question it is, such as `mood`.
+    pub kind: String,
+    /// At least one.
+    pub rounds: Vec<Round>,
+}
+
+/// Why lines were not used: for each reason their number and the first of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Skipped(pub BTreeMap<String, (usize, Vec<usize>)>);
+
+/// The conversations of a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Corpus {
+    /// In the order of the file.
+    pub conversations: Vec<Conversation>,
+    /// Lines that hold none.
+    pub skipped: Skipped,
+}
+
+#[derive(Deserialize)]
+struct RawLine {
+    image: serde_json::Value,
+    kind: Option<String>,
+    turns: Vec<RawTurn>,
+}
+
+#[derive(Deserialize)]
+struct RawTurn {
+    role: String,
+    text: String,
+}
+
+impl Corpus {
+    /// Reads a file's text. Lines that are no conversation about a painting of `known` are counted.
+    pub fn read(text: &str, known: impl Fn(u64) -> bool) -> Self {
+        let mut corpus = Self::default();
+        for (i, line) in text.lines().enumerate() {
+            if line.trim().is_empty() {
+                continue;
+            }
+            match conversation(i + 1, line, &known) {
+                Ok(conversation) => corpus.conversations.push(conversation),
+                Err(reason) => corpus.skipped.add(reason, i + 1),
+            }
+        }
+        corpus
+    }
+}
+
+impl Skipped {
+    fn add(&mut self, reason: String, line: usize) {
+        let (count, lines) = self.0.entry(reason).or_default();
+        *count += 1;
+        if lines.len() < EXAMPLES {
+            lines.push(line);
+        }
+    }
+
+    /// One sentence for each reason.
+    pub fn sentences(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|(reason, (count, lines))| {
+            let lines: Vec<String> = lines.iter().map(usize::to_string).collect();
+            let (what, at) = if *count == 1 { ("line", "line") } else { ("lines", "such as line") };
+            format!("skipped {count} {what}: {reason} ({at} {})", lines.join(", "))
+        })
+    }
+}
+
+fn conversation(
+    line: usize,
+    text: &str,
+    known: impl Fn(u64) -> bool,
+) -> Result<Conversation, String> {
+    let raw: RawLine =
+        serde_json::from_str(text).map_err(|e| format!("damaged ({})", without_place(&e)))?;
+    let painting = match &raw.image {
+        serde_json::Value::Null => return Err("no picture".into()),
+        image => image.as_u64().ok_or("the picture is no number of a painting")?,
+    };
+    if !known(painting) {
+        return Err(format!("the museum has no painting {painting}"));
+    }
+    let mut turns = raw.turns.into_iter().peekable();
+    if turns.peek().is_some_and(|turn| turn.role == "system") {
+        turns.next();
+    }
+    let turns: Vec<RawTurn> = turns.collect();
+    if turns.is_empty() || turns.len() % 2 == 1 {
+        return Err("questions and answers do not alternate".into());
+    }
+    let round = |pair: &[RawTurn]| {
+        let [question, answer] = pair else { return None };
+        let (q, a) = (question.text.trim(), answer.text.trim());
+        let fits = question.role == "user" && answer.role == "assistant";
+        (fits && !q.is_empty() && !a.is_empty())
+            .then(|| Round { question: q.to_string(), reference: a.to_string() })
+    };
+    let rounds: Option<Vec<Round>> = turns.chunks(2).map(round).collect();
+    let rounds = rounds.ok_or("questions and answers do not alternate, or one is empty")?;
+    let kind = raw.kind.unwrap_or_else(|| "other".into());
+    Ok(Conversation { line, painting, kind, rounds })
+}
+
+/// The parser's message without line and column of its own, so that equal faults are one reason.
+fn without_place(e: &serde_json::Error) -> String {
+    let message = e.to_string();
+    message.split(" at line ").next().unwrap_or_default().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_used_is_counted_by_reason() {
+        let turns = r#"[{"role":"user","text":"Why?"},{"role":"assistant","text":"So."}]"#;
+        let text = [
+            format!(r#"{{"image":1,"kind":"mood","turns":{turns},"source":"s"}}"#),
+            format!(r#"{{"image":9,"kind":"mood","turns":{turns}}}"#),
+            format!(r#"{{"image":null,"turns":{turns}}}"#),
+            format!(r#"{{"image":"a.jpg","turns":{turns}}}"#),
+            "{\"image\":".into(),
+            String::new(),
+            r#"{"image":1,"turns":[{"role":"user","text":"Why?"}]}"#.into(),
+            r#"{"image":1,"turns":[{"role":"user","text":"Why?"},{"role":"user","text":"?"}]}"#
+                .into(),
+            "{\"image\":".into(),
+        ]
+        .join("\n");
+        let corpus = Corpus::read(&text, |id| id == 1);
+        let [only] = &corpus.conversations[..] else { panic!("{corpus:?}") };
+        assert_eq!((only.line, only.painting, only.kind.as_str()), (1, 1, "mood"));
+        assert_eq!(only.rounds, [Round { question: "Why?".into(), reference: "So.".into() }]);
+        let sentences: Vec<String> = corpus.skipped.sentences().collect();
+        assert_eq!(
+            sentences,
+            [
+                "skipped 2 lines: damaged (EOF while parsing a value) (such as line 5, 9)",
+                "skipped 1 line: no picture (line 3)",
+                "skipped 1 line: questions and answers do not alternate (line 7)",
+                "skipped 1 line: questions and answers do not alternate, or one is empty (line 8)",
+                "skipped 1 line: the museum has no painting 9 (line 2)",
+                "skipped 1 line: the picture is no number of a painting (line 4)",
+            ]
+        );
+    }
+}

@@ -1,0 +1,227 @@
+//! What an evaluation asks: which paintings, which wrong picture, which conversations.
+
+use std::collections::BTreeMap;
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use super::corpus::{Conversation, Corpus};
+use crate::Shown;
+use artgpt_art::{FormalFeatures, Label, Painting, Paintings, View};
+
+/// Seed of the wrong pictures and of the choice of conversations.
+const SEED: u64 = 7;
+/// The kind of question that is asked as if there were no label.
+const NO_LABEL: &str = "no-label";
+
+/// The extent of an evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// Max number of paintings.
+    pub paintings: Option<usize>,
+    /// Max number of conversations about each painting.
+    pub conversations: Option<usize>,
+    /// Generate answers.
+    pub answers: bool,
+    /// Compute log-probabilities of reference answers.
+    pub logprobs: bool,
+}
+
+/// Why nothing can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// The file has no conversation about a painting of the museum.
+    #[error("no conversation is about a painting of the museum")]
+    NoConversation,
+    /// There is no other painting to show as the wrong one.
+    #[error("the museum has no second painting to show as the wrong one")]
+    NoOther,
+}
+
+/// The conversations about one painting, and what they are asked with.
+pub struct Task<'a> {
+    /// The painting.
+    pub painting: &'a Painting,
+    /// What is asked, in the order of the file.
+    pub conversations: Vec<&'a Conversation>,
+    /// The reference answers of questions of one round, by kind; also of those that are not asked.
+    pub(super) references: BTreeMap<&'a str, Vec<&'a str>>,
+    pub(super) features: FormalFeatures,
+    pub(super) right: Shown,
+    pub(super) wrong: Shown,
+    pub(super) right_facts: String,
+    pub(super) wrong_facts: String,
+    label: String,
+}
+
+/// An evaluation before it begins.
+pub struct Plan<'a> {
+    /// By painting, ordered by ID.
+    pub tasks: Vec<Task<'a>>,
+    /// Its extent.
+    pub extent: Extent,
+}
+
+impl<'a> Plan<'a> {
+    /// Chooses what is asked. A smaller extent asks a part of what a larger one asks.
+    ///
+    /// # Errors
+    /// A [`PlanError`] if nothing can be asked.
+    pub fn new(
+        museum: &'a Paintings,
+        corpus: &'a Corpus,
+        extent: Extent,
+    ) -> Result<Self, PlanError> {
+        let mut by_painting: BTreeMap<u64, Vec<&Conversation>> = BTreeMap::new();
+        for conversation in &corpus.conversations {
+            by_painting.entry(conversation.painting).or_default().push(conversation);
+        }
+        let all: Vec<(&Painting, Vec<&Conversation>)> = by_painting
+            .into_iter()
+            .filter_map(|(id, conversations)| Some((museum.get(id)?, conversations)))
+            .collect();
+        if all.is_empty() {
+            return Err(PlanError::NoConversation);
+        }
+        let wrong = wrong_pictures(museum, &all)?;
+        let limit = extent.paintings.unwrap_or(usize::MAX);
+        let tasks = all.into_iter().zip(wrong).take(limit);
+        let tasks = tasks
+            .map(|((painting, conversations), wrong)| {
+                Task::new(painting, wrong, conversations, extent.conversations)
+            })
+            .collect();
+        Ok(Self { tasks, extent })
+    }
+
+    /// Questions that are asked in each cell.
+    pub fn rounds(&self) -> usize {
+        let conversations = self.tasks.iter().flat_map(|task| &task.conversations);
+        conversations.map(|conversation| conversation.rounds.len()).sum()
+    }
+}
+
+/// For each painting another one: of those that are asked about, or of the museum if there is only one.
+fn wrong_pictures<'a>(
+    museum: &'a Paintings,
+    all: &[(&'a Painting, Vec<&Conversation>)],
+) -> Result<Vec<&'a Painting>, PlanError> {
+    if let [(only, _)] = all {
+        let other = museum.all.iter().find(|other| other.id != only.id);
+        return Ok(vec![other.ok_or(PlanError::NoOther)?]);
+    }
+    let others = crate::others(all.len(), &mut ChaCha8Rng::seed_from_u64(SEED));
+    Ok(others.into_iter().map(|i| all[i].0).collect())
+}
+
+impl<'a> Task<'a> {
+    fn new(
+        painting: &'a Painting,
+        wrong: &Painting,
+        all: Vec<&'a Conversation>,
+        limit: Option<usize>,
+    ) -> Self {
+        let mut references: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for conversation in &all {
+            if let [round] = &conversation.rounds[..] {
+                references.entry(&conversation.kind).or_default().push(&round.reference);
+            }
+        }
+        let mut chosen = all;
+        chosen.shuffle(&mut ChaCha8Rng::seed_from_u64(SEED ^ painting.id));
+        chosen.truncate(limit.unwrap_or(usize::MAX));
+        chosen.sort_by_key(|conversation| conversation.line);
+        let (right, wrong) = (shown(painting), shown(wrong));
+        let features = FormalFeatures::measure(&right.view);
+        Self {
+            painting,
+            conversations: chosen,
+            references,
+            right_facts: features.as_prompt(),
+            wrong_facts: FormalFeatures::measure(&wrong.view).as_prompt(),
+            features,
+            right,
+            wrong,
+            label: Label::as_prompt(Some(&painting.label)),
+        }
+    }
+
+    /// The label for a kind of question. Some are asked as if there were none.
+    pub(super) fn label(&self, kind: &str) -> String {
+        if kind == NO_LABEL { Label::as_prompt(None) } else { self.label.clone() }
+    }
+}
+
+fn shown(painting: &Painting) -> Shown {
+    Shown { key: format!("painting {}", painting.id), view: View::whole(&painting.image) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::talk::Round;
+    use image::RgbImage;
+
+    fn museum(count: u64) -> Paintings {
+        let painting = |id| Painting {
+            id,
+            image: RgbImage::new(8, 8),
+            label: Label::default(),
+            tags: vec![],
+            kind: None,
+        };
+        Paintings { all: (1..=count).map(painting).collect() }
+    }
+
+    fn corpus(paintings: u64, conversations: usize) -> Corpus {
+        let one = |painting: u64, i: usize| Conversation {
+            line: painting as usize * 100 + i,
+            painting,
+            kind: "mood".into(),
+            rounds: vec![Round { question: "Why?".into(), reference: format!("So {i}.") }],
+        };
+        let all = (1..=paintings).flat_map(|p| (0..conversations).map(move |i| one(p, i)));
+        Corpus { conversations: all.collect(), ..Corpus::default() }
+    }
+
+    fn asked(extent: Extent) -> Vec<(u64, String, Vec<usize>)> {
+        let (museum, corpus) = (museum(5), corpus(4, 6));
+        let plan = Plan::new(&museum, &corpus, extent).expect("is a plan");
+        let lines = |t: &Task| t.conversations.iter().map(|c| c.line).collect();
+        plan.tasks.iter().map(|t| (t.painting.id, t.wrong.key.clone(), lines(t))).collect()
+    }
+
+    const ALL: Extent =
+        Extent { paintings: None, conversations: None, answers: true, logprobs: true };
+
+    #[test]
+    fn a_smaller_extent_asks_a_part_of_a_larger_one() {
+        let all = asked(ALL);
+        assert_eq!(all.iter().map(|(_, _, lines)| lines.len()).collect::<Vec<_>>(), [6; 4]);
+        let four = asked(Extent { conversations: Some(4), ..ALL });
+        let two = asked(Extent { conversations: Some(2), paintings: Some(3), ..ALL });
+        assert_eq!(two.len(), 3);
+        for (i, (id, wrong, lines)) in two.iter().enumerate() {
+            assert_eq!((id, wrong), (&all[i].0, &all[i].1), "the wrong picture is fixed");
+            assert!(lines.len() == 2 && lines.iter().all(|line| four[i].2.contains(line)));
+        }
+        // Not the same kinds for each painting.
+        let offsets = |lines: &[usize]| lines.iter().map(|l| l % 100).collect::<Vec<_>>();
+        assert!(four.iter().any(|(_, _, lines)| offsets(lines) != offsets(&four[0].2)));
+    }
+
+    #[test]
+    fn no_painting_is_its_own_wrong_one() {
+        for (id, wrong, _) in asked(ALL) {
+            assert_ne!(wrong, format!("painting {id}"));
+        }
+        let one = corpus(1, 1);
+        let museums = [museum(1), museum(2)];
+        assert_eq!(Plan::new(&museums[0], &one, ALL).err(), Some(PlanError::NoOther));
+        let plan = Plan::new(&museums[1], &one, ALL).expect("has another");
+        assert_eq!(plan.tasks[0].wrong.key, "painting 2");
+        let empty = Corpus::default();
+        assert_eq!(Plan::new(&museums[0], &empty, ALL).err(), Some(PlanError::NoConversation));
+    }
+}
