@@ -28,6 +28,14 @@ impl Backend {
         }
     }
 
+    /// The groups of suggested questions that it can answer; all if it is empty.
+    pub fn question_groups(&self) -> &[String] {
+        match self {
+            Self::Local(engine) => engine.question_groups(),
+            Self::Remote(_) => &[],
+        }
+    }
+
     /// Generates one answer. `on_event` gets the text as it comes.
     ///
     /// # Errors

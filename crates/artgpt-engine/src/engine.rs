@@ -50,6 +50,8 @@ struct PromptFormat {
     style: PromptStyle,
     /// See `PromptPart::alone_without_picture` in the manifest.
     alone_without_picture: bool,
+    /// See `PromptPart::questions` in the manifest.
+    questions: Vec<String>,
 }
 
 impl PromptFormat {
@@ -62,6 +64,7 @@ impl PromptFormat {
                 .transpose()?,
             style: PromptStyle::of(&model.manifest, tokenizer)?,
             alone_without_picture: prompt.is_some_and(|p| p.alone_without_picture),
+            questions: prompt.map(|p| p.questions.clone()).unwrap_or_default(),
         })
     }
 }
@@ -189,6 +192,11 @@ impl Engine {
             Template::MiniGpt4 => model.min(MINIGPT4_CONTEXT),
             Template::ChatMl | Template::Vicuna => model,
         }
+    }
+
+    /// The groups of suggested questions that the model can answer; all if it is empty.
+    pub fn question_groups(&self) -> &[String] {
+        &self.format.questions
     }
 
     /// Whether the model takes images.

@@ -50,6 +50,8 @@ pub struct ModelInfo {
     pub name: String,
     /// Whether it takes images.
     pub sees: bool,
+    /// The groups of suggested questions that it can answer; all if it is empty.
+    pub questions: Vec<String>,
 }
 
 enum Command {
@@ -209,7 +211,8 @@ fn with_secrets(reference: String, configured: &str) -> String {
 impl ModelInfo {
     fn of(backend: &Backend, reference: &str) -> Self {
         let (name, sees) = (mask_url(backend.name()).into_owned(), backend.sees());
-        Self { reference: mask_url(reference).into_owned(), name, sees }
+        let questions = backend.question_groups().to_vec();
+        Self { reference: mask_url(reference).into_owned(), name, sees, questions }
     }
 }
 

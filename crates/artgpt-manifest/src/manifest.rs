@@ -162,6 +162,10 @@ pub struct PromptPart {
     /// that way and would take its own "I see no picture" for a description.
     #[serde(default)]
     pub alone_without_picture: bool,
+    /// The groups of `sessions/*.toml` whose questions the model can answer, such as `look` or `interpret`; all
+    /// groups if it is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<String>,
 }
 
 /// One file to download.

@@ -44,7 +44,7 @@ pub(crate) fn state(width: u16, height: u16) -> State {
     let ui = Ui { screen, terminal, theme: Theme::plain(), keymap, zone: jiff::tz::TimeZone::UTC };
     let mut state = State::new(Settings::default(), ui);
     let name = String::from("artgpt-smol");
-    let info = ModelInfo { reference: name.clone(), name, sees: true };
+    let info = ModelInfo { reference: name.clone(), name, sees: true, questions: Vec::new() };
     update(&mut state, Message::Model(WorkerEvent::Ready(info)));
     state
 }
@@ -376,7 +376,7 @@ fn another_model_answers_from_the_next_question_on() {
     };
     let effects = choose(&mut s);
     assert!(matches!(&effects[..], [Effect::UseModel(path)] if path == "runs/1"));
-    let info = |name: &str| ModelInfo { reference: name.into(), name: name.into(), sees: true };
+    let info = |name: &str| ModelInfo { reference: name.into(), name: name.into(), sees: true, questions: Vec::new() };
     update(&mut s, Message::Model(WorkerEvent::Ready(info("runs/1"))));
     assert_eq!(s.conversation.session.model, "runs/1");
     assert_eq!(s.settings.model, "runs/1");

@@ -40,7 +40,7 @@ fn ctrl_z_suspends_wherever_it_is_pressed() {
 fn a_password_in_a_servers_address_is_not_stored() {
     let mut s = state(80, 24);
     let reference = String::from("openai:http://me:secret@box:8000/v1#art");
-    let info = ModelInfo { reference, name: "art".into(), sees: true };
+    let info = ModelInfo { reference, name: "art".into(), sees: true, questions: Vec::new() };
     update(&mut s, Message::Model(WorkerEvent::Ready(info)));
     type_text(&mut s, "hello");
     let effects = press(&mut s, KeyCode::Enter, KeyModifiers::NONE);

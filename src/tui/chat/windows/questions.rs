@@ -4,7 +4,7 @@ use crossterm::event::KeyEvent;
 use ratatui::Frame;
 
 use super::{Outcome, Overlay};
-use crate::tui::chat::state::State;
+use crate::tui::chat::state::{ModelState, State};
 use crate::tui::components::{List, ListKey, row, window};
 use crate::tui::keys::{Context, QuestionsAction};
 use crate::tui::questions::{Suggestion, suggestions};
@@ -18,7 +18,11 @@ pub(crate) struct QuestionsWindow {
 }
 
 pub(in crate::tui::chat) fn open(state: &mut State) {
-    let window = QuestionsWindow { list: List::new(suggestions()) };
+    let groups = match &state.model {
+        ModelState::Ready(info) => info.questions.as_slice(),
+        _ => &[],
+    };
+    let window = QuestionsWindow { list: List::new(suggestions(groups)) };
     state.overlays.push(Overlay::Questions(window));
 }
 
