@@ -45,7 +45,7 @@ pub struct Report {
     /// Mean words of a reference answer, by kind of question.
     pub reference_lengths: BTreeMap<String, f64>,
     /// Lines of the data that were not used, by reason.
-    pub skipped: BTreeMap<String, usize>,
+    pub skipped: BTreeMap<&'static str, usize>,
 }
 
 /// What all cells share.
