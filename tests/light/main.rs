@@ -23,4 +23,5 @@ mod remote;
 mod runs;
 mod sessions;
 mod slurm;
+mod talk;
 mod terminal;

@@ -17,6 +17,7 @@ fn home() -> Home {
     std::fs::write(data.join("list.csv"), "image,caption\na.png,a red square\n").expect("writes");
     let list = data.join("list.csv");
     home.config("museum.toml", &training(30));
+    home.config("talk.jsonl", crate::talk::CONVERSATIONS);
     home.config(
         "pairs.toml",
         &format!(
@@ -39,6 +40,7 @@ fn training(steps: usize) -> String {
 fn printing(home: &Home) -> Vec<Vec<String>> {
     let config = |name: &str| home.path().join(name).display().to_string();
     let (museum, pairs) = (config("museum.toml"), config("pairs.toml"));
+    let talk = config("talk.jsonl");
     let lines = [
         "--help",
         "--version",
@@ -54,6 +56,7 @@ fn printing(home: &Home) -> Vec<Vec<String>> {
         "ask --greedy why",
         "score --prompt why --answer so",
         "eval seeing --data tiny-museum --things 0 --views 1 --split SPLIT",
+        &format!("eval talk --museum tiny-museum --limit 1 --questions 1 --data {talk}"),
         &format!("data check {museum}"),
         &format!("data check {pairs}"),
         "runs list",

@@ -42,7 +42,8 @@ Sat. Sun. Mon. Jan. May. Ill. Mass. ill. mass. Inc. Ltd.
 ?!
 sfumato. Chiaroscuro? Really!" she said. "It is," he said.
   two   spaces\tand a tab  
-it's   the artist's   "own" view -- isn't it?""".split("\n")
+it's   the artist's   "own" view -- isn't it?
+i ca n't tell , it 's a garden of roses that do N'T fade""".split("\n")
 
 SETS = {
     "answers": [

@@ -73,7 +73,7 @@ pub(crate) struct TalkArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
     /// Max number of conversations about each painting, a fixed random choice
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     pub questions: u32,
     /// Ask all conversations about each painting
     #[arg(long, conflicts_with = "questions")]

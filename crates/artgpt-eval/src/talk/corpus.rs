@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use artgpt_base::text::printable;
+
 /// Examples that are kept of each reason for skipping.
 const EXAMPLES: usize = 3;
 
@@ -29,9 +31,18 @@ pub struct Conversation {
     pub rounds: Vec<Round>,
 }
 
-/// Why lines were not used: for each reason their number and the first of them.
+/// Why lines were not used: for each reason their number, and the first of them in words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Skipped(pub BTreeMap<String, (usize, Vec<usize>)>);
+pub struct Skipped(pub BTreeMap<&'static str, (usize, Vec<String>)>);
+
+/// Why a line is not used, and what is special about it.
+struct Reason(&'static str, Option<String>);
+
+impl From<&'static str> for Reason {
+    fn from(reason: &'static str) -> Self {
+        Self(reason, None)
+    }
+}
 
 /// The conversations of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -73,20 +84,23 @@ impl Corpus {
 }
 
 impl Skipped {
-    fn add(&mut self, reason: String, line: usize) {
+    fn add(&mut self, Reason(reason, detail): Reason, line: usize) {
         let (count, lines) = self.0.entry(reason).or_default();
         *count += 1;
         if lines.len() < EXAMPLES {
-            lines.push(line);
+            lines.push(match detail {
+                Some(detail) => format!("line {line}: {}", printable(&detail)),
+                None => format!("line {line}"),
+            });
         }
     }
 
     /// One sentence for each reason.
     pub fn sentences(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|(reason, (count, lines))| {
-            let lines: Vec<String> = lines.iter().map(usize::to_string).collect();
-            let (what, at) = if *count == 1 { ("line", "line") } else { ("lines", "such as line") };
-            format!("skipped {count} {what}: {reason} ({at} {})", lines.join(", "))
+            let what = if *count == 1 { "line" } else { "lines" };
+            let more = if *count > lines.len() { ", …" } else { "" };
+            format!("skipped {count} {what}: {reason} ({}{more})", lines.join(", "))
         })
     }
 }
@@ -95,15 +109,15 @@ fn conversation(
     line: usize,
     text: &str,
     known: impl Fn(u64) -> bool,
-) -> Result<Conversation, String> {
-    let raw: RawLine =
-        serde_json::from_str(text).map_err(|e| format!("damaged ({})", without_place(&e)))?;
+) -> Result<Conversation, Reason> {
+    let damaged = |e| Reason("damaged", Some(without_place(&e)));
+    let raw: RawLine = serde_json::from_str(text).map_err(damaged)?;
     let painting = match &raw.image {
         serde_json::Value::Null => return Err("no picture".into()),
         image => image.as_u64().ok_or("the picture is no number of a painting")?,
     };
     if !known(painting) {
-        return Err(format!("the museum has no painting {painting}"));
+        return Err(Reason("not in the museum", Some(format!("painting {painting}"))));
     }
     let mut turns = raw.turns.into_iter().peekable();
     if turns.peek().is_some_and(|turn| turn.role == "system") {
@@ -122,11 +136,11 @@ fn conversation(
     };
     let rounds: Option<Vec<Round>> = turns.chunks(2).map(round).collect();
     let rounds = rounds.ok_or("questions and answers do not alternate, or one is empty")?;
-    let kind = raw.kind.unwrap_or_else(|| "other".into());
+    let kind = raw.kind.map_or_else(|| "other".into(), |kind| printable(&kind));
     Ok(Conversation { line, painting, kind, rounds })
 }
 
-/// The parser's message without line and column of its own, so that equal faults are one reason.
+/// The parser's message without its place, which counts lines from the beginning of this one.
 fn without_place(e: &serde_json::Error) -> String {
     let message = e.to_string();
     message.split(" at line ").next().unwrap_or_default().to_string()
@@ -150,6 +164,8 @@ mod tests {
             r#"{"image":1,"turns":[{"role":"user","text":"Why?"},{"role":"user","text":"?"}]}"#
                 .into(),
             "{\"image\":".into(),
+            "{\"image\":".into(),
+            "{\"image\":".into(),
         ]
         .join("\n");
         let corpus = Corpus::read(&text, |id| id == 1);
@@ -160,11 +176,11 @@ mod tests {
         assert_eq!(
             sentences,
             [
-                "skipped 2 lines: damaged (EOF while parsing a value) (such as line 5, 9)",
+                "skipped 4 lines: damaged (line 5: EOF while parsing a value, line 9: EOF while parsing a value, line 10: EOF while parsing a value, …)",
                 "skipped 1 line: no picture (line 3)",
+                "skipped 1 line: not in the museum (line 2: painting 9)",
                 "skipped 1 line: questions and answers do not alternate (line 7)",
                 "skipped 1 line: questions and answers do not alternate, or one is empty (line 8)",
-                "skipped 1 line: the museum has no painting 9 (line 2)",
                 "skipped 1 line: the picture is no number of a painting (line 4)",
             ]
         );

@@ -45,7 +45,7 @@ pub struct Report {
     /// Mean words of a reference answer, by kind of question.
     pub reference_lengths: BTreeMap<String, f64>,
     /// Lines of the data that were not used, by reason.
-    pub skipped: BTreeMap<String, usize>,
+    pub skipped: BTreeMap<&'static str, usize>,
 }
 
 /// What all cells share.
@@ -59,9 +59,15 @@ struct Tools<'a> {
 }
 
 impl Report {
-    /// Compares what is known of a plan.
+    /// Compares what is known of a plan, and leaves out what its extent does not ask for.
     pub fn new(model: &str, plan: &Plan, lines: &[Line]) -> Self {
-        let results = Results::of(lines);
+        let mut results = Results::of(lines);
+        if !plan.extent.answers {
+            results.answers.clear();
+        }
+        if !plan.extent.logprobs {
+            results.scores.clear();
+        }
         let items: HashMap<usize, Item> = single(plan)
             .map(|(task, asked)| {
                 let references = task.references.get(asked.kind.as_str());

@@ -98,7 +98,7 @@ fn asked(
         known: answers.known().len(),
     });
     let known = answers.known().to_vec();
-    let keep = |line: &Line| answers.keep(line).map_err(AppError::from);
+    let keep = |line: &Line| answers.keep(line);
     let lines = ask(&mut local, plan, known, keep, progress)?;
     Ok(Report::new(&name, plan, &lines))
 }

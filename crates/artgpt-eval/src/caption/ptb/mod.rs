@@ -203,13 +203,13 @@ impl Scanner<'_> {
         let rest = &self.text[self.at + 1..];
         let length = rest.iter().take_while(|c| in_word(**c)).count();
         let tail: String = rest[..length].iter().collect::<String>().to_lowercase();
-        let stem = word.strip_suffix(['n', 'N']).filter(|stem| !stem.is_empty());
+        let stem = word.strip_suffix(['n', 'N']);
         let tokens = match (tail.as_str(), stem) {
             ("t", Some(stem)) => [stem.to_string(), "n't".into()],
             ("s" | "m" | "d" | "re" | "ve" | "ll", _) => [word.to_string(), format!("'{tail}")],
             _ => return false,
         };
-        tokens.iter().for_each(|token| self.push(token));
+        tokens.iter().filter(|token| !token.is_empty()).for_each(|token| self.push(token));
         self.at += 1 + length;
         true
     }

@@ -17,7 +17,7 @@ pub(super) fn claim(clause: &Clause, question: &str) -> Option<Colour> {
     }
     let words = &clause.words[..];
     of_picture(words)
-        .or_else(|| dominating(words))
+        .or_else(|| dominating(words).filter(|_| clause.first)) // not "grey and brown rule"
         .or_else(|| main_colour(words))
         .or_else(|| opening(clause, question))
 }

@@ -185,7 +185,7 @@ impl Feature {
         let words = &clause.words[..];
         self.of_subject(words)
             .or_else(|| self.of_noun_phrase(clause))
-            .or_else(|| self.fixed_phrase(words))
+            .or_else(|| self.fixed_phrase(clause))
             .or_else(|| self.bare(clause, question))
     }
 
@@ -216,9 +216,15 @@ impl Feature {
         ((stated && is_tail(tail)) || dominates).then_some(class)
     }
 
-    fn fixed_phrase(&self, words: &[&str]) -> Option<usize> {
+    fn fixed_phrase(&self, clause: &Clause) -> Option<usize> {
+        let words = &clause.words[..];
         let has = |phrase: &[&str]| words.windows(phrase.len()).any(|part| part == phrase);
         match self.question {
+            Question::LightKey
+                if clause.first && behind_adverbs(words).get(1..) == Some(&["in", "tone"][..]) =>
+            {
+                self.class(behind_adverbs(words).first()?)
+            }
             Question::LightKey if words.len() <= 5 => {
                 let low = has(&["low", "key"]) || words.contains(&"low-key");
                 let high = has(&["high", "key"]) || words.contains(&"high-key");
