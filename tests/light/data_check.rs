@@ -255,3 +255,48 @@ fn damaged_shards_are_read_to_the_end_without_a_panic() {
         }
     }
 }
+
+#[test]
+fn conversations_in_three_formats_are_counted_and_bad_ones_named() {
+    let home = Home::bare();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/conversations");
+    let text = format!(
+        "model = \"artgpt-smol\"\nseed = 1\n[data]\nkind = \"conversations\"\npath = [{:?}, {:?}]\n\
+         held_out = 0.0\n[[stage]]\nkind = \"talk\"\nsteps = 1\nbatch = 1\nlr = 1e-4\n",
+        folder.join("*.jsonl"),
+        folder.join("llava.json")
+    );
+    let config = home.config("talk.toml", &text).display().to_string();
+    let report = home.json(&["data", "check", &config]);
+    let counts = ["files", "records", "conversations", "text_only", "two_pictures", "train", "bad"];
+    let counts = counts.map(|key| report[key].as_u64().expect("a number"));
+    assert_eq!(counts, [3, 15, 13, 2, 1, 13, 2], "{report}");
+    assert_eq!(report["kinds"]["conversation"], 1);
+    let (code, out, _) = home.run(&["data", "check", &config]);
+    assert_eq!(code, Some(0));
+    assert!(out.contains("openai.jsonl line 4: its picture is on the network (https)"), "{out}");
+    assert!(out.contains("llava.json item 2: it shows 3 pictures"), "{out}");
+
+    // Files without any are an error that says so.
+    let other = format!("data.path={:?}", folder.join("images/1.png"));
+    let (code, _, err) = home.run(&["data", "check", &config, "--set", &other]);
+    assert!(code == Some(1) && err.contains("1.png"), "{err}");
+    let aside = home.run(&["train", &config, "--set", "set_aside=1"]);
+    assert!(aside.0 != Some(0) && aside.2.contains("set_aside needs a museum"), "{}", aside.2);
+}
+
+#[test]
+fn every_example_configuration_is_right() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut found = 0;
+    for folder in ["train", "configs"] {
+        for entry in std::fs::read_dir(root.join(folder)).expect("reads").flatten() {
+            let text = std::fs::read_to_string(entry.path()).expect("reads");
+            let config: artgpt_rundir::TrainConfig =
+                toml::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", entry.path().display()));
+            config.check().unwrap_or_else(|e| panic!("{}: {e}", entry.path().display()));
+            found += 1;
+        }
+    }
+    assert!(found >= 11, "{found}");
+}

@@ -376,7 +376,12 @@ fn another_model_answers_from_the_next_question_on() {
     };
     let effects = choose(&mut s);
     assert!(matches!(&effects[..], [Effect::UseModel(path)] if path == "runs/1"));
-    let info = |name: &str| ModelInfo { reference: name.into(), name: name.into(), sees: true, questions: Vec::new() };
+    let info = |name: &str| ModelInfo {
+        reference: name.into(),
+        name: name.into(),
+        sees: true,
+        questions: Vec::new(),
+    };
     update(&mut s, Message::Model(WorkerEvent::Ready(info("runs/1"))));
     assert_eq!(s.conversation.session.model, "runs/1");
     assert_eq!(s.settings.model, "runs/1");

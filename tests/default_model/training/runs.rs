@@ -63,6 +63,61 @@ fn museum(dir: &Path) -> std::path::PathBuf {
     museum
 }
 
+/// A run on conversations about a museum's paintings, with a prompt of its own, is resumed and talked to.
+#[test]
+fn a_run_on_conversations_is_resumed_and_keeps_its_prompt() {
+    let data = common::fresh_data();
+    let data = data.path();
+    let dir = tempfile::tempdir().expect("temp dir");
+    let museum = museum(dir.path());
+    let line = |id: u8| {
+        format!(
+            "{{\"image\": {id}, \"kind\": \"mood\", \"turns\": [{{\"role\": \"user\", \"text\": \
+             \"How is number {id}?\"}}, {{\"role\": \"assistant\", \"text\": \"It is calm.\"}}]}}\n"
+        )
+    };
+    let path = dir.path().join("talks.jsonl");
+    std::fs::write(&path, (1..=6).map(line).collect::<String>().repeat(2)).expect("writes");
+    let config = dir.path().join("run.toml");
+    let text = format!(
+        "model = \"artgpt-smol\"\nheld_out = 1\nset_aside = 1\ncheckpoint_every = 2\n\
+         checkpoints_kept = 9\nvalidate_every = 2\nmethod = {{ kind = \"lora\", rank = 2 }}\nbridge = \"projection\"\n\
+         prompt = {{ measured = true, system = \"You talk about pictures.\" }}\n\
+         [data]\nkind = \"conversations\"\npath = {path:?}\nimages = {museum:?}\n\
+         [[stage]]\nkind = \"talk\"\nsteps = 3\nbatch = 1\nquestions = 2\nlr = 1e-3\n"
+    );
+    std::fs::write(&config, text).expect("write");
+    common::program(data).arg("train").arg(&config).assert().success();
+    let run = newest(&data.join("runs"));
+    let unbroken = losses(&run);
+    assert_eq!(unbroken.len(), 4, "three steps and a validation");
+    std::fs::remove_dir_all(run.join("checkpoints/step-3")).expect("removes");
+    std::fs::remove_file(run.join("bridge.safetensors")).expect("removes");
+    common::program(data).args(["train", "--resume"]).arg(&run).assert().success();
+    assert_eq!(losses(&run), unbroken);
+    let split = std::fs::read_to_string(run.join("split.json")).expect("reads");
+    assert!(split.contains("set_aside"), "{split}");
+    let manifest = std::fs::read_to_string(run.join("manifest.toml")).expect("reads");
+    assert!(manifest.contains("measured = true"), "{manifest}");
+    assert!(manifest.contains("system = \"You talk about pictures.\""), "{manifest}");
+    common::program(data).args(["models", "show"]).arg(&run).assert().success();
+    // The line of measured features takes its place in the prompt of a chat.
+    let tokens = |model: &Path| {
+        let output = common::program(data)
+            .args(["ask", "--json", "--max-new-tokens", "4", "--image"])
+            .arg(museum.join("1.jpg"))
+            .arg("--model")
+            .arg(model)
+            .arg("What is it?")
+            .output()
+            .expect("runs");
+        let out: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        out["prompt_tokens"].as_u64().unwrap_or_else(|| panic!("{out}"))
+    };
+    let plain = tokens(Path::new("artgpt-smol"));
+    assert!(tokens(&run) > plain + 20, "{} {plain}", tokens(&run));
+}
+
 /// Trains one step by each method and talks to what came out.
 #[test]
 fn a_run_of_any_method_can_be_talked_to() {

@@ -78,6 +78,9 @@ impl Additions {
                 false => y.broadcast_add(&bias),
             };
         }
+        if let Some(low) = self.low_rank(x)? {
+            return y + low;
+        }
         let (batch, tokens, _) = y.dims3()?;
         let parts = self
             .0
@@ -92,6 +95,40 @@ impl Additions {
 }
 
 impl Additions {
+    /// The terms of LoRA for all targets with two products, if there are no others, (batch, tokens, out): the
+    /// A's are stacked, the B's are the blocks of a block-diagonal matrix. So a training step holds one
+    /// tensor of that size instead of four.
+    fn low_rank(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        if self.0.iter().any(|addition| addition.bias.is_some()) {
+            return Ok(None);
+        }
+        let factors = self.0.iter().filter_map(|addition| addition.lora.as_ref());
+        let a: Vec<Tensor> =
+            factors.clone().map(|lora| &lora.a * lora.scale).collect::<Result<_>>()?;
+        let all: usize = factors.map(|lora| lora.a.dim(0)).sum::<Result<usize>>()?;
+        let mut before = 0;
+        let mut rows = Vec::new();
+        for addition in &self.0 {
+            let zeros = |width| Tensor::zeros((addition.out, width), x.dtype(), x.device());
+            let Some(lora) = &addition.lora else {
+                rows.push(zeros(all)?);
+                continue;
+            };
+            let rank = lora.a.dim(0)?;
+            let block = [
+                (before > 0).then(|| zeros(before)).transpose()?,
+                Some(addition.rows(&lora.b)?),
+                (before + rank < all).then(|| zeros(all - before - rank)).transpose()?,
+            ];
+            rows.push(Tensor::cat(&block.into_iter().flatten().collect::<Vec<_>>(), 1)?);
+            before += rank;
+        }
+        let (a, b) = (Tensor::cat(&a, 0)?, Tensor::cat(&rows, 0)?); // (ranks, in), (out, ranks)
+        let (batch, tokens, width) = x.dims3()?;
+        let low = x.reshape((batch * tokens, width))?.matmul(&a.t()?)?; // (tokens, ranks)
+        low.matmul(&b.t()?)?.reshape((batch, tokens, b.dim(0)?)).map(Some)
+    }
+
     /// The stacked biases, if they are the only terms.
     fn bias(&self) -> Result<Option<Tensor>> {
         if self.0.iter().any(|a| a.lora.is_some() || a.bias.is_none()) {

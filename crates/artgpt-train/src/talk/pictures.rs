@@ -38,8 +38,7 @@ impl Loaded<'_> {
 
     /// The line of the whole picture's measured features.
     pub(super) fn measured(&self) -> &str {
-        self.measured
-            .get_or_init(|| measured_line(self.image()))
+        self.measured.get_or_init(|| measured_line(self.image()))
     }
 
     fn bytes(&self) -> usize {

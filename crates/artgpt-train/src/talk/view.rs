@@ -17,7 +17,7 @@ use crate::data::conversations::Round;
 use crate::pack::{Apart, Segment, pack_segments};
 use crate::task::{Batch, StepContext};
 use crate::{Packed, Result, examples};
-use artgpt_art::{FormalFeatures, measured_view, Label, Question, View, ViewJitter};
+use artgpt_art::{FormalFeatures, Label, Question, View, ViewJitter, measured_view};
 use artgpt_rundir::{Stage, StageKind};
 
 /// Formal questions that are drawn as an answer stage does; a view takes some of them.
