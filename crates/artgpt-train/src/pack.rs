@@ -1,6 +1,7 @@
 //! Several questions about one view in one sequence.
 //!
-//! The model processes the system text and the image once; each question, or each conversation with all
+//! The model processes the system text, the image and what several questions have behind it (its label and
+//! measured features) once; each question, or each conversation with all
 //! its answers, attends to them and to itself, not to the others. Loss and gradients equal those of separate sequences, for a
 //! third of the work (a test compares them).
 
@@ -30,6 +31,8 @@ pub struct Packed {
     /// Length of each segment, and the positions of the shared prefix that it attends to.
     segments: Vec<(usize, usize)>,
     image_tokens: usize,
+    /// Tokens of `after` that several segments have behind the image: label and measured features.
+    head: usize,
 }
 
 /// A conversation as tokens: what is read, and which of it is scored.
@@ -76,6 +79,14 @@ impl Segment {
             && next.before_image == self.before_image
             && next.second.starts_with(&self.second);
         same.then(|| Self { scored: self.scored.clone(), ..next })
+    }
+
+    /// What a segment that shows the first picture, after `text` tokens, reads behind it before the first
+    /// token that is scored or belongs to a second picture; at least one token stays apart.
+    fn own(&self, text: usize) -> Option<&[u32]> {
+        let scored = self.scored.first().map_or(self.tokens.len(), |range| range.start);
+        let end = self.second.first().map_or(scored, |at| scored.min(*at)).saturating_sub(1);
+        self.tokens.get(self.before_image.filter(|at| *at == text)?..end)
     }
 
     /// Whether it shows the first picture.
@@ -163,13 +174,22 @@ pub(crate) fn pack_segments(
         answers: Vec::new(),
         segments: Vec::new(),
         image_tokens,
+        head: 0,
     };
+    let head = common_head(segments, text);
+    packed.head = head.len();
+    packed.positions.extend((text + image_tokens..).take(head.len()).map(|p| p as u32));
+    packed.after.extend(head);
     for segment in segments {
         let sees = segment.before_image.is_some();
         // A template gives the same tokens up to the image in every conversation.
         let alike = segment.tokens.starts_with(&packed.before)
             && segment.before_image.is_none_or(|at| at == text);
+        let continues = segment.own(text).is_some_and(|own| own.starts_with(head));
         match (alike, sees, apart) {
+            (true, true, _) if continues => {
+                packed.add(segment, text + head.len(), text + image_tokens + head.len());
+            }
             (true, true, _) => packed.add(segment, text, text + image_tokens),
             (true, false, _) => packed.add(segment, text, text),
             (false, false, Apart::Alone) => packed.add(segment, 0, 0),
@@ -182,6 +202,24 @@ pub(crate) fn pack_segments(
         }
     }
     Ok(packed)
+}
+
+/// The tokens behind the image that several segments share, where that saves most; `text` is the length of
+/// the text before the image.
+fn common_head(segments: &[Segment], text: usize) -> &[u32] {
+    let owns: Vec<&[u32]> = segments.iter().filter_map(|segment| segment.own(text)).collect();
+    let mut best: (usize, &[u32]) = (0, &[]);
+    for (i, one) in owns.iter().enumerate() {
+        for other in &owns[i + 1..] {
+            let length = one.iter().zip(*other).take_while(|(a, b)| a == b).count();
+            let head = &one[..length];
+            let others = owns.iter().filter(|own| own.starts_with(head)).count() - 1;
+            if others * length > best.0 {
+                best = (others * length, head);
+            }
+        }
+    }
+    best.1
 }
 
 impl Packed {
@@ -229,7 +267,7 @@ impl Packed {
     /// The attention mask: a question attends to the text before the image, to the image if it shows
     /// it, and causally to itself. `None` for an empty question.
     pub fn sight(&self) -> Option<Sight> {
-        let shared = self.before.len() + self.image_tokens;
+        let shared = self.before.len() + self.image_tokens + self.head;
         let mut spans = vec![Span { places: 0..shared, prefix: 0 }];
         for (length, prefix) in &self.segments {
             let start = spans.last().map_or(0, |s| s.places.end);

@@ -52,6 +52,10 @@ pub(super) struct ReadyView<'a> {
     pub first: View,
     pub second: Option<View>,
     pictures: Vec<Arc<Loaded<'a>>>,
+    /// Whether conversations that may have the label or not have it, and whether the measured line is left
+    /// out. Drawn once a view, so that its conversations begin alike.
+    coin: bool,
+    dropped: bool,
     /// Draws whatever follows.
     rng: ChaCha8Rng,
 }
@@ -129,7 +133,9 @@ impl<'a> TalkTask<'a> {
         }
         let mut views = views.into_iter();
         let first = views.next().ok_or("there is no picture")?;
-        Ok(ReadyView { first, second: views.next(), pictures, rng })
+        let coin = rng.random_bool(0.5);
+        let dropped = rng.random_bool(stage.talk().drop_measured);
+        Ok(ReadyView { first, second: views.next(), pictures, coin, dropped, rng })
     }
 
     /// All that is said about a view; what does not fit into the context window is named.
@@ -147,7 +153,7 @@ impl<'a> TalkTask<'a> {
         let system = talks.first().and_then(|talk| all[*talk.first()?].system.as_deref());
         let mut out = Vec::new();
         for (i, talk) in talks.iter().enumerate() {
-            let shown = self.shown(talk, view, stage, plan.fixed.then_some(i));
+            let shown = self.shown(talk, view, plan.fixed.then_some(i));
             let rounds: Vec<&Round> = talk.iter().flat_map(|at| &all[*at].rounds).collect();
             let mut written = writer.conversation(&rounds, &shown, system)?;
             if talk.len() > 1 && !written.iter().all(|segment| writer.fits(segment)) {
@@ -179,20 +185,11 @@ impl<'a> TalkTask<'a> {
 
     /// Labels and measured lines of a conversation. `fixed` is its number in a validation, which draws
     /// nothing.
-    fn shown(
-        &self,
-        talk: &[usize],
-        view: &mut ReadyView,
-        stage: &Stage,
-        fixed: Option<usize>,
-    ) -> Shown {
+    fn shown(&self, talk: &[usize], view: &ReadyView, fixed: Option<usize>) -> Shown {
         let all = &self.data.all;
         let rules = talk.iter().map(|at| LabelRule::of(&all[*at]));
         let rule = rules.reduce(|a, b| a.with(b).unwrap_or(a)).unwrap_or(LabelRule::Either);
-        // Drawn in any case, so that a label does not change what follows.
-        let (coin, dropped) =
-            (view.rng.random_bool(0.5), view.rng.random_bool(stage.talk().drop_measured));
-        let (coin, dropped) = fixed.map_or((coin, dropped), |i| (i % 2 == 0, false));
+        let (coin, dropped) = fixed.map_or((view.coin, view.dropped), |i| (i % 2 == 0, false));
         let label = |picture: &Arc<Loaded>| {
             Label::as_prompt(picture.label.as_ref().filter(|_| rule.shows(coin)))
         };
