@@ -15,7 +15,7 @@ use super::run::TuiError;
 use artgpt_app::catalogue::choices;
 use artgpt_app::explain;
 use artgpt_app::settings::Paths;
-use artgpt_art::{ArtError, Artwork, within};
+use artgpt_art::{ArtError, Artwork, FormalFeatures, View, within};
 use artgpt_engine::{Cancel, Picture, Worker};
 use artgpt_store::{Pictures, Store};
 
@@ -236,6 +236,7 @@ fn open(file: &Path, path: &Path, resumed: Option<(String, usize)>) -> Result<Op
         notes: artwork.notes,
         image,
         picture,
+        features: FormalFeatures::measure(&View::whole(&artwork.image)),
         resumed,
     })
 }

@@ -10,7 +10,7 @@ use crate::tui::keys::Keymap;
 use crate::tui::theme::Theme;
 use artgpt_app::catalogue::Choice;
 use artgpt_app::settings::Settings;
-use artgpt_art::Label;
+use artgpt_art::{FormalFeatures, Label};
 use artgpt_engine::{Picture, WorkerEvent};
 use artgpt_store::StoreEvent;
 
@@ -46,6 +46,8 @@ pub(crate) struct Opened {
     pub(crate) image: Arc<RgbImage>,
     /// For the model.
     pub(crate) picture: Picture,
+    /// Measured in its pixels.
+    pub(crate) features: FormalFeatures,
     /// The session that asked for it, and the artwork's index there, when a session is resumed.
     pub(crate) resumed: Option<(String, usize)>,
 }

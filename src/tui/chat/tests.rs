@@ -19,6 +19,7 @@ use crate::tui::theme::Theme;
 use crate::tui::ui::{Terminal, Ui};
 use artgpt_app::catalogue::Choice;
 use artgpt_app::settings::Settings;
+use artgpt_art::{FormalFeatures, View};
 use artgpt_chat::{Answer, FinishReason, Role, Session, Timings, Usage};
 use artgpt_engine::{ModelInfo, Picture, WorkerEvent};
 use artgpt_fetch::Progress;
@@ -84,6 +85,7 @@ pub(crate) fn open(state: &mut State, name: &str) -> Vec<Effect> {
         label: None,
         notes: vec![],
         picture: Picture { key: name.into(), image: image.clone() },
+        features: FormalFeatures::measure(&View::whole(&image)),
         image,
         resumed: None,
     };

@@ -126,6 +126,7 @@ fn apply(state: &mut State, at: &Moment, action: ChatAction) -> Vec<Effect> {
         },
         ChatAction::Open => return windows::open(state),
         ChatAction::Questions => windows::open_questions(state),
+        ChatAction::Sources => windows::open_sources(state),
         ChatAction::Sessions => return windows::open_sessions(state),
         ChatAction::Models => return windows::open_models(state),
         ChatAction::Help => windows::open_help(state),

@@ -16,6 +16,7 @@ actions! { ChatAction in Context::Chat;
     Sessions ["ctrl-t"] "resume or delete a session";
     Models ["f2", "alt-m"] "switch to another model or training run";
     Panel ["f3", "alt-t"] "open the training panel: curves, runs, jobs";
+    Sources ["f4", "alt-w"] "show where the last answer comes from: label, measurement or model";
     NewSession ["ctrl-n"] "start a new session";
     Regenerate ["ctrl-r"] "answer again, or reload a model that failed";
     PageUp PAGE_UP "scroll a page up";

@@ -39,7 +39,7 @@ pub(super) fn stated(
 }
 
 /// The last word of the artist's name, before any explanation in brackets.
-fn surname(artist: &str) -> Option<String> {
+pub(super) fn surname(artist: &str) -> Option<String> {
     let name = artist.split(['(', ',']).next()?;
     let unknown = ["unidentified", "unknown", "anonymous", "artist"];
     let parts = words(name);
@@ -51,7 +51,7 @@ fn surname(artist: &str) -> Option<String> {
 }
 
 /// The years of a date.
-fn years(date: &str) -> Vec<String> {
+pub(super) fn years(date: &str) -> Vec<String> {
     let parts = date.split(|c: char| !c.is_ascii_digit());
     parts.filter(|part| matches!(part.len(), 3 | 4)).map(String::from).collect()
 }

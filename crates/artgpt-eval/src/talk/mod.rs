@@ -11,6 +11,7 @@ mod plan;
 mod prompt;
 mod repeats;
 mod report;
+mod sources;
 mod statistics;
 mod table;
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub use corpus::{Conversation, Corpus, Round, Skipped};
 pub use plan::{Extent, Plan, PlanError, Task};
 pub use prompt::{Prompt, Talker};
 pub use report::{CellMetrics, Report};
+pub use sources::{Source, sources};
 
 use serde::{Deserialize, Serialize};
 

@@ -18,6 +18,7 @@ use image::RgbImage;
 use super::state::State as Chat;
 use crate::tui::chat::message::Scaled;
 use crate::tui::effect::Effect;
+use artgpt_art::FormalFeatures;
 use artgpt_engine::Picture;
 
 /// The images of the session.
@@ -67,6 +68,7 @@ impl State {
 pub(crate) struct Loaded {
     pub(crate) image: Arc<RgbImage>,
     pub(crate) picture: Picture,
+    pub(crate) features: FormalFeatures,
 }
 
 /// The image on the screen, with its key.

@@ -7,7 +7,7 @@ use artgpt_chat::ArtworkRef;
 
 /// Shows the artwork; it goes with the next question.
 pub(in crate::tui::chat) fn opened(state: &mut State, opened: Opened) {
-    let loaded = Loaded { image: opened.image, picture: opened.picture };
+    let loaded = Loaded { image: opened.image, picture: opened.picture, features: opened.features };
     if let Some((session, index)) = opened.resumed {
         if session == state.conversation.session.id {
             state.artwork.loaded.insert(opened.sha256, loaded);

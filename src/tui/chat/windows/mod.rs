@@ -5,6 +5,7 @@ mod open;
 mod questions;
 mod server;
 mod sessions;
+mod sources;
 #[cfg(test)]
 mod tests;
 
@@ -13,12 +14,14 @@ pub(crate) use open::OpenWindow;
 pub(crate) use questions::QuestionsWindow;
 pub(crate) use server::ServerWindow;
 pub(crate) use sessions::SessionsWindow;
+pub(crate) use sources::SourcesWindow;
 
 pub(super) use models::{listed as models_listed, open as open_models};
 pub(super) use open::{completed, open, paintings_found};
 pub(super) use questions::open as open_questions;
 pub(super) use server::ask as ask_about_server;
 pub(super) use sessions::{listed as sessions_listed, open as open_sessions};
+pub(super) use sources::open as open_sources;
 
 use crossterm::event::KeyEvent;
 use ratatui::Frame;
@@ -36,6 +39,7 @@ pub(crate) enum Overlay {
     Questions(QuestionsWindow),
     Models(ModelsWindow),
     Server(ServerWindow),
+    Sources(SourcesWindow),
 }
 
 /// What becomes of a window after a key.
@@ -62,6 +66,7 @@ pub(super) fn on_key(state: &mut State, key: KeyEvent) -> Vec<Effect> {
         Overlay::Questions(window) => window.key(state, key),
         Overlay::Models(window) => window.key(state, key),
         Overlay::Server(window) => window.key(state, key),
+        Overlay::Sources(window) => window.key(&state.ui.keymap, state.ui.screen, key),
     };
     match outcome {
         Outcome::Close(effects) => effects,
@@ -101,6 +106,7 @@ impl Overlay {
             Self::Questions(window) => window.view(state, frame),
             Self::Models(window) => window.view(state, frame),
             Self::Server(window) => window.view(state, frame),
+            Self::Sources(window) => window.view(state, frame),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyModifiers};
 
-use crate::tui::chat::tests::{conversation, draw, press, state, type_text, update};
+use crate::tui::chat::tests::{conversation, draw, press, round, state, type_text, update};
 use crate::tui::chat::{Message, State, tick, ticks};
 use crate::tui::complete::Candidate;
 use crate::tui::effect::Effect;
@@ -44,6 +44,21 @@ fn help() {
         control(s, 'g');
         key(s, KeyCode::PageDown);
     });
+}
+
+#[test]
+fn where_an_answer_comes_from() {
+    snapshot("sources", |s| {
+        round(
+            s,
+            "What do you see?",
+            "A red field. The colours are warm. It was surely made in a storm, long ago.",
+        );
+        key(s, KeyCode::F(4));
+    });
+    let mut s = state(80, 24);
+    key(&mut s, KeyCode::F(4));
+    assert!(s.overlays.is_empty() && draw(&s).contains("there is no answer yet"));
 }
 
 #[test]
