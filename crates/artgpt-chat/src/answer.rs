@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FinishReason {
-    /// The model generated an end token or a stop string.
+    /// The model generated an end token or a stop string, or went round in circles
+    /// ([`crate::RepetitionGuard`]).
     Stop,
     /// It reached the token limit or the end of the context window.
     Length,

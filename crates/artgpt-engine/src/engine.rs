@@ -50,6 +50,8 @@ struct PromptFormat {
     style: PromptStyle,
     /// See `PromptPart::alone_without_picture` in the manifest.
     alone_without_picture: bool,
+    /// See `PromptPart::stop_loops` in the manifest.
+    stop_loops: bool,
     /// See `PromptPart::questions` in the manifest.
     questions: Vec<String>,
 }
@@ -64,6 +66,7 @@ impl PromptFormat {
                 .transpose()?,
             style: PromptStyle::of(&model.manifest, tokenizer)?,
             alone_without_picture: prompt.is_some_and(|p| p.alone_without_picture),
+            stop_loops: prompt.is_some_and(|p| p.stop_loops),
             questions: prompt.map(|p| p.questions.clone()).unwrap_or_default(),
         })
     }

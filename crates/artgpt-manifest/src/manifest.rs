@@ -162,6 +162,10 @@ pub struct PromptPart {
     /// that way and would take its own "I see no picture" for a description.
     #[serde(default)]
     pub alone_without_picture: bool,
+    /// An answer ends when it says the same six words for the third time: for a small model, which falls
+    /// into such loops.
+    #[serde(default)]
+    pub stop_loops: bool,
     /// The groups of `sessions/*.toml` whose questions the model can answer, such as `look` or `interpret`; all
     /// groups if it is empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

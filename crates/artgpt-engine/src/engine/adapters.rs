@@ -65,6 +65,7 @@ impl Engine {
             // Two manifests may name the same files and write prompts in another way.
             self.format = PromptFormat::of(model, &self.tokenizer)?;
             self.name.clone_from(&model.manifest.name);
+            self.notices = notices(model, &self.rows);
             return Ok(true);
         }
         let started = Instant::now();

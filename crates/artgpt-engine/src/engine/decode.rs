@@ -11,7 +11,7 @@ use artgpt_kernels::matrix::Precision;
 use artgpt_model::sampling::{Sampler, TokenHistory};
 
 impl Engine {
-    /// Samples tokens until an end token, a stop string, a loop in a chat, a limit or `cancel`. `output` is the
+    /// Samples tokens until an end token, a stop string, a loop where the model's manifest says so, a limit or `cancel`. `output` is the
     /// network's output at the prompt's last position, (1, 1, hidden); `None` after a cancel.
     /// `penalised` are the prompt's tokens that the repetition penalty counts.
     pub(super) fn generate_tokens(
@@ -26,7 +26,8 @@ impl Engine {
         let ends = self.end_tokens(&request.prompt);
         let mut sampler = Sampler::new(&request.sampling);
         let is_chat = matches!(request.prompt, Prompt::Chat { .. });
-        let mut stream = TextStream::new(self.stop_strings(request), is_chat);
+        let stop_loops = is_chat && self.format.stop_loops;
+        let mut stream = TextStream::new(self.stop_strings(request), stop_loops);
         let mut ids = Vec::new();
         let mut finish_reason = FinishReason::Length;
         while let Some(last) = output.take() {

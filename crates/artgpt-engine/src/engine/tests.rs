@@ -7,7 +7,7 @@ use candle_core::Device;
 use super::*;
 use crate::Picture;
 use artgpt_art::Artwork;
-use artgpt_chat::{ChatError, Piece, Role, Turn};
+use artgpt_chat::{ChatError, FinishReason, Piece, Role, Turn};
 use artgpt_manifest::{PromptPart, SamplingConfig};
 
 fn root() -> std::path::PathBuf {
@@ -177,4 +177,29 @@ fn measured_features_and_the_manifest_s_system_prompt_are_in_the_prompt_and_its_
     plain.model.language.config.context_length = 256;
     let prepared = plain.prepare(&chat(0, true), &pictures, 4).expect("prepares");
     assert_ne!(prepared.positions.len(), long);
+}
+
+#[test]
+fn an_answer_that_goes_round_in_circles_ends_where_the_manifest_says_so() {
+    let request = Request {
+        prompt: Prompt::Chat {
+            system: None,
+            turns: vec![Turn::new(Role::User, "a b")],
+            measured: true,
+        },
+        pictures: Vec::new(),
+        sampling: SamplingConfig::greedy(),
+        max_new_tokens: 200,
+    };
+    let answer = |stop_loops| {
+        let prompt = PromptPart { template: "vicuna".into(), stop_loops, ..PromptPart::default() };
+        let mut engine = with_prompt(prompt);
+        engine.model.language.config.context_length = 512;
+        engine.generate(&request, &Cancel::default(), |_| {}).expect("answers")
+    };
+    // Random weights repeat themselves until the limit.
+    let (endless, ended) = (answer(false), answer(true));
+    assert_eq!(endless.finish_reason, FinishReason::Length);
+    assert_eq!(ended.finish_reason, FinishReason::Stop, "{}", endless.text);
+    assert!(endless.text.starts_with(&ended.text) && ended.token_ids.len() < 150);
 }

@@ -2,7 +2,7 @@
 
 use artgpt_chat::{Detokenizer, RepetitionGuard, StopFilter, Tokenizer};
 
-/// Joins the detokenizer, the stop strings and, in a chat, the guard against loops.
+/// Joins the detokenizer, the stop strings and the guard against loops.
 pub(super) struct TextStream {
     detokenizer: Detokenizer,
     stops: StopFilter,
@@ -12,12 +12,11 @@ pub(super) struct TextStream {
 }
 
 impl TextStream {
-    /// A raw prompt is continued as the model would, also in a loop.
-    pub(super) fn new(stop_strings: Vec<String>, is_chat: bool) -> Self {
+    pub(super) fn new(stop_strings: Vec<String>, stop_loops: bool) -> Self {
         Self {
             detokenizer: Detokenizer::new(),
             stops: StopFilter::new(stop_strings),
-            repetition: is_chat.then(RepetitionGuard::default),
+            repetition: stop_loops.then(RepetitionGuard::default),
             text: String::new(),
             stopped: false,
         }

@@ -1,7 +1,7 @@
 //! The terms that LoRA and BitFit add to the product of a frozen matrix.
 
 use artgpt_manifest::Target;
-use candle_core::{D, DType, Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 use candle_nn::{Init, VarBuilder};
 
 use crate::llama::LlamaConfig;
@@ -11,8 +11,13 @@ use artgpt_manifest::Method;
 
 /// The terms for one matrix, or for several stacked along the output.
 #[derive(Debug, Clone, Default)]
-pub struct Additions(Vec<Addition>);
+pub struct Additions {
+    each: Vec<Addition>,
+    /// The factors of LoRA as [`Self::stack`] joins them, once and for all where they do not train.
+    stacked: Option<(Tensor, Tensor)>,
+}
 
+/// A method adds either factors to its targets or a bias to every matrix.
 #[derive(Debug, Clone)]
 struct Addition {
     out: usize,
@@ -40,7 +45,7 @@ impl Additions {
         config: &LlamaConfig,
         block: &VarBuilder,
     ) -> Result<Self> {
-        let additions = targets
+        let each = targets
             .iter()
             .map(|target| {
                 let (out, width) = config.dims(*target);
@@ -62,54 +67,51 @@ impl Additions {
                 Ok(Addition { out, lora, bias, reordered: config.reordered(*target) })
             })
             .collect::<Result<Vec<_>>>()?;
-        let none = additions.iter().all(|a| a.lora.is_none() && a.bias.is_none());
-        Ok(Self(if none { Vec::new() } else { additions }))
+        let factors = each.iter().filter_map(|addition: &Addition| addition.lora.as_ref());
+        let (some, trains) = factors.fold((false, false), |(_, trains), lora| {
+            (true, trains || lora.a.is_variable() || lora.b.is_variable())
+        });
+        let mut all = Self { each, stacked: None };
+        if some && !trains {
+            all.stacked = Some(all.stack()?);
+        }
+        Ok(all)
     }
 
     /// Adds the terms of `x`, (batch, tokens, in), to `y`, its product with the frozen matrix, (batch,
     /// tokens, out).
     pub(crate) fn add(&self, x: &Tensor, y: Tensor) -> Result<Tensor> {
-        if self.0.is_empty() {
-            return Ok(y);
-        }
-        if let Some(bias) = self.bias()? {
+        if self.each.iter().any(|addition| addition.bias.is_some()) {
+            let bias = self.bias()?;
             return match y.device().is_cpu() && y.dtype() == DType::F32 {
                 true => add_bias(&y, &bias),
                 false => y.broadcast_add(&bias),
             };
         }
-        if let Some(low) = self.low_rank(x)? {
-            return y + low;
+        if self.each.iter().all(|addition| addition.lora.is_none()) {
+            return Ok(y);
         }
-        let (batch, tokens, _) = y.dims3()?;
-        let parts = self
-            .0
-            .iter()
-            .map(|addition| match addition.of(x)? {
-                Some(part) => part.broadcast_as((batch, tokens, addition.out)),
-                None => Tensor::zeros((batch, tokens, addition.out), y.dtype(), y.device()),
-            })
-            .collect::<Result<Vec<_>>>()?;
-        y + Tensor::cat(&parts, D::Minus1)?
+        let (a, b) = match &self.stacked {
+            Some((a, b)) => (a.clone(), b.clone()),
+            None => self.stack()?,
+        };
+        let (batch, tokens, width) = x.dims3()?;
+        let low = x.reshape((batch * tokens, width))?.matmul(&a.t()?)?; // (tokens, ranks)
+        y + low.matmul(&b.t()?)?.reshape((batch, tokens, b.dim(0)?))?
     }
-}
 
-impl Additions {
-    /// The terms of LoRA for all targets with two products, if there are no others, (batch, tokens, out): the
-    /// A's are stacked, the B's are the blocks of a block-diagonal matrix. So a training step holds one
-    /// tensor of that size instead of four.
-    fn low_rank(&self, x: &Tensor) -> Result<Option<Tensor>> {
-        if self.0.iter().any(|addition| addition.bias.is_some()) {
-            return Ok(None);
-        }
-        let factors = self.0.iter().filter_map(|addition| addition.lora.as_ref());
-        let a: Vec<Tensor> =
-            factors.clone().map(|lora| &lora.a * lora.scale).collect::<Result<_>>()?;
-        let all: usize = factors.map(|lora| lora.a.dim(0)).sum::<Result<usize>>()?;
+    /// The factors of all targets, so that two products make all terms: the scaled A's below each other,
+    /// (ranks, in), and the B's as the blocks of a block-diagonal matrix, (out, ranks). A training step
+    /// holds one tensor of the size of the output instead of four.
+    fn stack(&self) -> Result<(Tensor, Tensor)> {
+        let factors = || self.each.iter().filter_map(|addition| addition.lora.as_ref());
+        let a = factors().map(|lora| &lora.a * lora.scale).collect::<Result<Vec<_>>>()?;
+        let all = factors().map(|lora| lora.a.dim(0)).sum::<Result<usize>>()?;
+        let a = Tensor::cat(&a, 0)?;
         let mut before = 0;
         let mut rows = Vec::new();
-        for addition in &self.0 {
-            let zeros = |width| Tensor::zeros((addition.out, width), x.dtype(), x.device());
+        for addition in &self.each {
+            let zeros = |width| Tensor::zeros((addition.out, width), a.dtype(), a.device());
             let Some(lora) = &addition.lora else {
                 rows.push(zeros(all)?);
                 continue;
@@ -123,40 +125,17 @@ impl Additions {
             rows.push(Tensor::cat(&block.into_iter().flatten().collect::<Vec<_>>(), 1)?);
             before += rank;
         }
-        let (a, b) = (Tensor::cat(&a, 0)?, Tensor::cat(&rows, 0)?); // (ranks, in), (out, ranks)
-        let (batch, tokens, width) = x.dims3()?;
-        let low = x.reshape((batch * tokens, width))?.matmul(&a.t()?)?; // (tokens, ranks)
-        low.matmul(&b.t()?)?.reshape((batch, tokens, b.dim(0)?)).map(Some)
+        Ok((a, Tensor::cat(&rows, 0)?))
     }
 
-    /// The stacked biases, if they are the only terms.
-    fn bias(&self) -> Result<Option<Tensor>> {
-        if self.0.iter().any(|a| a.lora.is_some() || a.bias.is_none()) {
-            return Ok(None);
-        }
-        let parts = self.0.iter().filter_map(|a| a.ordered_bias().transpose());
-        Ok(Some(Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 0)?))
+    /// The stacked biases.
+    fn bias(&self) -> Result<Tensor> {
+        let parts = self.each.iter().filter_map(|a| a.ordered_bias().transpose());
+        Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 0)
     }
 }
 
 impl Addition {
-    /// Broadcasts to (batch, tokens, out).
-    fn of(&self, x: &Tensor) -> Result<Option<Tensor>> {
-        let low = match &self.lora {
-            Some(lora) => {
-                let (batch, tokens, width) = x.dims3()?;
-                let rows = x.reshape((batch * tokens, width))?;
-                let y = rows.matmul(&lora.a.t()?)?.matmul(&self.rows(&lora.b)?.t()?)?;
-                Some((y * lora.scale)?.reshape((batch, tokens, self.out))?)
-            }
-            None => None,
-        };
-        match (low, self.ordered_bias()?) {
-            (Some(low), Some(bias)) => low.broadcast_add(&bias).map(Some),
-            (low, bias) => Ok(low.or(bias)),
-        }
-    }
-
     /// (out)
     fn ordered_bias(&self) -> Result<Option<Tensor>> {
         let rows = self.bias.as_ref().map(|bias| self.rows(&bias.unsqueeze(1)?)?.flatten_all());
