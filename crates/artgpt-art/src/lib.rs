@@ -6,7 +6,6 @@
 mod containers;
 mod crop;
 mod decode;
-mod faces;
 mod features;
 mod label;
 mod museum;
@@ -18,7 +17,6 @@ mod view;
 
 pub use crop::random_resized_crop;
 pub use decode::{decode, read_limited, read_part};
-pub use faces::Faces;
 pub use features::{
     Balance, Colour, Contrast, FormalFeatures, Genre, LightKey, Saturation, Symmetry, Warmth,
 };
@@ -36,13 +34,13 @@ use std::sync::Arc;
 use artgpt_base::hash::sha256;
 use image::RgbImage;
 
-/// What a prompt tells a model about a whole picture, measured in its pixels: [`FormalFeatures`], [`Regions`]
-/// and [`Faces`] in one line.
+/// What a prompt tells a model about a whole picture, measured in its pixels: [`FormalFeatures`] and
+/// [`Regions`] in one line.
 pub fn measured_line(image: &RgbImage) -> String {
-    format!("{}; {}", measured_view(&View::whole(image)), Faces::find(image).as_prompt())
+    measured_view(&View::whole(image))
 }
 
-/// [`measured_line`] of a view, in which no faces are sought.
+/// [`measured_line`] of a view.
 pub fn measured_view(view: &View) -> String {
     let (features, regions) = (FormalFeatures::measure(view), Regions::measure(view));
     format!("{}; {}", features.as_prompt(), regions.as_prompt())

@@ -22,13 +22,12 @@ pub enum Source {
 }
 
 /// Words that speak of a measured feature.
-const MEASURED: [(&str, &[&str]); 6] = [
+const MEASURED: [(&str, &[&str]); 5] = [
     ("warmth", &["warm", "cool", "cold", "warmth"]),
     ("light", &["dark", "light", "bright", "darkest", "lightest", "brightest", "tones"]),
     ("contrast", &["contrast", "contrasts"]),
     ("saturation", &["muted", "vivid", "saturated", "subdued", "dull"]),
     ("symmetry", &["symmetrical", "asymmetrical", "symmetry", "mirror", "mirrors", "balanced"]),
-    ("faces", &["face", "faces"]),
 ];
 
 /// The sentences of an answer to `question`, each with its source. Without `features` nothing counts as
