@@ -61,6 +61,15 @@ mod tests {
     }
 
     #[test]
+    fn the_default_model_s_groups_exist() {
+        let text = include_str!("../../models/artgpt-smol.toml");
+        let manifest: artgpt_manifest::Manifest = toml::from_str(text).expect("parses");
+        for group in manifest.prompt.expect("has a prompt").questions {
+            assert!(!suggestions(std::slice::from_ref(&group)).is_empty(), "{group}");
+        }
+    }
+
+    #[test]
     fn a_model_gets_the_questions_that_it_can_answer() {
         let some = suggestions(&["look".into(), "judge".into()]);
         assert!(some.iter().any(|q| q.group == "look") && some.iter().any(|q| q.group == "judge"));

@@ -37,8 +37,12 @@ fn an_answer_that_is_killed_keeps_what_was_said() {
             }
             seen
         });
-        let moment = Duration::from_millis(budget.random.random_range(0..5000));
+        // The first one lives long enough to be compared.
+        let shortest = if kills == 0 { 4500 } else { 0 };
+        let moment = Duration::from_millis(budget.random.random_range(shortest..5000));
         std::thread::sleep(moment);
+        let ended = child.try_wait().expect("waits");
+        assert!(ended.is_none(), "it ended by itself: {ended:?}");
         let killed = Instant::now();
         child.kill().expect("kills");
         child.wait().expect("waits");
@@ -64,5 +68,6 @@ fn an_answer_that_is_killed_keeps_what_was_said() {
         assert!(kept >= *word, "{kept} of {word}");
         checked += 1;
     }
+    assert!(checked > 0, "no answer was old enough");
     println!("{kills} kills, {checked} of them late enough to compare the answers");
 }

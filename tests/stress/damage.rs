@@ -1,5 +1,5 @@
-//! Random damage to checkpoints, and to what a server sends: an answer or a sentence, never a panic, an endless
-//! loop, or more memory than the files need.
+//! Random damage to checkpoints, and to what a server sends: an answer or a sentence, never a panic or an endless
+//! loop.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -85,7 +85,7 @@ fn a_damaged_checkpoint_is_read_or_refused() {
         }
     }
     println!("{read} read, {refused} refused");
-    assert!(read + refused > 0);
+    assert!(read > 0 && refused > 0);
 }
 
 const ANSWER: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"A red \"}}]}\n\n\
@@ -132,4 +132,5 @@ fn a_damaged_stream_is_an_answer_or_an_error() {
         }
     }
     println!("{answers} answers, {errors} errors");
+    assert!(answers + errors > 0);
 }

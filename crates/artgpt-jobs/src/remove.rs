@@ -96,7 +96,11 @@ fn check_dependents(runs: &Path, ids: &BTreeSet<String>) -> Result<()> {
         if ids.contains(&other) {
             continue;
         }
-        let text = read_text(&run.join("config.toml"), MAX_CONFIG).unwrap_or_default();
+        let path = run.join("config.toml");
+        let text = match read_text(&path, MAX_CONFIG) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(io(&path)(e)),
+            read => read.unwrap_or_default(),
+        };
         // A configuration that does not parse names no run.
         let config: toml::Table = text.parse().unwrap_or_default();
         if let Some(id) = ids.iter().find(|id| builds_on(&config, id)) {

@@ -2,9 +2,9 @@
 //!
 //! The reader compares words. It cannot know what the model did; it says what a sentence agrees with.
 
-use artgpt_art::{Colour, FormalFeatures, Label};
+use artgpt_art::{FormalFeatures, Label};
 
-use super::claims::contradicts;
+use super::claims::{agrees, contradicts};
 use super::facts::{surname, years};
 use super::words::{ContentWords, words};
 
@@ -13,22 +13,13 @@ use super::words::{ContentWords, words};
 pub enum Source {
     /// It says what this field of the label says.
     Label(&'static str),
-    /// It speaks of this feature, which is measured, and does not contradict it.
+    /// It states this feature of the whole picture as it is measured.
     Measured(&'static str),
     /// It contradicts a measured feature.
     Contradicted,
     /// Only the model says so: from the picture as it sees it, or from its training.
     Model,
 }
-
-/// Words that speak of a measured feature.
-const MEASURED: [(&str, &[&str]); 5] = [
-    ("warmth", &["warm", "cool", "cold", "warmth"]),
-    ("light", &["dark", "light", "bright", "darkest", "lightest", "brightest", "tones"]),
-    ("contrast", &["contrast", "contrasts"]),
-    ("saturation", &["muted", "vivid", "saturated", "subdued", "dull"]),
-    ("symmetry", &["symmetrical", "asymmetrical", "symmetry", "mirror", "mirrors", "balanced"]),
-];
 
 /// The sentences of an answer to `question`, each with its source. Without `features` nothing counts as
 /// measured.
@@ -39,21 +30,26 @@ pub fn sources(
     features: Option<&FormalFeatures>,
 ) -> Vec<(String, Source)> {
     let content = ContentWords::default();
-    let of = |sentence: &str| {
-        if let Some(features) = features
-            && contradicts(features, question, sentence)
-        {
+    // A comparison speaks of another work, too.
+    let compares = ["compar", "beside", "next to", "other work", "other painting"];
+    let lower = question.to_lowercase();
+    let features = features.filter(|_| !compares.iter().any(|word| lower.contains(word)));
+    let of = |(i, sentence): (usize, &str)| {
+        // A bare word answers the question at the beginning only.
+        let question = if i == 0 { question } else { "" };
+        if features.is_some_and(|features| contradicts(features, question, sentence)) {
             return Source::Contradicted;
         }
         if let Some(field) = label.and_then(|label| of_label(label, sentence, &content)) {
             return Source::Label(field);
         }
-        match features.and_then(|features| of_features(features, sentence)) {
+        match features.and_then(|features| agrees(features, question, sentence)) {
             Some(feature) => Source::Measured(feature),
             None => Source::Model,
         }
     };
-    sentences(answer).map(|sentence| (sentence.to_string(), of(sentence))).collect()
+    let all = sentences(answer).enumerate();
+    all.map(|(i, sentence)| (sentence.to_string(), of((i, sentence)))).collect()
 }
 
 /// The field of the label that a sentence repeats.
@@ -76,21 +72,6 @@ fn of_label(label: &Label, sentence: &str, content: &ContentWords) -> Option<&'s
     [("title", &label.title), ("medium", &label.medium)]
         .into_iter()
         .find_map(|(name, field)| shares(field).then_some(name))
-}
-
-/// The measured feature of which a sentence speaks.
-fn of_features(features: &FormalFeatures, sentence: &str) -> Option<&'static str> {
-    let said = words(sentence);
-    let speaks = |of: &[&str]| said.iter().any(|word| of.contains(&word.as_str()));
-    let named = MEASURED.iter().find(|(_, of)| speaks(of)).map(|(name, _)| *name);
-    named.or_else(|| {
-        // A colour that covers a good part of the picture.
-        let covers = |colour: &Colour| {
-            features.palette.iter().any(|(c, share)| c == colour && *share > 0.08)
-        };
-        let names = Colour::ALL.iter().filter(|colour| speaks(&[colour.word()]));
-        names.clone().any(covers).then_some("colours")
-    })
 }
 
 /// Sentences: a full stop, question mark or exclamation mark before a space ends one.
@@ -151,10 +132,28 @@ mod tests {
     }
 
     #[test]
+    fn a_remark_about_a_part_is_not_measured() {
+        let remarks = "Light falls from the left. A dark horse waits. A cold stare meets us.";
+        assert_eq!(of(remarks), [Source::Model; 3]);
+        // Neither warm nor cool: both are more than the measurement says.
+        let neutral = RgbImage::from_pixel(9, 9, Rgb([120, 110, 100]));
+        let neutral = FormalFeatures::measure(&View::whole(&neutral));
+        let found = sources("What?", "The colours are warm.", None, Some(&neutral));
+        assert_eq!(found[0].1, Source::Model);
+    }
+
+    #[test]
     fn a_contradiction_is_named_before_anything_else() {
         assert_eq!(of("The colours are cool."), [Source::Contradicted]);
         let unknown = sources("What?", "The colours are cool.", None, None);
         assert_eq!(unknown, [("The colours are cool.".to_string(), Source::Model)]);
+        // It may be the other work that is cool.
+        let asked = "What would you compare it with?";
+        let compared = sources(asked, "The colours are cool.", None, Some(&features()));
+        assert_eq!(compared[0].1, Source::Model);
+        // A bare word answers the question only where it opens the answer.
+        let bare = sources("Is the picture warm?", "Cool. Cool.", None, Some(&features()));
+        assert_eq!([bare[0].1, bare[1].1], [Source::Contradicted, Source::Model]);
     }
 
     #[test]

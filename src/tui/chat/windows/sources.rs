@@ -38,7 +38,9 @@ pub(in crate::tui::chat) fn open(state: &mut State) {
         state.inform("there is no answer yet");
         return;
     };
-    let shown = path.iter().rev().find_map(|turn| turn.artworks.last());
+    // What was shown by then; a newer picture belongs to the next question.
+    let shown =
+        answered.and_then(|at| path[..at].iter().rev().find_map(|turn| turn.artworks.last()));
     let artwork = shown.and_then(|at| state.conversation.session.artworks.get(*at));
     let features = artwork
         .and_then(|artwork| state.artwork.loaded.get(&artwork.sha256))

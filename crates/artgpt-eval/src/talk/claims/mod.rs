@@ -136,6 +136,25 @@ pub(super) fn contradicts(features: &FormalFeatures, question: &str, answer: &st
     })
 }
 
+/// The measured feature that `answer` to `question` states as it is.
+pub(super) fn agrees(
+    features: &FormalFeatures,
+    question: &str,
+    answer: &str,
+) -> Option<&'static str> {
+    let (question, answer) = (question.to_lowercase(), answer.to_lowercase());
+    clauses(&answer).iter().find_map(|clause| {
+        let states = |feature: &&Feature| {
+            let truth = feature.question.truth(features, None).map(|(class, _)| class);
+            feature.claim(clause, &question).is_some_and(|claimed| Some(claimed) == truth)
+        };
+        let stated = FEATURES.iter().find(states).map(|feature| feature.question.name());
+        let colour =
+            || colour::claim(clause, &question).filter(|c| colour::is_plausible(*c, features));
+        stated.or_else(|| colour().map(|_| "palette"))
+    })
+}
+
 fn is_tail(words: &[&str]) -> bool {
     TAILS.contains(&words)
 }
