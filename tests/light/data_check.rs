@@ -41,7 +41,10 @@ fn every_sample_of_a_shard_trains_or_is_named() {
     assert_eq!(bom["samples"][0]["caption"], "a still life");
     let config = config(&home, "webdataset", &shard("packed.tar.gz"));
     let (code, _, err) = home.run(&["data", "check", &config]);
-    assert!(code == Some(1) && err.contains("compressed; unpack it first"), "{code:?} {err}");
+    assert!(
+        code == Some(1) && err.contains("compressed file") && err.contains("unpack it first"),
+        "{code:?} {err}"
+    );
 }
 
 #[test]

@@ -242,6 +242,9 @@ fn data(e: &DataError) -> Option<String> {
             Some("`artgpt-tui data check CONFIG` shows all of it".into())
         }
         DataError::Format { .. } | DataError::Config(_) => None,
+        DataError::InlinePictures { .. } => {
+            Some("save them as files, and name these in the records".into())
+        }
         DataError::Foreign { hint, .. } => Some((*hint).into()),
     }
 }

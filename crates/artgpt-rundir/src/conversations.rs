@@ -72,13 +72,42 @@ impl ConversationsConfig {
     /// The same with absolute paths; a museum keeps its name.
     pub(crate) fn absolute(self, here: &Path) -> Self {
         let path = match self.path {
-            Paths::One(path) => Paths::One(here.join(path)),
-            Paths::Many(paths) => Paths::Many(paths.iter().map(|path| here.join(path)).collect()),
+            Paths::One(path) => Paths::One(rooted(here, &path)),
+            Paths::Many(paths) => {
+                Paths::Many(paths.iter().map(|path| rooted(here, path)).collect())
+            }
         };
         let images = self.images.map(|images| match here.join(&images) {
             folder if folder.is_dir() => folder.display().to_string(),
             _ => images,
         });
         Self { path, images, ..self }
+    }
+}
+
+/// A path from `here`, in whose own name no character stands for others if the path is a pattern.
+fn rooted(here: &Path, path: &Path) -> PathBuf {
+    let plain = here.join(path);
+    if path.is_absolute() || plain.is_file() || !path.to_string_lossy().contains(['*', '?', '[']) {
+        return plain;
+    }
+    let escape = |c: char| match c {
+        '*' | '?' | '[' => format!("[{c}]"),
+        c => c.to_string(),
+    };
+    let here: String = here.to_string_lossy().chars().map(escape).collect();
+    Path::new(&here).join(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_with_a_bracket_in_its_name_is_no_pattern() {
+        let here = Path::new("/a [1]/b?");
+        assert_eq!(rooted(here, Path::new("c.jsonl")), Path::new("/a [1]/b?/c.jsonl"));
+        assert_eq!(rooted(here, Path::new("*.jsonl")), Path::new("/a [[]1]/b[?]/*.jsonl"));
+        assert_eq!(rooted(here, Path::new("/d/*.jsonl")), Path::new("/d/*.jsonl"));
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::ConversationsConfig;
+use crate::{ConversationsConfig, ConversationsKind, Paths};
 
 /// The training data of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -39,26 +39,86 @@ impl<'de> Deserialize<'de> for DataConfig {
                 self,
                 map: A,
             ) -> std::result::Result<DataConfig, A::Error> {
-                let table = toml::Table::deserialize(MapAccessDeserializer::new(map))?;
-                let kind = table.get("kind").and_then(toml::Value::as_str);
-                if kind == Some("conversations") {
-                    let config = ConversationsConfig::deserialize(table);
-                    return config.map(DataConfig::Conversations).map_err(|e| told(e.message()));
-                }
-                PairsConfig::deserialize(table).map(DataConfig::Pairs).map_err(|e| {
-                    match e.message() {
-                        said if said.starts_with("unknown variant") => {
-                            told(&format!("{said}, or `conversations`"))
-                        }
-                        said => told(said),
-                    }
-                })
+                // Not by way of a `toml::Table`, which forgets the lines.
+                DataTable::deserialize(MapAccessDeserializer::new(map))?
+                    .config()
+                    .map_err(de::Error::custom)
             }
         }
-        fn told<E: de::Error>(message: &str) -> E {
-            E::custom(message.trim_end())
-        }
         deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// The table `[data]`, of whatever kind.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DataTable {
+    kind: DataKind,
+    path: Paths,
+    images: Option<String>,
+    image: Option<String>,
+    caption: Option<String>,
+    min_score: Option<f32>,
+    score: Option<String>,
+    shuffle_buffer: Option<usize>,
+    held_out: Option<f64>,
+}
+
+/// [`PairsKind`], or conversations.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum DataKind {
+    Pairs,
+    Webdataset,
+    Artemis,
+    Wikiart,
+    Met,
+    Conversations,
+}
+
+impl DataTable {
+    fn config(self) -> std::result::Result<DataConfig, String> {
+        let kind = match self.kind {
+            DataKind::Pairs => PairsKind::Pairs,
+            DataKind::Webdataset => PairsKind::Webdataset,
+            DataKind::Artemis => PairsKind::Artemis,
+            DataKind::Wikiart => PairsKind::Wikiart,
+            DataKind::Met => PairsKind::Met,
+            DataKind::Conversations => return self.conversations().map(DataConfig::Conversations),
+        };
+        let Paths::One(path) = self.path else {
+            return Err("path is a list, and only conversations have several files".into());
+        };
+        Ok(DataConfig::Pairs(PairsConfig {
+            kind,
+            path,
+            images: self.images.map(PathBuf::from),
+            image: self.image,
+            caption: self.caption,
+            min_score: self.min_score,
+            score: self.score,
+            shuffle_buffer: self.shuffle_buffer.unwrap_or_else(shuffle_buffer),
+            held_out: self.held_out.unwrap_or_else(held_out),
+        }))
+    }
+
+    fn conversations(self) -> std::result::Result<ConversationsConfig, String> {
+        let others = [
+            ("image", self.image.is_some()),
+            ("caption", self.caption.is_some()),
+            ("min_score", self.min_score.is_some()),
+            ("score", self.score.is_some()),
+            ("shuffle_buffer", self.shuffle_buffer.is_some()),
+        ];
+        if let Some((key, _)) = others.iter().find(|(_, given)| *given) {
+            return Err(format!("{key} is for pictures with captions, not for conversations"));
+        }
+        Ok(ConversationsConfig {
+            kind: ConversationsKind::Conversations,
+            path: self.path,
+            images: self.images,
+            held_out: self.held_out.unwrap_or_else(held_out),
+        })
     }
 }
 
@@ -251,7 +311,26 @@ mod tests {
         );
         let typo = parse("[data]\nkind = \"pairs\"\npath = \"a\"\ncaptoin = \"x\"");
         assert!(typo.expect_err("is told").contains("captoin"));
+        assert!(parse("[data]\nkind = \"pairs\"\npath = [\"a\"]").is_err());
         let kind = parse("[data]\nkind = \"laion\"\npath = \"a\"").expect_err("is told");
         assert!(kind.contains("webdataset") && kind.contains("conversations"), "{kind}");
+    }
+
+    #[test]
+    fn an_error_keeps_its_line() {
+        #[derive(Deserialize)]
+        struct Holder {
+            #[serde(rename = "data")]
+            _data: DataConfig,
+        }
+        for (text, wanted) in [
+            ("[data]\nkind = \"pairs\"\npath = \"a\"\ncaptoin = \"x\"", "captoin"),
+            ("[data]\nkind = \"laion\"\npath = \"a\"", "\"laion\""),
+            ("[data]\npath = \"a\"\nkind = \"conversations\"\nheld_out = \"x\"", "\"x\""),
+        ] {
+            let span = toml::from_str::<Holder>(text).err().and_then(|e| e.span());
+            let at = span.expect("has a place").start;
+            assert!(text[at..].starts_with(wanted), "{text:?}: {:?}", &text[at..]);
+        }
     }
 }

@@ -106,10 +106,13 @@ impl Stage {
         if !fits {
             return Some(
                 "caption stages learn from [data] with pictures and captions, talk stages from \
-                 [data] with kind = \"conversations\", align and answer stages from a museum, such \
-                 as data = \"met-paintings\""
+                 [data] with kind = \"conversations\", align and answer stages from a \
+                 museum"
                     .into(),
             );
+        }
+        if let Some(problem) = self.answer_problem() {
+            return Some(problem);
         }
         if let Some(problem) = self.only_problem() {
             return Some(problem.into());
@@ -120,13 +123,22 @@ impl Stage {
         self.talk_problem()
     }
 
+    /// The first key of answer stages in a stage of another kind.
+    fn answer_problem(&self) -> Option<String> {
+        let keys = [
+            ("only", !self.only.is_empty()),
+            ("always", !self.always.is_empty()),
+            ("presence", self.presence > 0),
+            ("labels", self.labels > 0),
+        ];
+        let (key, _) = keys.iter().find(|(_, given)| *given)?;
+        (self.kind != StageKind::Answer).then(|| format!("{key} is for answer stages"))
+    }
+
     /// The first problem of `only`.
     fn only_problem(&self) -> Option<&'static str> {
         if self.only.is_empty() {
             return None;
-        }
-        if self.kind != StageKind::Answer {
-            return Some("only is for answer stages");
         }
         // A museum does not know it of every painting, and a view that asks nothing has no loss.
         if self.only.iter().all(|q| *q == Question::Kind) {
@@ -287,6 +299,9 @@ mod tests {
             ("drop_measured = nan", "drop_measured is a probability"),
             ("crop = [0.9, 0.8]", "crop is two shares"),
             ("only = [\"symmetry\"]", "only is for answer stages"),
+            ("always = [\"symmetry\"]", "always is for answer stages"),
+            ("presence = 1", "presence is for answer stages"),
+            ("labels = 1", "labels is for answer stages"),
         ] {
             assert!(problem(keys).is_some_and(|p| p.contains(wanted)), "{keys}");
         }

@@ -243,7 +243,7 @@ impl Task for CaptionTask<'_> {
 
 struct CaptionBatch<'s> {
     task: &'s CaptionTask<'s>,
-    /// Frozen outputs of a picture, if this process learns it, and the packed sequence.
+    /// Frozen outputs of a picture, if this process trains on it, and the packed sequence.
     items: Vec<(Option<Tensor>, Packed)>,
     left_out: Vec<String>,
 }
@@ -262,7 +262,7 @@ impl Batch for CaptionBatch<'_> {
 
     fn loss(&self, unit: usize) -> Result<UnitLoss> {
         let (Some(kept), packed) = &self.items[unit] else {
-            return Err(crate::config_error("another process learns this picture"));
+            return Err(crate::config_error("another process trains on this picture"));
         };
         let network = &self.task.network;
         let image = match self.task.caches_queries {

@@ -1,9 +1,9 @@
 //! Several questions about one view in one sequence.
 //!
 //! The model processes the system text, the image and what several questions have behind it (its label and
-//! measured features) once; each question, or each conversation with all
-//! its answers, attends to them and to itself, not to the others. Loss and gradients equal those of separate sequences, for a
-//! third of the work (a test compares them).
+//! measured features) once. Each question, or each conversation with all its answers, attends to them and to
+//! itself, not to the others. Loss and gradients equal those of separate sequences, for a third of the work (a
+//! test compares them).
 
 use std::ops::Range;
 
@@ -32,7 +32,7 @@ pub struct Packed {
     segments: Vec<(usize, usize)>,
     image_tokens: usize,
     /// Tokens of `after` that several segments have behind the image: label and measured features.
-    head: usize,
+    pub(crate) head: usize,
 }
 
 /// A conversation as tokens: what is read, and which of it is scored.
@@ -82,7 +82,7 @@ impl Segment {
     }
 
     /// What a segment that shows the first picture, after `text` tokens, reads behind it before the first
-    /// token that is scored or belongs to a second picture; at least one token stays apart.
+    /// token that is scored or belongs to a second picture; at least one token stays in the segment.
     fn own(&self, text: usize) -> Option<&[u32]> {
         let scored = self.scored.first().map_or(self.tokens.len(), |range| range.start);
         let end = self.second.first().map_or(scored, |at| scored.min(*at)).saturating_sub(1);
@@ -147,7 +147,7 @@ pub(crate) fn pack_pieces(
     pack_segments(&segments.collect::<Vec<_>>(), image_tokens, Apart::Omit)
 }
 
-/// What becomes of a segment without a picture that does not begin as those with the picture do.
+/// How to pack a segment without a picture that does not begin as those with the picture do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Apart {
     /// It is omitted.

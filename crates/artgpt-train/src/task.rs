@@ -58,7 +58,7 @@ pub struct StepContext<'s> {
     pub index: usize,
     /// The step of the run, from 0.
     pub step: usize,
-    /// The units of a batch that this process learns.
+    /// The units of a batch that this process trains on.
     pub share: Share,
 }
 

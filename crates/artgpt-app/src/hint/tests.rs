@@ -157,6 +157,7 @@ fn of_training() -> Vec<AppError> {
         DataError::Config(_) => DataError::Config(text("no path")),
         DataError::Foreign { .. } =>
             DataError::Foreign { path: text("x"), is: text("compressed"), hint: "unpack it first" },
+        DataError::InlinePictures { .. } => DataError::InlinePictures { limit_mb: 2 },
         DataError::Empty { .. } => DataError::Empty { place: text("x"), why: text(": all bad") },
         DataError::NoConversation { .. } =>
             DataError::NoConversation { place: text("x"), why: text(": all bad") },

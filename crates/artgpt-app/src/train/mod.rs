@@ -289,7 +289,9 @@ impl Session<'_> {
         let config = &self.config;
         let Sources { paintings, feed, conversations } = sources;
         if let Some(data) = conversations {
-            return Ok(Box::new(TalkTask::new(network, config, data, paintings, &split)?));
+            let museum = conversations::museum(self.app, &config.data)?;
+            let task = TalkTask::new(network, config, data, paintings, &split)?;
+            return Ok(Box::new(task.with_museum_files(museum)));
         }
         Ok(match (paintings, feed) {
             (Some(paintings), _) => {

@@ -95,6 +95,12 @@ pub enum DataError {
     /// The settings of `[data]` are wrong.
     #[error("[data] is wrong: {0}")]
     Config(String),
+    /// The pictures within records are too large together.
+    #[error("the pictures within the records take more than {limit_mb} MB")]
+    InlinePictures {
+        /// The limit, megabytes.
+        limit_mb: usize,
+    },
     /// No conversation can train.
     #[error("{place} holds no conversation about a picture that can train{why}")]
     NoConversation {

@@ -14,6 +14,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::Tensor;
@@ -21,15 +22,18 @@ use candle_core::Tensor;
 use self::pictures::Pictures;
 use self::plan::{Order, Passes};
 use self::view::{Item, ViewPlan};
+use super::cache::FrozenCache;
 use super::data::Conversations;
-use super::data::conversations::PictureSource;
+use super::data::conversations::Side;
 use super::samples::SampledAnswer;
 use super::task::{Batch, Network, StepContext, Task, UnitLoss};
 use super::{Result, TrainError, answer_loss, examples};
-use crate::data::Part;
 use artgpt_art::{Paintings, Split};
 use artgpt_kernels::mode::Differentiable;
-use artgpt_rundir::{DataConfig, Mixture, Stage, StageKind, TrainConfig, Weigh};
+use artgpt_rundir::{DataConfig, Mixture, Stage, TrainConfig, Weigh};
+
+/// The part of `cache_mb` that holds vision tokens of a validation, as a divisor; pictures have the rest.
+const VALIDATION_CACHE: usize = 4;
 
 /// Learns to talk about pictures: the talk stage.
 pub struct TalkTask<'a> {
@@ -38,6 +42,8 @@ pub struct TalkTask<'a> {
     data: Conversations,
     museum: Option<examples::Museum<'a>>,
     pictures: Pictures<'a>,
+    /// The vision tokens of whole pictures, which a validation shows.
+    encoded: FrozenCache<()>,
     /// Conversations that train, and those of them without a picture.
     train: Vec<usize>,
     texts: Vec<usize>,
@@ -69,14 +75,19 @@ impl<'a> TalkTask<'a> {
                 things: shown().flat_map(|p| &p.tags).filter(is_common).collect(),
             }
         });
-        let sides = Sides::of(&data, config, split);
+        let share = match &config.data {
+            DataConfig::Conversations(data) => data.held_out,
+            DataConfig::Museum(_) | DataConfig::Pairs(_) => 0.0,
+        };
+        let side = |at| data.side(at, split, config.split_drawn_by(), share);
+        let sides: Vec<Side> = (0..data.pictures.len()).map(side).collect();
         let (mut train, mut texts, mut held_out) = (Vec::new(), Vec::new(), Vec::new());
         for (at, dialogue) in data.all.iter().enumerate() {
-            let all = |side| dialogue.pictures.iter().all(|p| sides.0.get(*p) == Some(&side));
+            let all = |side| dialogue.pictures.iter().all(|p| sides.get(*p) == Some(&side));
             match () {
                 () if dialogue.pictures.is_empty() => texts.push(at),
                 () if all(Side::Train) => train.push(at),
-                () if all(Side::Validation) => held_out.push(at),
+                () if all(Side::validation(split)) => held_out.push(at),
                 () => {}
             }
         }
@@ -90,12 +101,17 @@ impl<'a> TalkTask<'a> {
                 "early_stop needs conversations about held-out pictures, and there are none",
             ));
         }
+        let limit = config.cache_mb << 20;
+        let encoded = FrozenCache::new(limit / VALIDATION_CACHE);
+        let limit = limit - limit / VALIDATION_CACHE;
+        let pictures = Pictures::new(paintings, limit, network.style.measured);
         let mut task = Self {
             network,
             config: config.clone(),
             data,
             museum,
-            pictures: Pictures::new(paintings, config.cache_mb << 20),
+            pictures,
+            encoded,
             train,
             texts,
             held_out,
@@ -104,6 +120,14 @@ impl<'a> TalkTask<'a> {
         let orders = config.stage.iter().enumerate().map(|(index, stage)| task.order(stage, index));
         task.passes = orders.map(|order| Mutex::new(Passes::new(order))).collect();
         Ok(task)
+    }
+
+    /// The folder of the museum's files. In a chat the measured line is that of the file, not of the smaller
+    /// copy in memory.
+    #[must_use]
+    pub fn with_museum_files(mut self, folder: Option<PathBuf>) -> Self {
+        self.pictures.museum = folder;
+        self
     }
 
     /// Questions of each sort about a view, on average.
@@ -132,17 +156,19 @@ impl<'a> TalkTask<'a> {
         Some(with(&mut passes.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
-    /// What view `n` of a stage learns.
+    /// What view `n` of a stage trains on.
     fn plan(&self, index: usize, n: u64) -> Result<ViewPlan> {
-        let group = self.passes(index, |passes| passes.at(&self.data.all, &self.train, n));
-        let group = group.flatten();
-        let group = group.ok_or_else(|| crate::config_error("no conversation trains"))?;
-        let stage = &self.config.stage[index];
-        let (each, order) = (self.mixture(stage), self.order(stage, index));
-        let texts = plan::share_of(each.text, n)
-            .map(|k| self.texts[plan::text_at(&order, self.texts.len(), k)]);
-        let formal = plan::share_of(each.formal, n).count();
-        Ok(ViewPlan { number: n, group, texts: texts.collect(), formal, fixed: false })
+        let each = self.mixture(&self.config.stage[index]);
+        let plan = self.passes(index, |passes| {
+            let (group, talks) = passes.at(&self.data.all, &self.train, n)?;
+            // In proportion to the conversations: a picture may have fewer of them than a view takes.
+            let texts = plan::share_of(each.text / each.conversations, &talks)
+                .filter_map(|k| self.texts.get(passes.text(self.texts.len(), k)?).copied())
+                .collect();
+            let formal = plan::share_of(each.formal / each.conversations, &talks).count();
+            Some(ViewPlan { stage: index, number: n, group, texts, formal, fixed: false })
+        });
+        plan.flatten().ok_or_else(|| crate::config_error("no conversation trains"))
     }
 
     /// The number of a micro-batch's first view within its stage.
@@ -150,41 +176,6 @@ impl<'a> TalkTask<'a> {
         let before: usize = self.config.stage[..context.index].iter().map(|s| s.steps).sum();
         let (stage, step) = (context.stage, context.step.saturating_sub(before));
         ((step * stage.accumulate + micro) * stage.batch) as u64
-    }
-}
-
-/// The side of each picture.
-struct Sides(Vec<Side>);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Train,
-    Validation,
-    /// Held out, while what is set aside validates.
-    Neither,
-}
-
-impl Sides {
-    fn of(data: &Conversations, config: &TrainConfig, split: &Split) -> Self {
-        let share = match &config.data {
-            DataConfig::Conversations(data) => data.held_out,
-            DataConfig::Museum(_) | DataConfig::Pairs(_) => 0.0,
-        };
-        let side = |(at, shown): (usize, &crate::data::conversations::ShownPicture)| {
-            let PictureSource::Painting(id) = shown.source else {
-                return match data.side(at, config.split_drawn_by(), share) {
-                    Part::Train => Side::Train,
-                    Part::HeldOut => Side::Validation,
-                };
-            };
-            match split.set_aside.is_empty() {
-                _ if split.train.binary_search(&id).is_ok() => Side::Train,
-                false if split.set_aside.contains(&id) => Side::Validation,
-                true if split.held_out.contains(&id) => Side::Validation,
-                _ => Side::Neither,
-            }
-        };
-        Self(data.pictures.iter().enumerate().map(side).collect())
     }
 }
 
@@ -204,11 +195,8 @@ impl Task for TalkTask<'_> {
         }
     }
 
-    fn samples(&self, stage: &Stage, count: usize) -> Result<Vec<SampledAnswer>> {
-        match stage.kind {
-            StageKind::Talk => self.sample_answers(count),
-            _ => Ok(Vec::new()),
-        }
+    fn samples(&self, _: &Stage, count: usize) -> Result<Vec<SampledAnswer>> {
+        self.sample_answers(count)
     }
 
     fn views(&self, number: usize, count: usize) -> Result<Tensor> {
@@ -273,7 +261,7 @@ impl Batch for TalkBatch<'_, '_> {
     fn loss(&self, unit: usize) -> Result<UnitLoss> {
         let item = &self.items[unit];
         let Some((first, second)) = &item.seen else {
-            return Err(crate::config_error("another process learns this picture"));
+            return Err(crate::config_error("another process trains on this picture"));
         };
         let network = &self.task.network;
         let project = |tokens: &Tensor| network.bridge.forward::<Differentiable>(tokens, &[]);

@@ -1,6 +1,7 @@
 //! The pictures of conversations in memory: a museum's, and the most recent ones of files.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use image::RgbImage;
@@ -20,7 +21,9 @@ pub(super) struct Loaded<'a> {
     /// The museum's record.
     pub painting: Option<&'a Painting>,
     /// The line of the whole picture's features.
-    measured: OnceLock<String>,
+    measured: Arc<OnceLock<String>>,
+    /// The museum's file.
+    file: Option<PathBuf>,
 }
 
 enum Pixels<'a> {
@@ -36,9 +39,12 @@ impl Loaded<'_> {
         }
     }
 
-    /// The line of the whole picture's measured features.
+    /// The line of the whole picture's measured features, as in a chat: of the file in its own size.
     pub(super) fn measured(&self) -> &str {
-        self.measured.get_or_init(|| measured_line(self.image()))
+        self.measured.get_or_init(|| {
+            let file = self.file.as_ref().and_then(|path| Artwork::open(path).ok());
+            measured_line(file.as_ref().map_or(self.image(), |artwork| &artwork.image))
+        })
     }
 
     fn bytes(&self) -> usize {
@@ -52,7 +58,13 @@ impl Loaded<'_> {
 /// Reads pictures; the most recently used ones stay in memory.
 pub(super) struct Pictures<'a> {
     paintings: Option<&'a Paintings>,
+    /// The folder of the museum's files.
+    pub museum: Option<PathBuf>,
     cache: Mutex<Cache<'a>>,
+    /// The measured lines, which are short and take long to compute.
+    lines: Mutex<HashMap<usize, Arc<OnceLock<String>>>>,
+    /// Whether lines are needed.
+    measured: bool,
     /// Max bytes of pixels in memory.
     limit: usize,
 }
@@ -63,9 +75,10 @@ struct Cache<'a> {
 }
 
 impl<'a> Pictures<'a> {
-    pub(super) fn new(paintings: Option<&'a Paintings>, limit: usize) -> Self {
+    /// `measured` says whether the measured lines are needed.
+    pub(super) fn new(paintings: Option<&'a Paintings>, limit: usize, measured: bool) -> Self {
         let cache = Mutex::new(Cache { by_number: LruCache::unbounded(), bytes: 0 });
-        Self { paintings, cache, limit }
+        Self { paintings, museum: None, cache, lines: Mutex::default(), measured, limit }
     }
 
     /// Picture number `at`.
@@ -77,7 +90,7 @@ impl<'a> Pictures<'a> {
         if let Some(known) = lock().by_number.get(&at) {
             return Ok(known.clone());
         }
-        let loaded = Arc::new(self.load(shown)?);
+        let loaded = Arc::new(self.load(at, shown)?);
         let mut cache = lock();
         cache.bytes += loaded.bytes();
         if let Some((_, old)) = cache.by_number.push(at, loaded.clone()) {
@@ -91,18 +104,27 @@ impl<'a> Pictures<'a> {
         Ok(loaded)
     }
 
-    fn load(&self, shown: &ShownPicture) -> Result<Loaded<'a>, String> {
+    fn load(&self, at: usize, shown: &ShownPicture) -> Result<Loaded<'a>, String> {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let measured = lines.entry(at).or_default().clone();
+        drop(lines);
         let (image, label) = match &shown.source {
             PictureSource::Painting(id) => {
                 let painting = self.paintings.and_then(|all| all.get(*id));
                 let painting =
                     painting.ok_or_else(|| format!("the museum has no painting {id}"))?;
-                return Ok(Loaded {
+                let file = self.museum.as_ref().map(|folder| folder.join(format!("{id}.jpg")));
+                let loaded = Loaded {
                     pixels: Pixels::Museum(&painting.image),
                     label: Some(painting.label.clone()),
                     painting: Some(painting),
-                    measured: OnceLock::new(),
-                });
+                    measured,
+                    file,
+                };
+                if self.measured {
+                    loaded.measured();
+                }
+                return Ok(loaded);
             }
             PictureSource::Picture(Picture::File(path)) => {
                 let artwork = Artwork::open(path).map_err(|e| e.to_string())?;
@@ -114,14 +136,15 @@ impl<'a> Pictures<'a> {
                 (read.map_err(|e| e.to_string())?.0, None)
             }
         };
-        // As in a chat: of the picture in its own size.
-        let measured = OnceLock::from(measured_line(&image));
+        if self.measured {
+            measured.get_or_init(|| measured_line(&image));
+        }
         let pixels = match within(image.dimensions(), LONG_SIDE) {
             Some((w, h)) => {
                 image::imageops::resize(&image, w, h, image::imageops::FilterType::Triangle)
             }
             None => image,
         };
-        Ok(Loaded { pixels: Pixels::Own(pixels), label, painting: None, measured })
+        Ok(Loaded { pixels: Pixels::Own(pixels), label, painting: None, measured, file: None })
     }
 }

@@ -4,6 +4,7 @@
 //! A pass depends on seed, stage and pass number alone, so that a resumed run continues alike.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use rand::Rng;
 use rand::seq::SliceRandom;
@@ -16,7 +17,7 @@ use crate::task::rng;
 /// Most rounds of a conversation that is joined of single ones.
 const MOST_JOINED: usize = 4;
 
-/// What one view learns of conversations.
+/// The conversations of one view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Group {
     /// The picture, as the data counts them.
@@ -33,7 +34,7 @@ pub(super) struct Order {
     pub seed: u64,
     /// The stage.
     pub stage: usize,
-    /// Conversations of a view, on average.
+    /// Conversations of a view, on average; a view has at least one.
     pub per_view: f64,
     /// Probability that a conversation of one round goes on with others.
     pub join: f64,
@@ -133,60 +134,93 @@ pub(super) fn fixed(all: &[Dialogue], chosen: &[usize], per_view: usize) -> Vec<
 #[derive(Debug)]
 pub(super) struct Passes {
     order: Order,
-    /// The first view of each pass that was counted, and of the one after it.
-    starts: Vec<u64>,
-    /// The pass that is in memory.
-    held: Option<(u64, Vec<Group>)>,
+    /// The first view of each pass that was counted, and of the one after it; with it the conversations
+    /// before that view.
+    starts: Vec<(u64, u64)>,
+    /// The pass that is in memory: each group, with the conversations of the pass before it.
+    held: Option<(u64, Vec<(u64, Group)>)>,
+    /// The pass over the conversations without a picture that is in memory.
+    texts: Option<(u64, Vec<usize>)>,
 }
 
 impl Passes {
     pub(super) fn new(order: Order) -> Self {
-        Self { order, starts: vec![0], held: None }
+        Self { order, starts: vec![(0, 0)], held: None, texts: None }
     }
 
-    /// The group of view `n`; `None` if there are no conversations.
-    pub(super) fn at(&mut self, all: &[Dialogue], chosen: &[usize], n: u64) -> Option<Group> {
+    /// The group of view `n`, and the numbers of its conversations in the stage; `None` if there are no
+    /// conversations.
+    pub(super) fn at(
+        &mut self,
+        all: &[Dialogue],
+        chosen: &[usize],
+        n: u64,
+    ) -> Option<(Group, Range<u64>)> {
         let pass = self.pass_of(all, chosen, n)?;
         if self.held.as_ref().is_none_or(|(held, _)| *held != pass) {
-            self.held = Some((pass, self.order.pass(all, chosen, pass)));
+            self.hold(all, chosen, pass);
         }
-        let first = self.starts.get(pass as usize)?;
-        self.held.as_ref()?.1.get((n - first) as usize).cloned()
+        let (first, talks) = self.starts.get(pass as usize)?;
+        let (before, group) = self.held.as_ref()?.1.get((n - first) as usize)?;
+        let start = talks + before;
+        Some((group.clone(), start..start + group.talks.len() as u64))
+    }
+
+    /// Keeps a pass in memory; returns its views and its conversations.
+    fn hold(&mut self, all: &[Dialogue], chosen: &[usize], pass: u64) -> (u64, u64) {
+        let mut talks = 0;
+        let groups: Vec<(u64, Group)> = self
+            .order
+            .pass(all, chosen, pass)
+            .into_iter()
+            .map(|group| {
+                let before = talks;
+                talks += group.talks.len() as u64;
+                (before, group)
+            })
+            .collect();
+        let views = groups.len() as u64;
+        self.held = Some((pass, groups));
+        (views, talks)
+    }
+
+    /// The conversation without a picture that is number `k` of the stage: shuffled passes over `count`.
+    pub(super) fn text(&mut self, count: usize, k: u64) -> Option<usize> {
+        let count = (count as u64).max(1);
+        let pass = k / count;
+        if self.texts.as_ref().is_none_or(|(held, _)| *held != pass) {
+            let mut all: Vec<usize> = (0..count as usize).collect();
+            all.shuffle(&mut rng(self.order.seed, &format!("texts {}", self.order.stage), pass));
+            self.texts = Some((pass, all));
+        }
+        self.texts.as_ref()?.1.get((k % count) as usize).copied()
     }
 
     /// Passes after `n` views.
     pub(super) fn passes(&mut self, all: &[Dialogue], chosen: &[usize], n: u64) -> f64 {
         let Some(pass) = self.pass_of(all, chosen, n) else { return 0.0 };
-        let (start, next) = (self.starts[pass as usize], self.starts[pass as usize + 1]);
+        let (start, next) = (self.starts[pass as usize].0, self.starts[pass as usize + 1].0);
         pass as f64 + (n - start) as f64 / (next - start).max(1) as f64
     }
 
     fn pass_of(&mut self, all: &[Dialogue], chosen: &[usize], n: u64) -> Option<u64> {
-        while self.starts.last().is_none_or(|next| *next <= n) {
-            let pass = self.starts.len() as u64 - 1;
-            let groups = self.order.pass(all, chosen, pass);
-            if groups.is_empty() {
+        while let Some((view, talk)) = self.starts.last().copied()
+            && view <= n
+        {
+            let (views, talks) = self.hold(all, chosen, self.starts.len() as u64 - 1);
+            if views == 0 {
                 return None;
             }
-            let next = self.starts.last().copied().unwrap_or(0) + groups.len() as u64;
-            self.starts.push(next);
-            self.held = Some((pass, groups));
+            self.starts.push((view + views, talk + talks));
         }
-        Some(self.starts.partition_point(|start| *start <= n) as u64 - 1)
+        Some(self.starts.partition_point(|(start, _)| *start <= n) as u64 - 1)
     }
 }
 
-/// The conversation without a picture that is number `k` of a stage: shuffled passes over `count`.
-pub(super) fn text_at(order: &Order, count: usize, k: u64) -> usize {
-    let pass = k / count as u64;
-    let mut all: Vec<usize> = (0..count).collect();
-    all.shuffle(&mut rng(order.seed, &format!("texts {}", order.stage), pass));
-    all[(k % count as u64) as usize]
-}
-
-/// How many of something view `n` has, if views have `each` on average.
-pub(super) fn share_of(each: f64, n: u64) -> std::ops::Range<u64> {
-    (n as f64 * each).floor() as u64..((n + 1) as f64 * each).floor() as u64
+/// The numbers of what comes with these conversations of a stage, if `each` comes with one.
+pub(super) fn share_of(each: f64, talks: &Range<u64>) -> Range<u64> {
+    let before = |talks: u64| (talks as f64 * each).floor() as u64;
+    before(talks.start)..before(talks.end)
 }
 
 #[cfg(test)]
@@ -224,14 +258,16 @@ mod tests {
         let chosen: Vec<usize> = (0..180).collect();
         let mut passes = Passes::new(order(0.5));
         let mut seen: Vec<Vec<usize>> = vec![Vec::new(); 3];
-        let mut first_views = vec![0];
+        let (mut first_views, mut talks) = (vec![0], 0);
         for n in 0..10_000 {
             let before = passes.passes(&all, &chosen, n);
-            let group = passes.at(&all, &chosen, n).expect("a group");
+            let (group, numbers) = passes.at(&all, &chosen, n).expect("a group");
+            assert_eq!(numbers, talks..talks + group.talks.len() as u64);
             let pass = before.floor() as usize;
             if pass == 3 {
                 break;
             }
+            talks = numbers.end;
             if pass == first_views.len() {
                 first_views.push(n);
             }
@@ -279,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn two_pictures_and_another_system_prompt_have_views_of_their_own() {
+    fn two_pictures_and_another_system_prompt_have_separate_views() {
         let mut all = dialogues(2);
         all[3].pictures = vec![0, 1];
         all[4].system = Some("Be brief.".into());
@@ -296,12 +332,18 @@ mod tests {
 
     #[test]
     fn shares_come_out_even_and_texts_are_not_repeated_within_a_pass() {
-        let counts: Vec<usize> = (0..10).map(|n| share_of(1.6, n).count()).collect();
+        let counts: Vec<usize> = (0..10).map(|n| share_of(1.6, &(n..n + 1)).count()).collect();
         assert_eq!(counts.iter().sum::<usize>(), 16);
         assert!(counts.iter().all(|c| (1..=2).contains(c)), "{counts:?}");
-        let order = order(0.5);
-        let pass =
-            |first: u64| (first..first + 9).map(|k| text_at(&order, 9, k)).collect::<Vec<_>>();
+        // Views of one conversation and of many.
+        assert_eq!(
+            share_of(0.5, &(3..8)).chain(share_of(0.5, &(8..9))).collect::<Vec<_>>(),
+            [1, 2, 3]
+        );
+        let mut passes = Passes::new(order(0.5));
+        let mut pass = |first: u64| -> Vec<usize> {
+            (first..first + 9).filter_map(|k| passes.text(9, k)).collect()
+        };
         assert_eq!(pass(0).iter().collect::<HashSet<_>>().len(), 9);
         assert_eq!(pass(9).iter().collect::<HashSet<_>>().len(), 9);
         assert_ne!(pass(0), pass(9));

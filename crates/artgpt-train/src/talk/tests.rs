@@ -1,5 +1,7 @@
 //! The talk stage on a small random network with a byte-level tokenizer.
 
+mod views;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,6 +12,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::words::{Shown, Writer};
 use super::*;
+use crate::data::conversations::{Dialogue, PictureSource};
 use crate::pack::{Apart, Segment, pack_segments};
 use crate::task::Share;
 use crate::{Alone, Outcome, Params, TrainEvent, Trainer};
@@ -87,6 +90,11 @@ struct Small {
 }
 
 fn small() -> Small {
+    small_with(512)
+}
+
+/// The same with another context window.
+fn small_with(context_length: usize) -> Small {
     let device = Device::Cpu;
     let params = Params::new(3, &device);
     let config = LlamaConfig {
@@ -97,7 +105,7 @@ fn small() -> Small {
         head_dim: 4,
         intermediate_size: 24,
         vocab_size: VOCABULARY,
-        context_length: 512,
+        context_length,
         rms_norm_eps: 1e-5,
         rope_theta: 10_000.0,
         rope_layout: RopeLayout::Halves,
@@ -226,8 +234,18 @@ fn the_loss_falls_and_a_resumed_run_repeats_the_unbroken_one() {
     let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
     assert!(mean(&train_losses[20..]) < mean(&train_losses[..4]) - 0.5, "{train_losses:?}");
     assert!(held_out[3] < held_out[0], "{held_out:?}");
-    let samples = std::fs::read_to_string(whole.path().join("run/samples.jsonl"));
-    assert!(samples.is_ok_and(|text| text.contains("question")));
+    let samples = artgpt_rundir::samples(&whole.path().join("run"));
+    assert_eq!(samples.len(), 6, "one for each checkpoint");
+    let data = conversations(&config);
+    for sample in samples.iter().flat_map(|samples| &samples.answers) {
+        let shows = |d: &&Dialogue| match d.pictures[..] {
+            [at] => data.pictures[at].key == sample.artwork,
+            _ => false,
+        };
+        let first = data.all.iter().find(shows).expect("is about it");
+        assert_eq!(sample.question, first.rounds[0].asked);
+    }
+    assert!(samples.iter().all(|samples| !samples.answers.is_empty()));
 
     let broken = tempfile::tempdir().expect("a folder");
     let asked = AtomicUsize::new(0);
@@ -241,7 +259,7 @@ fn the_loss_falls_and_a_resumed_run_repeats_the_unbroken_one() {
 
 /// The loss over a conversation in one segment is that of its answers one by one.
 #[test]
-fn all_answers_of_a_conversation_lose_what_they_lose_apart() {
+fn the_loss_of_a_conversation_is_the_mean_over_its_separate_answers() {
     let small = small();
     let network = small.network(true);
     let writer = Writer::new(&network).expect("a writer");
@@ -314,6 +332,58 @@ fn all_answers_of_a_conversation_lose_what_they_lose_apart() {
     }
     assert_eq!(count, scored);
     assert!((mean - sum / scored as f64).abs() < 1e-5, "{mean} {}", sum / scored as f64);
+    // What the first two have in common behind the picture is in the sequence once.
+    let pack = |segments: &[Segment]| pack_segments(segments, 3, Apart::Alone).expect("packs");
+    let (one, other, both) = (pack(&together[..1]), pack(&together[1..2]), pack(&together[..2]));
+    assert!(both.head > "title: Red".len() && one.head == 0, "{}", both.head);
+    assert_eq!(both.len() + both.head, one.len() + other.len() - one.before.len() - 3);
+}
+
+#[test]
+fn conversations_about_two_pictures_have_the_same_loss_in_one_sequence() {
+    let small = small();
+    let network = small.network(true);
+    let writer = Writer::new(&network).expect("a writer");
+    let shown = Shown {
+        label: Some("title: Red".into()),
+        second: Some((1, "title: Blue".into())),
+        measured: vec![Some("mostly red; vivid".into()), Some("mostly blue; muted".into())],
+    };
+    let tokens = |scale: f32| {
+        let values = (0..3 * HIDDEN).map(|i| (i as f32 * scale).sin()).collect();
+        Tensor::from_vec(values, (1, 3, HIDDEN), &Device::Cpu).expect("an image")
+    };
+    let (first, second) = (tokens(0.7), tokens(1.3));
+    let segments: Vec<Segment> = [["What?", "Red."], ["Is it warm?", "Very warm."]]
+        .iter()
+        .flat_map(|[asked, said]| {
+            let round = |asked: &str, said: &str| crate::data::conversations::Round {
+                asked: asked.into(),
+                said: said.into(),
+            };
+            let rounds = [round(asked, said), round("And this?", "Blue.")];
+            writer.conversation(&rounds.iter().collect::<Vec<_>>(), &shown, None).expect("writes")
+        })
+        .collect();
+    assert_eq!(segments.len(), 2);
+    let loss = |segments: &[Segment]| {
+        let packed = pack_segments(segments, 3, Apart::Alone).expect("packs");
+        let loss = answer_loss(&small.language, &packed, &first, Some(&second), Weigh::Tokens);
+        let loss = loss.expect("a loss").to_scalar::<f32>().expect("a number");
+        (f64::from(loss), packed)
+    };
+    let (together, packed) = loss(&segments);
+    assert!(packed.head > 0 && packed.second.len() == 2);
+    let separate: Vec<_> = segments.iter().map(|one| loss(std::slice::from_ref(one))).collect();
+    assert!(separate.iter().all(|(_, packed)| packed.head == 0));
+    let sum: f64 = separate.iter().map(|(loss, one)| loss * one.targets.len() as f64).sum();
+    let mean = sum / packed.targets.len() as f64;
+    assert!((together - mean).abs() < 1e-5, "{together} {mean}");
+    // The second picture matters.
+    let other = tokens(0.2);
+    let changed = answer_loss(&small.language, &packed, &first, Some(&other), Weigh::Tokens);
+    let changed = changed.expect("a loss").to_scalar::<f32>().expect("a number");
+    assert!((f64::from(changed) - together).abs() > 1e-4, "{changed} {together}");
 }
 
 #[test]

@@ -24,6 +24,7 @@ impl TalkTask<'_> {
         let chosen = self.spread();
         let groups = fixed(&self.data.all, &chosen, stage.questions);
         let plan = |(i, group): (usize, Group)| ViewPlan {
+            stage: 0,
             number: u64::MAX - i as u64,
             group,
             texts: Vec::new(),
@@ -47,7 +48,8 @@ impl TalkTask<'_> {
         chosen
     }
 
-    /// Answers to the first question about each of the first held-out pictures, with its label.
+    /// Answers to the first question about each of the first held-out pictures, with its label. A question
+    /// that fills the context window is passed over.
     pub(super) fn sample_answers(&self, count: usize) -> Result<Vec<SampledAnswer>> {
         let network = &self.network;
         let writer = Writer::new(network)?;
@@ -62,24 +64,28 @@ impl TalkTask<'_> {
             if seen.contains(&picture) {
                 continue;
             }
-            seen.push(picture);
             let shown = &self.data.pictures[picture];
             // A training step reports unreadable pictures.
             let Ok(loaded) = self.pictures.get(picture, shown) else { continue };
-            let view = View::jittered(loaded.image(), &ViewJitter::NONE);
-            let tokens = network.encode(view.pixels())?;
-            let image = network.bridge.forward::<Differentiable>(&tokens, &[])?;
             let question = dialogue.rounds[0].asked.clone();
             let mut turn = Turn::new(Role::User, question.as_str());
             turn.images.push((0, Label::as_prompt(loaded.label.as_ref())));
             let line = network.style.measured.then(|| loaded.measured().to_string());
-            let told = Shown { measured: vec![line], ..Shown::default() };
-            let prompt = writer.prompt(&[turn], &told, dialogue.system.as_deref())?;
+            let form = Shown { measured: vec![line], ..Shown::default() };
+            let prompt = writer.prompt(&[turn], &form, dialogue.system.as_deref())?;
+            let most = writer.room(&prompt).min(ANSWER_TOKENS);
+            if most == 0 {
+                continue;
+            }
+            seen.push(picture);
+            let view = View::jittered(loaded.image(), &ViewJitter::NONE);
+            let tokens = network.encode(view.pixels())?;
+            let image = network.bridge.forward::<Differentiable>(&tokens, &[])?;
             let title = loaded.label.as_ref().and_then(|label| label.title.clone());
             let sample = Sample {
                 artwork: title.unwrap_or_else(|| shown.key.clone()),
                 question,
-                answer: network.greedy_answer(&prompt, &image, writer.end(), ANSWER_TOKENS)?,
+                answer: network.greedy_answer(&prompt, &image, writer.end(), most)?,
             };
             out.push(SampledAnswer { sample, picture: view.pixels().clone() });
         }

@@ -20,7 +20,7 @@ use crate::{Packed, Result, examples};
 use artgpt_art::{FormalFeatures, Label, Question, View, ViewJitter, measured_view};
 use artgpt_rundir::{Stage, StageKind};
 
-/// Formal questions that are drawn as an answer stage does; a view takes some of them.
+/// Formal questions that are drawn at once, as an answer stage draws them.
 const DRAWN: usize = 8;
 /// Question types that pixels answer.
 const OF_PIXELS: [Question; 7] = [
@@ -33,9 +33,11 @@ const OF_PIXELS: [Question; 7] = [
     Question::Composition,
 ];
 
-/// What one view learns.
+/// What one view trains on.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ViewPlan {
+    /// The number of its stage.
+    pub stage: usize,
     /// Its number in the stage.
     pub number: u64,
     pub group: Group,
@@ -62,7 +64,7 @@ pub(super) struct ReadyView<'a> {
 
 /// A view with its sequence.
 pub(super) struct Item {
-    /// The vision tokens of the first and the second picture, if this process learns them.
+    /// The vision tokens of the first and the second picture, if this process trains on them.
     pub seen: Option<(Tensor, Option<Tensor>)>,
     pub packed: Packed,
 }
@@ -94,18 +96,30 @@ impl<'a> TalkTask<'a> {
                 continue;
             }
             let queries = self.network.bridge.query_tokens();
-            ready.push((view, pack_segments(&segments, queries, Apart::Alone)?));
+            ready.push((plan, view, pack_segments(&segments, queries, Apart::Alone)?));
         }
-        let encoded = ready.par_iter().enumerate().map(|(i, (view, _))| {
+        let encoded = ready.par_iter().enumerate().map(|(i, (plan, view, _))| {
             if !context.share.has(i) {
                 return Ok(None);
             }
-            let encode = |view: &View| self.network.encode(view.pixels());
-            Ok(Some((encode(&view.first)?, view.second.as_ref().map(encode).transpose()?)))
+            let Group { picture, second, .. } = &plan.group;
+            let second = second.zip(view.second.as_ref());
+            let second = second.map(|(at, view)| self.encoded(plan, at, view)).transpose()?;
+            Ok(Some((self.encoded(plan, *picture, &view.first)?, second)))
         });
         let encoded = encoded.collect::<Result<Vec<_>>>()?;
-        let items = ready.into_iter().zip(encoded).map(|((_, packed), seen)| Item { seen, packed });
+        let items = ready.into_iter().zip(encoded);
+        let items = items.map(|((_, _, packed), seen)| Item { seen, packed });
         Ok(Box::new(TalkBatch { task: self, items: items.collect(), left_out, weigh: stage.weigh }))
+    }
+
+    /// The vision tokens of picture `at`, whose view this is.
+    fn encoded(&self, plan: &ViewPlan, at: usize, view: &View) -> Result<Tensor> {
+        let encode = || -> Result<(Tensor, ())> { Ok((self.network.encode(view.pixels())?, ())) };
+        match plan.fixed {
+            true => Ok(self.encoded.get(&at.to_string(), encode)?.0),
+            false => Ok(encode()?.0),
+        }
     }
 
     /// Reads and crops the pictures of a view.
@@ -117,7 +131,7 @@ impl<'a> TalkTask<'a> {
         plan: &ViewPlan,
         stage: &Stage,
     ) -> std::result::Result<ReadyView<'a>, String> {
-        let mut rng = self.network.rng("talk", plan.number);
+        let mut rng = self.network.rng(&format!("talk {}", plan.stage), plan.number);
         let (least, most) = stage.talk().crop;
         let mut pictures = Vec::new();
         let mut views = Vec::new();
@@ -139,7 +153,7 @@ impl<'a> TalkTask<'a> {
     }
 
     /// All that is said about a view; what does not fit into the context window is named.
-    fn segments(
+    pub(super) fn segments(
         &self,
         plan: &ViewPlan,
         view: &mut ReadyView,
@@ -155,17 +169,19 @@ impl<'a> TalkTask<'a> {
         for (i, talk) in talks.iter().enumerate() {
             let shown = self.shown(talk, view, plan.fixed.then_some(i));
             let rounds: Vec<&Round> = talk.iter().flat_map(|at| &all[*at].rounds).collect();
-            let mut written = writer.conversation(&rounds, &shown, system)?;
-            if talk.len() > 1 && !written.iter().all(|segment| writer.fits(segment)) {
+            let written = writer.conversation(&rounds, &shown, system)?;
+            if let [at] = talk[..] {
+                keep(written, &all[at].place, writer, &mut out, left_out);
+            } else if written.iter().all(|segment| writer.fits(segment)) {
+                out.extend(written);
+            } else {
                 // Too long together.
-                written.clear();
                 for at in talk {
                     let rounds: Vec<&Round> = all[*at].rounds.iter().collect();
-                    written.extend(writer.conversation(&rounds, &shown, system)?);
+                    let written = writer.conversation(&rounds, &shown, system)?;
+                    keep(written, &all[*at].place, writer, &mut out, left_out);
                 }
             }
-            let place = talk.first().map_or("", |at| all[*at].place.as_str());
-            keep(written, place, writer, &mut out, left_out);
         }
         for at in &plan.texts {
             let rounds: Vec<&Round> = all[*at].rounds.iter().collect();
@@ -174,7 +190,10 @@ impl<'a> TalkTask<'a> {
             keep(written, &all[*at].place, writer, &mut out, left_out);
         }
         if plan.formal > 0 {
-            out.extend(self.formal(plan.formal, view, stage, writer, system)?);
+            let written = self.formal(plan.formal, view, stage, writer, system)?;
+            let shown = self.data.pictures.get(plan.group.picture);
+            let place = format!("a closed question about {}", shown.map_or("", |shown| &shown.key));
+            keep(written, &place, writer, &mut out, left_out);
         }
         // Without any segment that shows the picture there is nothing to look at it for.
         if !out.iter().any(Segment::sees) {
@@ -203,7 +222,7 @@ impl<'a> TalkTask<'a> {
         }
     }
 
-    /// Formal questions about the view, with the line of its own features.
+    /// `count` formal questions about the view, with the line of its features.
     fn formal(
         &self,
         count: usize,
@@ -213,26 +232,41 @@ impl<'a> TalkTask<'a> {
         system: Option<&str>,
     ) -> Result<Vec<Segment>> {
         let features = FormalFeatures::measure(&view.first);
-        let line = measured_view(&view.first);
-        let painting = view.pictures.first().and_then(|picture| picture.painting);
+        let picture = view.pictures.first();
+        let line = picture.filter(|_| self.network.style.measured);
+        let line = line.map(|picture| view_line(&view.first, picture.measured()));
+        let museum = picture.and_then(|picture| picture.painting).zip(self.museum.as_ref());
+        let seen = museum.map(|(painting, museum)| ((painting, features.clone()), museum));
         let questions = Stage { kind: StageKind::Answer, questions: DRAWN, ..stage.clone() };
-        let mut drawn = match (painting, &self.museum) {
-            (Some(painting), Some(museum)) => {
-                examples::draw(&(painting, features), None, museum, &questions, &mut view.rng)
+        let mut drawn = Vec::new();
+        while drawn.len() < count {
+            let mut more = match &seen {
+                Some((seen, museum)) => {
+                    examples::draw(seen, None, museum, &questions, &mut view.rng)
+                }
+                None => examples::of_pixels(&features, &OF_PIXELS, &mut view.rng),
+            };
+            if more.is_empty() {
+                break;
             }
-            _ => examples::of_pixels(&features, &OF_PIXELS, &mut view.rng),
-        };
-        drawn.shuffle(&mut view.rng);
+            more.shuffle(&mut view.rng);
+            drawn.append(&mut more);
+        }
         drawn.truncate(count);
-        let measured = self.network.style.measured;
         let mut out = Vec::new();
         for example in &drawn {
             let dropped = view.rng.random_bool(stage.talk().drop_measured);
-            let line = (measured && !dropped).then(|| line.clone());
-            out.push(writer.example(example, line, system)?);
+            out.push(writer.example(example, line.clone().filter(|_| !dropped), system)?);
         }
         Ok(out)
     }
+}
+
+/// The measured line of a view in the form of `whole`, that of the whole picture, whose faces it has: in a
+/// crop none are sought.
+pub(super) fn view_line(view: &View, whole: &str) -> String {
+    let (_, faces) = whole.rsplit_once("; ").unwrap_or(("", whole));
+    format!("{}; {faces}", measured_view(view))
 }
 
 /// Keeps the segments that fit into the context window.

@@ -99,6 +99,12 @@ impl<'a> Writer<'a> {
         &self.end
     }
 
+    /// Tokens that the model's context window holds after a prompt.
+    pub(super) fn room(&self, prompt: &[Piece]) -> usize {
+        let length = Segment::of(prompt, self.queries).length(self.queries);
+        self.network.language.config.context_length.saturating_sub(length)
+    }
+
     /// Whether a segment fits into the model's context window.
     pub(super) fn fits(&self, segment: &Segment) -> bool {
         segment.length(self.queries) <= self.network.language.config.context_length

@@ -152,15 +152,20 @@ impl<'t, 'p> StepLoop<'t, 'p> {
             let clock = Instant::now();
             let batch = threads.install(|| task.draw(context, micro))?;
             sums.waited += clock.elapsed().as_secs_f64();
-            for remark in batch.remarks() {
-                if self.noted_remarks.insert(remark.clone()) {
-                    self.run.note(&format!("step {}: left out: {remark}", context.step + 1));
-                }
-            }
+            self.note_left_out(&format!("step {}", context.step + 1), batch.remarks());
             sums.units += batch.units();
             self.backpropagate(batch.as_ref(), context, &mut sums)?;
         }
         Ok(sums)
+    }
+
+    /// Logs what a batch omits, each remark once.
+    pub(super) fn note_left_out(&mut self, place: &str, remarks: &[String]) {
+        for remark in remarks {
+            if self.noted_remarks.insert(remark.clone()) {
+                self.run.note(&format!("{place}: left out: {remark}"));
+            }
+        }
     }
 
     /// Adds the losses and gradients of this process's share of a batch.

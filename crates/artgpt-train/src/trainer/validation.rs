@@ -13,7 +13,9 @@ impl StepLoop<'_, '_> {
     pub(super) fn validate(&mut self, context: StepContext, train: Metrics) -> Result<()> {
         let trainer = self.trainer;
         let found = self.learner.with_ema(|| trainer.held_out_loss(context))?;
-        let Some((loss, accuracy)) = found else { return Ok(()) };
+        let Some(HeldOutLoss { means, remarks }) = found else { return Ok(()) };
+        self.note_left_out("validation", &remarks);
+        let Some((loss, accuracy)) = means else { return Ok(()) };
         let split = "held_out".into();
         let metrics = Metrics { split, loss, accuracy, update_ratio: None, system: None, ..train };
         self.log(&metrics)?;
@@ -45,17 +47,26 @@ impl StepLoop<'_, '_> {
     }
 }
 
+/// What a validation finds.
+struct HeldOutLoss {
+    /// Loss and accuracy; `None` if no view can be used.
+    means: Option<(f64, Option<f64>)>,
+    /// Omitted samples and why.
+    remarks: Vec<String>,
+}
+
 impl Trainer<'_> {
     /// Loss and accuracy on fixed held-out views; `None` if nothing is held out.
-    fn held_out_loss(&self, context: StepContext) -> Result<Option<(f64, Option<f64>)>> {
+    fn held_out_loss(&self, context: StepContext) -> Result<Option<HeldOutLoss>> {
         // Every process computes all of them, because all must take the same decisions.
         let context = StepContext { share: Share::ALL, ..context };
         let task = self.task;
         let Some(batch) = self.threads.install(|| task.held_out(context))? else {
             return Ok(None);
         };
+        let remarks = batch.remarks().to_vec();
         if batch.units() == 0 {
-            return Ok(None);
+            return Ok(Some(HeldOutLoss { means: None, remarks }));
         }
         let mut total = 0.0;
         let mut accuracy = None;
@@ -64,6 +75,6 @@ impl Trainer<'_> {
             total += f64::from(found.loss.to_scalar::<f32>()?) * batch.weight(unit);
             accuracy = found.accuracy;
         }
-        Ok(Some((total, accuracy)))
+        Ok(Some(HeldOutLoss { means: Some((total, accuracy)), remarks }))
     }
 }

@@ -25,6 +25,9 @@ pub(super) fn dialogue(
         Some(first) if first.role == Role::System => Some(turns.remove(0)),
         _ => None,
     };
+    if system.as_ref().is_some_and(|turn| turn.markers > 0 || !turn.pictures.is_empty()) {
+        return Err("its system turn shows a picture".into());
+    }
     let system = system.map(|turn| turn.text).filter(|text| !text.is_empty());
     if system.as_ref().is_some_and(|text| text.len() > MAX_TURN) {
         return Err(format!("its system prompt is longer than {} kB", MAX_TURN >> 10));
@@ -45,8 +48,8 @@ fn placed(turns: &[RawTurn], beside: Vec<Reference>) -> Result<(Vec<Reference>, 
     if let Some(turn) = turns.iter().position(|t| t.role != Role::User && !t.pictures.is_empty()) {
         return Err(format!("turn {} shows a picture and is not the user's", turn + 1));
     }
-    // The turn of each picture, where a marker or a part tells it.
-    let told: Vec<usize> = turns
+    // The turn of each picture, where a marker or a part says it.
+    let places: Vec<usize> = turns
         .iter()
         .enumerate()
         .filter(|(_, turn)| turn.role == Role::User)
@@ -57,10 +60,14 @@ fn placed(turns: &[RawTurn], beside: Vec<Reference>) -> Result<(Vec<Reference>, 
     if all.len() > MAX_PICTURES {
         return Err(format!("it shows {} pictures, and at most two are read", all.len()));
     }
-    if told.len() > all.len() && all.is_empty() {
-        return Err("its text has a place for a picture, and no picture is named".into());
+    if places.len() > all.len() {
+        return Err(format!(
+            "its text has places for {} pictures, and it names {}",
+            places.len(),
+            all.len()
+        ));
     }
-    let second = if told.len() == all.len() { told.get(1) } else { None };
+    let second = if places.len() == all.len() { places.get(1) } else { None };
     Ok((all, second.map_or(0, |turn| turn / 2)))
 }
 

@@ -85,17 +85,22 @@ fn shown(object: &Map<String, Value>) -> Result<Vec<Reference>, String> {
         Value::String(text) => Ok(Reference::Text(text.clone())),
         Value::Number(n) => n.as_u64().map(Reference::Number).ok_or_else(|| wrong(value)),
         // Hugging Face's: the path within an object.
-        Value::Object(inner) => match inner.get("path").or(inner.get("url")) {
+        Value::Object(inner) => match given(inner, "path").or(given(inner, "url")) {
             Some(Value::String(text)) => Ok(Reference::Text(text.clone())),
             _ => Err(wrong(value)),
         },
         _ => Err(wrong(value)),
     };
-    match object.get("image").or(object.get("images")) {
-        None | Some(Value::Null) => Ok(Vec::new()),
+    match given(object, "image").or(given(object, "images")) {
+        None => Ok(Vec::new()),
         Some(Value::Array(all)) => all.iter().map(one).collect(),
         Some(value) => Ok(vec![one(value)?]),
     }
+}
+
+/// The value of a key, unless it is null.
+fn given<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
+    object.get(key).filter(|value| !value.is_null())
 }
 
 fn wrong(value: &Value) -> String {

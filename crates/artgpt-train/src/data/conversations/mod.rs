@@ -1,26 +1,26 @@
 //! Conversations about pictures, in the formats of several programs.
 //!
 //! `files` finds and parses the files, `formats` recognises the format of a record by its keys, `checked`
-//! accepts its turns, `pictures` finds what it shows, and `report` is `data check`.
+//! accepts its turns, `pictures` finds what it shows, `split` says which pictures train, and `report` is
+//! `data check`.
 
 mod checked;
 mod files;
 mod formats;
 mod pictures;
 mod report;
+mod split;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-
 pub use self::report::{TalkReport, check};
+pub(crate) use self::split::Side;
 
-use super::{DataError, Part, Picture, RejectedRow, Result};
-use crate::name_hash;
+use super::tables::Skip;
+use super::{DataError, Picture, RejectedRow, Result};
 use artgpt_rundir::ConversationsConfig;
 
 /// All conversations of a source, and the pictures that they are about.
@@ -41,7 +41,7 @@ pub struct Conversations {
 /// A picture that conversations are about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ShownPicture {
-    /// Its name, the same for all its conversations.
+    /// Its name, the same for all its conversations, by which it may be held out: the path in its folder.
     pub key: String,
     pub source: PictureSource,
 }
@@ -100,24 +100,16 @@ impl Conversations {
             return Err(DataError::Config(problem.into()));
         }
         let mut out = Self::default();
-        let mut known: HashMap<String, usize> = HashMap::new();
-        for path in files::all(&config.path)? {
+        let mut pictures = pictures::Known::new(pictures::MAX_ALL_INLINE);
+        for file in files::all(&config.path)? {
             out.files += 1;
-            let finder = pictures::Finder::of(config, &path, museum);
-            for (place, record) in files::records(&path)? {
+            let finder = pictures::Finder::of(config, &file.path, museum);
+            files::records(&file, &mut |(place, record)| {
                 let read = record
-                    .and_then(|value| formats::read(value).map_err(super::tables::Skip::lost))
+                    .and_then(|value| formats::read(value).map_err(Skip::lost))
                     .and_then(|raw| {
-                        checked::dialogue(&place, raw, |reference| {
-                            let found = finder.find(reference)?;
-                            let next = out.pictures.len();
-                            let at = *known.entry(found.key.clone()).or_insert(next);
-                            if at == next {
-                                out.pictures.push(found);
-                            }
-                            Ok(at)
-                        })
-                        .map_err(super::tables::Skip::lost)
+                        let find = |reference: &_| pictures.find(&finder, reference);
+                        checked::dialogue(&place, raw, find).map_err(Skip::lost)
                     });
                 match read {
                     Ok(dialogue) => out.all.push(dialogue),
@@ -126,16 +118,11 @@ impl Conversations {
                         if skip.is_loss { out.bad.push(row) } else { out.unused.push(row) }
                     }
                 }
-            }
+                pictures.check_inline()
+            })?;
         }
+        out.pictures = pictures.all;
         Ok(out)
-    }
-
-    /// The side of a picture that no museum splits.
-    pub(crate) fn side(&self, picture: usize, seed: u64, held_out: f64) -> Part {
-        let key = self.pictures.get(picture).map_or("", |shown| shown.key.as_str());
-        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ name_hash(key));
-        if rng.random::<f64>() < held_out { Part::HeldOut } else { Part::Train }
     }
 }
 

@@ -9,9 +9,9 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::{Conversations, Dialogue, PictureSource};
+use super::{Conversations, Dialogue, PictureSource, Side};
 use crate::data::check::{BAD, grouped, spread};
-use crate::data::{BadItem, Part, RejectedRow, Result, Spread};
+use crate::data::{BadItem, RejectedRow, Result, Spread};
 use artgpt_art::Split;
 use artgpt_rundir::ConversationsConfig;
 
@@ -37,7 +37,7 @@ pub struct TalkReport {
     pub train: usize,
     /// Conversations about held-out pictures.
     pub held_out: usize,
-    /// Conversations about paintings that are set aside.
+    /// Conversations about pictures that give the validation loss while paintings are set aside for it.
     pub set_aside: usize,
     /// Pictures that decode.
     pub pictures: usize,
@@ -92,6 +92,8 @@ pub fn check(
         all.copied().collect::<HashSet<u64>>()
     });
     let read = Conversations::read(config, ids.as_ref())?;
+    let none = Split::default();
+    let split = museum.unwrap_or(&none);
     let mut bad = read.bad.clone();
     let broken = broken(&read, progress);
     bad.extend(broken.iter().map(|(at, reason)| {
@@ -120,15 +122,14 @@ pub fn check(
     report.bad_items = named.map(|b| BadItem { place: b.place, reason: b.reason }).collect();
     for dialogue in &good {
         *report.kinds.entry(dialogue.kind.clone().unwrap_or_default()).or_default() += 1;
-        let aside = |at: &usize| is_set_aside(&read, *at, museum);
-        match dialogue
-            .pictures
-            .iter()
-            .any(|at| side(&read, *at, museum, split_seed, config.held_out) == Part::HeldOut)
-        {
-            true => report.held_out += 1,
-            false if dialogue.pictures.iter().any(aside) => report.set_aside += 1,
-            false => report.train += 1,
+        let has = |side| {
+            let of = |at: &usize| read.side(*at, split, split_seed, config.held_out);
+            dialogue.pictures.iter().any(|at| of(at) == side)
+        };
+        match () {
+            () if has(Side::HeldOut) || has(Side::Unused) => report.held_out += 1,
+            () if has(Side::SetAside) => report.set_aside += 1,
+            () => report.train += 1,
         }
     }
     let words = |text: &str| text.split_whitespace().count();
@@ -149,20 +150,6 @@ fn sample(read: &Conversations, dialogue: &Dialogue) -> TalkSample {
         kind: dialogue.kind.clone(),
         turns: dialogue.rounds.iter().flat_map(|r| [r.asked.clone(), r.said.clone()]).collect(),
     }
-}
-
-/// The side of a picture: the museum's, or one by its name.
-fn side(read: &Conversations, at: usize, museum: Option<&Split>, seed: u64, held_out: f64) -> Part {
-    match (&read.pictures[at].source, museum) {
-        (PictureSource::Painting(id), Some(split)) if split.held_out.contains(id) => Part::HeldOut,
-        (PictureSource::Painting(_), _) | (_, Some(_)) => Part::Train,
-        (PictureSource::Picture(_), None) => read.side(at, seed, held_out),
-    }
-}
-
-fn is_set_aside(read: &Conversations, at: usize, museum: Option<&Split>) -> bool {
-    let PictureSource::Painting(id) = read.pictures[at].source else { return false };
-    museum.is_some_and(|split| split.set_aside.contains(&id))
 }
 
 /// Pictures that do not decode, and why. A museum's have been decoded when it was opened.
