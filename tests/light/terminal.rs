@@ -71,6 +71,7 @@ fn a_terminal_that_closes_during_an_answer_ends_it_with_all_that_was_shown() {
 
 /// Calls `test` 25 times, five at once, each with a data folder of its own and a random time below
 /// `longest` milliseconds.
+#[allow(clippy::print_stderr)] // the seed repeats a failure
 fn at_random_moments(longest: u64, test: impl Fn(u64, &Path, Duration) + Sync) {
     let seed: u64 = rand::random();
     eprintln!("seed {seed}");

@@ -474,14 +474,6 @@ fn scrolling_stops_at_both_ends() {
 }
 
 #[test]
-fn model_output_cannot_move_the_cursor() {
-    let mut s = state(80, 24);
-    round(&mut s, "hi", "a\u{1b}[2Jb\u{202e}c");
-    let screen = draw(&s);
-    assert!(screen.contains("a\u{fffd}[2Jb\u{fffd}c"), "{screen}");
-}
-
-#[test]
 fn the_time_of_a_turn_is_that_of_its_message() {
     let mut s = state(80, 24);
     round(&mut s, "what?", "Red.");

@@ -81,3 +81,11 @@ fn an_error_that_is_longer_than_the_line() {
         s
     });
 }
+
+#[test]
+fn model_output_cannot_move_the_cursor() {
+    let mut s = state(80, 24);
+    round(&mut s, "hi", "a\u{1b}[2Jb\u{202e}c");
+    let screen = draw(&s);
+    assert!(screen.contains("a\u{fffd}[2Jb\u{fffd}c"), "{screen}");
+}
