@@ -5,7 +5,7 @@ use std::path::Path;
 use candle_core::DType;
 use serde::{Deserialize, Serialize};
 
-use crate::eval::{EvalError, io, unusable};
+use crate::eval::{EvalError, io};
 use crate::{AppError, Result};
 use artgpt_art::{Label, Paintings};
 use artgpt_base::hash::{sha256, sha256_of_file};
@@ -22,7 +22,7 @@ pub(super) struct Identity {
     format: u32,
     /// The model's name.
     pub(super) model: String,
-    /// Hash of its manifest and weights.
+    /// Hash of its manifest, weights, configurations and tokenizers.
     weights: String,
     /// Hash of the conversations.
     conversations: String,
@@ -33,7 +33,7 @@ pub(super) struct Identity {
 impl Identity {
     pub(super) fn of(model: &Model, conversations: &str, museum: &Paintings) -> Result<Self> {
         Ok(Self {
-            format: 1,
+            format: 2,
             model: model.manifest.name.clone(),
             weights: weights(model)?,
             conversations: sha256(conversations.as_bytes()),
@@ -52,7 +52,11 @@ fn paintings(museum: &Paintings) -> String {
 
 fn weights(model: &Model) -> Result<String> {
     let m = &model.manifest;
-    let manifest = toml::to_string(m).map_err(|e| unusable(&model.dir, e))?;
+    let unidentified = |e: toml::ser::Error| EvalError::Unidentified {
+        path: model.dir.clone(),
+        reason: e.to_string(),
+    };
+    let manifest = toml::to_string(m).map_err(unidentified)?;
     let mut all = format!("{manifest}\n{}\n", model.base_hash()?);
     let parts = [
         m.qformer.as_ref().map(|p| p.path.as_str()),
@@ -99,8 +103,9 @@ fn of_path(path: &Path) -> std::io::Result<String> {
     }
     let mut files: Vec<_> = path.read_dir()?.flatten().map(|entry| entry.path()).collect();
     files.retain(|file| {
-        let weights = ["safetensors", "bin", "pth", "pt", "gguf"];
-        file.extension().is_some_and(|e| weights.iter().any(|known| e == *known))
+        // Weights, configurations and tokenizers.
+        let hashed = ["safetensors", "bin", "pth", "pt", "gguf", "json", "model"];
+        file.extension().is_some_and(|e| hashed.iter().any(|known| e == *known))
     });
     files.sort();
     files.iter().map(|file| of_path(file)).collect()
