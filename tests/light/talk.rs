@@ -102,7 +102,16 @@ fn what_cannot_be_asked_is_counted_or_refused_with_a_reason() {
     for (more, code, said) in [
         (&["--data", empty.as_str()][..], 2, "no conversation is about a painting of the museum"),
         (&["--data", "nowhere.jsonl"], 2, "cannot read nowhere.jsonl"),
-        (&["--data", &data, "--model", "openai:http://localhost:1#m"], 2, "runs on a server"),
+        (
+            &["--data", &data, "--model", "openai:http://localhost:1#m"],
+            2,
+            "works with local models only",
+        ),
+        (
+            &["--data", &data, "--metrics", "text", "--model", "openai:http://localhost:1#m"],
+            2,
+            "works with local models only",
+        ),
         (&["--data", &data, "--limit", "0"], 2, "0 is not in 1.."),
         (&["--data", &data, "--all", "--questions", "3"], 2, "cannot be used with"),
     ] {

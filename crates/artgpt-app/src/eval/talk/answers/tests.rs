@@ -4,8 +4,8 @@ use artgpt_eval::talk::{Cell, Condition, Given, Scored};
 
 fn identity(model: &str) -> Identity {
     let json = serde_json::json!({
-        "what": "begin", "format": 1, "model": model, "weights": "w", "conversations": "c",
-        "paintings": "p",
+        "what": "begin", "format": 2, "model": model, "weights": "w", "conversations": "c",
+        "paintings": "p", "prompt": "q",
     });
     serde_json::from_value(json).expect("is one")
 }
@@ -52,8 +52,15 @@ fn answers_to_something_else_are_refused() {
     let refused = Answers::open(folder.path(), &identity("other")).expect_err("is refused");
     let text = refused.to_string();
     assert!(text.ends_with("answers.jsonl holds answers of the model m"), "{text}");
-    // A process that was killed before its first line was whole has kept nothing.
+    // The header of an earlier version.
     let path = folder.path().join(NAME);
+    let old = r#"{"what":"begin","format":1,"model":"m","weights":"v","conversations":"c","paintings":"p"}"#;
+    std::fs::write(&path, format!("{old}\n")).expect("writes");
+    let refused = Answers::open(folder.path(), &identity("m")).expect_err("is refused");
+    assert!(refused.to_string().ends_with("of another version of this program"), "{refused}");
+    std::fs::remove_file(&path).expect("removes");
+    drop(Answers::open(folder.path(), &identity("m")).expect("opens"));
+    // A process that was killed before its first line was whole has kept nothing.
     let whole = std::fs::read(&path).expect("reads");
     for cut in [0, 1, 8, whole.len() - 1] {
         std::fs::write(&path, &whole[..cut]).expect("writes");
