@@ -162,3 +162,21 @@ fn an_interrupted_evaluation_keeps_what_it_has() {
     assert!(kept.lines().count() >= 3 && kept.ends_with('\n'), "{kept}");
     assert!(kept.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{kept}");
 }
+
+#[test]
+fn a_question_that_does_not_fit_is_left_out_and_does_not_end_the_evaluation() {
+    let (home, _) = home();
+    let long = CONVERSATIONS.replace("Is it sad?", &"Is it sad? ".repeat(4000));
+    let data = home.config("long.jsonl", &long).display().to_string();
+    for metrics in ["text", "logprob"] {
+        let (code, out, err) = talk(&home, &["--json", "--data", &data, "--metrics", metrics]);
+        assert_eq!(code, Some(0), "{err}");
+        assert!(err.contains("left 1 of the questions out of all cells: too long"), "{err}");
+        let report: Value = serde_json::from_str(&out).expect("JSON");
+        assert_eq!(report["questions"], 3, "{report}");
+        let reason = "the prompt does not fit into the model's context window";
+        assert_eq!(report["skipped"][reason], 1, "{report}");
+        assert!(report["lengths"]["right"]["text"]["mood"].is_null(), "{report}");
+        assert!(report["reference_lengths"]["mood"].is_null(), "{report}");
+    }
+}

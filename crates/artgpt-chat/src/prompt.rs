@@ -418,3 +418,26 @@ impl<'a> PieceWriter<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_template_writes_label_and_features_in_its_form() {
+        for (template, both, label, features) in [
+            (
+                Template::ChatMl,
+                "Label: a\nMeasured: b\n",
+                "Label: a\n",
+                "Label: none\nMeasured: b\n",
+            ),
+            (Template::MiniGpt4, "(a) (b) ", "(a) ", "(b) "),
+            (Template::Vicuna, "(a)\n(b)\n", "(a)\n", "(b)\n"),
+        ] {
+            assert_eq!(template.caption("a", Some("b")), both);
+            assert_eq!(template.caption("a", None), label);
+            assert_eq!(template.caption("none", Some("b")), features);
+        }
+    }
+}
