@@ -102,7 +102,16 @@ fn what_cannot_be_asked_is_counted_or_refused_with_a_reason() {
     for (more, code, said) in [
         (&["--data", empty.as_str()][..], 2, "no conversation is about a painting of the museum"),
         (&["--data", "nowhere.jsonl"], 2, "cannot read nowhere.jsonl"),
-        (&["--data", &data, "--model", "openai:http://localhost:1#m"], 2, "runs on a server"),
+        (
+            &["--data", &data, "--model", "openai:http://localhost:1#m"],
+            2,
+            "works with local models only",
+        ),
+        (
+            &["--data", &data, "--metrics", "text", "--model", "openai:http://localhost:1#m"],
+            2,
+            "works with local models only",
+        ),
         (&["--data", &data, "--limit", "0"], 2, "0 is not in 1.."),
         (&["--data", &data, "--all", "--questions", "3"], 2, "cannot be used with"),
     ] {
@@ -152,4 +161,22 @@ fn an_interrupted_evaluation_keeps_what_it_has() {
     let kept = kept();
     assert!(kept.lines().count() >= 3 && kept.ends_with('\n'), "{kept}");
     assert!(kept.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{kept}");
+}
+
+#[test]
+fn a_question_that_does_not_fit_is_left_out_and_does_not_end_the_evaluation() {
+    let (home, _) = home();
+    let long = CONVERSATIONS.replace("Is it sad?", &"Is it sad? ".repeat(4000));
+    let data = home.config("long.jsonl", &long).display().to_string();
+    for metrics in ["text", "logprob"] {
+        let (code, out, err) = talk(&home, &["--json", "--data", &data, "--metrics", metrics]);
+        assert_eq!(code, Some(0), "{err}");
+        assert!(err.contains("left 1 of the questions out of all cells: too long"), "{err}");
+        let report: Value = serde_json::from_str(&out).expect("JSON");
+        assert_eq!(report["questions"], 3, "{report}");
+        let reason = "the prompt does not fit into the model's context window";
+        assert_eq!(report["skipped"][reason], 1, "{report}");
+        assert!(report["lengths"]["right"]["text"]["mood"].is_null(), "{report}");
+        assert!(report["reference_lengths"]["mood"].is_null(), "{report}");
+    }
 }

@@ -112,6 +112,9 @@ fn eval(e: &EvalError) -> Option<String> {
         }
         EvalError::Talk(PlanError::NoOther) => "name a museum with two paintings or more",
         EvalError::OtherAnswers { .. } => "name another --out, or what began it",
+        EvalError::NotAnswers { .. } => "name another --out",
+        EvalError::Unidentified { .. } => "install the model again, or name another one",
+        EvalError::RemoteModel(_) => "name a local model",
         EvalError::AnswersInUse(_) => "wait for it, or name another --out",
         EvalError::Plot(_) => return None,
     };

@@ -88,20 +88,20 @@ pub fn fit(
     Ok(best)
 }
 
-/// What can be dropped, as ranges of turns in the order of dropping. The last question, images and
-/// system turns never are.
+/// What can be dropped, as ranges of turns in the order of dropping. The last question, images,
+/// captions and system turns never are.
 fn drop_order(turns: &[Turn]) -> Vec<Range<usize>> {
     let last = turns.len().saturating_sub(1);
     // A round is a question with the answers to it.
     let starts: Vec<usize> = (0..turns.len())
         .filter(|&i| i == 0 || i == last || turns[i].role != Role::Assistant)
         .collect();
-    let droppable = |r: &Range<usize>| {
-        turns[r.clone()].iter().all(|t| t.images.is_empty() && t.role != Role::System)
-    };
+    let shows = |t: &Turn| !t.images.is_empty() || t.caption.is_some();
+    let droppable =
+        |r: &Range<usize>| turns[r.clone()].iter().all(|t| !shows(t) && t.role != Role::System);
     let rounds = starts.windows(2).map(|w| w[0]..w[1]);
     let (mut order, kept): (Vec<_>, Vec<_>) = rounds.partition(droppable);
-    let is_answer = |i: &usize| turns[*i].role == Role::Assistant && turns[*i].images.is_empty();
+    let is_answer = |i: &usize| turns[*i].role == Role::Assistant && !shows(&turns[*i]);
     order.extend(kept.into_iter().flatten().filter(is_answer).map(|i| i..i + 1));
     order
 }

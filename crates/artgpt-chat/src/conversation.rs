@@ -219,6 +219,7 @@ impl Conversation {
                         Some((*i, Label::as_prompt(art.label.as_ref())))
                     })
                     .collect(),
+                caption: None,
             })
             .collect()
     }

@@ -21,7 +21,7 @@ pub use conversation::{ArtworkRef, Conversation, Session, TurnRecord};
 pub use detokenizer::Detokenizer;
 pub use hf_tokenizer::InstructionTokenizer;
 pub use prompt::{
-    IMAGE_MARKER, Piece, PromptStyle, Role, Template, Turn, count_markers, raw_prompt,
+    Caption, IMAGE_MARKER, Piece, PromptStyle, Role, Template, Turn, count_markers, raw_prompt,
 };
 pub use repetition::RepetitionGuard;
 pub use stop::StopFilter;

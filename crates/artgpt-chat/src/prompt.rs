@@ -29,12 +29,25 @@ pub struct Turn {
     pub text: String,
     /// Each image, as an index into the request's, with the label text that follows it.
     pub images: Vec<(usize, String)>,
+    /// What is told of a picture whether it is shown or not, so that an evaluation can compare both:
+    /// it stands before the text of a turn without images, and its features replace those that are
+    /// measured in the turn's images. Servers do not get it.
+    pub caption: Option<Caption>,
+}
+
+/// A picture in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caption {
+    /// The label, `none` where there is none.
+    pub label: String,
+    /// The line of measured features.
+    pub measured: Option<String>,
 }
 
 impl Turn {
     /// A turn without images.
     pub fn new(role: Role, text: impl Into<String>) -> Self {
-        Self { role, text: text.into(), images: Vec::new() }
+        Self { role, text: text.into(), images: Vec::new(), caption: None }
     }
 }
 
@@ -213,53 +226,54 @@ impl Template {
         if !turn.images.is_empty() && count_markers(&turn.text) == turn.images.len() {
             for (i, part) in turn.text.split(IMAGE_MARKER).enumerate() {
                 if i > 0 {
-                    self.image(&turn.images[i - 1], out)?;
+                    self.image(turn, &turn.images[i - 1], out)?;
                 }
                 out.text(part);
             }
             return Ok(());
         }
         for image in &turn.images {
-            self.image(image, out)?;
+            self.image(turn, image, out)?;
+        }
+        if let (true, Some(caption)) = (turn.images.is_empty(), &turn.caption) {
+            out.text(&self.caption(&caption.label, caption.measured.as_deref()));
         }
         out.text(&turn.text);
         Ok(())
     }
 
-    /// An image and its label. The default model, which uses ChatML, was trained with `none` for a
-    /// missing label; the other templates write a label only if there is one.
+    /// An image and its caption.
     fn image(
         self,
+        turn: &Turn,
         (index, label): &(usize, String),
         out: &mut PieceWriter,
     ) -> Result<(), ChatError> {
-        let known = (label != "none").then_some(label.as_str());
-        let measured = out.measured.get(*index).and_then(Option::as_deref);
+        let told = turn.caption.as_ref().and_then(|caption| caption.measured.as_deref());
+        let measured = told.or(out.measured.get(*index).and_then(Option::as_deref));
+        let caption = self.caption(label, measured);
+        if self == Self::MiniGpt4 {
+            out.text("<Img>");
+        }
+        out.image(*index)?;
+        out.text(if self == Self::MiniGpt4 { "</Img> " } else { "\n" });
+        out.text(&caption);
+        Ok(())
+    }
+
+    /// Label and measured features. The default model, which uses ChatML, was trained with `none`
+    /// for a missing label; the other templates write a label only if there is one.
+    fn caption(self, label: &str, measured: Option<&str>) -> String {
+        let known = (label != "none").then_some(label);
+        let lines = known.into_iter().chain(measured);
         match self {
             Self::ChatMl => {
-                out.image(*index)?;
-                out.text(&format!("\nLabel: {label}\n"));
-                if let Some(measured) = measured {
-                    out.text(&format!("Measured: {measured}\n"));
-                }
+                let measured = measured.map(|line| format!("Measured: {line}\n"));
+                format!("Label: {label}\n{}", measured.unwrap_or_default())
             }
-            Self::MiniGpt4 => {
-                out.text("<Img>");
-                out.image(*index)?;
-                out.text("</Img> ");
-                for line in known.into_iter().chain(measured) {
-                    out.text(&format!("({line}) "));
-                }
-            }
-            Self::Vicuna => {
-                out.image(*index)?;
-                out.text("\n");
-                for line in known.into_iter().chain(measured) {
-                    out.text(&format!("({line})\n"));
-                }
-            }
+            Self::MiniGpt4 => lines.map(|line| format!("({line}) ")).collect(),
+            Self::Vicuna => lines.map(|line| format!("({line})\n")).collect(),
         }
-        Ok(())
     }
 }
 
@@ -401,6 +415,29 @@ impl<'a> PieceWriter<'a> {
         match self.pieces.last_mut() {
             Some(Piece::Tokens(ids)) => ids.push(id),
             _ => self.pieces.push(Piece::Tokens(vec![id])),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_template_writes_label_and_features_in_its_form() {
+        for (template, both, label, features) in [
+            (
+                Template::ChatMl,
+                "Label: a\nMeasured: b\n",
+                "Label: a\n",
+                "Label: none\nMeasured: b\n",
+            ),
+            (Template::MiniGpt4, "(a) (b) ", "(a) ", "(b) "),
+            (Template::Vicuna, "(a)\n(b)\n", "(a)\n", "(b)\n"),
+        ] {
+            assert_eq!(template.caption("a", Some("b")), both);
+            assert_eq!(template.caption("a", None), label);
+            assert_eq!(template.caption("none", Some("b")), features);
         }
     }
 }

@@ -96,6 +96,25 @@ pub enum EvalError {
         /// What they answer.
         what: String,
     },
+    /// The file in the output directory is none of answers.
+    #[error("{} holds no answers: {reason}", path.display())]
+    NotAnswers {
+        /// The file.
+        path: PathBuf,
+        /// How that shows.
+        reason: String,
+    },
+    /// A model's files cannot be identified.
+    #[error("{} is no model to tell from others: {reason}", path.display())]
+    Unidentified {
+        /// The model's directory.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The model runs on a server.
+    #[error("{0} runs on a server; this evaluation works with local models only")]
+    RemoteModel(String),
     /// Another process writes the answers.
     #[error("another process writes {}", .0.display())]
     AnswersInUse(PathBuf),

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use super::EvalError;
 use super::local::Local;
-use crate::ask::AskError;
 use crate::{App, AppError, Event, Result, backend, models};
 use artgpt_art::{Paintings, Split};
 use artgpt_base::files::read_text;
@@ -43,7 +42,7 @@ pub fn see(app: &App, request: &SeeingRequest, cancel: &Cancel) -> Result<Seeing
     let tags = paintings.common_tags(&split);
     let name = request.model.as_deref().unwrap_or(&app.settings.model);
     if name.starts_with(SCHEME) {
-        return Err(AskError::RemoteScore(name.to_string()).into());
+        return Err(EvalError::RemoteModel(name.to_string()).into());
     }
     let mut engine = backend::engine(app, name)?;
     if cancel.is_cancelled() {

@@ -69,6 +69,11 @@ fn of_evaluations() -> Vec<AppError> {
         EvalError::Talk(PlanError::NoOther) => EvalError::Talk(PlanError::NoOther),
         EvalError::OtherAnswers { .. } =>
             EvalError::OtherAnswers { path: "x".into(), what: text("the model m") },
+        EvalError::NotAnswers { .. } =>
+            EvalError::NotAnswers { path: "x".into(), reason: text("it is a FIFO") },
+        EvalError::Unidentified { .. } =>
+            EvalError::Unidentified { path: "x".into(), reason: text("no weights") },
+        EvalError::RemoteModel(_) => EvalError::RemoteModel(text("openai:http://box#m")),
         EvalError::AnswersInUse(_) => EvalError::AnswersInUse("x".into()),
         EvalError::Plot(_) => EvalError::Plot(PlotError::from(DrawingAreaErrorKind::LayoutError)),
     }

@@ -7,7 +7,7 @@ use candle_core::Device;
 use super::*;
 use crate::Picture;
 use artgpt_art::Artwork;
-use artgpt_chat::{ChatError, FinishReason, Piece, Role, Turn};
+use artgpt_chat::{Caption, ChatError, FinishReason, Piece, Role, Turn};
 use artgpt_manifest::{PromptPart, SamplingConfig};
 
 fn root() -> std::path::PathBuf {
@@ -202,4 +202,55 @@ fn an_answer_that_goes_round_in_circles_ends_where_the_manifest_says_so() {
     assert_eq!(endless.finish_reason, FinishReason::Length);
     assert_eq!(ended.finish_reason, FinishReason::Stop, "{}", endless.text);
     assert!(endless.text.starts_with(&ended.text) && ended.token_ids.len() < 150);
+}
+
+#[test]
+fn a_caption_reads_the_same_with_and_without_its_picture() {
+    let facts = "mostly blue; low key";
+    let pictures = [picture("picture.png")];
+    let turns = |label: &str, shown: bool| {
+        let mut turn = Turn::new(Role::User, "a b");
+        turn.images.extend(shown.then(|| (0, label.to_string())));
+        turn.caption = Some(Caption { label: label.into(), measured: Some(facts.into()) });
+        vec![turn, Turn::new(Role::Assistant, "c"), Turn::new(Role::User, "d")]
+    };
+    for (template, known, unknown) in [
+        ("minigpt4", format!("(by a) ({facts}) a b"), format!("({facts}) a b")),
+        ("vicuna", format!("(by a)\n({facts})\na b"), format!("({facts})\na b")),
+    ] {
+        for measured in [false, true] {
+            let template = template.into();
+            let mut engine =
+                with_prompt(PromptPart { template, measured, ..PromptPart::default() });
+            engine.model.language.config.context_length = 512;
+            let mut text = |label: &str, shown: bool| {
+                let turns = turns(label, shown);
+                // The engine's own line, where the manifest has one, gives way to the caption.
+                let prompt = Prompt::Chat { system: Some("a".into()), turns, measured: true };
+                let prepared = engine.prepare(&prompt, &pictures, 4).expect("prepares");
+                let ids = prepared.pieces.iter().flat_map(|piece| match piece {
+                    Piece::Tokens(ids) => ids.clone(),
+                    Piece::Image(_) => Vec::new(),
+                });
+                engine.tokenizer.decode(&ids.collect::<Vec<_>>())
+            };
+            for shown in [true, false] {
+                let (labelled, bare) = (text("by a", shown), text("none", shown));
+                assert!(labelled.contains(&known), "{labelled:?}");
+                assert!(bare.contains(&unknown) && !bare.contains("by a"), "{bare:?}");
+                assert_eq!(labelled.matches("mostly").count(), 1, "{labelled:?}");
+            }
+        }
+    }
+    // The caption stays when old turns do not fit.
+    let mut engine = with_prompt(PromptPart { template: "vicuna".into(), ..PromptPart::default() });
+    engine.model.language.config.context_length = 512;
+    let mut turns = turns("by a", false);
+    let rounds = (0..400).map(|i| Turn::new([Role::Assistant, Role::User][i % 2], "c d"));
+    turns.splice(1..1, rounds);
+    let prompt = Prompt::Chat { system: Some("a".into()), turns, measured: false };
+    let prepared = engine.prepare(&prompt, &[], 4).expect("prepares");
+    assert!(prepared.dropped_turns > 0);
+    let [Piece::Tokens(ids)] = &prepared.pieces[..] else { panic!("{:?}", prepared.pieces) };
+    assert!(engine.tokenizer.decode(ids).contains(facts));
 }

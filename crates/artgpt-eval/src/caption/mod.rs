@@ -5,7 +5,6 @@
 
 mod bleu;
 mod cider;
-mod distinct;
 mod meteor;
 mod ngrams;
 mod ptb;
@@ -15,7 +14,6 @@ mod tests;
 
 pub use bleu::BleuCounts;
 pub use cider::Cider;
-pub use distinct::distinct_2;
 pub use meteor::{Meteor, MeteorCounts};
 pub use ptb::tokens;
 pub use rouge::rouge_l;

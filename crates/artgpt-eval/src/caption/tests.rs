@@ -118,13 +118,3 @@ fn meteor_is_that_of_the_java_program() {
         close(&format!("{} METEOR", set.name), all.score(), set.meteor_es);
     }
 }
-
-#[test]
-fn distinct_2_counts_bigrams() {
-    let texts = ["a red dog", "a red cat"].map(tokens);
-    assert_eq!(distinct_2(texts.iter().map(Vec::as_slice)), 0.75);
-    assert_eq!(distinct_2([]), 0.0);
-    // A text of one word has no bigram, and bigrams do not cross texts.
-    let texts = ["red", "dog"].map(tokens);
-    assert_eq!(distinct_2(texts.iter().map(Vec::as_slice)), 0.0);
-}

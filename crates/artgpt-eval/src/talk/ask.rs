@@ -1,6 +1,6 @@
 //! Asks a model everything that a plan holds. What is known already is not asked again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,17 @@ pub struct Scored {
     pub tokens: usize,
 }
 
+/// A question whose prompt does not fit into the model's context window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// The painting.
+    pub painting: u64,
+    /// The line of the conversation in its file.
+    pub line: usize,
+    /// The round in it, from 0. Later rounds are left out with it.
+    pub round: usize,
+}
+
 /// One result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "lowercase")]
@@ -57,6 +68,8 @@ pub enum Line {
     Answer(Answered),
     /// A log-probability.
     Logprob(Scored),
+    /// A question that no cell counts, so that all cells hold the same questions.
+    Skipped(LeftOut),
 }
 
 /// Line, round and cell identify what is asked.
@@ -67,6 +80,8 @@ pub(super) type Key = (usize, usize, Cell);
 pub(super) struct Results {
     pub(super) answers: HashMap<Key, Answered>,
     pub(super) scores: HashMap<Key, Scored>,
+    /// The first round of a conversation that is left out, by its line.
+    left_out: BTreeMap<usize, usize>,
 }
 
 impl Results {
@@ -84,7 +99,22 @@ impl Results {
             Line::Logprob(s) => {
                 self.scores.insert((s.line, s.round, s.cell), s);
             }
+            Line::Skipped(LeftOut { line, round, .. }) => {
+                let first = self.left_out.entry(line).or_insert(round);
+                *first = round.min(*first);
+            }
         }
+    }
+
+    /// Whether a round counts.
+    pub(super) fn counts(&self, line: usize, round: usize) -> bool {
+        self.left_out.get(&line).is_none_or(|first| round < *first)
+    }
+
+    /// The rounds of a conversation that count.
+    pub(super) fn counted(&self, asked: &Conversation) -> usize {
+        let first = self.left_out.get(&asked.line).copied();
+        asked.rounds.len().min(first.unwrap_or(usize::MAX))
     }
 }
 
@@ -153,13 +183,19 @@ impl<T: Talker, E: From<T::Error>, K: FnMut(&Line) -> Result<(), E>> Asking<'_, 
         let material = material(task, &label);
         let mut history: Vec<(String, String)> = Vec::new();
         for (i, round) in asked.rounds.iter().enumerate() {
+            if !self.results.counts(asked.line, i) {
+                break;
+            }
             let prompt = material.prompt(cell, &history, &round.question);
             let key = prompt.blind_key();
             let known = self.results.answers.get(&(asked.line, i, cell));
             let answer = match (known, key.as_ref().and_then(|key| self.blind.get(key))) {
                 (Some(known), _) => known.answer.clone(),
                 (None, Some(same)) => same.clone(),
-                (None, None) => self.model.answer(&prompt)?,
+                (None, None) => match self.model.answer(&prompt)? {
+                    Some(answer) => answer,
+                    None => return self.leave_out(asked, i),
+                },
             };
             if known.is_none() {
                 self.keep(Line::Answer(Answered {
@@ -187,13 +223,19 @@ impl<T: Talker, E: From<T::Error>, K: FnMut(&Line) -> Result<(), E>> Asking<'_, 
         let material = material(task, &label);
         let mut history: Vec<(String, String)> = Vec::new();
         for (i, round) in asked.rounds.iter().enumerate() {
+            if !self.results.counts(asked.line, i) {
+                break;
+            }
             let prompt = material.prompt(cell, &history, &round.question);
             let key = prompt.blind_key().map(|key| (key, round.reference.clone()));
             if !self.results.scores.contains_key(&(asked.line, i, cell)) {
                 let same = key.as_ref().and_then(|key| self.scored.get(key));
                 let (logprob, tokens) = match same {
                     Some(same) => *same,
-                    None => self.model.logprob(&prompt, &round.reference)?,
+                    None => match self.model.logprob(&prompt, &round.reference)? {
+                        Some(score) => score,
+                        None => return self.leave_out(asked, i),
+                    },
                 };
                 if let Some(key) = key {
                     self.scored.insert(key, (logprob, tokens));
@@ -205,6 +247,11 @@ impl<T: Talker, E: From<T::Error>, K: FnMut(&Line) -> Result<(), E>> Asking<'_, 
             history.push((round.question.clone(), round.reference.clone()));
         }
         Ok(())
+    }
+
+    fn leave_out(&mut self, asked: &Conversation, round: usize) -> Result<(), E> {
+        let (painting, line) = (asked.painting, asked.line);
+        self.keep(Line::Skipped(LeftOut { painting, line, round }))
     }
 
     fn keep(&mut self, line: Line) -> Result<(), E> {

@@ -25,8 +25,10 @@ pub struct Conversation {
     pub line: usize,
     /// The painting's number in its museum.
     pub painting: u64,
-    /// What kind of question it is, such as `mood`.
+    /// What kind of question it is, such as `mood`; `other` where the line does not say.
     pub kind: String,
+    /// Whether it shares its reference with questions of its kind: the line names the kind.
+    pub pooled: bool,
     /// At least one.
     pub rounds: Vec<Round>,
 }
@@ -136,8 +138,9 @@ fn conversation(
     };
     let rounds: Option<Vec<Round>> = turns.chunks(2).map(round).collect();
     let rounds = rounds.ok_or("questions and answers do not alternate, or one is empty")?;
+    let pooled = raw.kind.is_some();
     let kind = raw.kind.map_or_else(|| "other".into(), |kind| printable(&kind));
-    Ok(Conversation { line, painting, kind, rounds })
+    Ok(Conversation { line, painting, kind, pooled, rounds })
 }
 
 /// The parser's message without its place, which counts lines from the beginning of this one.
@@ -171,6 +174,10 @@ mod tests {
         let corpus = Corpus::read(&text, |id| id == 1);
         let [only] = &corpus.conversations[..] else { panic!("{corpus:?}") };
         assert_eq!((only.line, only.painting, only.kind.as_str()), (1, 1, "mood"));
+        assert!(only.pooled);
+        let kindless = format!(r#"{{"image":1,"turns":{turns}}}"#);
+        let kindless = Corpus::read(&kindless, |id| id == 1).conversations;
+        assert!(matches!(&kindless[..], [one] if one.kind == "other" && !one.pooled));
         assert_eq!(only.rounds, [Round { question: "Why?".into(), reference: "So.".into() }]);
         let sentences: Vec<String> = corpus.skipped.sentences().collect();
         assert_eq!(

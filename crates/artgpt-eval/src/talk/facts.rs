@@ -2,7 +2,7 @@
 
 use artgpt_art::Label;
 
-use super::words::{ContentWords, words};
+use super::words::{ContentWords, spelt, words};
 
 /// The kinds of questions that ask for them.
 pub(super) const KINDS: [&str; 2] = ["artist", "subject"];
@@ -21,10 +21,8 @@ pub(super) fn stated(
         counts.0 += usize::from(asked);
         counts.1 += usize::from(asked && right);
     };
-    if let Some(surname) = label.artist.as_deref().and_then(surname) {
-        let says =
-            |words: &[String]| words.iter().any(|w| w.strip_suffix("'s").unwrap_or(w) == surname);
-        count(says(&in_reference), says(&in_answer));
+    if let Some(artist) = label.artist.as_deref() {
+        count(names(reference, artist), names(answer, artist));
     }
     let years: Vec<String> = label.date.as_deref().map(years).unwrap_or_default();
     let asked: Vec<&String> = years.iter().filter(|y| in_reference.contains(y)).collect();
@@ -36,6 +34,44 @@ pub(super) fn stated(
         }
     }
     counts
+}
+
+/// Surnames of painters that are English words too, in lower case.
+const WORDS: &str = " bacon banks bell bird bishop black brown burns church close cole constable cook cross day \
+    dove earl field fish fox frost glass gold gray green grey hand hill hood hope hunt hunter king knight lake \
+    lamb lane law lion little long love march marsh mason may miller moon mount north page palmer park peach \
+    pine poor pope potter reed rivers rose rush sharp shore short singer smith snow stone summer tanner tower \
+    turner wall waters way west white wood woods young ";
+
+/// Whether a text names the artist: by the surname, which needs a sign that it is a name where it is an English
+/// word too. The sign is "by" or the first name before it, or a capital that no beginning of a sentence explains.
+fn names(text: &str, artist: &str) -> bool {
+    let Some(surname) = surname(artist) else { return false };
+    let is_word = WORDS.contains(&format!(" {surname} "));
+    let first = words(artist).into_iter().next().filter(|first| *first != surname);
+    sentences(text).iter().any(|sentence| {
+        let (spelt, lower) = (spelt(sentence), words(sentence));
+        lower.iter().enumerate().any(|(i, word)| {
+            let before = i.checked_sub(1).map(|i| lower[i].as_str());
+            let capital = spelt.get(i).is_some_and(|w| w.starts_with(char::is_uppercase));
+            let a_name = (capital && before.is_some())
+                || before.is_some_and(|before| before == "by" || first.as_deref() == Some(before));
+            word.strip_suffix("'s").unwrap_or(word) == surname && (!is_word || a_name)
+        })
+    })
+}
+
+/// The sentences of a text; the dot behind an initial ends none.
+fn sentences(text: &str) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    for part in text.split_inclusive(['.', '!', '?', ':', '\n']) {
+        let is_initial = |text: &String| words(text).last().is_some_and(|word| word.len() == 1);
+        match out.last_mut().filter(|before| is_initial(before)) {
+            Some(before) => before.push_str(part),
+            None => out.push(part.into()),
+        }
+    }
+    out
 }
 
 /// The last word of the artist's name, before any explanation in brackets.
@@ -78,6 +114,25 @@ mod tests {
         assert_eq!(of("Manet, in 1855."), (3, 0));
         assert_eq!(of("A fair by a woman."), (3, 1));
         assert_eq!(stated(&label(), "Nobody knows.", "Bonheur, 1852.", &content), (0, 0));
+    }
+
+    #[test]
+    fn a_surname_that_is_a_word_needs_a_sign_that_it_is_a_name() {
+        for (artist, text, expected) in [
+            ("Frederic Edwin Church", "A church on the left.", false),
+            ("Frederic Edwin Church", "Church towers rise behind it.", false),
+            ("Frederic Edwin Church", "It is a work by church.", true),
+            ("Frederic Edwin Church", "Frederic Church painted it.", true),
+            ("Frederic Edwin Church", "This is Church’s view.", true),
+            ("Benjamin West", "The sun sets in the west.", false),
+            ("Thomas Cole", "Painted by Cole.", true),
+            ("Joseph Mallord William Turner", "J. M. W. Turner did.", true),
+            ("Claude Monet", "monet painted it.", true),
+            ("Claude Monet", "A man did.", false),
+            ("Titian (Tiziano Vecellio)", "Titian did.", true),
+        ] {
+            assert_eq!(names(text, artist), expected, "{artist}: {text}");
+        }
     }
 
     #[test]

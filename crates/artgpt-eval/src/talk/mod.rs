@@ -18,7 +18,7 @@ mod table;
 mod tests;
 mod words;
 
-pub use ask::{Answered, Line, Scored, ask};
+pub use ask::{Answered, LeftOut, Line, Scored, ask};
 pub use corpus::{Conversation, Corpus, Round, Skipped};
 pub use plan::{Extent, Plan, PlanError, Task};
 pub use prompt::{Prompt, Talker};

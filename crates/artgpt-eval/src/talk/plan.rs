@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::corpus::{Conversation, Corpus};
 use crate::Shown;
-use artgpt_art::{FormalFeatures, Label, Painting, Paintings, View};
+use artgpt_art::{FormalFeatures, Label, Painting, Paintings, View, measured_view};
 
 /// Seed of the wrong pictures and of the choice of conversations.
 const SEED: u64 = 7;
@@ -46,7 +46,8 @@ pub struct Task<'a> {
     /// What is asked, in the order of the file.
     pub conversations: Vec<&'a Conversation>,
     /// The reference answers of questions of one round, by kind; also of those that are not asked.
-    pub(super) references: BTreeMap<&'a str, Vec<&'a str>>,
+    /// Questions without a kind have only their own.
+    references: BTreeMap<&'a str, Vec<&'a str>>,
     pub(super) features: FormalFeatures,
     pub(super) right: Shown,
     pub(super) wrong: Shown,
@@ -124,7 +125,7 @@ impl<'a> Task<'a> {
     ) -> Self {
         let mut references: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for conversation in &all {
-            if let [round] = &conversation.rounds[..] {
+            if let ([round], true) = (&conversation.rounds[..], conversation.pooled) {
                 references.entry(&conversation.kind).or_default().push(&round.reference);
             }
         }
@@ -138,12 +139,20 @@ impl<'a> Task<'a> {
             painting,
             conversations: chosen,
             references,
-            right_facts: features.as_prompt(),
-            wrong_facts: FormalFeatures::measure(&wrong.view).as_prompt(),
+            right_facts: measured_view(&right.view),
+            wrong_facts: measured_view(&wrong.view),
             features,
             right,
             wrong,
             label: Label::as_prompt(Some(&painting.label)),
+        }
+    }
+
+    /// The references that the answer to a question of one round is compared with.
+    pub(super) fn references(&self, asked: &'a Conversation) -> Vec<&'a str> {
+        match self.references.get(asked.kind.as_str()) {
+            Some(pool) if asked.pooled => pool.clone(),
+            _ => asked.rounds.iter().map(|round| round.reference.as_str()).collect(),
         }
     }
 
@@ -179,6 +188,7 @@ mod tests {
             line: painting as usize * 100 + i,
             painting,
             kind: "mood".into(),
+            pooled: true,
             rounds: vec![Round { question: "Why?".into(), reference: format!("So {i}.") }],
         };
         let all = (1..=paintings).flat_map(|p| (0..conversations).map(move |i| one(p, i)));
@@ -209,6 +219,35 @@ mod tests {
         // Not the same kinds for each painting.
         let offsets = |lines: &[usize]| lines.iter().map(|l| l % 100).collect::<Vec<_>>();
         assert!(four.iter().any(|(_, _, lines)| offsets(lines) != offsets(&four[0].2)));
+    }
+
+    #[test]
+    fn facts_are_the_line_that_prompts_hold() {
+        let mut museum = museum(2);
+        let gradient = |x: u32, y: u32| image::Rgb([x as u8, y as u8, 40]);
+        museum.all[0].image = RgbImage::from_fn(250, 130, gradient);
+        let corpus = corpus(2, 1);
+        let plan = Plan::new(&museum, &corpus, ALL).expect("is a plan");
+        for task in &plan.tasks {
+            let other = museum.all.iter().find(|other| other.id != task.painting.id);
+            let [right, wrong] = [task.painting, other.expect("has another")]
+                .map(|painting| artgpt_art::measured_line(&painting.image));
+            assert_eq!((&task.right_facts, &task.wrong_facts), (&right, &wrong));
+        }
+    }
+
+    #[test]
+    fn only_questions_that_name_their_kind_share_references() {
+        let museum = museum(2);
+        let mut corpus = corpus(1, 4);
+        for (i, conversation) in corpus.conversations.iter_mut().enumerate().skip(2) {
+            conversation.pooled = false;
+            conversation.kind = ["mood", "other"][i % 2].into();
+        }
+        let plan = Plan::new(&museum, &corpus, ALL).expect("is a plan");
+        let of = |i: usize| plan.tasks[0].references(&corpus.conversations[i]);
+        assert_eq!((of(0), of(1)), (vec!["So 0.", "So 1."], vec!["So 0.", "So 1."]));
+        assert_eq!((of(2), of(3)), (vec!["So 2."], vec!["So 3."]));
     }
 
     #[test]

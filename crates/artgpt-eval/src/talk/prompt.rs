@@ -26,17 +26,21 @@ pub trait Talker {
     /// Whether the model takes pictures.
     fn sees(&self) -> bool;
 
-    /// Answers a prompt.
+    /// Answers a prompt; `None` if it does not fit into the context window.
     ///
     /// # Errors
     /// Those of the model.
-    fn answer(&mut self, prompt: &Prompt) -> Result<String, Self::Error>;
+    fn answer(&mut self, prompt: &Prompt) -> Result<Option<String>, Self::Error>;
 
-    /// The log-probability (natural) of `answer`, and its number of tokens.
+    /// The log-probability (natural) of `answer`, and its number of tokens; `None` if they do not fit.
     ///
     /// # Errors
     /// Those of the model.
-    fn logprob(&mut self, prompt: &Prompt, answer: &str) -> Result<(f64, usize), Self::Error>;
+    fn logprob(
+        &mut self,
+        prompt: &Prompt,
+        answer: &str,
+    ) -> Result<Option<(f64, usize)>, Self::Error>;
 }
 
 /// What prompts about one painting are made of.

@@ -18,6 +18,8 @@ use crate::caption::{BleuCounts, Cider, Item, Meteor, rouge_l, tokens};
 
 /// The kind of question whose answers speak of other works too, so that no claim in them is judged.
 const COMPARISON: &str = "comparison";
+/// Why a question is left out of all cells.
+const TOO_LONG: &str = "the prompt does not fit into the model's context window";
 
 /// Metrics by name.
 pub type CellMetrics = BTreeMap<&'static str, Interval>;
@@ -32,7 +34,7 @@ pub struct Report {
     pub model: String,
     /// Number of paintings.
     pub paintings: usize,
-    /// Questions asked in each cell, counting each round.
+    /// Questions that count in each cell, each round for itself.
     pub questions: usize,
     /// Of these, questions of one round, which are compared with references.
     pub single_questions: usize,
@@ -44,7 +46,7 @@ pub struct Report {
     pub lengths: ByCell<BTreeMap<String, f64>>,
     /// Mean words of a reference answer, by kind of question.
     pub reference_lengths: BTreeMap<String, f64>,
-    /// Lines of the data that were not used, by reason.
+    /// Lines of the data and questions that were not used, by reason.
     pub skipped: BTreeMap<&'static str, usize>,
 }
 
@@ -69,10 +71,8 @@ impl Report {
             results.scores.clear();
         }
         let items: HashMap<usize, Item> = single(plan)
-            .map(|(task, asked)| {
-                let references = task.references.get(asked.kind.as_str());
-                (asked.line, Item::new("", references.map_or(&[][..], Vec::as_slice)))
-            })
+            .filter(|(_, asked)| results.counts(asked.line, 0))
+            .map(|(task, asked)| (asked.line, Item::new("", &task.references(asked))))
             .collect();
         let mut tools = Tools {
             results: &results,
@@ -96,19 +96,23 @@ impl Report {
                 lengths.entry(condition).or_insert_with(BTreeMap::new).insert(given, of_cell);
             }
         }
-        let references = plan.tasks.iter().flat_map(|task| &task.conversations).flat_map(|asked| {
-            asked.rounds.iter().map(|round| (asked.kind.as_str(), round.reference.as_str()))
+        let conversations = || plan.tasks.iter().flat_map(|task| &task.conversations);
+        let questions = conversations().map(|asked| results.counted(asked)).sum();
+        let references = conversations().flat_map(|asked| {
+            let counted = &asked.rounds[..results.counted(asked)];
+            counted.iter().map(|round| (asked.kind.as_str(), round.reference.as_str()))
         });
+        let left_out = plan.rounds() - questions;
         Self {
             model: model.into(),
             paintings: plan.tasks.len(),
-            questions: plan.rounds(),
+            questions,
             single_questions: items.len(),
             conditions,
             differences: differences(&counts),
             lengths,
             reference_lengths: mean_lengths(references),
-            skipped: BTreeMap::new(),
+            skipped: (left_out > 0).then_some((TOO_LONG, left_out)).into_iter().collect(),
         }
     }
 }
@@ -162,7 +166,8 @@ impl Tools<'_> {
         let (mut counts, mut said) = (Counts::default(), Said::default());
         let asked = cell.asked();
         for conversation in &task.conversations {
-            for (i, round) in conversation.rounds.iter().enumerate() {
+            let counted = self.results.counted(conversation);
+            for (i, round) in conversation.rounds.iter().enumerate().take(counted) {
                 let key = (conversation.line, i, asked);
                 if let Some(scored) = self.results.scores.get(&key) {
                     counts.logprob.part += scored.logprob;
@@ -225,7 +230,7 @@ impl Tools<'_> {
         let cell = cell.asked();
         let all = plan.tasks.iter().flat_map(|task| &task.conversations);
         let answers = all.flat_map(|asked| {
-            (0..asked.rounds.len()).filter_map(|i| {
+            (0..self.results.counted(asked)).filter_map(|i| {
                 let answered = self.results.answers.get(&(asked.line, i, cell))?;
                 Some((asked.kind.as_str(), answered.answer.as_str()))
             })

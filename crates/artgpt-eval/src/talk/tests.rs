@@ -49,6 +49,8 @@ const ALL: Extent = Extent { paintings: None, conversations: None, answers: true
 #[derive(Default)]
 struct Parrot {
     blind: bool,
+    /// A question that fits with this picture into no context window, answered or scored.
+    too_long: Option<(&'static str, &'static str, bool)>,
     asked: Vec<String>,
     scored: Vec<String>,
 }
@@ -68,22 +70,39 @@ impl Talker for Parrot {
         !self.blind
     }
 
-    fn answer(&mut self, prompt: &Prompt) -> Result<String, Infallible> {
+    fn answer(&mut self, prompt: &Prompt) -> Result<Option<String>, Infallible> {
         self.asked.push(shown(prompt));
-        Ok(match prompt.question {
+        if self.is_too_long(prompt, true) {
+            return Ok(None);
+        }
+        Ok(Some(match prompt.question {
             "Who made it?" => "Monet painted this sea in 1870, says the label.".into(),
             "Which colours rule here?" => "Cool blue water fills the canvas.".into(),
             // True of the second painting and false of the first.
             "Is it calm?" => "The colours are warm.".into(),
             question => format!("So {} {question}", shown(prompt)),
-        })
+        }))
     }
 
-    fn logprob(&mut self, prompt: &Prompt, answer: &str) -> Result<(f64, usize), Infallible> {
+    fn logprob(
+        &mut self,
+        prompt: &Prompt,
+        answer: &str,
+    ) -> Result<Option<(f64, usize)>, Infallible> {
         self.scored.push(shown(prompt));
+        if self.is_too_long(prompt, false) {
+            return Ok(None);
+        }
         let tokens = answer.split(' ').count();
         let right = prompt.picture.is_some_and(|picture| picture.key == "painting 1");
-        Ok((if right { -1.0 } else { -2.0 } * tokens as f64, tokens))
+        Ok(Some((if right { -1.0 } else { -2.0 } * tokens as f64, tokens)))
+    }
+}
+
+impl Parrot {
+    fn is_too_long(&self, prompt: &Prompt, answered: bool) -> bool {
+        let picture = prompt.picture.map_or("-", |picture| picture.key.as_str());
+        self.too_long == Some((prompt.question, picture, answered))
     }
 }
 
@@ -212,4 +231,41 @@ fn a_perfect_answer_has_perfect_metrics() {
     for metric in ["bleu-4", "rouge-l", "meteor-es", "content-words", "label-facts"] {
         assert!((metrics[metric].value - 1.0).abs() < 1e-6, "{metric}: {:?}", metrics[metric]);
     }
+}
+
+#[test]
+fn a_question_that_does_not_fit_counts_in_no_cell() {
+    let (museum, corpus) = (museum(), corpus());
+    let plan = Plan::new(&museum, &corpus, ALL).expect("a plan");
+    for answered in [true, false] {
+        // Asked with the wrong picture after two cells with the right one.
+        let too_long = Some(("Who made it?", "painting 2", answered));
+        let mut model = Parrot { too_long, ..Parrot::default() };
+        let (lines, _) = ask_all(&mut model, &plan, Vec::new());
+        let left_out = Line::Skipped(LeftOut { painting: 1, line: 1, round: 0 });
+        assert_eq!(lines.iter().filter(|line| **line == left_out).count(), 1);
+        let report = Report::new("m", &plan, &lines);
+        assert_eq!((report.questions, report.single_questions), (5, 3));
+        assert_eq!(report.skipped.values().collect::<Vec<_>>(), [&1]);
+        for cell in report.lengths.values().flat_map(|of| of.values()) {
+            assert!(!cell.contains_key("artist") && cell.contains_key("colour"), "{cell:?}");
+        }
+        assert!(!report.reference_lengths.contains_key("artist"));
+        // The same questions have log-probabilities: eleven tokens of painting 2, eleven of 1.
+        let value = |condition, given| report.conditions[condition][given]["logprob"].value;
+        assert_eq!((value("right", "both"), value("none", "text")), (-1.5, -2.0));
+        assert_eq!(value("wrong", "pixels"), -1.5);
+        // What does not fit is known too.
+        let (again, kept) = ask_all(&mut Parrot::default(), &plan, lines.clone());
+        assert_eq!((again, kept), (lines, 0));
+    }
+    // A later round takes none of those before it along, but those behind it.
+    let too_long = Some(("Is it calm?", "painting 1", true));
+    let mut model = Parrot { too_long, ..Parrot::default() };
+    let (lines, _) = ask_all(&mut model, &plan, Vec::new());
+    assert_eq!(Report::new("m", &plan, &lines).questions, 4);
+    let too_long = Some(("Why?", "painting 1", true));
+    let mut model = Parrot { too_long, ..Parrot::default() };
+    let (lines, _) = ask_all(&mut model, &plan, Vec::new());
+    assert_eq!(Report::new("m", &plan, &lines).questions, 5);
 }

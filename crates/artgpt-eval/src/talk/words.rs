@@ -20,8 +20,13 @@ const STOP_WORDS: &str = " a about above across after again against all almost a
 
 /// The words of a text in lower case; an apostrophe or a hyphen inside a word belongs to it.
 pub(super) fn words(text: &str) -> Vec<String> {
+    spelt(&text.to_lowercase())
+}
+
+/// The same words as they are spelt.
+pub(super) fn spelt(text: &str) -> Vec<String> {
     let inner = |c: char| matches!(c, '\'' | '-');
-    let text = text.to_lowercase().replace('’', "'");
+    let text = text.replace('’', "'");
     text.split(|c: char| !c.is_alphanumeric() && !inner(c))
         .map(|word| word.trim_matches(inner))
         .filter(|word| !word.is_empty())

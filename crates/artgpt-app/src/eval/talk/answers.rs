@@ -5,8 +5,8 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::identity::{Identity, refuse};
-use crate::eval::{EvalError, io, unusable};
-use crate::{AppError, Result};
+use crate::Result;
+use crate::eval::{EvalError, io};
 use artgpt_eval::talk::Line;
 
 /// The name of the file.
@@ -26,10 +26,16 @@ impl Answers {
     /// Opens or begins the file in `folder`.
     ///
     /// # Errors
-    /// [`EvalError::OtherAnswers`] if the file holds answers to something else.
+    /// [`EvalError::OtherAnswers`] if the file holds answers to something else,
+    /// [`EvalError::NotAnswers`] if it holds none. Such a file is left as it is.
     pub(super) fn open(folder: &Path, identity: &Identity) -> Result<Self> {
         std::fs::create_dir_all(folder).map_err(io(folder))?;
         let path = folder.join(NAME);
+        // Opening a FIFO or reading from it may block.
+        if path.exists() && !path.is_file() {
+            return Err(not_answers(&path, "it is not a regular file").into());
+        }
+        let begin = json_line(identity).map_err(io(&path))?;
         let mut file = OpenOptions::new()
             .read(true)
             .append(true)
@@ -44,25 +50,29 @@ impl Answers {
         let mut bytes = Vec::new();
         Read::by_ref(&mut file).take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(io(&path))?;
         if bytes.len() as u64 > MAX_BYTES {
-            return Err(unusable(&path, format!("it is larger than {MAX_BYTES} bytes")).into());
+            let reason = format!("it is larger than {MAX_BYTES} bytes");
+            return Err(not_answers(&path, reason).into());
         }
         // A killed process may leave half a line.
+        let is_new = begin.starts_with(&bytes) && bytes.len() < begin.len();
         let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
         bytes.truncate(whole);
         let text = String::from_utf8_lossy(&bytes);
         let mut lines = text.lines();
         let mut answers = Self::default();
         match lines.next() {
-            Some(first) => {
-                let kept: Identity = serde_json::from_str(first)
-                    .map_err(|_| unusable(&path, "its first line says not what it holds"))?;
+            None if is_new => {
+                file.set_len(0).map_err(io(&path))?;
+                append(&mut file, &path, &begin)?;
+            }
+            first => {
+                let kept: Identity =
+                    serde_json::from_str(first.unwrap_or_default()).map_err(|_| {
+                        not_answers(&path, "its first line is not a header of `eval talk`")
+                    })?;
                 if kept != *identity {
                     return Err(refuse(&path, &kept, identity));
                 }
-            }
-            None => {
-                file.set_len(0).map_err(io(&path))?;
-                append(&mut file, &path, identity)?;
             }
         }
         for (i, line) in lines.enumerate() {
@@ -95,17 +105,26 @@ impl Answers {
     /// Appends a line.
     pub(super) fn keep(&mut self, line: &Line) -> Result<()> {
         match &mut self.file {
-            Some((file, path)) => append(file, path, line),
+            Some((file, path)) => append(file, path, &json_line(line).map_err(io(path))?),
             None => Ok(()),
         }
     }
 }
 
-fn append(file: &mut File, path: &Path, value: &impl serde::Serialize) -> Result<()> {
-    let mut line = serde_json::to_vec(value).map_err(|e| AppError::from(unusable(path, e)))?;
+/// A value as a line of the file.
+fn json_line(value: &impl serde::Serialize) -> std::io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(value)?;
     line.push(b'\n');
-    file.write_all(&line).and_then(|()| file.sync_data()).map_err(io(path))?;
+    Ok(line)
+}
+
+fn append(file: &mut File, path: &Path, line: &[u8]) -> Result<()> {
+    file.write_all(line).and_then(|()| file.sync_data()).map_err(io(path))?;
     Ok(())
+}
+
+fn not_answers(path: &Path, reason: impl Into<String>) -> EvalError {
+    EvalError::NotAnswers { path: path.to_path_buf(), reason: reason.into() }
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::EvalError;
-use crate::ask::AskError;
 use crate::{App, AppError, Event, Result, backend, models};
 use answers::Answers;
 use artgpt_art::Paintings;
@@ -44,7 +43,7 @@ pub struct TalkRequest {
 pub fn talk(app: &App, request: &TalkRequest, cancel: &Cancel) -> Result<Report> {
     let name = request.model.as_deref().unwrap_or(&app.settings.model);
     if name.starts_with(SCHEME) {
-        return Err(AskError::RemoteScore(name.to_string()).into());
+        return Err(EvalError::RemoteModel(name.to_string()).into());
     }
     let text = conversations(request)?;
     let museum = Paintings::open(&models::data_folder(app, &request.museum)?)?;
@@ -58,7 +57,13 @@ pub fn talk(app: &App, request: &TalkRequest, cancel: &Cancel) -> Result<Report>
     };
     answers.damaged().iter().for_each(|sentence| app.tell(&Event::Evaluation(sentence)));
     let mut report = asked(app, name, &model, &plan, &mut answers, cancel)?;
-    report.skipped = corpus.skipped.0.into_iter().map(|(why, (count, _))| (why, count)).collect();
+    let left_out: usize = report.skipped.values().sum();
+    if left_out > 0 {
+        let sentence = format!("left {left_out} of the questions out of all cells: too long");
+        app.tell(&Event::Evaluation(&sentence));
+    }
+    let skipped = corpus.skipped.0.into_iter().map(|(why, (count, _))| (why, count));
+    report.skipped.extend(skipped);
     Ok(report)
 }
 

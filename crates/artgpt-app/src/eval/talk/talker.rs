@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::AppError;
 use artgpt_art::Label;
-use artgpt_chat::{ChatError, FinishReason, Role, Turn};
+use artgpt_chat::{Caption, ChatError, FinishReason, Role, Turn};
 use artgpt_engine::{Cancel, Engine, InferenceError, Picture, Prompt as EnginePrompt, Request};
 use artgpt_eval::talk::{Prompt, Talker};
 use artgpt_manifest::SamplingConfig;
@@ -22,8 +22,6 @@ pub(super) struct Local<'a> {
 
 /// What the manifest says of prompts.
 struct Style {
-    /// The engine writes the measured facts behind a picture's label.
-    measured: bool,
     /// The engine drops the history of a conversation without a picture.
     alone: bool,
 }
@@ -31,10 +29,7 @@ struct Style {
 impl<'a> Local<'a> {
     pub(super) fn new(engine: &'a mut Engine, model: &Model, cancel: &'a Cancel) -> Self {
         let prompt = model.manifest.prompt.as_ref();
-        let style = Style {
-            measured: prompt.is_some_and(|prompt| prompt.measured),
-            alone: prompt.is_some_and(|prompt| prompt.alone_without_picture),
-        };
+        let style = Style { alone: prompt.is_some_and(|prompt| prompt.alone_without_picture) };
         Self { engine, cancel, style }
     }
 
@@ -50,7 +45,7 @@ impl Talker for Local<'_> {
         self.engine.sees()
     }
 
-    fn answer(&mut self, prompt: &Prompt) -> Result<String, AppError> {
+    fn answer(&mut self, prompt: &Prompt) -> Result<Option<String>, AppError> {
         self.check()?;
         let request = Request {
             prompt: self.style.prompt(prompt),
@@ -58,23 +53,26 @@ impl Talker for Local<'_> {
             sampling: SamplingConfig::greedy(),
             max_new_tokens: MAX_NEW_TOKENS,
         };
-        let answer = self.engine.generate(&request, self.cancel, |_| {})?;
+        let answer = match self.engine.generate(&request, self.cancel, |_| {}) {
+            Ok(answer) => answer,
+            Err(e) if is_too_long(&e) => return Ok(None),
+            Err(e) => return Err(e.into()),
+        };
         match answer.finish_reason {
             // Half an answer must not be counted.
             FinishReason::Cancelled => Err(AppError::Interrupted),
-            _ => Ok(answer.text.trim().to_string()),
+            _ => Ok(Some(answer.text.trim().to_string())),
         }
     }
 
-    fn logprob(&mut self, prompt: &Prompt, answer: &str) -> Result<(f64, usize), AppError> {
+    fn logprob(&mut self, prompt: &Prompt, answer: &str) -> Result<Option<(f64, usize)>, AppError> {
         self.check()?;
         match self.engine.score(&self.style.prompt(prompt), &pictures(prompt), answer) {
             Ok(score) => {
                 let sum = score.logprobs.iter().map(|logprob| f64::from(*logprob)).sum();
-                Ok((sum, score.token_ids.len()))
+                Ok(Some((sum, score.token_ids.len())))
             }
-            // A context that is too short for the reference scores none of its tokens.
-            Err(InferenceError::Chat(ChatError::TooLong { .. })) => Ok((0.0, 0)),
+            Err(e) if is_too_long(&e) => Ok(None),
             Err(e) => Err(e.into()),
         }
     }
@@ -88,13 +86,17 @@ fn pictures(prompt: &Prompt) -> Vec<Picture> {
     picture.into_iter().collect()
 }
 
+fn is_too_long(e: &InferenceError) -> bool {
+    matches!(e, InferenceError::Chat(ChatError::TooLong { .. }))
+}
+
 impl Style {
+    /// The facts come with the turns, so that cells with and without a picture have the same ones.
     fn prompt(&self, prompt: &Prompt) -> EnginePrompt {
-        let measured = prompt.facts.is_some();
-        EnginePrompt::Chat { system: None, turns: self.turns(prompt), measured }
+        EnginePrompt::Chat { system: None, turns: self.turns(prompt), measured: false }
     }
 
-    /// Picture and label belong to the first question.
+    /// Picture, label and facts belong to the first question.
     fn turns(&self, prompt: &Prompt) -> Vec<Turn> {
         let mut turns = Vec::new();
         for (question, answer) in prompt.history {
@@ -102,33 +104,20 @@ impl Style {
             turns.push(Turn::new(Role::Assistant, answer.as_str()));
         }
         turns.push(Turn::new(Role::User, prompt.question));
-        let last = turns.len() - 1;
-        match prompt.picture {
-            Some(_) => turns[0].images = vec![(0, self.label(prompt))],
-            None => {
-                let holder = if self.alone { last } else { 0 };
-                turns[holder].text = format!("{}{}", header(prompt), turns[holder].text);
-            }
+        let label = prompt.label.map_or_else(|| Label::as_prompt(None), String::from);
+        let holder = match prompt.picture {
+            None if self.alone => turns.len() - 1,
+            _ => 0,
+        };
+        if prompt.picture.is_some() {
+            turns[holder].images = vec![(0, label.clone())];
+        }
+        if prompt.label.is_some() || prompt.facts.is_some() {
+            let measured = prompt.facts.map(String::from);
+            turns[holder].caption = Some(Caption { label, measured });
         }
         turns
     }
-
-    /// The label of a picture, with the measured facts where the engine does not write them.
-    fn label(&self, prompt: &Prompt) -> String {
-        let label = prompt.label.map_or_else(|| Label::as_prompt(None), String::from);
-        match prompt.facts {
-            Some(facts) if !self.measured => format!("{label}\nMeasured: {facts}"),
-            _ => label,
-        }
-    }
-}
-
-/// Label and measured facts as the templates write them behind a picture.
-fn header(prompt: &Prompt) -> String {
-    let line = |name: &str, text: Option<&str>| {
-        text.map_or(String::new(), |text| format!("{name}: {text}\n"))
-    };
-    line("Label", prompt.label) + &line("Measured", prompt.facts)
 }
 
 #[cfg(test)]
@@ -137,35 +126,45 @@ mod tests {
     use artgpt_art::View;
     use artgpt_eval::Shown;
 
-    fn turns(style: &Style, picture: Option<&Shown>) -> Vec<(String, Vec<(usize, String)>)> {
+    fn turns(style: &Style, picture: Option<&Shown>, bare: bool) -> Vec<Turn> {
         let history = [("Who?".to_string(), "Manet.".to_string())];
         let prompt = Prompt {
             picture,
-            label: Some("artist: Manet"),
-            facts: Some("mostly grey"),
+            label: Some("artist: Manet").filter(|_| !bare),
+            facts: Some("mostly grey").filter(|_| !bare),
             history: &history,
             question: "Why?",
         };
-        style.turns(&prompt).into_iter().map(|turn| (turn.text, turn.images)).collect()
+        style.turns(&prompt)
     }
 
     #[test]
     fn label_and_facts_are_given_once_with_or_without_a_picture() {
         let shown = Shown { key: "a".into(), view: View::whole(&image::RgbImage::new(8, 8)) };
-        let text = |text: &str| (text.to_string(), Vec::new());
-        let with = |label: &str| ("Who?".to_string(), vec![(0, label.to_string())]);
-        let style = Style { measured: true, alone: false };
-        let (answer, question) = (text("Manet."), text("Why?"));
-        let expected = [with("artist: Manet"), answer.clone(), question.clone()];
-        assert_eq!(turns(&style, Some(&shown)), expected);
-        let header = "Label: artist: Manet\nMeasured: mostly grey\n";
-        let expected = [text(&format!("{header}Who?")), answer.clone(), question.clone()];
-        assert_eq!(turns(&style, None), expected);
-        let style = Style { measured: false, alone: true };
-        let label = with("artist: Manet\nMeasured: mostly grey");
-        assert_eq!(turns(&style, Some(&shown)), [label, answer.clone(), question]);
+        let caption =
+            Caption { label: "artist: Manet".into(), measured: Some("mostly grey".into()) };
+        let (style, alone) = (Style { alone: false }, Style { alone: true });
+        let plain = [
+            Turn::new(Role::User, "Who?"),
+            Turn::new(Role::Assistant, "Manet."),
+            Turn::new(Role::User, "Why?"),
+        ];
+        let with = |at: usize, images: &[(usize, String)]| {
+            let mut turns = plain.clone();
+            turns[at].images = images.to_vec();
+            turns[at].caption = Some(caption.clone());
+            turns
+        };
+        let image = [(0, "artist: Manet".to_string())];
+        assert_eq!(turns(&style, Some(&shown), false), with(0, &image));
+        assert_eq!(turns(&alone, Some(&shown), false), with(0, &image));
+        assert_eq!(turns(&style, None, false), with(0, &[]));
         // Where the engine drops the history, the last question has them.
-        let expected = [text("Who?"), answer, text(&format!("{header}Why?"))];
-        assert_eq!(turns(&style, None), expected);
+        assert_eq!(turns(&alone, None, false), with(2, &[]));
+        // Pixels alone, and nothing at all.
+        let mut pixels = plain.clone();
+        pixels[0].images = vec![(0, "none".into())];
+        assert_eq!(turns(&style, Some(&shown), true), pixels);
+        assert_eq!(turns(&style, None, true), plain);
     }
 }

@@ -1,5 +1,9 @@
 //! METEOR 1.5 (Denkowski and Lavie 2014) for English with exact and stemmed matches, as pycocoevalcap calls it
 //! (`-l en -norm`), but without synonyms and paraphrases.
+//!
+//! The function words are data of METEOR 1.5 (`function.words` of English; LGPL-2.1), and so are the parameters of
+//! its English task. The code was written for this program to give the same results as METEOR 1.5; `captions.json`
+//! in `tests/reference` holds those. That includes the search in `align`, which keeps two of its peculiarities.
 
 mod align;
 mod normalise;

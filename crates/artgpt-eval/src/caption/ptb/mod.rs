@@ -3,6 +3,11 @@
 //!
 //! Emoticons, web addresses without a scheme and SGML tags, which Stanford's program keeps as one token,
 //! are split here.
+//!
+//! The scanner was written to give what that program gives; `captions.json` in `tests/reference`, which
+//! `make_captions.py` makes with it, holds its tokens of texts with most of these cases. How each entry of the lists
+//! in `words` was found is not recorded. Many abbreviations stand there in the same order as in the program's grammar
+//! (`PTBLexer.flex` of Stanford CoreNLP, GPL), so they are not known to come from its output alone.
 
 mod words;
 

@@ -30,7 +30,7 @@ impl Clause<'_> {
     }
 }
 
-/// The clauses of a text in lower case; questions are left out.
+/// The clauses of a text in lower case with typewriter apostrophes; questions are left out.
 pub(super) fn clauses(text: &str) -> Vec<Clause<'_>> {
     let mut out = Vec::new();
     for sentence in text.split_inclusive(['.', '!', '?', ';', ':', '\n']) {
@@ -52,5 +52,5 @@ pub(super) fn clauses(text: &str) -> Vec<Clause<'_>> {
 }
 
 fn separates(c: char) -> bool {
-    !c.is_alphanumeric() && !matches!(c, '\'' | '’' | '-')
+    !c.is_alphanumeric() && !matches!(c, '\'' | '-')
 }

@@ -126,7 +126,8 @@ const COPULAS: &[&str] = &[
 
 /// Whether `answer` to `question` claims the opposite of a measured feature.
 pub(super) fn contradicts(features: &FormalFeatures, question: &str, answer: &str) -> bool {
-    let (question, answer) = (question.to_lowercase(), answer.to_lowercase());
+    let plain = |text: &str| text.to_lowercase().replace('’', "'");
+    let (question, answer) = (plain(question), plain(answer));
     clauses(&answer).iter().any(|clause| {
         FEATURES.iter().any(|feature| {
             let truth = feature.question.truth(features, None).map(|(class, _)| class);

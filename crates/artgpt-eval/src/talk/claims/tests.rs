@@ -104,7 +104,17 @@ fn negations_hedges_and_remarks_about_a_part_are_no_contradictions() {
         "The picture is darker than its neighbour.",
         "A warm welcome. A brown dog leads the way.",
     ] {
-        assert!(!contradicts(&light_and_cool(), "Tell me more.", remark), "{remark}");
+        for remark in [remark.to_string(), remark.replace('\'', "’")] {
+            assert!(!contradicts(&light_and_cool(), "Tell me more.", &remark), "{remark}");
+        }
+    }
+}
+
+#[test]
+fn both_forms_of_the_apostrophe_are_read() {
+    for claim in ["It's a dark picture.", "It’s a dark picture."] {
+        assert!(contradicts(&light_and_cool(), "Tell me more.", claim), "{claim}");
+        assert!(!contradicts(&dark_and_warm(), "Tell me more.", claim), "{claim}");
     }
 }
 
