@@ -5,9 +5,9 @@
 //! are split here.
 //!
 //! The scanner was written to give what that program gives; `captions.json` in `tests/reference`, which
-//! `make_captions.py` makes with it, holds its tokens of texts with most of these cases. How each entry of the lists
-//! in `words` was found is not recorded. Many abbreviations stand there in the same order as in the program's grammar
-//! (`PTBLexer.flex` of Stanford CoreNLP, GPL), so they are not known to come from its output alone.
+//! `make_captions.py` makes with it, holds its tokens of texts with most of these cases. The lists in `words` are
+//! English abbreviations behind which the program keeps the dot, and words before which it takes the dot for the end
+//! of a sentence. How each entry was found is not recorded; the program itself (Stanford CoreNLP) is under the GPL.
 
 mod words;
 

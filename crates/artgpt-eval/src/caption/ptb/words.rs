@@ -70,19 +70,21 @@ pub(super) fn whole_word(word: &str) -> Option<[&'static str; 2]> {
 }
 
 /// Abbreviations in any case.
-const ALWAYS: &str = " mr mrs ms dr drs prof profs sen rep lt col gen messrs gov adm rev maj sgt cpl pvt mt capt \
-    st ste ave pres lieut hon brig cmdr comdr det supt jan feb mar apr jun jul aug sep sept oct nov dec mon \
-    tue tues wed thu thurs fri calif conn fla mich va ariz tenn mo md wis minn ind okla kan ga colo ky ala nev \
-    neb vt wyo jr sr bros esq inc co cos corp pty ltd plc dept bhd assn univ intl sys tel est ext sq bldg etc \
-    al seq vs alex wm jos cie cf ft mme mlle rd blvd ph ph.d ed.d ";
+const ALWAYS: &str = " adm al ala alex apr ariz assn aug ave bhd bldg blvd brig bros calif capt cf cie cmdr co col \
+    colo comdr conn corp cos cpl dec dept det dr drs ed.d esq est etc ext feb fla fri ft ga gen \
+    gov hon inc ind intl jan jos jr jul jun kan ky lieut lt ltd maj mar md messrs mich minn mlle \
+    mme mo mon mr mrs ms mt neb nev nov oct okla ph ph.d plc pres prof profs pty pvt rd rep rev \
+    sen sep sept seq sgt sq sr st ste supt sys tel tenn thu thurs tue tues univ va vs vt wed wis \
+    wm wyo ";
 /// Abbreviations that are words in lower case.
-const CAPITALISED: &str = " miss mass ill pa wash ore del la ark tex ";
+const CAPITALISED: &str = " ark del ill la mass miss ore pa tex wash ";
 /// Abbreviations before a number.
-const BEFORE_NUMBER: &str = " ca fig figs prop no nos art pp op ";
+const BEFORE_NUMBER: &str = " art ca fig figs no nos op pp prop ";
 
 /// Words that begin a sentence, so that the dot behind a letter before them ends one.
-const BEGINS: &str = " A About According Additionally After An As At But Her Here He However If In It Last Many More Now \
-    Once One Other Our She Since So Some Such That The Their Then There These They This We What When While Yet You ";
+const BEGINS: &str = " A About According Additionally After An As At But He Her Here However If In It Last Many \
+    More Now Once One Other Our She Since So Some Such That The Their Then There These They This \
+    We What When While Yet You ";
 
 /// Whether `word` keeps the dot behind it, before the word `next`.
 pub(super) fn is_abbreviation(word: &str, next: &str) -> bool {
