@@ -233,8 +233,7 @@ impl<'a> TalkTask<'a> {
     ) -> Result<Vec<Segment>> {
         let features = FormalFeatures::measure(&view.first);
         let picture = view.pictures.first();
-        let line = picture.filter(|_| self.network.style.measured);
-        let line = line.map(|picture| view_line(&view.first, picture.measured()));
+        let line = self.network.style.measured.then(|| measured_view(&view.first));
         let museum = picture.and_then(|picture| picture.painting).zip(self.museum.as_ref());
         let seen = museum.map(|(painting, museum)| ((painting, features.clone()), museum));
         let questions = Stage { kind: StageKind::Answer, questions: DRAWN, ..stage.clone() };
@@ -260,13 +259,6 @@ impl<'a> TalkTask<'a> {
         }
         Ok(out)
     }
-}
-
-/// The measured line of a view in the form of `whole`, that of the whole picture, whose faces it has: in a
-/// crop none are sought.
-pub(super) fn view_line(view: &View, whole: &str) -> String {
-    let (_, faces) = whole.rsplit_once("; ").unwrap_or(("", whole));
-    format!("{}; {faces}", measured_view(view))
 }
 
 /// Keeps the segments that fit into the context window.
