@@ -1,6 +1,6 @@
 //! Folders: copies of them, and what is in their files.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A writable copy of a folder with all that is in it.
 pub(crate) fn copy(from: &Path) -> tempfile::TempDir {
@@ -24,14 +24,20 @@ fn copy_into(from: &Path, to: &Path) {
     }
 }
 
-/// Whether a file below a folder holds a text.
-pub(crate) fn holds(folder: &Path, text: &str) -> bool {
-    std::fs::read_dir(folder).expect("reads").flatten().any(|entry| {
+/// A file below a folder, among those that `counts` takes, that holds a text.
+pub(crate) fn holder(folder: &Path, text: &str, counts: &dyn Fn(&Path) -> bool) -> Option<PathBuf> {
+    std::fs::read_dir(folder).expect("reads").flatten().find_map(|entry| {
         let path = entry.path();
         if path.is_dir() {
-            return holds(&path, text);
+            return holder(&path, text, counts);
         }
         let bytes = std::fs::read(&path).expect("reads");
-        bytes.windows(text.len()).any(|window| window == text.as_bytes())
+        let holds = bytes.windows(text.len()).any(|window| window == text.as_bytes());
+        (holds && counts(&path)).then_some(path)
     })
+}
+
+/// Whether a file below a folder holds a text.
+pub(crate) fn holds(folder: &Path, text: &str) -> bool {
+    holder(folder, text, &|_| true).is_some()
 }
