@@ -38,8 +38,8 @@ fn an_answer_that_is_killed_keeps_what_was_said() {
             seen
         });
         // The first one lives long enough to be compared.
-        let shortest = if kills == 0 { 4500 } else { 0 };
-        let moment = Duration::from_millis(budget.random.random_range(shortest..5000));
+        let (shortest, longest) = if kills == 0 { (6500, 7000) } else { (0, 5000) };
+        let moment = Duration::from_millis(budget.random.random_range(shortest..longest));
         std::thread::sleep(moment);
         let ended = child.try_wait().expect("waits");
         assert!(ended.is_none(), "it ended by itself: {ended:?}");
