@@ -11,7 +11,7 @@ use crate::tui::components::{draw_text, room, row, window};
 use crate::tui::keys::{Context, HelpAction, Keymap};
 use crate::tui::theme::Theme;
 use artgpt_base::text::printable;
-use artgpt_chat::Role;
+use artgpt_chat::{Role, TurnRecord};
 use artgpt_eval::talk::{Source, sources};
 
 /// Columns for the source.
@@ -31,7 +31,9 @@ pub(crate) struct SourcesWindow {
 /// Opens the window for the last answer.
 pub(in crate::tui::chat) fn open(state: &mut State) {
     let path = state.conversation.path(None);
-    let answered = path.iter().rposition(|turn| turn.role == Role::Assistant);
+    // One that is being generated has no text yet.
+    let has_text = |turn: &&TurnRecord| turn.role == Role::Assistant && !turn.text.is_empty();
+    let answered = path.iter().rposition(has_text);
     let Some((question, answer)) =
         answered.and_then(|at| Some((path.get(at.checked_sub(1)?)?, path[at])))
     else {

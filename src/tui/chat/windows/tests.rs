@@ -56,7 +56,12 @@ fn where_an_answer_comes_from() {
         );
         key(s, KeyCode::F(4));
     });
+    // Neither before the first question nor while it is being answered.
     let mut s = state(80, 24);
+    key(&mut s, KeyCode::F(4));
+    assert!(s.overlays.is_empty() && draw(&s).contains("there is no answer yet"));
+    type_text(&mut s, "What?");
+    key(&mut s, KeyCode::Enter);
     key(&mut s, KeyCode::F(4));
     assert!(s.overlays.is_empty() && draw(&s).contains("there is no answer yet"));
 }
