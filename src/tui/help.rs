@@ -6,16 +6,14 @@ use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 use ratatui::text::Line;
 
-use super::components::{draw_text, room, row, window};
-use super::keys::{Context, HelpAction, Key, Keymap};
+use super::components::{draw_text, row, scrolled, window};
+use super::keys::{Context, Key, Keymap};
 use super::theme::Theme;
 
 /// Columns for the keys.
 const KEYS: usize = 22;
 /// The text is at least so wide, although it may be cut on a narrow screen.
 const MIN_TEXT: usize = 20;
-/// Lines that one press of PageUp or PageDown passes.
-const PAGE: usize = 10;
 
 /// The keys of some contexts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,17 +30,9 @@ impl HelpWindow {
 
     /// Scrolls, or returns true to close the window.
     pub(crate) fn key(&mut self, keymap: &Keymap, screen: Rect, key: KeyEvent) -> bool {
-        let room = room(screen);
-        let count = self.lines(keymap, &Theme::plain(), room.width).len();
-        let last = count.saturating_sub(usize::from(room.height));
-        let scroll = match keymap.action::<HelpAction>(&key) {
-            Some(HelpAction::ScrollUp) => self.scroll.saturating_sub(1),
-            Some(HelpAction::ScrollDown) => self.scroll + 1,
-            Some(HelpAction::PageUp) => self.scroll.saturating_sub(PAGE),
-            Some(HelpAction::PageDown) => self.scroll + PAGE,
-            Some(HelpAction::Close) | None => return true,
-        };
-        self.scroll = scroll.min(last);
+        let count = |width| self.lines(keymap, &Theme::plain(), width).len();
+        let Some(scroll) = scrolled(self.scroll, keymap, screen, key, count) else { return true };
+        self.scroll = scroll;
         false
     }
 

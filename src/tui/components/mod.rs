@@ -10,4 +10,4 @@ pub(crate) use input::{LineInput, editor};
 pub(crate) use list::{List, ListKey, PAGE, draw_list, row};
 pub(crate) use message::message;
 pub(crate) use table::Table;
-pub(crate) use window::{draw_text, full_window, room, window};
+pub(crate) use window::{draw_text, full_window, scrolled, window};

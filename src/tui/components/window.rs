@@ -1,10 +1,13 @@
 //! The frames of windows: in the middle of the screen, and all over it.
 
+use crossterm::event::KeyEvent;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 use ratatui::widgets::{Block, Clear, Paragraph};
 
+use super::list::PAGE;
+use crate::tui::keys::{HelpAction, Keymap};
 use crate::tui::theme::Theme;
 
 /// Cells of a window, where the screen has as many.
@@ -44,8 +47,29 @@ pub(crate) fn full_window(
 }
 
 /// The room inside a window on a screen of this size.
-pub(crate) fn room(screen: Rect) -> Rect {
+fn room(screen: Rect) -> Rect {
     Block::bordered().inner(centred(screen, SIZE.0, SIZE.1))
+}
+
+/// The lines scrolled away after a key in a window of text, which has `count` lines at a width; `None` if the
+/// key closes it.
+pub(crate) fn scrolled(
+    scroll: usize,
+    keymap: &Keymap,
+    screen: Rect,
+    key: KeyEvent,
+    count: impl Fn(u16) -> usize,
+) -> Option<usize> {
+    let room = room(screen);
+    let last = count(room.width).saturating_sub(usize::from(room.height));
+    let scroll = match keymap.action::<HelpAction>(&key) {
+        Some(HelpAction::ScrollUp) => scroll.saturating_sub(1),
+        Some(HelpAction::ScrollDown) => scroll + 1,
+        Some(HelpAction::PageUp) => scroll.saturating_sub(PAGE),
+        Some(HelpAction::PageDown) => scroll + PAGE,
+        Some(HelpAction::Close) | None => return None,
+    };
+    Some(scroll.min(last))
 }
 
 /// Draws lines from the `scroll`-th on.

@@ -7,8 +7,8 @@ use ratatui::text::Line;
 
 use super::{Outcome, Overlay};
 use crate::tui::chat::state::State;
-use crate::tui::components::{draw_text, room, row, window};
-use crate::tui::keys::{Context, HelpAction, Keymap};
+use crate::tui::components::{draw_text, row, scrolled, window};
+use crate::tui::keys::{Context, Keymap};
 use crate::tui::theme::Theme;
 use artgpt_base::text::printable;
 use artgpt_chat::{Role, TurnRecord};
@@ -18,8 +18,6 @@ use artgpt_eval::talk::{Source, sources};
 const SOURCE: usize = 26;
 /// The text is at least so wide, although it may be cut on a narrow screen.
 const MIN_TEXT: usize = 20;
-/// Lines that one press of PageUp or PageDown passes.
-const PAGE: usize = 10;
 
 /// The sentences of an answer with their sources.
 pub(crate) struct SourcesWindow {
@@ -54,17 +52,11 @@ pub(in crate::tui::chat) fn open(state: &mut State) {
 
 impl SourcesWindow {
     pub(super) fn key(&mut self, keymap: &Keymap, screen: Rect, key: KeyEvent) -> Outcome {
-        let room = room(screen);
-        let count = self.lines(&Theme::plain(), room.width).len();
-        let last = count.saturating_sub(usize::from(room.height));
-        let scroll = match keymap.action::<HelpAction>(&key) {
-            Some(HelpAction::ScrollUp) => self.scroll.saturating_sub(1),
-            Some(HelpAction::ScrollDown) => self.scroll + 1,
-            Some(HelpAction::PageUp) => self.scroll.saturating_sub(PAGE),
-            Some(HelpAction::PageDown) => self.scroll + PAGE,
-            Some(HelpAction::Close) | None => return Outcome::CLOSE,
+        let count = |width| self.lines(&Theme::plain(), width).len();
+        let Some(scroll) = scrolled(self.scroll, keymap, screen, key, count) else {
+            return Outcome::CLOSE;
         };
-        self.scroll = scroll.min(last);
+        self.scroll = scroll;
         Outcome::STAY
     }
 
