@@ -131,8 +131,8 @@ impl Default for Settings {
             graphics: GraphicsChoice::Auto,
             max_new_tokens: 300,
             system: None,
-            // Answers of the small default model are best taken as they are.
-            sampling: SamplingConfig { temperature: 0.0, ..SamplingConfig::default() },
+            // Asked again, a question gets another answer; hotter, a small model loses its thread.
+            sampling: SamplingConfig { temperature: 0.5, ..SamplingConfig::default() },
             jobs: JobSettings::default(),
             notices: NoticeSettings::default(),
             network: Network::default(),

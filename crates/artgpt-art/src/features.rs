@@ -241,12 +241,17 @@ impl FormalFeatures {
         self.palette.first().map_or(Colour::Grey, |(c, _)| *c)
     }
 
-    /// The palette in the words of the training data: the dominant colour, and the second one above 15 %.
+    /// The dominant colour, and the second one if it is above 15 %.
+    pub(crate) fn main_colours(&self) -> (Colour, Option<Colour>) {
+        let second = self.palette.get(1).filter(|(_, share)| *share > 0.15);
+        (self.dominant(), second.map(|(colour, _)| *colour))
+    }
+
+    /// The palette in the words of the training data.
     pub(crate) fn palette_sentence(&self) -> String {
-        let first = self.dominant().sentence();
-        match self.palette.get(1) {
-            Some((second, share)) if *share > 0.15 => format!("{first}, with {}.", second.word()),
-            _ => format!("{first}."),
+        match self.main_colours() {
+            (first, Some(second)) => format!("{}, with {}.", first.sentence(), second.word()),
+            (first, None) => format!("{}.", first.sentence()),
         }
     }
 }

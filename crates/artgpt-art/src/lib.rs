@@ -9,10 +9,12 @@ mod decode;
 mod features;
 mod label;
 mod museum;
+mod objects;
 mod perceptual_hash;
 mod questions;
 mod regions;
 mod resample;
+mod spoken;
 mod view;
 
 pub use crop::random_resized_crop;
@@ -22,6 +24,7 @@ pub use features::{
 };
 pub use label::Label;
 pub use museum::{Painting, Paintings, Split, count_paintings, painting_ids, titles};
+pub use objects::{Found, Objects};
 pub use perceptual_hash::PerceptualHash;
 pub use questions::{PRESENCE_WORDINGS, Question, description};
 pub use regions::Regions;
@@ -34,16 +37,20 @@ use std::sync::Arc;
 use artgpt_base::hash::sha256;
 use image::RgbImage;
 
-/// What a prompt tells a model about a whole picture, measured in its pixels: [`FormalFeatures`] and
-/// [`Regions`] in one line.
-pub fn measured_line(image: &RgbImage) -> String {
-    measured_view(&View::whole(image))
+/// What a prompt tells a model about a whole picture, measured in its pixels: [`FormalFeatures`], [`Regions`],
+/// and what a detector found, in one line.
+pub fn measured_line(image: &RgbImage, objects: Option<&Objects>) -> String {
+    measured_view(&View::whole(image), objects)
 }
 
 /// [`measured_line`] of a view.
-pub fn measured_view(view: &View) -> String {
+pub fn measured_view(view: &View, objects: Option<&Objects>) -> String {
     let (features, regions) = (FormalFeatures::measure(view), Regions::measure(view));
-    format!("{}; {}", features.as_prompt(), regions.as_prompt())
+    let line = format!("{}; {}", features.as_prompt(), regions.as_prompt());
+    match objects {
+        Some(objects) => format!("{line}; {}", objects.as_prompt()),
+        None => line,
+    }
 }
 
 /// Why an image, a label or a data set cannot be read. Each message says what to do about it.

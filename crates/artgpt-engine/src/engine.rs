@@ -34,6 +34,7 @@ use artgpt_kernels::matrix::Precision;
 use artgpt_model::LoadStage;
 use artgpt_model::artgpt::ArtGpt;
 use artgpt_model::checkpoint::{LanguageFile, tokenizer_data};
+use artgpt_model::detector::Detector;
 use artgpt_model::kv_cache::KvCache;
 use artgpt_model::manifest::Model;
 use artgpt_model::sampling::SamplingError;
@@ -52,6 +53,8 @@ struct PromptFormat {
     alone_without_picture: bool,
     /// See `PromptPart::stop_loops` in the manifest.
     stop_loops: bool,
+    /// See `PromptPart::repetition_penalty` in the manifest.
+    repetition_penalty: Option<f32>,
     /// See `PromptPart::questions` in the manifest.
     questions: Vec<String>,
 }
@@ -67,6 +70,7 @@ impl PromptFormat {
             style: PromptStyle::of(&model.manifest, tokenizer)?,
             alone_without_picture: prompt.is_some_and(|p| p.alone_without_picture),
             stop_loops: prompt.is_some_and(|p| p.stop_loops),
+            repetition_penalty: prompt.and_then(|p| p.repetition_penalty),
             questions: prompt.map(|p| p.questions.clone()).unwrap_or_default(),
         })
     }
@@ -143,6 +147,10 @@ impl Engine {
         let format = PromptFormat::of(model, &tokenizer)?;
         let rows = VocabularyRows::with(&mut file, &tokenizer)?;
         let notices = notices(model, &rows);
+        let detector = match format.style.measured {
+            true => Detector::of(model, device)?,
+            false => None,
+        };
         let model = ArtGpt::load(model, &mut file, device, progress)?;
         let cache = model.language.new_cache()?;
         tracing::info!(model = %name, ms = ms(started), "loaded the model");
@@ -156,7 +164,7 @@ impl Engine {
             cached: Vec::new(),
             cached_precision: Precision::Fast,
             images: ImageCache::default(),
-            measured: MeasuredCache::default(),
+            measured: MeasuredCache::new(detector),
             embeddings: None,
             embedding_folder: None,
             inactive_adapters: AdapterCache::default(),

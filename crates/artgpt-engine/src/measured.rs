@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use lru::LruCache;
 
-use crate::Picture;
+use crate::{Picture, Result};
 use artgpt_art::measured_line;
 use artgpt_chat::Turn;
+use artgpt_model::detector::Detector;
 
 /// Entries, of about 300 bytes each.
 const CAPACITY: NonZeroUsize = match NonZeroUsize::new(64) {
@@ -15,33 +16,44 @@ const CAPACITY: NonZeroUsize = match NonZeroUsize::new(64) {
     None => NonZeroUsize::MIN,
 };
 
-/// The line of a picture, by its key. It depends on the pixels alone, so that every model shares it.
-#[derive(Debug)]
-pub(crate) struct MeasuredCache(LruCache<Arc<str>, String>);
-
-impl Default for MeasuredCache {
-    fn default() -> Self {
-        Self(LruCache::new(CAPACITY))
-    }
+/// The line of a picture, by its key. It depends on the pixels and the model's detector.
+pub(crate) struct MeasuredCache {
+    lines: LruCache<Arc<str>, String>,
+    detector: Option<Detector>,
 }
 
 impl MeasuredCache {
+    pub(crate) fn new(detector: Option<Detector>) -> Self {
+        Self { lines: LruCache::new(CAPACITY), detector }
+    }
+
     /// The lines of the pictures that `turns` show, by their index in the request.
-    pub(crate) fn lines(&mut self, turns: &[Turn], pictures: &[Picture]) -> Vec<Option<String>> {
+    ///
+    /// # Errors
+    /// The detector failed.
+    pub(crate) fn lines(
+        &mut self,
+        turns: &[Turn],
+        pictures: &[Picture],
+    ) -> Result<Vec<Option<String>>> {
         let mut lines = vec![None; pictures.len()];
         for (index, _) in turns.iter().flat_map(|turn| &turn.images) {
             if let (Some(picture), Some(line @ None)) =
                 (pictures.get(*index), lines.get_mut(*index))
             {
-                *line = Some(self.line(picture));
+                *line = Some(self.line(picture)?);
             }
         }
-        lines
+        Ok(lines)
     }
 
-    fn line(&mut self, picture: &Picture) -> String {
-        let measure = || measured_line(&picture.image);
-        self.0.get_or_insert(picture.key.clone(), measure).clone()
+    fn line(&mut self, picture: &Picture) -> Result<String> {
+        let detector = self.detector.as_ref();
+        let measure = || -> Result<String> {
+            let objects = detector.map(|detector| detector.find(&picture.image)).transpose()?;
+            Ok(measured_line(&picture.image, objects.as_ref()))
+        };
+        Ok(self.lines.try_get_or_insert(picture.key.clone(), measure)?.clone())
     }
 }
 
@@ -60,12 +72,12 @@ mod tests {
         let pictures = [picture("a", [200, 20, 30]), picture("b", [30, 60, 180])];
         let mut turn = Turn::new(Role::User, "Which?");
         turn.images = vec![(1, "none".into()), (7, "none".into())];
-        let mut cache = MeasuredCache::default();
-        let lines = cache.lines(std::slice::from_ref(&turn), &pictures);
+        let mut cache = MeasuredCache::new(None);
+        let lines = cache.lines(std::slice::from_ref(&turn), &pictures).expect("measures");
         assert_eq!(lines[0], None);
         assert!(lines[1].as_deref().is_some_and(|l| l.starts_with("mostly blue;")), "{lines:?}");
         // The key identifies the pixels: a second look measures nothing.
         let other = [picture("a", [0; 3]), picture("b", [200, 20, 30])];
-        assert_eq!(cache.lines(&[turn], &other), lines);
+        assert_eq!(cache.lines(&[turn], &other).expect("measures"), lines);
     }
 }

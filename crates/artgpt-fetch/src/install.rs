@@ -386,6 +386,7 @@ mod tests {
             projection: None,
             language: None,
             adapters: None,
+            detector: None,
             prompt: None,
             source: vec![Source {
                 from: format!("file:{}", file.display()),

@@ -11,8 +11,8 @@ mod target;
 mod tokenizer;
 
 pub use manifest::{
-    AdaptersPart, LanguageKind, LanguagePart, Manifest, PathPart, PeftMethod, PromptPart,
-    QFormerPart, Requantise, Source, VisionKind, VisionPart, requantised,
+    AdaptersPart, DetectorKind, DetectorPart, LanguageKind, LanguagePart, Manifest, PathPart,
+    PeftMethod, PromptPart, QFormerPart, Requantise, Source, VisionKind, VisionPart, requantised,
 };
 pub use method::Method;
 pub use qformer::{QFormerConfig, QFormerTextConfig};

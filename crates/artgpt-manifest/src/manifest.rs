@@ -29,6 +29,9 @@ pub struct Manifest {
     pub language: Option<LanguagePart>,
     /// The tensors that fine-tuning added to the language model.
     pub adapters: Option<AdaptersPart>,
+    /// The detector of persons, animals and things.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detector: Option<DetectorPart>,
     /// How a conversation becomes a prompt.
     pub prompt: Option<PromptPart>,
     /// The files to download.
@@ -145,6 +148,24 @@ pub enum PeftMethod {
     Full,
 }
 
+/// `[detector]`: finds persons, animals and things, which the measured line of a picture names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DetectorPart {
+    /// Its architecture.
+    pub kind: DetectorKind,
+    /// The file of its weights.
+    pub path: String,
+}
+
+/// The architecture of a detector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DetectorKind {
+    /// YOLOv2-tiny for COCO's 80 classes, in darknet's format.
+    YoloV2Tiny,
+}
+
 /// `[prompt]`: how a conversation becomes a prompt.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -154,8 +175,8 @@ pub struct PromptPart {
     /// The system prompt if the user gives none; without it, the template's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
-    /// Behind a picture's label comes a line of its measured formal features: for a model that was
-    /// trained with it.
+    /// Behind a picture's label comes a line of its measured formal features, and of what a `[detector]`
+    /// finds: for a model that was trained with it.
     #[serde(default)]
     pub measured: bool,
     /// Without an open image, answer each question without the history: for a model that was trained
@@ -166,6 +187,10 @@ pub struct PromptPart {
     /// into such loops.
     #[serde(default)]
     pub stop_loops: bool,
+    /// The repetition penalty on the tokens of a chat's answer, where the settings have none: for a small model,
+    /// which repeats itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repetition_penalty: Option<f32>,
     /// The groups of `sessions/*.toml` whose questions the model can answer, such as `look` or `interpret`; all
     /// groups if it is empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::bridge::Bridge;
 use super::checkpoint::audit::{DryRun, Fit, Recorder, Requested, Stored, grouped};
 use super::checkpoint::{Extras, LanguageFile, Tensors, read_llama};
+use super::detector::Detector;
 use super::llama::LlamaConfig;
 use super::manifest::Model;
 use super::source::{RenamedTensors, VisionSource, bridge_source, tuning_source};
@@ -16,7 +17,10 @@ use super::{Error, Result};
 use artgpt_kernels::mode::Fused;
 use artgpt_manifest::{Method, Target};
 
-/// One part of the network and its file.
+/// The name of the part that is not of the network.
+pub(crate) const DETECTOR: &str = "detector";
+
+/// One part of a model and its file.
 #[derive(Debug, Clone, Serialize)]
 pub struct Part {
     /// For people: `language model`.
@@ -114,6 +118,7 @@ pub fn inspect(model: &Model, device: &Device) -> Result<Inspection> {
         Some(config) => inspector.bridge(model, config)?,
         None => 0,
     };
+    inspector.detector(model)?;
     let mut inspection = Inspection {
         parts: inspector.parts,
         unused: inspector.files.unused(),
@@ -161,6 +166,22 @@ impl Inspector {
         if let Some(own) = files.first() {
             let path = own.tensors.path.clone();
             self.add("vision encoder", path, &recorder.requested(), &stored);
+        }
+        Ok(())
+    }
+
+    /// The detector, whose file holds numbers without names.
+    fn detector(&mut self, model: &Model) -> Result<()> {
+        if let Some((path, parameters)) = Detector::examine(model)? {
+            self.parts.push(Part {
+                name: DETECTOR,
+                path,
+                parameters,
+                bytes: 4 * parameters,
+                dtypes: BTreeMap::new(),
+                missing: Vec::new(),
+                misshaped: Vec::new(),
+            });
         }
         Ok(())
     }
@@ -226,7 +247,8 @@ impl Inspection {
         trainable.insert("adapters, norms and projection (the paper)".into(), paper);
         trainable.remove(Method::Projection {}.kind());
         trainable.insert("projection (MiniGPT-4)".into(), projection);
-        let parameters = self.parameters();
+        let network = self.parts.iter().filter(|part| part.name != DETECTOR);
+        let parameters = network.map(|part| part.parameters).sum();
         self.trainable.insert("full".into(), parameters);
         let weights: u64 = self.parts.iter().map(|part| resident(part, device)).sum();
         let cached = [
@@ -247,7 +269,7 @@ impl Inspection {
 fn resident(part: &Part, device: &Device) -> u64 {
     match part.name {
         "vision encoder" if !device.is_cpu() => 2 * part.parameters,
-        "language model" | "vision encoder" => part.bytes,
+        "language model" | "vision encoder" | DETECTOR => part.bytes,
         _ => 4 * part.parameters,
     }
 }

@@ -7,6 +7,7 @@ pub mod artgpt;
 pub mod bridge;
 pub mod checkpoint;
 pub mod convert;
+pub mod detector;
 pub mod device;
 mod error;
 mod fingerprint;

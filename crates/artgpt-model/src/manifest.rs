@@ -8,8 +8,8 @@ use artgpt_base::files::read_limited;
 use artgpt_base::foreign::{self, Foreign};
 
 pub use artgpt_manifest::{
-    AdaptersPart, LanguageKind, LanguagePart, Manifest, PathPart, PeftMethod, PromptPart,
-    QFormerPart, Requantise, Source, VisionKind, VisionPart, requantised,
+    AdaptersPart, DetectorKind, DetectorPart, LanguageKind, LanguagePart, Manifest, PathPart,
+    PeftMethod, PromptPart, QFormerPart, Requantise, Source, VisionKind, VisionPart, requantised,
 };
 
 use super::checkpoint::Tensors;
@@ -196,6 +196,14 @@ fn parse(text: &str, path: &Path) -> Result<Manifest> {
         hint: "a manifest is TOML, as `artgpt-tui models show artgpt-smol` prints it".into(),
     })?;
     check_name(&manifest.name, path)?;
+    let penalty = manifest.prompt.as_ref().and_then(|prompt| prompt.repetition_penalty);
+    if penalty.is_some_and(|penalty| !penalty.is_finite() || penalty <= 0.0) {
+        return Err(Error::Unsupported {
+            path: path.display().to_string(),
+            what: "a prompt.repetition_penalty that is not above 0".into(),
+            hint: "1 is off; 1.1 is usual for a small model".into(),
+        });
+    }
     Ok(manifest)
 }
 
@@ -214,6 +222,19 @@ mod tests {
         let language = model.language_path().expect("has one");
         assert!(language.ends_with("artgpt-smol/SmolLM2-135M-Instruct.Q8_0.gguf"));
         assert_eq!(model.manifest.source[0].file_name(), Some("SmolLM2-135M-Instruct.Q4_1.gguf"));
+    }
+
+    #[test]
+    fn a_penalty_that_divides_by_nothing_is_refused() {
+        let penalty = |p: &str| {
+            let text =
+                format!("name = \"m\"\n[prompt]\ntemplate = \"chatml\"\nrepetition_penalty = {p}");
+            parse(&text, Path::new("m")).map_err(|e| e.to_string())
+        };
+        assert!(penalty("1.1").is_ok());
+        for wrong in ["0.0", "-1.0", "nan", "inf"] {
+            assert!(penalty(wrong).is_err_and(|e| e.contains("repetition_penalty")), "{wrong}");
+        }
     }
 
     #[test]

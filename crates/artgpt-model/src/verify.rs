@@ -5,7 +5,8 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor};
 
 use super::checkpoint::{GgufFile, Tensors};
-use super::inspect::Inspection;
+use super::detector::Detector;
+use super::inspect::{DETECTOR, Inspection};
 use super::manifest::Model;
 use super::{Error, Result};
 
@@ -28,6 +29,10 @@ pub fn first_damaged(weights: &Inspection, model: &Model) -> Result<Option<Strin
         let found = if part.path.extension().is_some_and(|e| e == "gguf") {
             let file = GgufFile::open(&part.path)?;
             first(file.names(), |name| check(file.file_of(name), name, &file.values(name)?))?
+        } else if part.name == DETECTOR {
+            let finite = Detector::of(model, &Device::Cpu)?.is_none_or(|own| own.is_finite());
+            let what = || format!("{} holds numbers that are not finite", part.path.display());
+            (!finite).then(what)
         } else if !part.path.exists() && model.dir.exists() {
             None // inside the program
         } else {

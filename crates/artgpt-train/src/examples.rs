@@ -23,12 +23,25 @@ pub const NO_PICTURE: &str = "I see no picture. Open one first.";
 /// The answer if the label lacks the fact.
 pub const NOT_ON_LABEL: &str = "The label does not say.";
 
+/// Wordings of an answer in whole sentences; some answers have fewer.
+const WORDINGS: usize = 6;
+
 /// Labels and tags of all training paintings.
 pub(crate) struct Museum<'a> {
     /// The labels of all training paintings.
     pub labels: Vec<&'a Label>,
     /// The common tags of all training paintings, each as often as it occurs.
     pub things: Vec<&'a String>,
+    pub manner: Manner,
+}
+
+/// How answers are worded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// In a few words, each answer always in the same ones.
+    Terse,
+    /// In whole sentences. What conversations answer at length, the contents and the whole, is not asked.
+    Spoken,
 }
 
 /// A painting and the formal features of its view.
@@ -53,7 +66,7 @@ pub(crate) fn draw(
         return asked
             .into_iter()
             .filter_map(|question| {
-                let (asked, answer) = formal(*question, seen, rng)?;
+                let (asked, answer) = formal(*question, seen, museum.manner, rng)?;
                 let mut turns = vec![Turn::new(Role::User, asked)];
                 attach_image(&mut turns, 0, None);
                 Some(Example { turns, answer })
@@ -63,23 +76,22 @@ pub(crate) fn draw(
     let mut out = Vec::with_capacity(count + stage.always.len() + stage.presence);
     let mut types = Question::ALL.to_vec();
     types.shuffle(rng);
-    let mut extras = vec![
-        ExtraQuestion::Label,
-        ExtraQuestion::Contents,
-        ExtraQuestion::Describe,
-        ExtraQuestion::NoPicture,
-    ];
+    let mut extras = vec![ExtraQuestion::Label];
+    if museum.manner == Manner::Terse {
+        extras.extend([ExtraQuestion::Contents, ExtraQuestion::Describe]);
+    }
+    extras.push(ExtraQuestion::NoPicture);
     if let Some(second) = second {
         extras.extend([ExtraQuestion::Second(second); 2]);
     }
     let extra = (count / 4).max(1);
     let drawn = types.into_iter().take(count.saturating_sub(2 * extra));
     for question in drawn.chain(stage.always.iter().copied()) {
-        let Some((asked, answer)) = formal(question, seen, rng) else { continue };
+        let Some((asked, answer)) = formal(question, seen, museum.manner, rng) else { continue };
         let label = some_label(museum, rng);
         // Some examples have earlier turns, so that the model learns conversations.
         let rounds = if rng.random_range(0..4) == 0 { rng.random_range(1..=3) } else { 0 };
-        let mut turns = earlier_rounds(rounds, seen, label.as_ref(), rng);
+        let mut turns = earlier_rounds(rounds, seen, label.as_ref(), museum.manner, rng);
         turns.push(Turn::new(Role::User, asked));
         attach_image(&mut turns, 0, label);
         out.push(Example { turns, answer });
@@ -101,7 +113,7 @@ pub(crate) fn of_pixels(
     rng: &mut impl Rng,
 ) -> Vec<Example> {
     let asked = types.iter().filter_map(|question| {
-        let (_, answer) = question.truth(features, None)?;
+        let answer = question.spoken(features, None, rng.random_range(0..WORDINGS))?;
         let mut turns = vec![Turn::new(Role::User, pick(question.training_wordings(), rng))];
         attach_image(&mut turns, 0, None);
         Some(Example { turns, answer })
@@ -110,16 +122,24 @@ pub(crate) fn of_pixels(
 }
 
 /// A formal question in a wording of training, and its true answer.
-fn formal(question: Question, seen: &Seen, rng: &mut impl Rng) -> Option<(&'static str, String)> {
-    let (_, answer) = question.truth(&seen.1, seen.0.kind)?;
+fn formal(
+    question: Question,
+    seen: &Seen,
+    manner: Manner,
+    rng: &mut impl Rng,
+) -> Option<(&'static str, String)> {
+    let answer = match manner {
+        Manner::Terse => question.truth(&seen.1, seen.0.kind)?.1,
+        Manner::Spoken => question.spoken(&seen.1, seen.0.kind, rng.random_range(0..WORDINGS))?,
+    };
     Some((pick(question.training_wordings(), rng), answer))
 }
 
 /// A random formal question and its answer; `fallback` if the random one has no answer.
-fn earlier_round(fallback: Question, seen: &Seen, rng: &mut impl Rng) -> Vec<Turn> {
+fn earlier_round(fallback: Question, seen: &Seen, manner: Manner, rng: &mut impl Rng) -> Vec<Turn> {
     let question = Question::ALL.choose(rng).copied().unwrap_or(fallback);
-    formal(question, seen, rng)
-        .or_else(|| formal(fallback, seen, rng))
+    formal(question, seen, manner, rng)
+        .or_else(|| formal(fallback, seen, manner, rng))
         .map_or_else(Vec::new, |(asked, said)| {
             vec![Turn::new(Role::User, asked), Turn::new(Role::Assistant, said)]
         })
@@ -130,15 +150,16 @@ fn earlier_rounds(
     count: usize,
     seen: &Seen,
     label: Option<&Label>,
+    manner: Manner,
     rng: &mut impl Rng,
 ) -> Vec<Turn> {
     let mut turns = Vec::new();
     for _ in 0..count {
-        match rng.random_range(0..4) {
-            0 => turns.extend(round(label_question(label, rng))),
-            1 => turns.extend(round(contents_question(seen, rng))),
-            2 => turns.extend(round(description_question(seen, rng))),
-            _ => turns.extend(earlier_round(Question::Palette, seen, rng)),
+        match (rng.random_range(0..4), manner) {
+            (0, _) => turns.extend(round(label_question(label, manner, rng))),
+            (1, Manner::Terse) => turns.extend(round(contents_question(seen, rng))),
+            (2, Manner::Terse) => turns.extend(round(description_question(seen, rng))),
+            _ => turns.extend(earlier_round(Question::Palette, seen, manner, rng)),
         }
     }
     turns
@@ -183,7 +204,7 @@ impl ExtraQuestion<'_> {
             Self::Label => {
                 // At least half of the examples have a label.
                 label = if rng.random() { any_label(museum, rng) } else { label };
-                label_question(label.as_ref(), rng)
+                label_question(label.as_ref(), museum.manner, rng)
             }
             Self::Contents => contents_question(seen, rng),
             Self::Presence => presence(seen.0, &museum.things, rng),
@@ -201,7 +222,7 @@ impl ExtraQuestion<'_> {
             Self::Label if rng.random_range(0..3) > 0 => rng.random_range(1..=4),
             _ => 0,
         };
-        let mut turns = earlier_rounds(rounds, seen, label.as_ref(), rng);
+        let mut turns = earlier_rounds(rounds, seen, label.as_ref(), museum.manner, rng);
         turns.push(Turn::new(Role::User, asked));
         attach_image(&mut turns, 0, label);
         Example { turns, answer }
@@ -212,17 +233,18 @@ impl ExtraQuestion<'_> {
 fn second_picture(seen: &Seen, second: &Seen, museum: &Museum, rng: &mut impl Rng) -> Example {
     let first_label = any_label(museum, rng).filter(|_| rng.random_range(0..4) > 0);
     let mut turns = if rng.random() {
-        earlier_round(Question::Palette, seen, rng)
+        earlier_round(Question::Palette, seen, museum.manner, rng)
     } else {
-        let (asked, said) = label_question(first_label.as_ref(), rng);
+        let (asked, said) = label_question(first_label.as_ref(), museum.manner, rng);
         vec![Turn::new(Role::User, asked), Turn::new(Role::Assistant, said)]
     };
     attach_image(&mut turns, 0, first_label);
     let label = any_label(museum, rng).filter(|_| rng.random_range(0..3) > 0);
     let question = Question::ALL.choose(rng).copied().unwrap_or(Question::Palette);
-    let (asked, answer) = match formal(question, second, rng).filter(|_| rng.random()) {
+    let drawn = formal(question, second, museum.manner, rng);
+    let (asked, answer) = match drawn.filter(|_| rng.random()) {
         Some((asked, answer)) => (asked.to_string(), answer),
-        None => label_question(label.as_ref(), rng),
+        None => label_question(label.as_ref(), museum.manner, rng),
     };
     let mut turn = vec![Turn::new(Role::User, asked)];
     attach_image(&mut turn, 1, label);
@@ -261,20 +283,24 @@ fn partial(label: &Label, rng: &mut impl Rng) -> Label {
     }
 }
 
-fn label_question(label: Option<&Label>, rng: &mut impl Rng) -> (String, String) {
+fn label_question(label: Option<&Label>, manner: Manner, rng: &mut impl Rng) -> (String, String) {
     const TITLE: &[&str] = &["What is the title?", "What is this painting called?"];
     const ARTIST: &[&str] = &["Who painted this?", "Who is the artist?"];
     const DATE: &[&str] = &["When was it painted?", "What is the date of this painting?"];
     const MEDIUM: &[&str] = &["What is the medium?", "What is it painted with?"];
     let empty = Label::default();
     let label = label.unwrap_or(&empty);
-    let (wordings, value) = match rng.random_range(0..4) {
-        0 => (TITLE, &label.title),
-        1 => (ARTIST, &label.artist),
-        2 => (DATE, &label.date),
-        _ => (MEDIUM, &label.medium),
+    let (wordings, value, spoken) = match rng.random_range(0..4) {
+        0 => (TITLE, &label.title, "It is called {}, the label says."),
+        1 => (ARTIST, &label.artist, "It is by {}, according to the label."),
+        2 => (DATE, &label.date, "The label dates it {}."),
+        _ => (MEDIUM, &label.medium, "The label gives {} as the medium."),
     };
-    let answer = value.as_ref().map_or_else(|| NOT_ON_LABEL.to_string(), |v| format!("{v}."));
+    let said = |v: &String| match manner {
+        Manner::Terse => format!("{v}."),
+        Manner::Spoken => spoken.replace("{}", v),
+    };
+    let answer = value.as_ref().map_or_else(|| NOT_ON_LABEL.to_string(), said);
     (pick(wordings, rng).to_string(), answer)
 }
 
@@ -359,7 +385,7 @@ mod tests {
             "kind = \"answer\"\nsteps = 1\nbatch = 1\nlr = 1.0\nquestions = 3\nonly = [\"light_key\"]\n",
         )
         .expect("a stage");
-        let museum = Museum { labels: vec![], things: vec![] };
+        let museum = Museum { labels: vec![], things: vec![], manner: Manner::Terse };
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         let (_, truth) = Question::LightKey.truth(&features, None).expect("has one");
         let drawn = draw(&(&painting, features), None, &museum, &stage, &mut rng);
@@ -384,7 +410,7 @@ mod tests {
         };
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         for count in [2, 4, 8, 10] {
-            let museum = Museum { labels: vec![], things: vec![] };
+            let museum = Museum { labels: vec![], things: vec![], manner: Manner::Terse };
             let seen = (&painting, features.clone());
             let stage: Stage = toml::from_str(&format!(
                 "kind = \"answer\"\nsteps = 1\nbatch = 1\nlr = 1.0\nquestions = {count}\n\

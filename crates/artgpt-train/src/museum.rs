@@ -55,6 +55,7 @@ impl<'a> MuseumTask<'a> {
         let museum = examples::Museum {
             labels: shown().map(|p| &p.label).collect(),
             things: shown().flat_map(|p| &p.tags).filter(|t| tags.contains(t)).collect(),
+            manner: examples::Manner::Terse,
         };
         Ok(Self { network, paintings, split, museum, align, pool, views: FrozenCache::new(cache) })
     }

@@ -32,6 +32,9 @@ pub fn manifest(base: &Model, config: &TrainConfig, run: &str) -> Manifest {
     if let Some(part) = &mut manifest.vision {
         part.path = absolute(&base.path(&part.path));
     }
+    if let Some(part) = &mut manifest.detector {
+        part.path = absolute(&base.path(&part.path));
+    }
     // The run's tensors override those of the base's file, which may hold more (`ln_vision`, a
     // tokenizer). A file embedded in the program has no path.
     if let Some(part) = &mut manifest.qformer {

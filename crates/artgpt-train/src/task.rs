@@ -12,6 +12,7 @@ use artgpt_art::View;
 use artgpt_chat::{PromptStyle, Tokenizer};
 use artgpt_kernels::mode::Differentiable;
 use artgpt_model::bridge::Bridge;
+use artgpt_model::detector::Detector;
 use artgpt_model::llama::Llama;
 use artgpt_model::vision::VisionEncoder;
 use artgpt_rundir::Stage;
@@ -111,6 +112,8 @@ pub struct UnitLoss {
 pub struct Network<'a> {
     /// The frozen vision encoder.
     pub vision: &'a dyn VisionEncoder,
+    /// The detector, if prompts have measured lines and the base model has one.
+    pub detector: Option<&'a Detector>,
     /// Q-Former and projection.
     pub bridge: &'a Bridge,
     /// The language model.

@@ -15,7 +15,7 @@ pub(crate) struct AskArgs {
     /// Take the most likely token at each step (temperature 0)
     #[arg(long, conflicts_with_all = ["temperature", "top_p", "top_k", "min_p"])]
     pub greedy: bool,
-    /// Sampling temperature; 0 is greedy [default: the setting `sampling.temperature`, or 0]
+    /// Sampling temperature; 0 is greedy [default: the setting `sampling.temperature`]
     #[arg(long, value_name = "T", allow_negative_numbers = true)]
     pub temperature: Option<f64>,
     /// Nucleus sampling: sample from the smallest set of tokens with this total probability

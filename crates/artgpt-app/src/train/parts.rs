@@ -10,6 +10,7 @@ use artgpt_manifest::{Manifest, PromptPart};
 use artgpt_model::artgpt::{load_trainable, load_vision};
 use artgpt_model::bridge::Bridge;
 use artgpt_model::checkpoint::{LanguageFile, copy_trained, tokenizer_data};
+use artgpt_model::detector::Detector;
 use artgpt_model::llama::Llama;
 use artgpt_model::manifest::Model;
 use artgpt_model::source::bridge_source;
@@ -20,6 +21,7 @@ use artgpt_train::{Network, Params};
 /// What a trainer borrows.
 pub(super) struct Parts {
     vision: Box<dyn VisionEncoder>,
+    detector: Option<Detector>,
     bridge: Bridge,
     language: Llama<Differentiable>,
     pub(super) params: Params,
@@ -50,7 +52,8 @@ impl Parts {
         config.check_trains(&params.trainable())?;
         let vision = load_vision(model, device)?.ok_or_else(|| lacks("[vision]"))?;
         let style = style(config, manifest, &tokenizer)?;
-        Ok(Self { vision, bridge, language, params, tokenizer, style })
+        let detector = if style.measured { Detector::of(model, device)? } else { None };
+        Ok(Self { vision, detector, bridge, language, params, tokenizer, style })
     }
 
     /// Writes into a manifest how the run's conversations are written, if its configuration says so.
@@ -68,6 +71,7 @@ impl Parts {
     pub(super) fn network(&self, config: &TrainConfig, device: &Device) -> Network<'_> {
         Network {
             vision: self.vision.as_ref(),
+            detector: self.detector.as_ref(),
             bridge: &self.bridge,
             language: &self.language,
             tokenizer: &self.tokenizer,

@@ -87,7 +87,7 @@ impl Engine {
                     _ => turns,
                 };
                 let measured = match *measured && self.format.style.measured {
-                    true => self.measured.lines(turns, pictures),
+                    true => self.measured.lines(turns, pictures)?,
                     false => Vec::new(),
                 };
                 let (style, tokenizer) = (&self.format.style, &self.tokenizer);

@@ -205,6 +205,34 @@ fn an_answer_that_goes_round_in_circles_ends_where_the_manifest_says_so() {
 }
 
 #[test]
+fn a_model_s_repetition_penalty_holds_in_chats_unless_the_settings_have_one() {
+    let tokens = |own: Option<f32>, asked: f32, raw: bool| {
+        let prompt = PromptPart {
+            template: "vicuna".into(),
+            repetition_penalty: own,
+            ..PromptPart::default()
+        };
+        let mut engine = with_prompt(prompt);
+        let turns = vec![Turn::new(Role::User, "a b")];
+        let request = Request {
+            prompt: match raw {
+                true => Prompt::Raw("a b".into()),
+                false => Prompt::Chat { system: None, turns, measured: true },
+            },
+            pictures: Vec::new(),
+            sampling: SamplingConfig { repetition_penalty: asked, ..SamplingConfig::greedy() },
+            max_new_tokens: 30,
+        };
+        engine.generate(&request, &Cancel::default(), |_| {}).expect("answers").token_ids
+    };
+    let distinct = |ids: &[u32]| ids.iter().collect::<std::collections::BTreeSet<_>>().len();
+    let (plain, own) = (tokens(None, 1.0, false), tokens(Some(5.0), 1.0, false));
+    assert!(distinct(&own) > distinct(&plain), "{own:?} {plain:?}");
+    assert_eq!(tokens(Some(5.0), 1.05, false), tokens(None, 1.05, false), "the settings' holds");
+    assert_eq!(tokens(Some(5.0), 1.0, true), tokens(None, 1.0, true), "a raw prompt has none");
+}
+
+#[test]
 fn a_caption_reads_the_same_with_and_without_its_picture() {
     let facts = "mostly blue; low key";
     let pictures = [picture("picture.png")];

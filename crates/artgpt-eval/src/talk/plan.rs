@@ -1,14 +1,16 @@
 //! What an evaluation asks: which paintings, which wrong picture, which conversations.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
+use image::RgbImage;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::corpus::{Conversation, Corpus};
 use crate::Shown;
-use artgpt_art::{FormalFeatures, Label, Painting, Paintings, View, measured_view};
+use artgpt_art::{FormalFeatures, Label, Objects, Painting, Paintings, View, measured_view};
 
 /// Seed of the wrong pictures and of the choice of conversations.
 const SEED: u64 = 7;
@@ -53,6 +55,7 @@ pub struct Task<'a> {
     pub(super) wrong: Shown,
     pub(super) right_facts: String,
     pub(super) wrong_facts: String,
+    wrong_painting: &'a Painting,
     label: String,
 }
 
@@ -96,6 +99,28 @@ impl<'a> Plan<'a> {
         Ok(Self { tasks, extent })
     }
 
+    /// Adds to the facts what a detector finds in the pictures.
+    ///
+    /// # Errors
+    /// Those of `find`.
+    pub fn name_objects<E>(
+        &mut self,
+        mut find: impl FnMut(&RgbImage) -> Result<Objects, E>,
+    ) -> Result<(), E> {
+        let mut known: BTreeMap<u64, Objects> = BTreeMap::new();
+        for task in &mut self.tasks {
+            for painting in [task.painting, task.wrong_painting] {
+                if let Entry::Vacant(entry) = known.entry(painting.id) {
+                    entry.insert(find(&painting.image)?);
+                }
+            }
+            let of = |painting: &Painting| known.get(&painting.id);
+            task.right_facts = measured_view(&task.right.view, of(task.painting));
+            task.wrong_facts = measured_view(&task.wrong.view, of(task.wrong_painting));
+        }
+        Ok(())
+    }
+
     /// Questions that are asked in each cell.
     pub fn rounds(&self) -> usize {
         let conversations = self.tasks.iter().flat_map(|task| &task.conversations);
@@ -119,7 +144,7 @@ fn wrong_pictures<'a>(
 impl<'a> Task<'a> {
     fn new(
         painting: &'a Painting,
-        wrong: &Painting,
+        wrong_painting: &'a Painting,
         all: Vec<&'a Conversation>,
         limit: Option<usize>,
     ) -> Self {
@@ -133,14 +158,15 @@ impl<'a> Task<'a> {
         chosen.shuffle(&mut ChaCha8Rng::seed_from_u64(SEED ^ painting.id));
         chosen.truncate(limit.unwrap_or(usize::MAX));
         chosen.sort_by_key(|conversation| conversation.line);
-        let (right, wrong) = (shown(painting), shown(wrong));
+        let (right, wrong) = (shown(painting), shown(wrong_painting));
         let features = FormalFeatures::measure(&right.view);
         Self {
             painting,
             conversations: chosen,
             references,
-            right_facts: measured_view(&right.view),
-            wrong_facts: measured_view(&wrong.view),
+            right_facts: measured_view(&right.view, None),
+            wrong_facts: measured_view(&wrong.view, None),
+            wrong_painting,
             features,
             right,
             wrong,
@@ -231,9 +257,32 @@ mod tests {
         for task in &plan.tasks {
             let other = museum.all.iter().find(|other| other.id != task.painting.id);
             let [right, wrong] = [task.painting, other.expect("has another")]
-                .map(|painting| artgpt_art::measured_line(&painting.image));
+                .map(|painting| artgpt_art::measured_line(&painting.image, None));
             assert_eq!((&task.right_facts, &task.wrong_facts), (&right, &wrong));
         }
+    }
+
+    #[test]
+    fn facts_name_what_a_detector_finds_in_each_picture_once() {
+        let museum = museum(2);
+        let corpus = corpus(2, 1);
+        let mut plan = Plan::new(&museum, &corpus, ALL).expect("is a plan");
+        let mut looked = 0;
+        let find = |_: &RgbImage| -> Result<Objects, PlanError> {
+            looked += 1;
+            let edges = [0.1, 0.2, 0.2, 0.3];
+            let dog = artgpt_art::Found { name: "dog", score: 0.9, edges };
+            Ok(Objects(vec![dog; looked - 1]))
+        };
+        plan.name_objects(find).expect("finds");
+        assert_eq!(looked, 2);
+        let (first, second) = ("; no person found", "; no person found; dog, left");
+        for (task, (right, wrong)) in plan.tasks.iter().zip([(first, second), (second, first)]) {
+            assert!(task.right_facts.ends_with(right), "{}", task.right_facts);
+            assert!(task.wrong_facts.ends_with(wrong), "{}", task.wrong_facts);
+        }
+        let fails = plan.name_objects(|_| Err(PlanError::NoOther));
+        assert_eq!(fails, Err(PlanError::NoOther));
     }
 
     #[test]

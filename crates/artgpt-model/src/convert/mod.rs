@@ -181,6 +181,10 @@ fn write_vision(
     if let Some(part) = &mut manifest.projection {
         part.path = writer.part(&part.path)?;
     }
+    if let Some(part) = &mut manifest.detector {
+        progress("detector");
+        part.path = writer.copy(&part.path)?;
+    }
     Ok(())
 }
 

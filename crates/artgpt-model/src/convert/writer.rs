@@ -115,6 +115,18 @@ impl Writer<'_> {
         Ok(name)
     }
 
+    /// Copies a file that is not of tensors; returns its path in the target.
+    pub(super) fn copy(&self, source: &str) -> Result<String> {
+        let path = self.model.path(source);
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let end = path.extension().map(|end| format!(".{}", end.to_string_lossy()));
+        let name = self.free_name(&stem, &end.unwrap_or_default());
+        let to = self.dir.join(&name);
+        std::fs::copy(&path, &to).map_err(io(&path))?;
+        sync(&to)?;
+        Ok(name)
+    }
+
     /// Writes a Hugging Face language model as a folder, also when the manifest names a file in it.
     pub(super) fn language(&mut self, source: &str) -> Result<String> {
         let path = self.model.path(source);

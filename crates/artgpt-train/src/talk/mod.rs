@@ -73,6 +73,7 @@ impl<'a> TalkTask<'a> {
             examples::Museum {
                 labels: shown().map(|p| &p.label).collect(),
                 things: shown().flat_map(|p| &p.tags).filter(is_common).collect(),
+                manner: examples::Manner::Spoken,
             }
         });
         let share = match &config.data {
@@ -104,7 +105,7 @@ impl<'a> TalkTask<'a> {
         let limit = config.cache_mb << 20;
         let encoded = FrozenCache::new(limit / VALIDATION_CACHE);
         let limit = limit - limit / VALIDATION_CACHE;
-        let pictures = Pictures::new(paintings, limit, network.style.measured);
+        let pictures = Pictures::new(paintings, limit, network.style.measured, network.detector);
         let mut task = Self {
             network,
             config: config.clone(),

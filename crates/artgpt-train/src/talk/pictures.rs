@@ -9,7 +9,8 @@ use lru::LruCache;
 
 use crate::data::Picture;
 use crate::data::conversations::{PictureSource, ShownPicture};
-use artgpt_art::{Artwork, Label, Painting, Paintings, decode, measured_line, within};
+use artgpt_art::{Artwork, Label, Objects, Painting, Paintings, decode, measured_line, within};
+use artgpt_model::detector::Detector;
 
 /// Limit on the longer side, in pixels, of a picture in memory; a museum has the same.
 const LONG_SIDE: u32 = 512;
@@ -20,10 +21,29 @@ pub(super) struct Loaded<'a> {
     pub label: Option<Label>,
     /// The museum's record.
     pub painting: Option<&'a Painting>,
-    /// The line of the whole picture's features.
-    measured: Arc<OnceLock<String>>,
+    measured: Arc<OnceLock<Measured>>,
+    detector: Option<&'a Detector>,
     /// The museum's file.
     file: Option<PathBuf>,
+}
+
+/// What is measured in a whole picture.
+struct Measured {
+    line: String,
+    objects: Option<Objects>,
+    /// Why the detector found nothing.
+    failure: Option<String>,
+}
+
+impl Measured {
+    fn of(image: &RgbImage, detector: Option<&Detector>) -> Self {
+        let found = detector.map(|detector| detector.find(image)).transpose();
+        let (objects, failure) = match found {
+            Ok(objects) => (objects, None),
+            Err(e) => (None, Some(format!("the detector failed: {e}"))),
+        };
+        Self { line: measured_line(image, objects.as_ref()), objects, failure }
+    }
 }
 
 enum Pixels<'a> {
@@ -41,9 +61,19 @@ impl Loaded<'_> {
 
     /// The line of the whole picture's measured features, as in a chat: of the file in its own size.
     pub(super) fn measured(&self) -> &str {
+        &self.measure().line
+    }
+
+    /// What the detector found in the whole picture.
+    pub(super) fn objects(&self) -> Option<&Objects> {
+        self.measure().objects.as_ref()
+    }
+
+    fn measure(&self) -> &Measured {
         self.measured.get_or_init(|| {
             let file = self.file.as_ref().and_then(|path| Artwork::open(path).ok());
-            measured_line(file.as_ref().map_or(self.image(), |artwork| &artwork.image))
+            let image = file.as_ref().map_or(self.image(), |artwork| &artwork.image);
+            Measured::of(image, self.detector)
         })
     }
 
@@ -62,9 +92,11 @@ pub(super) struct Pictures<'a> {
     pub museum: Option<PathBuf>,
     cache: Mutex<Cache<'a>>,
     /// The measured lines, which are short and take long to compute.
-    lines: Mutex<HashMap<usize, Arc<OnceLock<String>>>>,
+    lines: Mutex<HashMap<usize, Arc<OnceLock<Measured>>>>,
     /// Whether lines are needed.
     measured: bool,
+    /// Finds what the lines name.
+    detector: Option<&'a Detector>,
     /// Max bytes of pixels in memory.
     limit: usize,
 }
@@ -76,9 +108,15 @@ struct Cache<'a> {
 
 impl<'a> Pictures<'a> {
     /// `measured` says whether the measured lines are needed.
-    pub(super) fn new(paintings: Option<&'a Paintings>, limit: usize, measured: bool) -> Self {
+    pub(super) fn new(
+        paintings: Option<&'a Paintings>,
+        limit: usize,
+        measured: bool,
+        detector: Option<&'a Detector>,
+    ) -> Self {
         let cache = Mutex::new(Cache { by_number: LruCache::unbounded(), bytes: 0 });
-        Self { paintings, museum: None, cache, lines: Mutex::default(), measured, limit }
+        let lines = Mutex::default();
+        Self { paintings, museum: None, cache, lines, measured, detector, limit }
     }
 
     /// Picture number `at`.
@@ -108,6 +146,7 @@ impl<'a> Pictures<'a> {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let measured = lines.entry(at).or_default().clone();
         drop(lines);
+        let detector = self.detector;
         let (image, label) = match &shown.source {
             PictureSource::Painting(id) => {
                 let painting = self.paintings.and_then(|all| all.get(*id));
@@ -119,10 +158,11 @@ impl<'a> Pictures<'a> {
                     label: Some(painting.label.clone()),
                     painting: Some(painting),
                     measured,
+                    detector,
                     file,
                 };
                 if self.measured {
-                    loaded.measured();
+                    loaded.measure().failure.clone().map_or(Ok(()), Err)?;
                 }
                 return Ok(loaded);
             }
@@ -137,7 +177,8 @@ impl<'a> Pictures<'a> {
             }
         };
         if self.measured {
-            measured.get_or_init(|| measured_line(&image));
+            let known = measured.get_or_init(|| Measured::of(&image, detector));
+            known.failure.clone().map_or(Ok(()), Err)?;
         }
         let pixels = match within(image.dimensions(), LONG_SIDE) {
             Some((w, h)) => {
@@ -145,6 +186,7 @@ impl<'a> Pictures<'a> {
             }
             None => image,
         };
-        Ok(Loaded { pixels: Pixels::Own(pixels), label, painting: None, measured, file: None })
+        let pixels = Pixels::Own(pixels);
+        Ok(Loaded { pixels, label, painting: None, measured, detector, file: None })
     }
 }

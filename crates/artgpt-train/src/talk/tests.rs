@@ -157,6 +157,7 @@ fn small_with(context_length: usize) -> Small {
 impl Small {
     fn network(&self, measured: bool) -> Network<'_> {
         Network {
+            detector: None,
             vision: &Quarters,
             bridge: &self.bridge,
             language: &self.language,

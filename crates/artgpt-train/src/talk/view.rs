@@ -232,8 +232,10 @@ impl<'a> TalkTask<'a> {
         system: Option<&str>,
     ) -> Result<Vec<Segment>> {
         let features = FormalFeatures::measure(&view.first);
-        let picture = view.pictures.first();
-        let line = self.network.style.measured.then(|| measured_view(&view.first));
+        let picture = view.pictures.first().cloned();
+        let picture = picture.as_ref();
+        let objects = picture.and_then(|picture| picture.objects());
+        let line = self.network.style.measured.then(|| measured_view(&view.first, objects));
         let museum = picture.and_then(|picture| picture.painting).zip(self.museum.as_ref());
         let seen = museum.map(|(painting, museum)| ((painting, features.clone()), museum));
         let questions = Stage { kind: StageKind::Answer, questions: DRAWN, ..stage.clone() };

@@ -14,7 +14,9 @@ use artgpt_art::Paintings;
 use artgpt_base::files::read_text;
 use artgpt_engine::{Cancel, SCHEME};
 use artgpt_eval::talk::{Corpus, Extent, Line, Plan, Report, Talker, ask};
+use artgpt_model::detector::Detector;
 use artgpt_model::manifest::Model;
+use candle_core::Device;
 use identity::Identity;
 use talker::Local;
 
@@ -49,8 +51,11 @@ pub fn talk(app: &App, request: &TalkRequest, cancel: &Cancel) -> Result<Report>
     let museum = Paintings::open(&models::data_folder(app, &request.museum)?)?;
     let corpus = Corpus::read(&text, |id| museum.get(id).is_some());
     corpus.skipped.sentences().for_each(|sentence| app.tell(&Event::Evaluation(&sentence)));
-    let plan = Plan::new(&museum, &corpus, request.extent).map_err(EvalError::Talk)?;
+    let mut plan = Plan::new(&museum, &corpus, request.extent).map_err(EvalError::Talk)?;
     let model = models::ready(app, name)?;
+    if let Some(detector) = Detector::of(&model, &Device::Cpu)? {
+        plan.name_objects(|image| detector.find(image))?;
+    }
     let mut answers = match &request.out {
         Some(folder) => Answers::open(folder, &Identity::of(&model, &text, &museum)?)?,
         None => Answers::default(),

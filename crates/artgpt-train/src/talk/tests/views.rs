@@ -140,10 +140,11 @@ fn the_measured_line_is_that_of_the_museum_s_file() {
         key: "7".into(),
         source: PictureSource::Painting(7),
     };
-    let mut pictures = Pictures::new(Some(&paintings), 1 << 20, true);
+    let mut pictures = Pictures::new(Some(&paintings), 1 << 20, true, None);
     pictures.museum = Some(dir.path().to_path_buf());
     let loaded = pictures.get(0, &shown).expect("is there");
     assert!(loaded.measured().starts_with("mostly blue;"), "{}", loaded.measured());
-    let copy = Pictures::new(Some(&paintings), 1 << 20, true).get(0, &shown).expect("is there");
+    let copy =
+        Pictures::new(Some(&paintings), 1 << 20, true, None).get(0, &shown).expect("is there");
     assert!(copy.measured().starts_with("mostly red;"), "{}", copy.measured());
 }
