@@ -27,6 +27,7 @@ fn seeing(context: &Context, args: SeeingArgs) -> Result<(), Failure> {
         views: args.views.into(),
         things: args.things.into(),
         trained_wording: args.trained_wording,
+        measured: args.measured,
     };
     let table = see(&context.app, &request, &cancel_on_signal()?)?;
     match context.json {

@@ -55,6 +55,10 @@ pub(crate) struct SeeingArgs {
     /// Ask with the wordings of the training data instead of the held-out wording
     #[arg(long)]
     pub trained_wording: bool,
+    /// Write the image's measured line into the prompt, as a chat does where the model's manifest says so;
+    /// without this the model has its pixels only
+    #[arg(long)]
+    pub measured: bool,
 }
 
 #[derive(Debug, clap::Args)]

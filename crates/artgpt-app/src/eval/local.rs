@@ -16,6 +16,8 @@ const MAX_NEW_TOKENS: usize = 24;
 pub(super) struct Local<'a> {
     pub(super) engine: &'a mut Engine,
     pub(super) cancel: &'a Cancel,
+    /// Writes the measured line behind a picture, if the model's manifest says so, as a chat does.
+    pub(super) measured: bool,
 }
 
 impl Answerer for Local<'_> {
@@ -29,7 +31,7 @@ impl Answerer for Local<'_> {
             image: Arc::new(shown.view.pixels().clone()),
         });
         let request = Request {
-            prompt: Prompt::Chat { system: None, turns: vec![turn], measured: false },
+            prompt: Prompt::Chat { system: None, turns: vec![turn], measured: self.measured },
             pictures: pictures.into_iter().collect(),
             sampling: SamplingConfig::greedy(),
             max_new_tokens: MAX_NEW_TOKENS,

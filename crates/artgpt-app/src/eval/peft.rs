@@ -147,7 +147,7 @@ impl Session<'_> {
         let paintings = Paintings::open(&models::data_folder(app, museum)?)?;
         let held_out: Vec<_> = split.held_out.iter().filter_map(|id| paintings.get(*id)).collect();
         let tags = paintings.common_tags(&split);
-        let mut local = Local { engine: &mut engine, cancel: self.cancel };
+        let mut local = Local { engine: &mut engine, cancel: self.cancel, measured: false };
         let extent = self.comparison.extent();
         let progress = |done, total| app.tell(&Event::Evaluated { done, total });
         Ok(seeing(&mut local, &name, &held_out, &tags, extent, progress)?.rows)

@@ -29,6 +29,8 @@ pub struct SeeingRequest {
     pub things: usize,
     /// Ask with the wordings of the training data.
     pub trained_wording: bool,
+    /// Write the measured line into prompts, if the model's manifest says so.
+    pub measured: bool,
 }
 
 /// Asks a model about the paintings that it never saw.
@@ -56,7 +58,7 @@ pub fn see(app: &App, request: &SeeingRequest, cancel: &Cancel) -> Result<Seeing
         trained_wording: request.trained_wording,
         controls: true,
     };
-    let mut local = Local { engine: &mut engine, cancel };
+    let mut local = Local { engine: &mut engine, cancel, measured: request.measured };
     let progress = |done, total| app.tell(&Event::Evaluated { done, total });
     seeing(&mut local, &name, &held_out, &tags, extent, progress)
 }
