@@ -4,7 +4,8 @@ use ratatui::Frame;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::form::{FIELDS, FormWindow};
+use super::form::Field;
+use super::form_window::FormWindow;
 use crate::tui::components::message;
 use crate::tui::keys::{FormAction, Hints};
 use crate::tui::panel::state::Panel;
@@ -17,18 +18,17 @@ pub(crate) fn draw(panel: &Panel, form: &FormWindow, frame: &mut Frame) {
 fn fields(panel: &Panel, form: &FormWindow) -> Vec<Line<'static>> {
     let theme = &panel.theme;
     let mut lines = Vec::new();
-    for (i, (name, usual)) in FIELDS.iter().enumerate() {
-        let chosen = i == form.at;
-        let value = form.typed(i);
-        let name =
-            Span::styled(format!("{name:<14} "), if chosen { theme.accent } else { theme.dim });
-        let mut line = Line::from(name);
+    for field in Field::ALL {
+        let chosen = field == form.selected;
+        let value = form.typed(field);
+        let style = if chosen { theme.accent } else { theme.dim };
+        let mut line = Line::from(Span::styled(format!("{:<14} ", field.name()), style));
         match chosen {
-            true => line.extend(form.field().spans(Style::new(), theme)),
+            true => line.extend(form.input().spans(Style::new(), theme)),
             false => line.push_span(Span::raw(printable(&value))),
         }
         if value.is_empty() {
-            line.push_span(Span::styled(*usual, theme.dim));
+            line.push_span(Span::styled(field.hint(), theme.dim));
         }
         lines.push(line);
     }

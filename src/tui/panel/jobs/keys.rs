@@ -2,7 +2,8 @@
 
 use crossterm::event::KeyEvent;
 
-use super::form::{self, FormWindow};
+use super::form::Field;
+use super::form_window::{self, FormWindow};
 use super::question::{Question, Subject};
 use crate::tui::keys::{JobsAction, QuestionAction};
 use crate::tui::panel::effects::Effect;
@@ -22,7 +23,7 @@ pub(crate) enum Action {
     Ask(Subject),
     /// Answer the question.
     Answer(bool),
-    Form(form::Action),
+    Form(form_window::Action),
 }
 
 pub(crate) fn action(panel: &Panel, key: KeyEvent) -> Option<Action> {
@@ -71,10 +72,10 @@ fn answer(panel: &mut Panel, yes: bool) -> Vec<Effect> {
     effect.into_iter().collect()
 }
 
-fn apply_to_form(panel: &mut Panel, action: form::Action) -> Vec<Effect> {
+fn apply_to_form(panel: &mut Panel, action: form_window::Action) -> Vec<Effect> {
     let Some(form) = panel.overlays.form_mut() else { return Vec::new() };
     let effect = match action {
-        form::Action::Close => {
+        form_window::Action::Close => {
             if form.is_submitting() {
                 let key = panel.keymap.shown(JobsAction::Stop);
                 panel.notice = Some(format!("the job is being submitted; {key} stops it"));
@@ -83,8 +84,8 @@ fn apply_to_form(panel: &mut Panel, action: form::Action) -> Vec<Effect> {
             panel.overlays.close();
             return Vec::new();
         }
-        form::Action::Complete => Effect::Complete(form.typed(0)),
-        form::Action::Send => match form.send() {
+        form_window::Action::Complete => Effect::Complete(form.typed(Field::Configuration)),
+        form_window::Action::Send => match form.send() {
             true => Effect::Submit(form.form()),
             false => Effect::Check(form.form()),
         },

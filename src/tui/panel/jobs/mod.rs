@@ -1,12 +1,13 @@
 //! Control of jobs: submit, pause, resume, stop, delete.
 
-mod form;
+pub(super) mod form;
 pub(super) mod form_view;
+mod form_window;
 pub(super) mod keys;
 pub(super) mod question;
 mod steer;
 
-pub(super) use form::FormWindow;
+pub(super) use form_window::FormWindow;
 pub(super) use keys::Action;
 pub(super) use question::Question;
 

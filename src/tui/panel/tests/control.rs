@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::tui::panel::jobs::form::Field;
 use artgpt_rundir::job::Wanted;
 use artgpt_rundir::{RunState, Status};
 
@@ -79,7 +80,8 @@ fn a_form_is_checked_before_it_is_submitted_and_again_after_a_change() {
     press(&mut panel, "N");
     update(&mut panel, Message::Paste("a.toml\n".into()));
     let check = press(&mut panel, "Enter");
-    assert!(matches!(&check[..], [Effect::Check(form)] if form.value("configuration") == "a.toml"));
+    let Some(Effect::Check(form)) = check.first() else { panic!("{check:?}") };
+    assert_eq!(form.get(Field::Configuration), "a.toml");
     assert!(press(&mut panel, "Enter").is_empty(), "it is being checked");
     let asked = |panel: &Panel| Box::new(panel.overlays.form().expect("is open").form());
     let other = Box::new(Form::default());
