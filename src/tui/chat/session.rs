@@ -3,6 +3,7 @@
 use super::answer;
 use super::state::{ModelState, State};
 use super::windows;
+use crate::tui::components::Overlays;
 use crate::tui::effect::Effect;
 use crate::tui::moment::Moment;
 use artgpt_base::mask::mask_url;
@@ -66,5 +67,5 @@ fn clear(state: &mut State, conversation: Conversation) {
     state.scroll = 0;
     state.composer.forget_recalled();
     state.last_usage = None;
-    state.overlays.clear();
+    state.overlays = Overlays::default();
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::windows::Overlay;
 use super::{artwork, composer};
+use crate::tui::components::Overlays;
 use crate::tui::keys::Keymap;
 use crate::tui::theme::Theme;
 use crate::tui::ui::Ui;
@@ -29,8 +30,8 @@ pub(crate) struct State {
     pub(crate) answer: Option<Streaming>,
     pub(crate) last_usage: Option<(Usage, Option<f64>)>,
     pub(crate) next_request: u64,
-    /// Windows; the last one is on top and gets keys first.
-    pub(crate) overlays: Vec<Overlay>,
+    /// Windows over the screen.
+    pub(crate) overlays: Overlays<Overlay>,
     pub(crate) notice: Option<Notice>,
     /// Why sessions are not saved, where that is so.
     pub(crate) unsaved: Option<String>,
@@ -86,7 +87,7 @@ impl State {
             answer: None,
             last_usage: None,
             next_request: 0,
-            overlays: Vec::new(),
+            overlays: Overlays::default(),
             notice: None,
             unsaved: None,
             quitting: false,

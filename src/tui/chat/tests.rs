@@ -247,7 +247,7 @@ fn a_path_is_completed_and_opened() {
     let found = vec!["/art/a.png".into(), "/art/b.png".into()];
     update(&mut s, Message::Completed("/a".into(), found.clone()));
     press(&mut s, KeyCode::Tab, KeyModifiers::NONE);
-    let Some(Overlay::Open(window)) = s.overlays.last() else { panic!("closed") };
+    let Some(Overlay::Open(window)) = s.overlays.top() else { panic!("closed") };
     assert_eq!(window.text(), "/art/");
     // An answer to an older text is ignored.
     update(&mut s, Message::Completed("/a".into(), vec!["/x".into()]));
@@ -277,7 +277,7 @@ fn keys_wait_for_the_candidates_of_what_was_typed() {
     type_text(&mut s, "/art/43");
     update(&mut s, Message::Completed("/art/43".into(), found));
     assert!(press(&mut s, KeyCode::Enter, KeyModifiers::NONE).is_empty());
-    assert!(matches!(s.overlays.last(), Some(Overlay::Open(window)) if window.text() == "/art/43"));
+    assert!(matches!(s.overlays.top(), Some(Overlay::Open(window)) if window.text() == "/art/43"));
     type_text(&mut s, "b");
     update(&mut s, Message::Completed("/art/43b".into(), vec!["/art/43b.png".into()]));
     let effects = press(&mut s, KeyCode::Enter, KeyModifiers::NONE);

@@ -158,7 +158,7 @@ fn interrupt(state: &mut State, again: bool) -> Vec<Effect> {
 
 /// Pasted text goes where typing goes.
 pub(crate) fn paste(state: &mut State, text: &str) -> Vec<Effect> {
-    match state.overlays.last_mut() {
+    match state.overlays.top_mut() {
         Some(Overlay::Open(window)) => window.paste(&printable(text.trim())),
         Some(_) => Vec::new(),
         None => {

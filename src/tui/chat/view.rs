@@ -17,7 +17,7 @@ pub(crate) fn view(state: &State, frame: &mut Frame) {
         status::view(state, area, frame);
     }
     status::view_long_notice(state, &areas, frame);
-    for overlay in &state.overlays {
+    for overlay in state.overlays.iter() {
         overlay.view(state, frame);
     }
 }

@@ -110,7 +110,7 @@ pub(crate) fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
     match action {
         Action::Quit => return vec![Effect::Quit { by_user: true }],
         Action::Redraw => return vec![Effect::Redraw],
-        Action::Help => panel.overlays.open(Overlay::Help(Box::new(HelpWindow::new(HELP)))),
+        Action::Help => panel.overlays.push(Overlay::Help(Box::new(HelpWindow::new(HELP)))),
         Action::Back => back(panel),
         Action::SwitchFocus => {
             panel.focus = match panel.focus {
@@ -140,7 +140,7 @@ pub(crate) fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
                 .help_mut()
                 .is_some_and(|help| help.key(&panel.keymap, panel.screen, key));
             if closes {
-                panel.overlays.close();
+                panel.overlays.pop();
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Windows over the panel: a stack, of which the top one gets keys first.
+//! Windows over the panel.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -8,6 +8,7 @@ use super::machine::{self, MachineWindow};
 use super::notes::{self, NoteWindow};
 use super::page::{self, Page};
 use super::state::Panel;
+use crate::tui::components::Overlays;
 use crate::tui::help::HelpWindow;
 
 /// One window.
@@ -20,23 +21,19 @@ pub(crate) enum Overlay {
     Page(Box<Page>),
 }
 
-/// The open windows.
-#[derive(Default)]
-pub(crate) struct Overlays(Vec<Overlay>);
-
 /// Defines access to the window of one kind, wherever it is in the stack.
 macro_rules! access {
     ($variant:ident, $window:ty, $(#[$meta:meta])? $get:ident, $get_mut:ident) => {
         $(#[$meta])?
         pub(crate) fn $get(&self) -> Option<&$window> {
-            self.0.iter().find_map(|overlay| match overlay {
+            self.iter().find_map(|overlay| match overlay {
                 Overlay::$variant(window) => Some(&**window),
                 _ => None,
             })
         }
 
         pub(crate) fn $get_mut(&mut self) -> Option<&mut $window> {
-            self.0.iter_mut().find_map(|overlay| match overlay {
+            self.iter_mut().find_map(|overlay| match overlay {
                 Overlay::$variant(window) => Some(&mut **window),
                 _ => None,
             })
@@ -44,33 +41,15 @@ macro_rules! access {
     };
 }
 
-impl Overlays {
-    /// Opens a window over the others.
-    pub(crate) fn open(&mut self, overlay: Overlay) {
-        self.0.push(overlay);
-    }
-
-    /// Closes the window on top.
-    pub(crate) fn close(&mut self) {
-        self.0.pop();
-    }
-
+impl Overlays<Overlay> {
     /// Closes the form, wherever it is.
     pub(crate) fn close_form(&mut self) {
-        self.0.retain(|overlay| !matches!(overlay, Overlay::Form(_)));
-    }
-
-    pub(crate) fn top(&self) -> Option<&Overlay> {
-        self.0.last()
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Overlay> {
-        self.0.iter()
+        self.close_where(|overlay| matches!(overlay, Overlay::Form(_)));
     }
 
     /// Closes the question, if it is on top.
     pub(crate) fn take_question(&mut self) -> Option<Question> {
-        match self.0.pop_if(|top| matches!(top, Overlay::Question(_)))? {
+        match self.pop_if(|top| matches!(top, Overlay::Question(_)))? {
             Overlay::Question(question) => Some(question),
             _ => None,
         }
@@ -78,7 +57,7 @@ impl Overlays {
 
     /// Closes the note, if it is on top.
     pub(crate) fn take_note(&mut self) -> Option<NoteWindow> {
-        match self.0.pop_if(|top| matches!(top, Overlay::Note(_)))? {
+        match self.pop_if(|top| matches!(top, Overlay::Note(_)))? {
             Overlay::Note(note) => Some(*note),
             _ => None,
         }
@@ -150,6 +129,6 @@ mod tests {
         press(&mut panel, "i ?");
         assert!(panel.overlays.page().is_some() && panel.overlays.help().is_none());
         press(&mut panel, "Esc ? Esc");
-        assert!(panel.overlays.top().is_none());
+        assert!(panel.overlays.is_empty());
     }
 }

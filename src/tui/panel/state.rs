@@ -14,9 +14,10 @@ use super::filter_input::FilterInput;
 use super::jobs::Form;
 use super::list::RunList;
 use super::notes::Notes;
-use super::overlay::Overlays;
+use super::overlay::Overlay;
 use super::saved_state::Saved;
 use super::table::RunTable;
+use crate::tui::components::Overlays;
 use crate::tui::graphics::ColourDepth;
 use crate::tui::keys::Keymap;
 use crate::tui::theme::Theme;
@@ -44,8 +45,8 @@ pub(crate) struct Panel {
     pub table: RunTable,
     pub charts: Charts,
     pub saved: Saved,
-    /// Windows; the last one is on top and gets keys first.
-    pub overlays: Overlays,
+    /// Windows over the screen.
+    pub overlays: Overlays<Overlay>,
     /// What was typed into the form last.
     pub draft: Form,
     pub notes: Notes,

@@ -79,12 +79,12 @@ pub(super) fn on_key(state: &mut State, key: KeyEvent) -> Vec<Effect> {
 
 /// Whether a window shows what is on disk, which another process may change.
 pub(super) fn follows_disk(state: &State) -> bool {
-    matches!(state.overlays.last(), Some(Overlay::Models(_) | Overlay::Open(_)))
+    matches!(state.overlays.top(), Some(Overlay::Models(_) | Overlay::Open(_)))
 }
 
 /// Reads again what the window on top shows, unless it is being read.
 pub(super) fn read_again(state: &mut State) -> Vec<Effect> {
-    match state.overlays.last_mut() {
+    match state.overlays.top_mut() {
         Some(Overlay::Models(window)) => window.read_again(),
         Some(Overlay::Open(window)) => window.read_again(),
         _ => Vec::new(),

@@ -39,7 +39,7 @@ pub(in crate::tui::chat) fn listed(state: &mut State, mut choices: Vec<Choice>) 
             0
         });
     }
-    for overlay in &mut state.overlays {
+    for overlay in state.overlays.iter_mut() {
         if let Overlay::Models(window) = overlay {
             window.reading = false;
             // A model that was installed meanwhile moves no selection.

@@ -29,7 +29,7 @@ pub(in crate::tui::chat) fn open(state: &mut State) -> Vec<Effect> {
 
 /// The sessions are known.
 pub(in crate::tui::chat) fn listed(state: &mut State, sessions: Vec<Session>) {
-    for overlay in &mut state.overlays {
+    for overlay in state.overlays.iter_mut() {
         if let Overlay::Sessions(window) = overlay {
             window.list.set(sessions);
             window.confirming = false;

@@ -77,7 +77,7 @@ impl Panel {
             && self.pictures
             && self.cell.is_some()
             && !reads
-            && self.overlays.top().is_none()
+            && self.overlays.is_empty()
     }
 
     /// Computes which charts there are, and keeps the selected one.

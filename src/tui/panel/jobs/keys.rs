@@ -53,7 +53,7 @@ pub(crate) fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
     match action {
         Action::New => {
             let form = FormWindow::with(&panel.draft);
-            panel.overlays.open(Overlay::Form(Box::new(form)));
+            panel.overlays.push(Overlay::Form(Box::new(form)));
         }
         Action::PauseOrResume => return pause_or_resume(panel),
         Action::Ask(about) => ask(panel, about),
@@ -81,7 +81,7 @@ fn apply_to_form(panel: &mut Panel, action: form_window::Action) -> Vec<Effect> 
                 panel.notice = Some(format!("the job is being submitted; {key} stops it"));
             }
             panel.draft = form.form();
-            panel.overlays.close();
+            panel.overlays.pop();
             return Vec::new();
         }
         form_window::Action::Complete => Effect::Complete(form.typed(Field::Configuration)),
@@ -127,7 +127,7 @@ fn ask(panel: &mut Panel, about: Subject) {
     } else if !willing.is_empty() {
         let others = targets.len() - willing.len();
         let question = Question { runs: panel.paths_of(&willing), others, about };
-        panel.overlays.open(Overlay::Question(question));
+        panel.overlays.push(Overlay::Question(question));
     }
 }
 

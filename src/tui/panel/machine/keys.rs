@@ -39,10 +39,12 @@ pub(crate) fn action(panel: &Panel, key: KeyEvent) -> Option<Action> {
 pub(crate) fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
     match (action, panel.overlays.machine_mut()) {
         (Action::Open, _) => {
-            panel.overlays.open(Overlay::Machine(Box::default()));
+            panel.overlays.push(Overlay::Machine(Box::default()));
             return look(panel).into_iter().collect();
         }
-        (Action::Close, _) => panel.overlays.close(),
+        (Action::Close, _) => {
+            panel.overlays.pop();
+        }
         (Action::Sort(order), Some(window)) => window.sort(order),
         (Action::Scroll(by), Some(window)) => window.move_by(by),
         (Action::Top, Some(window)) => window.scroll = 0,

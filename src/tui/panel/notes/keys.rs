@@ -42,7 +42,9 @@ pub(crate) fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
             let note = panel.overlays.take_note();
             return note.map_or_else(Vec::new, |note| save(panel, note));
         }
-        Action::Close => panel.overlays.close(),
+        Action::Close => {
+            panel.overlays.pop();
+        }
         Action::Edit(key) => {
             if let Some(note) = panel.overlays.note_mut() {
                 note.text.key(key);
@@ -61,7 +63,7 @@ fn open(panel: &mut Panel) {
         _ => String::new(),
     };
     let note = NoteWindow { runs: panel.paths_of(&targets), text: LineInput::new(&text) };
-    panel.overlays.open(Overlay::Note(Box::new(note)));
+    panel.overlays.push(Overlay::Note(Box::new(note)));
 }
 
 fn save(panel: &Panel, NoteWindow { mut runs, text }: NoteWindow) -> Vec<Effect> {

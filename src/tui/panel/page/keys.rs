@@ -55,7 +55,7 @@ pub(crate) fn action(panel: &Panel, page: &Page, key: KeyEvent) -> Option<Action
 pub(crate) fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
     match action {
         Action::Close => {
-            panel.overlays.close();
+            panel.overlays.pop();
             return Vec::new();
         }
         Action::Save => {
@@ -104,7 +104,7 @@ pub(crate) fn apply(panel: &mut Panel, action: Action) -> Vec<Effect> {
 pub(crate) fn open(panel: &mut Panel) -> Vec<Effect> {
     let Some(run) = panel.chosen() else { return Vec::new() };
     let page = Page::new(panel.run(run).path.clone());
-    panel.overlays.open(Overlay::Page(Box::new(page)));
+    panel.overlays.push(Overlay::Page(Box::new(page)));
     reload(panel)
 }
 

@@ -12,7 +12,7 @@ fn jobs_are_asked_for_what_the_keys_say() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut panel = panel(dir.path(), 140, 40);
     // A panel that cannot steer does not pretend to.
-    assert!(press(&mut panel, "P X N").is_empty() && panel.overlays.top().is_none());
+    assert!(press(&mut panel, "P X N").is_empty() && panel.overlays.is_empty());
     panel.steers = true;
     let path = panel.run(0).path.clone();
     // It is not running, as far as it says: it is asked to go on.

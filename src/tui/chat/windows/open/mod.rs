@@ -49,7 +49,7 @@ pub(in crate::tui::chat) fn open(state: &mut State) -> Vec<Effect> {
 /// Paintings are installed. The window begins there, unless the user has gone elsewhere.
 pub(in crate::tui::chat) fn paintings_found(state: &mut State, folder: String) -> Vec<Effect> {
     let before = std::mem::replace(&mut state.artwork.start_folder, folder.clone());
-    match state.overlays.last_mut() {
+    match state.overlays.top_mut() {
         Some(Overlay::Open(window)) if before != folder && window.text() == before => {
             window.input = LineInput::new(&folder);
             vec![Effect::Complete(folder)]
@@ -65,7 +65,7 @@ pub(in crate::tui::chat) fn completed(
     text: &str,
     found: Vec<Candidate>,
 ) -> Vec<Effect> {
-    let Some(Overlay::Open(window)) = state.overlays.last_mut() else { return Vec::new() };
+    let Some(Overlay::Open(window)) = state.overlays.top_mut() else { return Vec::new() };
     if window.text() != text {
         return Vec::new();
     }
