@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use super::Failure;
 use super::words::needs;
 use crate::tui::{Form, Steer};
-use artgpt_app::jobs::{self, SteerError, Steered, SubmitRequest};
-use artgpt_app::overrides::OverrideError;
+use artgpt_app::jobs::{self, SteerError, Steered};
 use artgpt_app::{App, AppError, explain};
-use artgpt_rundir::job::{Place, Wanted};
+use artgpt_rundir::job::Wanted;
 
 /// Steers jobs and runs of one data folder.
 pub(crate) struct Steering {
@@ -20,40 +19,9 @@ impl Steering {
         Ok(Self { app: app.detached()? })
     }
 
-    fn request(form: &Form) -> Result<SubmitRequest, String> {
-        let wrong = |field: &str, hint: &str| {
-            format!("{field} `{}` cannot be used; {hint}", form.value(field))
-        };
-        let pair = |e: OverrideError| explain(&e.into());
-        if form.value("configuration").is_empty() {
-            return Err("no configuration is named; type the path of one".into());
-        }
-        let priority = match form.value("priority") {
-            "" => 0,
-            text => text.parse().map_err(|_| wrong("priority", "a whole number, such as 5"))?,
-        };
-        let on = match form.value("on") {
-            "" | "local" => Place::Local,
-            "slurm" => Place::Slurm,
-            _ => return Err(wrong("on", "local or slurm")),
-        };
-        let (set, sweep) = (form.words("changes"), form.words("sweep"));
-        Ok(SubmitRequest {
-            config_file: crate::tui::expand(form.value("configuration")),
-            set: set.iter().map(|w| w.parse()).collect::<Result<_, _>>().map_err(pair)?,
-            sweep: sweep.iter().map(|w| w.parse()).collect::<Result<_, _>>().map_err(pair)?,
-            name: Some(form.value("name").to_string()).filter(|name| !name.is_empty()),
-            priority,
-            after: form.words("after"),
-            retries: SubmitRequest::RETRIES,
-            on,
-        })
-    }
-
     fn app(&self, form: &Form) -> App {
         let mut app = self.app.clone();
-        let device = form.value("device");
-        if !device.is_empty() {
+        if let Some(device) = form.device() {
             app.settings.device = device.into();
         }
         app
@@ -84,7 +52,7 @@ impl Steer for Steering {
     }
 
     fn check(&self, form: &Form) -> Result<String, String> {
-        let checked = jobs::check(&self.app(form), &Self::request(form)?);
+        let checked = jobs::check(&self.app(form), &form.request()?);
         let checked = checked.map_err(|e| explain(&e))?;
         let count = checked.len();
         let each = if count > 1 { format!("{count} jobs, each ") } else { String::new() };
@@ -93,7 +61,7 @@ impl Steer for Steering {
     }
 
     fn submit(&self, form: &Form) -> Result<(String, Vec<PathBuf>), String> {
-        let (app, request) = (self.app(form), Self::request(form)?);
+        let (app, request) = (self.app(form), form.request()?);
         let made = jobs::check(&app, &request)
             .and_then(|checked| jobs::queue(&app, &request, &checked))
             .map_err(|e| explain(&e))?;

@@ -7,7 +7,7 @@ const EXTENSIONS: &[&str] = &["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif",
 const LIMIT: usize = 500;
 
 /// `~` is the home folder, as in a shell.
-pub fn expand(text: &str) -> PathBuf {
+pub(crate) fn expand(text: &str) -> PathBuf {
     match text.strip_prefix('~') {
         Some(rest) if rest.is_empty() || rest.starts_with('/') => directories::BaseDirs::new()
             .map_or_else(

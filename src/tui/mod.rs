@@ -28,7 +28,6 @@ mod services;
 mod theme;
 mod ui;
 
-pub use complete::expand;
 pub use effect::Ended;
 pub(crate) use panel::{Form, PanelPaths, Steer};
 pub use run::{Options, TuiError, WatchOptions, run, watch};

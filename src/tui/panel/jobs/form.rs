@@ -1,6 +1,13 @@
-//! The form for a new job: its fields, and what was typed into them.
+//! The form for a new job: its fields, what was typed into them, and the request that it makes.
 
 use std::ops::{Index, IndexMut};
+use std::str::FromStr;
+
+use crate::tui::complete::expand;
+use artgpt_app::explain;
+use artgpt_app::jobs::SubmitRequest;
+use artgpt_app::overrides::OverrideError;
+use artgpt_rundir::job::Place;
 
 /// A field, in the order of the form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,15 +105,55 @@ impl Form {
         self.values[field].trim()
     }
 
-    /// The value of the field with this name.
-    pub fn value(&self, name: &str) -> &str {
-        let field = Field::ALL.into_iter().find(|field| field.name() == name);
-        field.map_or("", |field| self.get(field))
+    /// The device, if one is named.
+    pub fn device(&self) -> Option<&str> {
+        Some(self.get(Field::Device)).filter(|device| !device.is_empty())
     }
 
-    /// The words of the field with this name, split at white space.
-    pub fn words(&self, name: &str) -> Vec<String> {
-        self.value(name).split_whitespace().map(String::from).collect()
+    /// The jobs to submit.
+    ///
+    /// # Errors
+    /// Names the value that cannot be used, and says what to type.
+    pub fn request(&self) -> Result<SubmitRequest, String> {
+        let (configuration, name) = (self.get(Field::Configuration), self.get(Field::Name));
+        if configuration.is_empty() {
+            return Err("no configuration is named; type the path of one".into());
+        }
+        let priority = match self.get(Field::Priority) {
+            "" => 0,
+            text => {
+                let wrong = |_| self.wrong(Field::Priority, "a whole number, such as 5");
+                text.parse().map_err(wrong)?
+            }
+        };
+        let on = match self.get(Field::On) {
+            "" | "local" => Place::Local,
+            "slurm" => Place::Slurm,
+            _ => return Err(self.wrong(Field::On, "local or slurm")),
+        };
+        Ok(SubmitRequest {
+            config_file: expand(configuration),
+            set: self.overrides(Field::Changes)?,
+            sweep: self.overrides(Field::Sweep)?,
+            name: Some(name.to_string()).filter(|name| !name.is_empty()),
+            priority,
+            after: self.words(Field::After).map(String::from).collect(),
+            retries: SubmitRequest::RETRIES,
+            on,
+        })
+    }
+
+    fn words(&self, field: Field) -> impl Iterator<Item = &str> {
+        self.get(field).split_whitespace()
+    }
+
+    fn overrides<T: FromStr<Err = OverrideError>>(&self, field: Field) -> Result<Vec<T>, String> {
+        let all: Result<Vec<T>, OverrideError> = self.words(field).map(str::parse).collect();
+        all.map_err(|e| explain(&e.into()))
+    }
+
+    fn wrong(&self, field: Field, hint: &str) -> String {
+        format!("{} `{}` cannot be used; {hint}", field.name(), self.get(field))
     }
 }
 
@@ -124,12 +171,57 @@ mod tests {
         assert_eq!(Field::On.moved(1), Field::On);
     }
 
-    #[test]
-    fn a_value_is_trimmed_and_split_into_words() {
+    fn form<const N: usize>(values: [(Field, &str); N]) -> Form {
         let mut form = Form::default();
-        form.values[Field::After] = " 01A  01B ".into();
-        assert_eq!((form.get(Field::After), form.get(Field::Name)), ("01A  01B", ""));
-        assert_eq!((form.value("after"), form.value("before")), ("01A  01B", ""));
-        assert_eq!(form.words("after"), ["01A", "01B"]);
+        for (field, value) in values {
+            form.values[field] = value.into();
+        }
+        form
+    }
+
+    #[test]
+    fn an_empty_field_means_the_default() {
+        let form = form([(Field::Configuration, " a.toml ")]);
+        let request = form.request().expect("is complete");
+        assert_eq!((request.config_file, form.device()), ("a.toml".into(), None));
+        assert_eq!((request.name, request.priority, request.on), (None, 0, Place::Local));
+        assert_eq!(request.retries, SubmitRequest::RETRIES);
+        assert!(request.set.is_empty() && request.sweep.is_empty() && request.after.is_empty());
+    }
+
+    #[test]
+    fn all_fields_reach_the_request() {
+        let form = form([
+            (Field::Configuration, "a.toml"),
+            (Field::Name, "try one"),
+            (Field::Changes, " seed=3  stage.0.steps=200"),
+            (Field::Sweep, "lr=1,2"),
+            (Field::Device, "cuda:1 "),
+            (Field::Priority, "-2"),
+            (Field::After, " 01A  01B "),
+            (Field::On, "slurm"),
+        ]);
+        let request = form.request().expect("is complete");
+        assert_eq!((request.name.as_deref(), form.device()), (Some("try one"), Some("cuda:1")));
+        let set = ["seed=3", "stage.0.steps=200"].map(|text| text.parse().expect("a pair"));
+        assert_eq!(request.set, set);
+        assert_eq!(request.sweep, ["lr=1,2".parse().expect("a sweep")]);
+        assert_eq!((request.priority, request.on), (-2, Place::Slurm));
+        assert_eq!(request.after, ["01A", "01B"]);
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_used_is_named() {
+        let with = |field: Field, value: &str| {
+            let form = form([(Field::Configuration, "a.toml"), (field, value)]);
+            form.request().expect_err("cannot be used")
+        };
+        let empty = "no configuration is named; type the path of one";
+        assert_eq!(with(Field::Configuration, " "), empty);
+        let priority = "priority `high` cannot be used; a whole number, such as 5";
+        assert_eq!(with(Field::Priority, "high"), priority);
+        assert_eq!(with(Field::On, "moon"), "on `moon` cannot be used; local or slurm");
+        assert!(with(Field::Changes, "seed").contains("seed"));
+        assert!(with(Field::Sweep, "seed").contains("seed"));
     }
 }
