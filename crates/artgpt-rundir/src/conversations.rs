@@ -16,6 +16,9 @@ pub struct ConversationsConfig {
     /// folder of each file, or `image` or `images` in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub images: Option<String>,
+    /// JSON Lines of what the pictures contain, which replaces what a detector finds in them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contents: Option<PathBuf>,
     /// Share of the pictures held out from training; a museum has a split of its own.
     #[serde(default = "held_out")]
     pub held_out: f64,
@@ -81,7 +84,8 @@ impl ConversationsConfig {
             folder if folder.is_dir() => folder.display().to_string(),
             _ => images,
         });
-        Self { path, images, ..self }
+        let contents = self.contents.map(|contents| here.join(contents));
+        Self { path, images, contents, ..self }
     }
 }
 

@@ -60,6 +60,7 @@ struct DataTable {
     caption: Option<String>,
     min_score: Option<f32>,
     score: Option<String>,
+    contents: Option<PathBuf>,
     shuffle_buffer: Option<usize>,
     held_out: Option<f64>,
 }
@@ -86,6 +87,9 @@ impl DataTable {
             DataKind::Met => PairsKind::Met,
             DataKind::Conversations => return self.conversations().map(DataConfig::Conversations),
         };
+        if self.contents.is_some() {
+            return Err("contents is for conversations".into());
+        }
         let Paths::One(path) = self.path else {
             return Err("path is a list, and only conversations have several files".into());
         };
@@ -117,6 +121,7 @@ impl DataTable {
             kind: ConversationsKind::Conversations,
             path: self.path,
             images: self.images,
+            contents: self.contents,
             held_out: self.held_out.unwrap_or_else(held_out),
         })
     }

@@ -271,7 +271,7 @@ mod tests {
         let find = |_: &RgbImage| -> Result<Objects, PlanError> {
             looked += 1;
             let edges = [0.1, 0.2, 0.2, 0.3];
-            let dog = artgpt_art::Found { name: "dog", score: 0.9, edges };
+            let dog = artgpt_art::Found { name: "dog".into(), score: 0.9, edges: Some(edges) };
             Ok(Objects(vec![dog; looked - 1]))
         };
         plan.name_objects(find).expect("finds");

@@ -31,9 +31,9 @@ pub(super) fn decode(values: &[f32], grid: usize) -> Vec<Found> {
             let (x, y) = (middle(value(0), cell % grid), middle(value(1), cell / grid));
             let (w, h) = (value(2).exp() * anchor.0 / side, value(3).exp() * anchor.1 / side);
             out.push(Found {
-                name: NAMES[class],
+                name: NAMES[class].into(),
                 score: sure * share,
-                edges: [x - w / 2.0, y - h / 2.0, x + w / 2.0, y + h / 2.0],
+                edges: Some([x - w / 2.0, y - h / 2.0, x + w / 2.0, y + h / 2.0]),
             });
         }
     }
@@ -45,7 +45,7 @@ pub(super) fn without_doubles(mut all: Vec<Found>) -> Vec<Found> {
     all.sort_by(|a, b| b.score.total_cmp(&a.score));
     let mut kept: Vec<Found> = Vec::new();
     for found in all {
-        let same = |k: &Found| k.name == found.name && overlap(&k.edges, &found.edges) > OVERLAP;
+        let same = |k: &Found| k.name == found.name && overlap(k, &found) > OVERLAP;
         if !kept.iter().any(same) {
             kept.push(found);
         }
@@ -60,11 +60,13 @@ fn likeliest(logits: &[f32]) -> Option<(usize, f32)> {
     Some((at, 1.0 / sum))
 }
 
-fn overlap(a: &[f32; 4], b: &[f32; 4]) -> f32 {
+/// The overlap of two boxes as a share of their union.
+fn overlap(a: &Found, b: &Found) -> f32 {
+    let (Some(a), Some(b)) = (a.edges, b.edges) else { return 0.0 };
     let area = |e: &[f32; 4]| (e[2] - e[0]).max(0.0) * (e[3] - e[1]).max(0.0);
     let both = [a[0].max(b[0]), a[1].max(b[1]), a[2].min(b[2]), a[3].min(b[3])];
     let shared = area(&both);
-    let union = area(a) + area(b) - shared;
+    let union = area(&a) + area(&b) - shared;
     if union > 0.0 { shared / union } else { 0.0 }
 }
 

@@ -43,7 +43,8 @@ impl Letterbox {
     pub(super) fn undo(&self, found: Found) -> Found {
         let x = |v: f32| ((v * self.side - self.left) / self.width).clamp(0.0, 1.0);
         let y = |v: f32| ((v * self.side - self.top) / self.height).clamp(0.0, 1.0);
-        let [left, top, right, bottom] = found.edges;
-        Found { edges: [x(left), y(top), x(right), y(bottom)], ..found }
+        let edges =
+            found.edges.map(|[left, top, right, bottom]| [x(left), y(top), x(right), y(bottom)]);
+        Found { edges, ..found }
     }
 }

@@ -79,7 +79,7 @@ impl Detector {
             return Err(Error::corrupt(&self.path, "its numbers are not finite"));
         }
         let found = boxes::decode(&values, grid).into_iter();
-        let found = found.filter(|found| names::is_told(found.name));
+        let found = found.filter(|found| names::is_told(&found.name));
         let found = found.map(|found| frame.undo(found)).collect();
         Ok(Objects(boxes::without_doubles(found)))
     }

@@ -5,6 +5,7 @@
 //! three, and `validation` has the held-out ones.
 
 mod labels;
+mod objects;
 mod pictures;
 mod plan;
 mod validation;
@@ -105,7 +106,9 @@ impl<'a> TalkTask<'a> {
         let limit = config.cache_mb << 20;
         let encoded = FrozenCache::new(limit / VALIDATION_CACHE);
         let limit = limit - limit / VALIDATION_CACHE;
-        let pictures = Pictures::new(paintings, limit, network.style.measured, network.detector);
+        let mut pictures =
+            Pictures::new(paintings, limit, network.style.measured, network.detector);
+        pictures.contents.clone_from(&data.contents);
         let mut task = Self {
             network,
             config: config.clone(),

@@ -8,7 +8,7 @@ use image::RgbImage;
 use lru::LruCache;
 
 use crate::data::Picture;
-use crate::data::conversations::{PictureSource, ShownPicture};
+use crate::data::conversations::{Contents, PictureSource, ShownPicture};
 use artgpt_art::{Artwork, Label, Objects, Painting, Paintings, decode, measured_line, within};
 use artgpt_model::detector::Detector;
 
@@ -23,6 +23,7 @@ pub(super) struct Loaded<'a> {
     pub painting: Option<&'a Painting>,
     measured: Arc<OnceLock<Measured>>,
     detector: Option<&'a Detector>,
+    contents: Option<Contents>,
     /// The museum's file.
     file: Option<PathBuf>,
 }
@@ -36,11 +37,15 @@ struct Measured {
 }
 
 impl Measured {
-    fn of(image: &RgbImage, detector: Option<&Detector>) -> Self {
+    fn of(image: &RgbImage, detector: Option<&Detector>, known: Option<&Contents>) -> Self {
         let found = detector.map(|detector| detector.find(image)).transpose();
         let (objects, failure) = match found {
             Ok(objects) => (objects, None),
             Err(e) => (None, Some(format!("the detector failed: {e}"))),
+        };
+        let objects = match (objects, known) {
+            (Some(found), Some(known)) => Some(known.correct(&found)),
+            (found, _) => found,
         };
         Self { line: measured_line(image, objects.as_ref()), objects, failure }
     }
@@ -73,7 +78,7 @@ impl Loaded<'_> {
         self.measured.get_or_init(|| {
             let file = self.file.as_ref().and_then(|path| Artwork::open(path).ok());
             let image = file.as_ref().map_or(self.image(), |artwork| &artwork.image);
-            Measured::of(image, self.detector)
+            Measured::of(image, self.detector, self.contents.as_ref())
         })
     }
 
@@ -93,6 +98,8 @@ pub(super) struct Pictures<'a> {
     cache: Mutex<Cache<'a>>,
     /// The measured lines, which are short and take long to compute.
     lines: Mutex<HashMap<usize, Arc<OnceLock<Measured>>>>,
+    /// What pictures contain, by their names: it corrects the detector.
+    pub contents: HashMap<String, Contents>,
     /// Whether lines are needed.
     measured: bool,
     /// Finds what the lines name.
@@ -115,8 +122,8 @@ impl<'a> Pictures<'a> {
         detector: Option<&'a Detector>,
     ) -> Self {
         let cache = Mutex::new(Cache { by_number: LruCache::unbounded(), bytes: 0 });
-        let lines = Mutex::default();
-        Self { paintings, museum: None, cache, lines, measured, detector, limit }
+        let (lines, contents) = (Mutex::default(), HashMap::new());
+        Self { paintings, museum: None, cache, lines, contents, measured, detector, limit }
     }
 
     /// Picture number `at`.
@@ -147,6 +154,7 @@ impl<'a> Pictures<'a> {
         let measured = lines.entry(at).or_default().clone();
         drop(lines);
         let detector = self.detector;
+        let contents = self.contents.get(&shown.key).cloned();
         let (image, label) = match &shown.source {
             PictureSource::Painting(id) => {
                 let painting = self.paintings.and_then(|all| all.get(*id));
@@ -159,6 +167,7 @@ impl<'a> Pictures<'a> {
                     painting: Some(painting),
                     measured,
                     detector,
+                    contents,
                     file,
                 };
                 if self.measured {
@@ -177,7 +186,7 @@ impl<'a> Pictures<'a> {
             }
         };
         if self.measured {
-            let known = measured.get_or_init(|| Measured::of(&image, detector));
+            let known = measured.get_or_init(|| Measured::of(&image, detector, contents.as_ref()));
             known.failure.clone().map_or(Ok(()), Err)?;
         }
         let pixels = match within(image.dimensions(), LONG_SIDE) {
@@ -187,6 +196,6 @@ impl<'a> Pictures<'a> {
             None => image,
         };
         let pixels = Pixels::Own(pixels);
-        Ok(Loaded { pixels, label, painting: None, measured, detector, file: None })
+        Ok(Loaded { pixels, label, painting: None, measured, detector, contents, file: None })
     }
 }

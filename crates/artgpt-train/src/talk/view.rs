@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::labels::LabelRule;
+use super::objects;
 use super::pictures::Loaded;
 use super::plan::Group;
 use super::words::{Shown, Writer};
@@ -22,6 +23,8 @@ use artgpt_rundir::{Stage, StageKind};
 
 /// Formal questions that are drawn at once, as an answer stage draws them.
 const DRAWN: usize = 8;
+/// Share of formal questions that ask what the detector found, where there is one.
+const OBJECTS: f64 = 0.4;
 /// Question types that pixels answer.
 const OF_PIXELS: [Question; 7] = [
     Question::Palette,
@@ -256,6 +259,13 @@ impl<'a> TalkTask<'a> {
         drawn.truncate(count);
         let mut out = Vec::new();
         for example in &drawn {
+            // Without the line nothing says what the detector found.
+            let found = objects.filter(|_| view.rng.random_bool(OBJECTS));
+            if let Some(objects) = found {
+                let example = objects::draw(objects, &mut view.rng);
+                out.push(writer.example(&example, line.clone(), system)?);
+                continue;
+            }
             let dropped = view.rng.random_bool(stage.talk().drop_measured);
             out.push(writer.example(example, line.clone().filter(|_| !dropped), system)?);
         }

@@ -5,6 +5,7 @@
 //! `data check`.
 
 mod checked;
+mod contents;
 mod files;
 mod formats;
 mod pictures;
@@ -13,9 +14,10 @@ mod split;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
+pub(crate) use self::contents::Contents;
 pub use self::report::{TalkReport, check};
 pub(crate) use self::split::Side;
 
@@ -34,6 +36,8 @@ pub struct Conversations {
     pub(crate) bad: Vec<RejectedRow>,
     /// Lines that hold no record, and files of another kind.
     pub(crate) unused: Vec<RejectedRow>,
+    /// What the pictures contain, by their names, where a file says so.
+    pub(crate) contents: HashMap<String, Contents>,
     /// Files that were read.
     pub(crate) files: usize,
 }
@@ -100,6 +104,9 @@ impl Conversations {
             return Err(DataError::Config(problem.into()));
         }
         let mut out = Self::default();
+        if let Some(path) = &config.contents {
+            out.contents = contents::read(path)?;
+        }
         let mut pictures = pictures::Known::new(pictures::MAX_ALL_INLINE);
         for file in files::all(&config.path)? {
             out.files += 1;
