@@ -113,7 +113,7 @@ pub(super) fn prefilled(state: &mut State, id: u64, usage: Usage) {
     let Some(answer) = current(state, id) else { return };
     answer.usage = Some(usage);
     // The status line now shows the answer's figures.
-    state.notice.take_if(|notice| !notice.error);
+    state.notice.take_if(|notice| notice.of_model);
 }
 
 pub(super) fn text(

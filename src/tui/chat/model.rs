@@ -17,7 +17,7 @@ pub(super) fn event(state: &mut State, at: &Moment, event: WorkerEvent) -> Vec<E
             state.model = ModelState::Loading { part: stage.name(), fraction };
         }
         WorkerEvent::Ready(info) => ready(state, info),
-        WorkerEvent::Notice(text) => state.news(text),
+        WorkerEvent::Notice(text) => state.model_news(text),
         WorkerEvent::SwitchFailed(info, reason) => kept(state, info, &reason),
         WorkerEvent::Unusable(reason) => {
             let reason = printable(&reason);
@@ -109,5 +109,18 @@ mod tests {
         update(&mut state, Message::Model(WorkerEvent::Prefilled(id, answer("").usage)));
         let screen = draw(&state);
         assert!(screen.contains("stops") && !screen.contains(text), "{screen}");
+    }
+
+    #[test]
+    fn news_of_a_run_stay_when_the_answers_figures_come() {
+        let mut state = state(80, 24);
+        type_text(&mut state, "What is it?");
+        press(&mut state, KeyCode::Enter, KeyModifiers::NONE);
+        let id = state.next_request;
+        update(&mut state, Message::Model(WorkerEvent::Notice("1 row stands for no token".into())));
+        state.news("run 01AB has finished");
+        update(&mut state, Message::Model(WorkerEvent::Prefilled(id, answer("").usage)));
+        let screen = draw(&state);
+        assert!(screen.contains("run 01AB has finished"), "{screen}");
     }
 }

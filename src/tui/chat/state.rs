@@ -70,6 +70,8 @@ pub(crate) struct Streaming {
 pub(crate) struct Notice {
     pub(crate) text: String,
     pub(crate) error: bool,
+    /// From the model while it works: it makes room for the answer's figures.
+    pub(crate) of_model: bool,
 }
 
 impl State {
@@ -104,7 +106,7 @@ impl State {
 
     /// Shows a message until the next key.
     pub(crate) fn inform(&mut self, text: impl Into<String>) {
-        self.notice = Some(Notice { text: printable(&text.into()), error: false });
+        self.notice = Some(Notice { text: printable(&text.into()), error: false, of_model: false });
     }
 
     /// Shows a message until the next key, unless an error would be covered.
@@ -114,8 +116,16 @@ impl State {
         }
     }
 
+    /// Shows a model's message until its answer's figures come, unless an error would be covered.
+    pub(crate) fn model_news(&mut self, text: impl Into<String>) {
+        self.news(text);
+        if let Some(notice) = &mut self.notice {
+            notice.of_model = !notice.error;
+        }
+    }
+
     /// Shows an error until it is cleared.
     pub(crate) fn report_error(&mut self, text: impl Into<String>) {
-        self.notice = Some(Notice { text: printable(&text.into()), error: true });
+        self.notice = Some(Notice { text: printable(&text.into()), error: true, of_model: false });
     }
 }
