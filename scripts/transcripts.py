@@ -2,8 +2,8 @@
 
     python scripts/transcripts.py target/release/artgpt-tui DATA_DIR > docs/transcripts.md
 
-Each painting is one session with greedy decoding; nothing is selected or edited. The wordings are those
-of the held-out table, which training never used, and two that training used.
+Each painting is one session with greedy decoding; nothing is selected or edited. Training never used these
+wordings.
 """
 
 import json
@@ -12,11 +12,11 @@ import sys
 from pathlib import Path
 
 QUESTIONS = [
-    "What is in the picture?",
-    "What kind of picture is this?",
-    "Is the left half a mirror image of the right half?",
-    "Describe this painting.",
-    "Who is the artist?",
+    "What is going on in this painting?",
+    "How does the artist use colour to create mood?",
+    "Would you call these colours warm?",
+    "How many people can be seen?",
+    "Where did you learn who painted it, and who was it?",
 ]
 COUNT = 20
 

@@ -15,7 +15,7 @@ use artgpt_model::llama::Llama;
 use artgpt_model::manifest::Model;
 use artgpt_model::source::bridge_source;
 use artgpt_model::vision::VisionEncoder;
-use artgpt_rundir::TrainConfig;
+use artgpt_rundir::{StageKind, TrainConfig};
 use artgpt_train::{Network, Params};
 
 /// What a trainer borrows.
@@ -56,8 +56,11 @@ impl Parts {
         Ok(Self { vision, detector, bridge, language, params, tokenizer, style })
     }
 
-    /// Writes into a manifest how the run's conversations are written, if its configuration says so.
+    /// Writes into a manifest how the run's conversations are written.
     pub(super) fn dress(&self, manifest: &mut Manifest, config: &TrainConfig) {
+        if let Some(prompt) = &mut manifest.prompt {
+            prompt.measured = self.style.measured;
+        }
         if config.prompt.is_some() {
             let prompt = manifest.prompt.get_or_insert_with(|| PromptPart {
                 template: self.style.template.name().into(),
@@ -86,10 +89,12 @@ impl Parts {
 /// else.
 fn style(config: &TrainConfig, manifest: &Manifest, tokenizer: &Tokenizer) -> Result<PromptStyle> {
     let base = PromptStyle::of(manifest, tokenizer)?;
-    let Some(own) = &config.prompt else { return Ok(base) };
+    // Other stages show pictures without their measured line, and their models must not meet it in a chat.
+    let talks = config.stage.iter().any(|stage| stage.kind == StageKind::Talk);
+    let own = config.prompt.clone().unwrap_or_default();
     Ok(PromptStyle {
         template: base.template,
-        system: own.system.clone().or(base.system),
-        measured: own.measured.unwrap_or(base.measured),
+        system: own.system.or(base.system),
+        measured: own.measured.unwrap_or(base.measured && talks),
     })
 }

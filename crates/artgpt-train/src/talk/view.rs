@@ -24,7 +24,9 @@ use artgpt_rundir::{Stage, StageKind};
 /// Formal questions that are drawn at once, as an answer stage draws them.
 const DRAWN: usize = 8;
 /// Share of formal questions that ask what the detector found, where there is one.
-const OBJECTS: f64 = 0.4;
+const OBJECTS: f64 = 0.5;
+/// Share of these that ask about made-up contents.
+const MADE: f64 = 0.6;
 /// Question types that pixels answer.
 const OF_PIXELS: [Question; 7] = [
     Question::Palette,
@@ -262,8 +264,10 @@ impl<'a> TalkTask<'a> {
             // Without the line nothing says what the detector found.
             let found = objects.filter(|_| view.rng.random_bool(OBJECTS));
             if let Some(objects) = found {
-                let example = objects::draw(objects, &mut view.rng);
-                out.push(writer.example(&example, line.clone(), system)?);
+                let made = view.rng.random_bool(MADE).then(|| objects::made(&mut view.rng));
+                let line = measured_view(&view.first, Some(made.as_ref().unwrap_or(objects)));
+                let example = objects::draw(made.as_ref().unwrap_or(objects), &mut view.rng);
+                out.push(writer.example(&example, Some(line), system)?);
                 continue;
             }
             let dropped = view.rng.random_bool(stage.talk().drop_measured);
