@@ -31,10 +31,10 @@ use artgpt_chat::{
     Answer, FinishReason, InstructionTokenizer, PromptStyle, Template, Timings, Tokenizer, Usage,
 };
 use artgpt_kernels::matrix::Precision;
+use artgpt_manifest::SamplingConfig;
 use artgpt_model::LoadStage;
 use artgpt_model::artgpt::ArtGpt;
 use artgpt_model::checkpoint::{LanguageFile, tokenizer_data};
-use artgpt_model::detector::Detector;
 use artgpt_model::kv_cache::KvCache;
 use artgpt_model::manifest::Model;
 use artgpt_model::sampling::SamplingError;
@@ -147,10 +147,7 @@ impl Engine {
         let format = PromptFormat::of(model, &tokenizer)?;
         let rows = VocabularyRows::with(&mut file, &tokenizer)?;
         let notices = notices(model, &rows);
-        let detector = match format.style.measured {
-            true => Detector::of(model, device)?,
-            false => None,
-        };
+        let measured = MeasuredCache::of(model, format.style.measured, device)?;
         let model = ArtGpt::load(model, &mut file, device, progress)?;
         let cache = model.language.new_cache()?;
         tracing::info!(model = %name, ms = ms(started), "loaded the model");
@@ -164,7 +161,7 @@ impl Engine {
             cached: Vec::new(),
             cached_precision: Precision::Fast,
             images: ImageCache::default(),
-            measured: MeasuredCache::new(detector),
+            measured,
             embeddings: None,
             embedding_folder: None,
             inactive_adapters: AdapterCache::default(),
@@ -243,7 +240,14 @@ impl Engine {
         on_event(GenerateEvent::Prefilled(usage));
 
         let started = Instant::now();
-        let penalised = &prompt.penalised;
+        let (request, penalised) = match self.own_penalty(request) {
+            // The model's own penalty spares the words of the question.
+            Some(repetition_penalty) => {
+                let sampling = SamplingConfig { repetition_penalty, ..request.sampling.clone() };
+                (&Request { sampling, ..request.clone() }, &[][..])
+            }
+            None => (request, &prompt.penalised[..]),
+        };
         let generated = match last {
             Some(last) if request.sampling.beams > 1 => {
                 self.generate_beams(&last, request, penalised, cancel, &mut on_event)?
@@ -270,6 +274,13 @@ impl Engine {
             },
             dropped_turns: prompt.dropped_turns,
         })
+    }
+
+    /// The repetition penalty of the model's manifest, in a chat whose settings have none.
+    fn own_penalty(&self, request: &Request) -> Option<f32> {
+        let is_chat = matches!(request.prompt, Prompt::Chat { .. });
+        let open = (request.sampling.repetition_penalty - 1.0).abs() < f32::EPSILON;
+        self.format.repetition_penalty.filter(|_| is_chat && open)
     }
 
     /// Stop strings of the template and of the request; a raw prompt has no template.

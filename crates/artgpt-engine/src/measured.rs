@@ -1,6 +1,7 @@
 //! Lines of measured features of the most recent pictures.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use lru::LruCache;
@@ -9,6 +10,8 @@ use crate::{Picture, Result};
 use artgpt_art::measured_line;
 use artgpt_chat::Turn;
 use artgpt_model::detector::Detector;
+use artgpt_model::manifest::Model;
+use candle_core::Device;
 
 /// Entries, of about 300 bytes each.
 const CAPACITY: NonZeroUsize = match NonZeroUsize::new(64) {
@@ -20,11 +23,27 @@ const CAPACITY: NonZeroUsize = match NonZeroUsize::new(64) {
 pub(crate) struct MeasuredCache {
     lines: LruCache<Arc<str>, String>,
     detector: Option<Detector>,
+    /// The detector's file.
+    path: Option<PathBuf>,
 }
 
 impl MeasuredCache {
-    pub(crate) fn new(detector: Option<Detector>) -> Self {
-        Self { lines: LruCache::new(CAPACITY), detector }
+    /// With the detector of `model`, if its prompts have measured lines.
+    ///
+    /// # Errors
+    /// The detector cannot be read.
+    pub(crate) fn of(model: &Model, measured: bool, device: &Device) -> Result<Self> {
+        let path = detector_path(model, measured);
+        let detector = match path {
+            Some(_) => Detector::of(model, device)?,
+            None => None,
+        };
+        Ok(Self { lines: LruCache::new(CAPACITY), detector, path })
+    }
+
+    /// Whether the lines of `model` are these.
+    pub(crate) fn serves(&self, model: &Model, measured: bool) -> bool {
+        self.path == detector_path(model, measured)
     }
 
     /// The lines of the pictures that `turns` show, by their index in the request.
@@ -57,6 +76,11 @@ impl MeasuredCache {
     }
 }
 
+fn detector_path(model: &Model, measured: bool) -> Option<PathBuf> {
+    let part = model.manifest.detector.as_ref().filter(|_| measured)?;
+    Some(model.path(&part.path))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,12 +96,38 @@ mod tests {
         let pictures = [picture("a", [200, 20, 30]), picture("b", [30, 60, 180])];
         let mut turn = Turn::new(Role::User, "Which?");
         turn.images = vec![(1, "none".into()), (7, "none".into())];
-        let mut cache = MeasuredCache::new(None);
+        let mut cache =
+            MeasuredCache { lines: LruCache::new(CAPACITY), detector: None, path: None };
         let lines = cache.lines(std::slice::from_ref(&turn), &pictures).expect("measures");
         assert_eq!(lines[0], None);
         assert!(lines[1].as_deref().is_some_and(|l| l.starts_with("mostly blue;")), "{lines:?}");
         // The key identifies the pixels: a second look measures nothing.
         let other = [picture("a", [0; 3]), picture("b", [200, 20, 30])];
         assert_eq!(cache.lines(&[turn], &other).expect("measures"), lines);
+    }
+
+    #[test]
+    fn a_model_with_another_detector_needs_other_lines() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let model = |name: &str, detector: &str| {
+            let path = dir.path().join(name);
+            let detector = match detector {
+                "" => String::new(),
+                path => format!("[detector]\nkind = \"yolo_v2_tiny\"\npath = \"{path}\"\n"),
+            };
+            std::fs::write(&path, format!("name = \"m\"\n{detector}")).expect("writes");
+            Model::find(&path.display().to_string(), dir.path()).expect("finds")
+        };
+        let (none, one, other) = (model("a", ""), model("b", "x.weights"), model("c", "y.weights"));
+        let plain = MeasuredCache::of(&none, true, &Device::Cpu).expect("has no detector");
+        assert!(plain.serves(&none, true) && plain.serves(&one, false));
+        assert!(!plain.serves(&one, true));
+        let path = Some(dir.path().join("x.weights"));
+        let with =
+            MeasuredCache { path, ..MeasuredCache::of(&none, true, &Device::Cpu).expect("none") };
+        assert!(with.serves(&one, true) && !with.serves(&other, true) && !with.serves(&none, true));
+        // One that cannot be read is no silent loss.
+        assert!(MeasuredCache::of(&one, true, &Device::Cpu).is_err());
+        assert!(MeasuredCache::of(&one, false, &Device::Cpu).is_ok());
     }
 }

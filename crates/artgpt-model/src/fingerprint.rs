@@ -111,7 +111,11 @@ impl Model {
     pub fn base_hash(&self) -> Result<String> {
         let mut hash = Sha256::new();
         let m = &self.manifest;
-        let parts = [m.vision.as_ref().map(|p| &p.path), m.qformer.as_ref().map(|p| &p.path)];
+        let parts = [
+            m.vision.as_ref().map(|p| &p.path),
+            m.qformer.as_ref().map(|p| &p.path),
+            m.detector.as_ref().map(|p| &p.path),
+        ];
         for part in parts.into_iter().flatten() {
             match self.inside(part) {
                 Some(bytes) => hash.update(Sha256::digest(bytes)),

@@ -16,7 +16,8 @@ pub struct ConversationsConfig {
     /// folder of each file, or `image` or `images` in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub images: Option<String>,
-    /// JSON Lines of what the pictures contain, which replaces what a detector finds in them.
+    /// JSON Lines of what the pictures contain: it corrects the number of persons that a detector finds, and adds
+    /// things.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contents: Option<PathBuf>,
     /// Share of the pictures held out from training; a museum has a split of its own.

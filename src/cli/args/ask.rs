@@ -30,7 +30,8 @@ pub(crate) struct AskArgs {
     /// setting `sampling.min_p`]
     #[arg(long, value_name = "P", allow_negative_numbers = true)]
     pub min_p: Option<f64>,
-    /// Repetition penalty; 1 is off [default: the setting `sampling.repetition_penalty`]
+    /// Repetition penalty; 1 is off, or the model's own where its manifest has one [default: the setting
+    /// `sampling.repetition_penalty`]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub repetition_penalty: Option<f32>,
     /// Presence penalty, subtracted from the logit of each token that the answer already has; 0 is

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::{Engine, PromptFormat};
 use crate::image_cache::ImageCache;
+use crate::measured::MeasuredCache;
 use crate::notices::notices;
 use crate::{Result, ms};
 use artgpt_kernels::matrix::Precision;
@@ -63,13 +64,18 @@ impl Engine {
             && active.fingerprint == wanted.fingerprint
         {
             // Two manifests may name the same files and write prompts in another way.
-            self.format = PromptFormat::of(model, &self.tokenizer)?;
+            let format = PromptFormat::of(model, &self.tokenizer)?;
+            if let Some(measured) = self.other_lines(model, &format)? {
+                self.measured = measured;
+            }
+            self.format = format;
             self.name.clone_from(&model.manifest.name);
             self.notices = notices(model, &self.rows);
             return Ok(true);
         }
         let started = Instant::now();
         let format = PromptFormat::of(model, &self.tokenizer)?;
+        let measured = self.other_lines(model, &format)?;
         let trained = match wanted.as_ref().and_then(|id| self.inactive_adapters.take(id)) {
             Some(trained) => trained,
             None => self.model.read_trained(model)?,
@@ -81,6 +87,9 @@ impl Engine {
         self.name.clone_from(&model.manifest.name);
         self.notices = notices(model, &self.rows);
         self.format = format;
+        if let Some(measured) = measured {
+            self.measured = measured;
+        }
         // Both caches hold the other adapter set's results.
         self.rewind(&[], Precision::Fast);
         self.images = ImageCache::default();
@@ -89,5 +98,14 @@ impl Engine {
         }
         self.load_ms = ms(started);
         Ok(true)
+    }
+
+    /// The measured lines of `model`, if its detector is another one.
+    fn other_lines(&self, model: &Model, format: &PromptFormat) -> Result<Option<MeasuredCache>> {
+        let measured = format.style.measured;
+        if self.measured.serves(model, measured) {
+            return Ok(None);
+        }
+        MeasuredCache::of(model, measured, self.model.language.device()).map(Some)
     }
 }

@@ -8,11 +8,7 @@ use crate::prefix::Position;
 use crate::{Cancel, GenerateEvent, Prompt, Request, Result};
 use artgpt_chat::FinishReason;
 use artgpt_kernels::matrix::Precision;
-use artgpt_manifest::SamplingConfig;
 use artgpt_model::sampling::{Sampler, TokenHistory};
-
-/// A repetition penalty that changes nothing.
-const NO_PENALTY: f32 = 1.0;
 
 impl Engine {
     /// Samples tokens until an end token, a stop string, a loop where the model's manifest says so, a limit or
@@ -29,17 +25,7 @@ impl Engine {
         let context = self.context_of(&request.prompt);
         let ends = self.end_tokens(&request.prompt);
         let is_chat = matches!(request.prompt, Prompt::Chat { .. });
-        let own = self.format.repetition_penalty.filter(|_| is_chat);
-        let (sampling, penalised) = match own {
-            // The user's settings come first. The model's own penalty spares the words of the question.
-            Some(penalty) if request.sampling.repetition_penalty == NO_PENALTY => {
-                let own =
-                    SamplingConfig { repetition_penalty: penalty, ..request.sampling.clone() };
-                (own, &[][..])
-            }
-            _ => (request.sampling.clone(), penalised),
-        };
-        let mut sampler = Sampler::new(&sampling);
+        let mut sampler = Sampler::new(&request.sampling);
         let stop_loops = is_chat && self.format.stop_loops;
         let mut stream = TextStream::new(self.stop_strings(request), stop_loops);
         let mut ids = Vec::new();

@@ -164,7 +164,7 @@ fn empty_staging(target: &Path, name: &str) -> Result<PathBuf> {
     Ok(staging)
 }
 
-/// Vision encoder, Q-Former and projection.
+/// Vision encoder, Q-Former, projection and detector.
 fn write_vision(
     manifest: &mut Manifest,
     writer: &mut Writer,

@@ -116,13 +116,17 @@ impl Writer<'_> {
     }
 
     /// Copies a file that is not of tensors; returns its path in the target.
+    ///
+    /// # Errors
+    /// The file cannot be read, or its copy not written.
     pub(super) fn copy(&self, source: &str) -> Result<String> {
         let path = self.model.path(source);
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let end = path.extension().map(|end| format!(".{}", end.to_string_lossy()));
         let name = self.free_name(&stem, &end.unwrap_or_default());
         let to = self.dir.join(&name);
-        std::fs::copy(&path, &to).map_err(io(&path))?;
+        std::fs::File::open(&path).map_err(io(&path))?;
+        std::fs::copy(&path, &to).map_err(io(&to))?;
         sync(&to)?;
         Ok(name)
     }

@@ -39,7 +39,12 @@ pub(super) fn read(path: &Path, layers: &[Layer]) -> Result<Vec<Weights>> {
             format!("it holds {} bytes of weights, and the network has {}", body.len(), 4 * needed);
         return Err(wrong(&why));
     }
-    let mut floats = body.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+    let floats = body.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+    let floats: Vec<f32> = floats.collect();
+    if !floats.iter().all(|value| value.is_finite()) {
+        return Err(wrong("it holds numbers that are not finite"));
+    }
+    let mut floats = floats.into_iter();
     let mut take = |count: usize| floats.by_ref().take(count).collect::<Vec<f32>>();
     Ok(layers.iter().map(|layer| fold(layer, &mut take)).collect())
 }

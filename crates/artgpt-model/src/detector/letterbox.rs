@@ -21,9 +21,8 @@ pub(super) struct Letterbox {
 impl Letterbox {
     /// Fits a picture into a square of `side` pixels: (1, 3, side, side), 0 to 1.
     pub(super) fn of(image: &RgbImage, side: usize, device: &Device) -> Result<(Self, Tensor)> {
-        let (w, h) = (image.width().max(1) as f32, image.height().max(1) as f32);
-        let scale = side as f32 / w.max(h);
-        let fit = |n: f32| ((n * scale) as usize).clamp(1, side);
+        let (w, h) = (image.width().max(1) as usize, image.height().max(1) as usize);
+        let fit = |n: usize| (n * side / w.max(h)).clamp(1, side);
         let (width, height) = (fit(w), fit(h));
         let (left, top) = ((side - width) / 2, (side - height) / 2);
         let small = resize(image, width as u32, height as u32, FilterType::Triangle);
@@ -39,12 +38,13 @@ impl Letterbox {
         Ok((Self { side, left, top, width, height }, pixels))
     }
 
-    /// From shares of the square to shares of the picture.
-    pub(super) fn undo(&self, found: Found) -> Found {
+    /// From shares of the square to shares of the picture; `None` for what lies outside it.
+    pub(super) fn undo(&self, found: Found) -> Option<Found> {
         let x = |v: f32| ((v * self.side - self.left) / self.width).clamp(0.0, 1.0);
         let y = |v: f32| ((v * self.side - self.top) / self.height).clamp(0.0, 1.0);
-        let edges =
-            found.edges.map(|[left, top, right, bottom]| [x(left), y(top), x(right), y(bottom)]);
-        Found { edges, ..found }
+        let [left, top, right, bottom] = found.edges?;
+        let edges = [x(left), y(top), x(right), y(bottom)];
+        let inside = edges[0] < edges[2] && edges[1] < edges[3];
+        inside.then_some(Found { edges: Some(edges), ..found })
     }
 }

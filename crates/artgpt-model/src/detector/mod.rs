@@ -13,6 +13,7 @@ use candle_core::Device;
 use image::RgbImage;
 
 use self::letterbox::Letterbox;
+pub use self::names::{PERSON, is_told};
 use self::network::Network;
 use super::manifest::Model;
 use super::{Error, Result};
@@ -53,11 +54,6 @@ impl Detector {
         Ok(Some((path, numbers as u64)))
     }
 
-    /// Whether all weights are finite.
-    pub(crate) fn is_finite(&self) -> bool {
-        self.network.is_finite()
-    }
-
     /// Reads weights in darknet's format.
     ///
     /// # Errors
@@ -80,7 +76,8 @@ impl Detector {
         }
         let found = boxes::decode(&values, grid).into_iter();
         let found = found.filter(|found| names::is_told(&found.name));
-        let found = found.map(|found| frame.undo(found)).collect();
+        // What lies in the grey around the picture is nothing.
+        let found = found.filter_map(|found| frame.undo(found)).collect();
         Ok(Objects(boxes::without_doubles(found)))
     }
 }

@@ -120,7 +120,10 @@ const TOLD: [&str; 31] = [
     "vase",
 ];
 
+/// The class of persons.
+pub const PERSON: &str = "person";
+
 /// Whether a class is named to the model.
-pub(super) fn is_told(name: &str) -> bool {
+pub fn is_told(name: &str) -> bool {
     TOLD.contains(&name)
 }

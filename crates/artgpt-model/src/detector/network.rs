@@ -67,15 +67,6 @@ impl Network {
         Ok(Self(weights.into_iter().map(load).collect::<Result<_>>()?))
     }
 
-    /// Whether all weights are finite: their sum is not, if one of them is not.
-    pub(super) fn is_finite(&self) -> bool {
-        let sum = |t: &Tensor| t.abs().and_then(|t| t.sum_all()).and_then(|t| t.to_scalar::<f32>());
-        self.0
-            .iter()
-            .flat_map(|(weight, bias)| [weight, bias])
-            .all(|t| sum(t).is_ok_and(f32::is_finite))
-    }
-
     /// `pixels` are (1, 3, side, side), 0 to 1. The side of the grid, and its values: anchor, value, row, column.
     pub(super) fn forward(&self, pixels: &Tensor) -> Result<(usize, Vec<f32>)> {
         let mut x = pixels.clone();

@@ -108,7 +108,12 @@ impl<'a> TalkTask<'a> {
         let limit = limit - limit / VALIDATION_CACHE;
         let mut pictures =
             Pictures::new(paintings, limit, network.style.measured, network.detector);
-        pictures.contents.clone_from(&data.contents);
+        // A validation sees what a chat sees.
+        let trains = data.pictures.iter().zip(&sides).filter(|(_, side)| **side == Side::Train);
+        let known = trains.filter_map(|(shown, _)| {
+            Some((shown.key.clone(), data.contents.get(&shown.key)?.clone()))
+        });
+        pictures.contents = known.collect();
         let mut task = Self {
             network,
             config: config.clone(),

@@ -51,6 +51,18 @@ impl Measured {
     }
 }
 
+/// What the cell has, or what is computed now. Not within the cell: the detector works on several threads, and one that
+/// waits there may come back to the same cell.
+fn kept(cell: &OnceLock<Measured>, compute: impl FnOnce() -> Measured) -> &Measured {
+    match cell.get() {
+        Some(known) => known,
+        None => {
+            let computed = compute();
+            cell.get_or_init(|| computed)
+        }
+    }
+}
+
 enum Pixels<'a> {
     Museum(&'a RgbImage),
     Own(RgbImage),
@@ -75,7 +87,7 @@ impl Loaded<'_> {
     }
 
     fn measure(&self) -> &Measured {
-        self.measured.get_or_init(|| {
+        kept(&self.measured, || {
             let file = self.file.as_ref().and_then(|path| Artwork::open(path).ok());
             let image = file.as_ref().map_or(self.image(), |artwork| &artwork.image);
             Measured::of(image, self.detector, self.contents.as_ref())
@@ -186,7 +198,7 @@ impl<'a> Pictures<'a> {
             }
         };
         if self.measured {
-            let known = measured.get_or_init(|| Measured::of(&image, detector, contents.as_ref()));
+            let known = kept(&measured, || Measured::of(&image, detector, contents.as_ref()));
             known.failure.clone().map_or(Ok(()), Err)?;
         }
         let pixels = match within(image.dimensions(), LONG_SIDE) {

@@ -239,7 +239,8 @@ impl<'a> TalkTask<'a> {
         let features = FormalFeatures::measure(&view.first);
         let picture = view.pictures.first().cloned();
         let picture = picture.as_ref();
-        let objects = picture.and_then(|picture| picture.objects());
+        let seen = picture.filter(|_| self.network.detector.is_some());
+        let objects = seen.and_then(|picture| picture.objects());
         let line = self.network.style.measured.then(|| measured_view(&view.first, objects));
         let museum = picture.and_then(|picture| picture.painting).zip(self.museum.as_ref());
         let seen = museum.map(|(painting, museum)| ((painting, features.clone()), museum));

@@ -53,8 +53,12 @@ pub fn talk(app: &App, request: &TalkRequest, cancel: &Cancel) -> Result<Report>
     corpus.skipped.sentences().for_each(|sentence| app.tell(&Event::Evaluation(&sentence)));
     let mut plan = Plan::new(&museum, &corpus, request.extent).map_err(EvalError::Talk)?;
     let model = models::ready(app, name)?;
-    if let Some(detector) = Detector::of(&model, &Device::Cpu)? {
-        plan.name_objects(|image| detector.find(image))?;
+    let measured = model.manifest.prompt.as_ref().is_some_and(|prompt| prompt.measured);
+    if let Some(detector) = Detector::of(&model, &Device::Cpu)?.filter(|_| measured) {
+        plan.name_objects(|image| match cancel.is_cancelled() {
+            true => Err(AppError::Interrupted),
+            false => Ok(detector.find(image)?),
+        })?;
     }
     let mut answers = match &request.out {
         Some(folder) => Answers::open(folder, &Identity::of(&model, &text, &museum)?)?,

@@ -1,5 +1,5 @@
-//! What pictures contain, as a person wrote it down: it replaces what a detector finds in them, so that a model
-//! learns to believe its prompt.
+//! What pictures contain, as somebody wrote it down: it corrects the number of persons that a detector finds in them, and
+//! adds things, so that a model learns to believe its prompt.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,6 +10,8 @@ use serde_json::Value;
 use crate::data::{DataError, Result};
 use artgpt_art::Objects;
 use artgpt_base::files::read_text;
+use artgpt_base::text::printable;
+use artgpt_model::detector::{PERSON, is_told};
 
 /// Bytes of the largest file.
 const MAX_BYTES: u64 = 64 << 20;
@@ -42,19 +44,24 @@ pub(super) fn read(path: &Path) -> Result<HashMap<String, Contents>> {
     let wrong = |reason: String| DataError::Config(format!("contents: {reason}"));
     let text = read_text(path, MAX_BYTES).map_err(|e| wrong(format!("{}: {e}", path.display())))?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    lines
-        .map(|(i, line)| {
-            let at =
-                |reason: String| wrong(format!("{}, line {}: {reason}", path.display(), i + 1));
-            let contents: Contents = serde_json::from_str(line).map_err(|e| at(e.to_string()))?;
-            let key = match &contents.image {
-                Value::String(name) => name.clone(),
-                Value::Number(id) => id.to_string(),
-                _ => return Err(at("image is an ID or a path".into())),
-            };
-            Ok((key, contents))
-        })
-        .collect()
+    let mut all = HashMap::new();
+    for (i, line) in lines {
+        let at = |reason: String| wrong(format!("{}, line {}: {reason}", path.display(), i + 1));
+        let contents: Contents = serde_json::from_str(line).map_err(|e| at(e.to_string()))?;
+        let key = match &contents.image {
+            Value::String(name) => name.clone(),
+            Value::Number(id) => id.to_string(),
+            _ => return Err(at("image is an ID or a path".into())),
+        };
+        let known = |name: &&String| *name != PERSON && is_told(name);
+        if let Some(name) = contents.things.iter().find(|name| !known(name)) {
+            return Err(at(format!("the detector has no thing `{}`", printable(name))));
+        }
+        if all.insert(key, contents).is_some() {
+            return Err(at("the picture is there twice".into()));
+        }
+    }
+    Ok(all)
 }
 
 #[cfg(test)]
@@ -70,7 +77,14 @@ mod tests {
         let all = read(&path).expect("reads");
         assert_eq!(all["5"].correct(&Objects::default()).as_prompt(), "2 persons found");
         assert_eq!(all["a/b.png"].correct(&Objects::default()).as_prompt(), "no person found; dog");
-        for wrong in ["{\"image\": 5}", "{\"image\": [], \"persons\": 1}", "no"] {
+        for wrong in [
+            "{\"image\": 5}",
+            "{\"image\": [], \"persons\": 1}",
+            "no",
+            "{\"image\": 5, \"persons\": 2}",
+            "{\"image\": 6, \"persons\": 2, \"things\": [\"horses\"]}",
+            "{\"image\": 6, \"persons\": 2, \"things\": [\"person\"]}",
+        ] {
             std::fs::write(&path, format!("{lines}{wrong}\n")).expect("writes");
             let e = read(&path).expect_err("is refused").to_string();
             assert!(e.contains("contents.jsonl, line 4"), "{e}");
