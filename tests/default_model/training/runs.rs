@@ -142,7 +142,13 @@ fn a_run_of_any_method_can_be_talked_to() {
         let out: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
         out["sum"].as_f64().unwrap_or_else(|| panic!("{out}"))
     };
-    let plain = score(&common::plain_model());
+    // The language model alone, with the system prompt that a run has from its base.
+    let base = common::model("artgpt-smol").manifest.prompt.and_then(|prompt| prompt.system);
+    let text = std::fs::read_to_string(common::plain_model()).expect("reads");
+    let alone = data.path().join("alone.toml");
+    std::fs::write(&alone, format!("{text}system = {:?}\n", base.expect("has one")))
+        .expect("writes");
+    let plain = score(&alone.display().to_string());
     for (method, kept) in [
         ("{kind = \"adapter\"}", "self_attn.1.up.weight"),
         ("{kind = \"lora\", rank = 4, targets = [\"q_proj\", \"down_proj\"]}", "q_proj.lora_B"),
