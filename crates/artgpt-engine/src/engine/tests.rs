@@ -213,6 +213,7 @@ fn a_model_s_repetition_penalty_holds_in_chats_unless_the_settings_have_one() {
             ..PromptPart::default()
         };
         let mut engine = with_prompt(prompt);
+        engine.model.language.config.context_length = 512;
         let turns = vec![Turn::new(Role::User, "a b")];
         let request = Request {
             prompt: match raw {
