@@ -24,7 +24,7 @@ pub use features::{
 };
 pub use label::Label;
 pub use museum::{Painting, Paintings, Split, count_paintings, painting_ids, titles};
-pub use objects::{Found, Objects};
+pub use objects::{Found, Objects, PERSON};
 pub use perceptual_hash::PerceptualHash;
 pub use questions::{PRESENCE_WORDINGS, Question, description};
 pub use regions::Regions;

@@ -8,7 +8,7 @@ const COUNTED: usize = 9;
 /// Other things than persons that a line names.
 const THINGS: usize = 4;
 /// The name of a person.
-const PERSON: &str = "person";
+pub const PERSON: &str = "person";
 
 /// One thing that was found.
 #[derive(Debug, Clone, PartialEq)]

@@ -34,10 +34,7 @@ impl MeasuredCache {
     /// The detector cannot be read.
     pub(crate) fn of(model: &Model, measured: bool, device: &Device) -> Result<Self> {
         let path = detector_path(model, measured);
-        let detector = match path {
-            Some(_) => Detector::of(model, device)?,
-            None => None,
-        };
+        let detector = Detector::for_prompts(model, measured, device)?;
         Ok(Self { lines: LruCache::new(CAPACITY), detector, path })
     }
 

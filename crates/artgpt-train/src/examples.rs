@@ -337,7 +337,7 @@ fn presence(painting: &Painting, things: &[&String], rng: &mut impl Rng) -> (Str
     (asked, answer)
 }
 
-fn pick<'a>(from: &[&'a str], rng: &mut impl Rng) -> &'a str {
+pub(crate) fn pick<'a>(from: &[&'a str], rng: &mut impl Rng) -> &'a str {
     from.choose(rng).copied().unwrap_or_default()
 }
 

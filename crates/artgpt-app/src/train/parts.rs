@@ -52,21 +52,20 @@ impl Parts {
         config.check_trains(&params.trainable())?;
         let vision = load_vision(model, device)?.ok_or_else(|| lacks("[vision]"))?;
         let style = style(config, manifest, &tokenizer)?;
-        let detector = if style.measured { Detector::of(model, device)? } else { None };
+        let detector = Detector::for_prompts(model, style.measured, device)?;
         Ok(Self { vision, detector, bridge, language, params, tokenizer, style })
     }
 
     /// Writes into a manifest how the run's conversations are written.
     pub(super) fn dress(&self, manifest: &mut Manifest, config: &TrainConfig) {
-        if let Some(prompt) = &mut manifest.prompt {
-            prompt.measured = self.style.measured;
-        }
         if config.prompt.is_some() {
             let prompt = manifest.prompt.get_or_insert_with(|| PromptPart {
                 template: self.style.template.name().into(),
                 ..PromptPart::default()
             });
             prompt.system.clone_from(&self.style.system);
+        }
+        if let Some(prompt) = &mut manifest.prompt {
             prompt.measured = self.style.measured;
         }
     }

@@ -13,7 +13,7 @@ use candle_core::Device;
 use image::RgbImage;
 
 use self::letterbox::Letterbox;
-pub use self::names::{PERSON, is_told};
+pub use self::names::is_told;
 use self::network::Network;
 use super::manifest::Model;
 use super::{Error, Result};
@@ -32,12 +32,14 @@ pub struct Detector {
 }
 
 impl Detector {
-    /// The detector that the manifest names; `None` without one.
+    /// The detector that the manifest names; `None` without one, or if prompts have no measured lines.
     ///
     /// # Errors
     /// The file cannot be read, or it is not of this network.
-    pub fn of(model: &Model, device: &Device) -> Result<Option<Self>> {
-        let Some(part) = &model.manifest.detector else { return Ok(None) };
+    pub fn for_prompts(model: &Model, measured: bool, device: &Device) -> Result<Option<Self>> {
+        let Some(part) = model.manifest.detector.as_ref().filter(|_| measured) else {
+            return Ok(None);
+        };
         let DetectorKind::YoloV2Tiny = part.kind;
         Self::open(&model.path(&part.path), device).map(Some)
     }
@@ -45,7 +47,7 @@ impl Detector {
     /// The manifest's file and the numbers in it; `None` without a detector.
     ///
     /// # Errors
-    /// As for [`Self::of`].
+    /// As for [`Self::for_prompts`].
     pub(crate) fn examine(model: &Model) -> Result<Option<(PathBuf, u64)>> {
         let Some(part) = &model.manifest.detector else { return Ok(None) };
         let path = model.path(&part.path);
@@ -57,7 +59,7 @@ impl Detector {
     /// Reads weights in darknet's format.
     ///
     /// # Errors
-    /// As for [`Self::of`].
+    /// As for [`Self::for_prompts`].
     pub fn open(path: &Path, device: &Device) -> Result<Self> {
         let layers = darknet::read(path, &network::LAYERS)?;
         let network = Network::new(layers, device).map_err(|e| Error::in_part(path, e))?;

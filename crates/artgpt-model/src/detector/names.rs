@@ -120,9 +120,6 @@ const TOLD: [&str; 31] = [
     "vase",
 ];
 
-/// The class of persons.
-pub const PERSON: &str = "person";
-
 /// Whether a class is named to the model.
 pub fn is_told(name: &str) -> bool {
     TOLD.contains(&name)

@@ -3,8 +3,8 @@
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
-use crate::examples::Example;
-use artgpt_art::{Found, Objects};
+use crate::examples::{Example, pick};
+use artgpt_art::{Found, Objects, PERSON};
 use artgpt_chat::{Role, Turn};
 
 const PERSONS: &[&str] = &[
@@ -32,7 +32,7 @@ const NUMBERS: [&str; 10] =
 pub(super) fn made(rng: &mut impl Rng) -> Objects {
     let persons = if rng.random_bool(0.4) { 0 } else { rng.random_range(1..=MOST) };
     let things = rng.random_range(0..3);
-    let names = std::iter::repeat_n("person", persons);
+    let names = std::iter::repeat_n(PERSON, persons);
     let names: Vec<&str> = names.chain((0..things).map(|_| pick(ASKED, rng))).collect();
     let mut found = |name: &str| {
         let (x, top) = (rng.random::<f32>(), rng.random_range(0.0..0.9));
@@ -54,7 +54,7 @@ pub(super) fn draw(objects: &Objects, rng: &mut impl Rng) -> Example {
 }
 
 fn persons(objects: &Objects, other: bool) -> String {
-    let places = spoken(&objects.places("person"));
+    let places = spoken(&objects.places(PERSON));
     match (objects.persons(), other) {
         (Some(0), false) => "Nobody is in it, as far as I can see.".into(),
         (Some(0), true) => "I see no one in this picture.".into(),
@@ -97,10 +97,6 @@ fn spoken(places: &str) -> String {
         all if all.len() == 3 => " all across it".into(),
         all => format!(" {}", all.join(" and ")),
     }
-}
-
-fn pick<'a>(from: &[&'a str], rng: &mut impl Rng) -> &'a str {
-    from.choose(rng).copied().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -266,9 +266,9 @@ impl<'a> TalkTask<'a> {
             let found = objects.filter(|_| view.rng.random_bool(OBJECTS));
             if let Some(objects) = found {
                 let made = view.rng.random_bool(MADE).then(|| objects::made(&mut view.rng));
-                let line = measured_view(&view.first, Some(made.as_ref().unwrap_or(objects)));
+                let of_made = made.as_ref().map(|made| measured_view(&view.first, Some(made)));
                 let example = objects::draw(made.as_ref().unwrap_or(objects), &mut view.rng);
-                out.push(writer.example(&example, Some(line), system)?);
+                out.push(writer.example(&example, of_made.or(line.clone()), system)?);
                 continue;
             }
             let dropped = view.rng.random_bool(stage.talk().drop_measured);

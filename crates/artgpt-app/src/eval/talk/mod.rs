@@ -54,7 +54,7 @@ pub fn talk(app: &App, request: &TalkRequest, cancel: &Cancel) -> Result<Report>
     let mut plan = Plan::new(&museum, &corpus, request.extent).map_err(EvalError::Talk)?;
     let model = models::ready(app, name)?;
     let measured = model.manifest.prompt.as_ref().is_some_and(|prompt| prompt.measured);
-    if let Some(detector) = Detector::of(&model, &Device::Cpu)?.filter(|_| measured) {
+    if let Some(detector) = Detector::for_prompts(&model, measured, &Device::Cpu)? {
         plan.name_objects(|image| match cancel.is_cancelled() {
             true => Err(AppError::Interrupted),
             false => Ok(detector.find(image)?),

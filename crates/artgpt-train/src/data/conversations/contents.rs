@@ -8,10 +8,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::data::{DataError, Result};
-use artgpt_art::Objects;
+use artgpt_art::{Objects, PERSON};
 use artgpt_base::files::read_text;
 use artgpt_base::text::printable;
-use artgpt_model::detector::{PERSON, is_told};
+use artgpt_model::detector::is_told;
 
 /// Bytes of the largest file.
 const MAX_BYTES: u64 = 64 << 20;
